@@ -1,0 +1,1 @@
+"""BPF instructions: coding (``insn``) and assembling (``build``), free of any kernel."""
