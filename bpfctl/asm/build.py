@@ -114,7 +114,7 @@ class Program:
         """Return the instructions with labels resolved; ValueError for a missing or too distant label."""
         resolved = list(self._insns)
         for position, field, label in self._references:
-            # A jump counts from the slot behind it; so does the wide BPF_PSEUDO_FUNC, from its own second half.
+            # A jump counts from the slot behind it; so does the wide BPF_PSEUDO_FUNC, from its second half.
             distance = self.offset(label) - self._slot_of[position] - 1
             if field == "off" and not -0x8000 <= distance < 0x8000:
                 raise ValueError(f"label {label!r} is {distance} slots away, more than a 16-bit offset holds")
