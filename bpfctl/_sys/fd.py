@@ -1,0 +1,64 @@
+"""File descriptors with one owner."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
+
+
+class FD:
+    """A file descriptor that is closed exactly once: by ``close()``, by ``with``, or at last by the collector.
+
+    An FD that the collector has to close is a bug of ours and warns with ResourceWarning.
+    """
+
+    __slots__ = ("_fd",)
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    def fileno(self) -> int:
+        """Return the number; raise ValueError once closed."""
+        if self._fd < 0:
+            raise ValueError("file descriptor is closed")
+        return self._fd
+
+    def close(self) -> None:
+        """Close it; a second call does nothing."""
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+    def detach(self) -> int:
+        """Hand the number over to the caller, who owns it from now on."""
+        fd, self._fd = self.fileno(), -1
+        return fd
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed or handed over."""
+        return self._fd < 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        if self._fd >= 0:
+            warnings.warn(f"unclosed file descriptor {self._fd}", ResourceWarning, source=self, stacklevel=2)
+            self.close()
+
+    def __repr__(self) -> str:
+        return f"FD({self._fd})"

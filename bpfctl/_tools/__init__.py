@@ -1,0 +1,1 @@
+"""Generators of checked-in files; each takes --check. Not installed."""

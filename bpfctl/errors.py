@@ -1,0 +1,76 @@
+"""Everything that bpfctl raises on purpose.
+
+::
+
+    BpfctlError
+    ├── UsageError            the words of a command make no sense
+    ├── NotFound              nothing matches a name or a tag
+    ├── Ambiguous             several objects match where one is needed
+    ├── KernelError           a system call failed (also an OSError)
+    │   └── VerifierError     the verifier refused a program (has .log)
+    ├── NotSupported          this kernel lacks a feature
+    ├── OutputError           the output could not be written
+    └── PluginError           a plugin is broken
+"""
+
+from __future__ import annotations
+
+import os
+
+
+class BpfctlError(Exception):
+    """Base of all errors that bpfctl raises on purpose; str() is one sentence for a person.
+
+    ``exit_code`` is what the command line answers with.
+    """
+
+    exit_code = 255
+
+
+class UsageError(BpfctlError):
+    """The words of a command make no sense."""
+
+
+class NotFound(BpfctlError):
+    """Nothing matches the name or the tag that was asked for."""
+
+
+class Ambiguous(BpfctlError):
+    """Several objects match where exactly one is needed."""
+
+
+class KernelError(BpfctlError, OSError):
+    """A system call failed.
+
+    ``errno`` is the kernel's answer, ``tried`` says what was asked of it, ``hint`` what to do about it.
+    """
+
+    def __init__(self, tried: str, errno: int, *, hint: str = "", exit_code: int = 255) -> None:
+        OSError.__init__(self, errno, tried)
+        self.tried = tried
+        self.hint = hint
+        self.exit_code = exit_code
+
+    def __str__(self) -> str:
+        sentence = f"{self.tried}: {os.strerror(self.errno)}"
+        return f"{sentence} ({self.hint})" if self.hint else sentence
+
+
+class VerifierError(KernelError):
+    """The verifier refused a program; ``log`` is what it said."""
+
+    def __init__(self, tried: str, errno: int, log: str) -> None:
+        super().__init__(tried, errno)
+        self.log = log
+
+
+class NotSupported(BpfctlError):
+    """This kernel lacks a feature; the message names it and, where known, the release that brought it."""
+
+
+class OutputError(BpfctlError):
+    """The output could not be written, as on a full disk."""
+
+
+class PluginError(BpfctlError):
+    """A plugin is broken; the message names its distribution and entry point."""

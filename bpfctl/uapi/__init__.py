@@ -1,0 +1,1 @@
+"""Numbers and layouts of the kernel's interface: pure data, generated from a vmlinux BTF."""
