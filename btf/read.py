@@ -12,7 +12,7 @@ from btf.errors import BTFError
 TYPE_CHECKING = False  # what typing has to say costs 10 ms, more than all the rest
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import Any, TypeAlias
+    from typing import Any, Literal, TypeAlias
 
     from typing_extensions import TypeVar
 
@@ -84,7 +84,7 @@ class BTF:
         return f"<BTF {self.byteorder}-endian, types {self.ids.start} to {self.ids.stop - 1}>"
 
     @property
-    def byteorder(self) -> str:
+    def byteorder(self) -> Literal["little", "big"]:
         """Either ``little`` or ``big``, as `int.from_bytes` takes it."""
         return self._sections.byteorder
 

@@ -1,0 +1,194 @@
+"""Making BTF: types in order of their ids, out as the bytes that ``BPF_BTF_LOAD`` takes.
+
+::
+
+    builder = Builder()
+    u32 = builder.add_int("unsigned int", 4)
+    point = builder.add_struct("point", 8, [("x", u32), ("y", u32, 32)])
+    blob = builder.build()
+
+Nothing is checked against the kernel's rules, so that tests can write what a kernel must refuse.
+"""
+
+from __future__ import annotations
+
+from struct import pack
+from typing import TYPE_CHECKING
+
+from btf import kind as _kind
+from btf._section import HEADER, MAGIC, VERSION
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from typing import Literal
+
+    from btf.read import BTF
+
+    Name = str | bytes
+    Member = tuple[Name, int] | tuple[Name, int, int] | tuple[Name, int, int, int]
+
+STATIC, GLOBAL, EXTERN = 0, 1, 2
+
+
+class Builder:
+    """Collects types; each method adds one and returns its id.
+
+    Names are text or, for what is no text, bytes. With ``base`` the result is a split BTF over it.
+    """
+
+    def __init__(self, *, byteorder: Literal["little", "big"] = "little", base: BTF | None = None) -> None:
+        self._sign = "<" if byteorder == "little" else ">"
+        self._types = bytearray()
+        self._strings = bytearray() if base else bytearray(b"\0")
+        self._first_string = base.strings_end if base else 0
+        self._offsets: dict[bytes, int] = {b"": 0}
+        self._next_id = base.ids.stop if base else 1
+
+    @property
+    def next_id(self) -> int:
+        """The id that the next type gets, for references forward."""
+        return self._next_id
+
+    def string(self, text: Name) -> int:
+        """Return the offset of a string, added to the string section if it is new."""
+        raw = text.encode("utf-8", "surrogateescape") if isinstance(text, str) else text
+        if raw not in self._offsets:
+            self._offsets[raw] = self._first_string + len(self._strings)
+            self._strings += raw + b"\0"
+        return self._offsets[raw]
+
+    def add(
+        self,
+        kind: int,
+        name: Name = "",
+        size_or_type: int = 0,
+        *,
+        vlen: int = 0,
+        flag: bool = False,
+        rest: Iterable[int] = (),
+    ) -> int:
+        """Add a type of any kind: its head, and the words after it."""
+        info = (flag << 31) | (kind << 24) | vlen
+        words = [self.string(name), info, size_or_type, *rest]
+        self._types += pack(f"{self._sign}{len(words)}I", *(word & 0xFFFFFFFF for word in words))
+        self._next_id += 1
+        return self._next_id - 1
+
+    def add_int(
+        self, name: Name, size: int, *, encoding: int = 0, nr_bits: int | None = None, bits_offset: int = 0
+    ) -> int:
+        """Add an integer; ``encoding`` is made of `btf.types.SIGNED`, ``CHAR`` and ``BOOL``."""
+        bits = size * 8 if nr_bits is None else nr_bits
+        return self.add(_kind.INT, name, size, rest=[encoding << 24 | bits_offset << 16 | bits])
+
+    def add_float(self, name: Name, size: int) -> int:
+        """Add a floating point type."""
+        return self.add(_kind.FLOAT, name, size)
+
+    def add_ptr(self, type_id: int) -> int:
+        """Add a pointer."""
+        return self.add(_kind.PTR, "", type_id)
+
+    def add_array(self, type_id: int, index_type_id: int, nr_elems: int) -> int:
+        """Add an array."""
+        return self.add(_kind.ARRAY, rest=[type_id, index_type_id, nr_elems])
+
+    def add_struct(self, name: Name, size: int, members: Sequence[Member]) -> int:
+        """Add a struct; members are (name, type id, offset in bits = 0, width of a bitfield = 0)."""
+        return self._record(_kind.STRUCT, name, size, members)
+
+    def add_union(self, name: Name, size: int, members: Sequence[Member]) -> int:
+        """Add a union; members are as in `add_struct`."""
+        return self._record(_kind.UNION, name, size, members)
+
+    def _record(self, kind: int, name: Name, size: int, members: Sequence[Member]) -> int:
+        rest: list[int] = []
+        flag = False
+        for label, type_id, *place in members:
+            offset, width = (*place, 0, 0)[:2]
+            rest += self.string(label), type_id, width << 24 | offset
+            flag |= width > 0
+        return self.add(kind, name, size, vlen=len(members), flag=flag, rest=rest)
+
+    def add_enum(
+        self, name: Name, values: Sequence[tuple[Name, int]], *, size: int = 4, signed: bool = False
+    ) -> int:
+        """Add an enum of values that fit 32 bits."""
+        rest: list[int] = []
+        for label, value in values:
+            rest += self.string(label), value
+        return self.add(_kind.ENUM, name, size, vlen=len(values), flag=signed, rest=rest)
+
+    def add_enum64(
+        self, name: Name, values: Sequence[tuple[Name, int]], *, size: int = 8, signed: bool = False
+    ) -> int:
+        """Add an enum of 64-bit values."""
+        rest: list[int] = []
+        for label, value in values:
+            rest += self.string(label), value, value >> 32
+        return self.add(_kind.ENUM64, name, size, vlen=len(values), flag=signed, rest=rest)
+
+    def add_fwd(self, name: Name, *, union: bool = False) -> int:
+        """Add a forward declaration."""
+        return self.add(_kind.FWD, name, flag=union)
+
+    def add_typedef(self, name: Name, type_id: int) -> int:
+        """Add a typedef."""
+        return self.add(_kind.TYPEDEF, name, type_id)
+
+    def add_volatile(self, type_id: int) -> int:
+        """Add ``volatile``."""
+        return self.add(_kind.VOLATILE, "", type_id)
+
+    def add_const(self, type_id: int) -> int:
+        """Add ``const``."""
+        return self.add(_kind.CONST, "", type_id)
+
+    def add_restrict(self, type_id: int) -> int:
+        """Add ``restrict``."""
+        return self.add(_kind.RESTRICT, "", type_id)
+
+    def add_type_tag(self, tag: Name, type_id: int, *, attribute: bool = False) -> int:
+        """Add a tag on a type."""
+        return self.add(_kind.TYPE_TAG, tag, type_id, flag=attribute)
+
+    def add_decl_tag(
+        self, tag: Name, type_id: int, component_idx: int = -1, *, attribute: bool = False
+    ) -> int:
+        """Add a tag on a declaration or on one of its members or parameters."""
+        return self.add(_kind.DECL_TAG, tag, type_id, flag=attribute, rest=[component_idx])
+
+    def add_func_proto(self, ret_type_id: int, params: Sequence[tuple[Name, int]] = ()) -> int:
+        """Add a function type; a last parameter ("", 0) stands for ``...``."""
+        rest: list[int] = []
+        for label, type_id in params:
+            rest += self.string(label), type_id
+        return self.add(_kind.FUNC_PROTO, "", ret_type_id, vlen=len(params), rest=rest)
+
+    def add_func(self, name: Name, type_id: int, linkage: int = STATIC) -> int:
+        """Add a function of type ``type_id``."""
+        return self.add(_kind.FUNC, name, type_id, vlen=linkage)
+
+    def add_var(self, name: Name, type_id: int, linkage: int = STATIC) -> int:
+        """Add a global variable."""
+        return self.add(_kind.VAR, name, type_id, rest=[linkage])
+
+    def add_datasec(self, name: Name, size: int, variables: Sequence[tuple[int, int, int]]) -> int:
+        """Add a section; variables are (type id, offset, size)."""
+        rest = [number for place in variables for number in place]
+        return self.add(_kind.DATASEC, name, size, vlen=len(variables), rest=rest)
+
+    def build(self) -> bytes:
+        """Return header, types and strings."""
+        header = pack(
+            f"{self._sign}HBBIIIII",
+            MAGIC,
+            VERSION,
+            0,
+            HEADER,
+            0,
+            len(self._types),
+            len(self._types),
+            len(self._strings),
+        )
+        return header + self._types + self._strings
