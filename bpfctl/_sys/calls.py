@@ -180,6 +180,14 @@ def obj_get(path: str | bytes, file_flags: int = 0) -> FD:
     return FD(_bpf(OBJ_GET, attr))
 
 
+def mount_bpffs(folder: str | bytes) -> None:
+    """Mount a BPF file system over a folder, with mode 0700 and private to this mount namespace."""
+    text, _ = _path(folder)
+    rc = lib.bpfctl_mount_bpffs(text)
+    if rc < 0:
+        raise _error(rc)
+
+
 class Array(NamedTuple):
     """A buffer that an info structure points to: where its pointer and its count stand, and how much room to offer."""
 
@@ -189,10 +197,17 @@ class Array(NamedTuple):
     width: int = 1
 
 
-def obj_info(fd: int, size: int, arrays: Sequence[Array] = ()) -> tuple[bytes, list[bytes]]:
+def obj_info(
+    fd: int,
+    size: int,
+    arrays: Sequence[Array] = (),
+    words: Sequence[tuple[int, int]] = (),
+) -> tuple[bytes, list[bytes]]:
     """Return the info structure of an object, as long as the kernel wrote it, and the arrays it points to.
 
-    An array for which the kernel has more than the offered room is asked for again with enough.
+    An array for which the kernel has more than the offered room is asked for again with enough; one with no
+    room is not asked for. ``words`` are further (offset, 32-bit value) pairs that the kernel wants to see, such
+    as the size of a record.
     """
     info = ffi.new("uint8_t[]", size)
     view = ffi.buffer(info)
@@ -207,6 +222,8 @@ def obj_info(fd: int, size: int, arrays: Sequence[Array] = ()) -> tuple[bytes, l
             if room:
                 view[array.pointer : array.pointer + 8] = _address(buffer).to_bytes(8, sys.byteorder)
                 view[array.count : array.count + 4] = room.to_bytes(4, sys.byteorder)
+        for offset, word in words:
+            view[offset : offset + 4] = word.to_bytes(4, sys.byteorder)
         rc = _answer(OBJ_GET_INFO_BY_FD, attr)
         if rc == -ENOSPC and any(rooms) and max(rooms) < _LARGEST_ANSWER:
             rooms = [room * 4 for room in rooms]

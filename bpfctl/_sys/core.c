@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -41,6 +42,20 @@ long bpfctl_ioctl(int fd, unsigned long request, unsigned long argument)
 {
 	long rc = ioctl(fd, request, argument);
 	return rc < 0 ? -errno : rc;
+}
+
+/*
+ * The folder is made a private mount of its own first, so that the new file
+ * system does not appear in other mount namespaces.
+ */
+long bpfctl_mount_bpffs(const char *folder)
+{
+	if (mount("", folder, "none", MS_PRIVATE | MS_REC, NULL)) {
+		if (errno != EINVAL || mount(folder, folder, "none", MS_BIND, NULL) ||
+		    mount("", folder, "none", MS_PRIVATE | MS_REC, NULL))
+			return -errno;
+	}
+	return mount("bpf", folder, "bpf", 0, "mode=0700") ? -errno : 0;
 }
 
 /*

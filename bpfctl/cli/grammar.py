@@ -1,0 +1,134 @@
+"""bpftool's language of words: keywords that may be cut short, and handles of objects."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bpfctl.errors import UsageError
+from bpfctl.kernel.select import Select
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+_PROG_NAME_ROOM = 127  # MAX_PROG_FULL_NAME less its null byte
+_MAP_NAME_ROOM = 15  # BPF_OBJ_NAME_LEN less its null byte
+
+
+class Words:
+    """The words of a command that are not understood yet."""
+
+    def __init__(self, words: Iterable[str] | None) -> None:
+        self._words = list(words or ())
+
+    def __bool__(self) -> bool:
+        return bool(self._words)
+
+    def __len__(self) -> int:
+        return len(self._words)
+
+    def next(self, what: str) -> str:
+        """Take a word; UsageError says ``what`` is missing."""
+        if not self._words:
+            raise UsageError(f"{what} is missing")
+        return self._words.pop(0)
+
+    def at_least(self, count: int, command: str) -> None:
+        """Raise UsageError, in bpftool's words, when fewer words are left."""
+        if len(self._words) < count:
+            raise UsageError(f"'{command}' needs at least {count} arguments, {len(self._words)} found")
+
+    def keyword(self, *keywords: str) -> str | None:
+        """Take the next word if it begins one of these keywords, and return the first that it begins."""
+        if self._words:
+            for keyword in keywords:
+                if keyword.startswith(self._words[0]):
+                    self._words.pop(0)
+                    return keyword
+        return None
+
+    def end(self) -> None:
+        """Raise UsageError when words are left."""
+        if self._words:
+            raise UsageError(f"what is '{self._words[0]}'?")
+
+
+def first(word: str, keywords: Sequence[str]) -> str | None:
+    """Return the first keyword that a word begins."""
+    return next((keyword for keyword in keywords if keyword.startswith(word)), None)
+
+
+def number(word: str, what: str) -> int:
+    """Read a number as C's strtoul with base 0 does: decimal, 0x hexadecimal, 0 octal."""
+    digits = word.lower()
+    octal = len(digits) > 1 and digits[0] == "0" and digits[1:].isdecimal()
+    try:
+        value = int(digits, 8 if octal else 0)
+    except ValueError:
+        value = -1
+    if not 0 <= value < 1 << 32 or not word.isascii() or "_" in word:
+        raise UsageError(f"can't parse {word} as {what}")
+    return value
+
+
+def _expected(words: Words, choices: str) -> UsageError:
+    return UsageError(f"expected {choices}, got: '{words.next('a handle')}'?")
+
+
+def _name(words: Words, room: int) -> Select:
+    name = words.next("the name")
+    if len(name.encode(errors="surrogateescape")) > room:
+        raise UsageError("can't parse name")
+    return Select("name", name)
+
+
+def _tag(words: Words) -> Select:
+    try:
+        tag = bytes.fromhex(words.next("the tag"))
+    except ValueError:
+        tag = b""
+    if len(tag) != 8:
+        raise UsageError("can't parse tag")
+    return Select("tag", tag)
+
+
+def prog(words: Words) -> Select:
+    """Read a program's handle: id N, pinned FILE, tag HEX16 or name NAME."""
+    match words.keyword("id", "tag", "name", "pinned"):
+        case "id":
+            return Select("id", number(words.next("the id"), "ID"))
+        case "tag":
+            return _tag(words)
+        case "name":
+            return _name(words, _PROG_NAME_ROOM)
+        case "pinned":
+            return Select("pinned", words.next("the path"))
+    raise _expected(words, "'id', 'tag', 'name' or 'pinned'")
+
+
+def map_(words: Words) -> Select:
+    """Read a map's handle: id N, pinned FILE or name NAME."""
+    match words.keyword("id", "name", "pinned"):
+        case "id":
+            return Select("id", number(words.next("the id"), "ID"))
+        case "name":
+            return _name(words, _MAP_NAME_ROOM)
+        case "pinned":
+            return Select("pinned", words.next("the path"))
+    raise _expected(words, "'id', 'name' or 'pinned'")
+
+
+def link(words: Words) -> Select:
+    """Read a link's handle: id N or pinned FILE."""
+    match words.keyword("id", "pinned"):
+        case "id":
+            return Select("id", number(words.next("the id"), "ID"))
+        case "pinned":
+            return Select("pinned", words.next("the path"))
+    raise _expected(words, "'id' or 'pinned'")
+
+
+def btf(words: Words) -> Select:
+    """Read a BTF object's handle: id N."""
+    if not words.keyword("id"):
+        raise _expected(words, "'id'")
+    return Select("id", number(words.next("the id"), "ID"))

@@ -1,0 +1,34 @@
+"""The options of commands, as annotations for Typer.
+
+A command names them in its signature; they are looked up, and Typer is loaded, only when a command line has an
+option of ours in it, or asks for help. bpftool's plain words go straight to the function.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bpfctl.cli.session import Session
+
+    class Context(Protocol):
+        """Typer's context, as far as a command needs it."""
+
+        @property
+        def obj(self) -> Session:
+            """Return the run's output and options."""
+
+    Words = Sequence[str] | None
+    Text = str | None
+
+else:
+
+    def __getattr__(name: str) -> Any:
+        from bpfctl.cli import typed
+
+        try:
+            return getattr(typed, name)
+        except AttributeError:
+            raise AttributeError(f"no option {name}") from None

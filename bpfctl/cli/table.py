@@ -1,0 +1,55 @@
+"""The table of commands, in bpftool's order: a word may be cut short, and the first entry that it begins wins.
+
+A command that is not there yet keeps its place, so that no abbreviation ever changes its meaning.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Command(NamedTuple):
+    """A command: its word, ``module:function`` in bpfctl.cli, and one line of help."""
+
+    word: str
+    run: str
+    help: str = ""
+
+
+def _object(module: str, *words: str, **commands: tuple[str, str]) -> tuple[Command, ...]:
+    return tuple(Command(word, f"{module}:{commands[word][0]}", commands[word][1]) if word in commands else Command(word, "") for word in words)
+
+
+_HELP = ("help", "show the commands of this object")
+
+OBJECTS: dict[str, tuple[Command, ...]] = {
+    "help": (),
+    "batch": (Command("file", "batch:file", "run the commands in a file"),),
+    "prog": _object(
+        "prog", "show", "list", "help", "dump", "pin", "load", "loadall", "attach", "detach", "tracelog", "run", "profile",
+        show=("show", "show loaded programs"), list=("show", "show loaded programs"), pin=("pin", "pin a program"),
+    ),
+    "map": _object(
+        "map", "show", "list", "help", "dump", "update", "lookup", "getnext", "delete", "pin", "event_pipe", "create",
+        "peek", "push", "enqueue", "pop", "dequeue", "freeze",
+        show=("show", "show maps"), list=("show", "show maps"), pin=("pin", "pin a map"),
+    ),
+    "link": _object(
+        "link", "show", "list", "help", "pin", "detach",
+        show=("show", "show links"), list=("show", "show links"), pin=("pin", "pin a link"),
+        detach=("detach", "detach a link from its target"),
+    ),
+    "cgroup": _object("cgroup", "show", "list", "tree", "attach", "detach", "help"),
+    "perf": _object("perf", "show", "list", "help"),
+    "net": _object("net", "show", "list", "attach", "detach", "help"),
+    "feature": _object("feature", "probe", "list_builtins", "help"),
+    "btf": _object(
+        "btf", "show", "list", "help", "dump",
+        show=("show", "show loaded BTF objects"), list=("show", "show loaded BTF objects"),
+    ),
+    "gen": _object("gen", "object", "skeleton", "subskeleton", "min_core_btf", "help"),
+    "struct_ops": _object("struct_ops", "show", "list", "register", "unregister", "dump", "help"),
+    "iter": _object("iter", "help", "pin"),
+    "token": _object("token", "show", "list", "help"),
+    "version": (),
+}

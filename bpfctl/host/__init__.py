@@ -1,0 +1,1 @@
+"""Facts about this machine from files and netlink; knows no BPF object."""

@@ -1,0 +1,60 @@
+"""Pinning: objects that live on at a path in a BPF file system."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from bpfctl._sys import calls
+from bpfctl.errors import KernelError, UsageError
+from bpfctl.host import bpffs
+from bpfctl.kernel.handle import kind_of
+
+if TYPE_CHECKING:
+    from bpfctl.kernel.handle import Handle, Kind
+
+
+def table(kind: Kind) -> dict[int, list[str]]:
+    """Return the paths at which objects of a kind are pinned, by id."""
+    found: dict[int, list[str]] = {}
+    for path in bpffs.pinned_paths():
+        try:
+            fd = calls.obj_get(path)
+        except (OSError, ValueError):  # an iterator's file, a map we may not open, removed meanwhile
+            continue
+        with fd:
+            if kind_of(fd.fileno()) == kind.word:
+                # Every info structure of the kernel has its id at byte 4.
+                info, _ = calls.obj_info(fd.fileno(), 8)
+                found.setdefault(int.from_bytes(info[4:8], sys.byteorder), []).append(path)
+    return found
+
+
+def pin(handle: Handle, path: str, *, mount: bool = True) -> str | None:
+    """Pin an object where bpftool would, mounting a BPF file system over the folder if it lies in none.
+
+    Returns the folder that was mounted, or None. Raises UsageError when the path is taken, its folder is
+    missing, or nothing may be mounted.
+    """
+    if os.path.lexists(path):
+        raise UsageError(f"can't pin BPF object: path '{path}' already exists")
+    folder = os.path.dirname(path) or "."  # noqa: PTH120
+    mounted = None
+    if not bpffs.is_bpffs(folder):
+        if not os.path.exists(folder):  # noqa: PTH110
+            raise UsageError(f"can't pin BPF object: dir '{folder}' doesn't exist")
+        if not mount:
+            raise UsageError("no BPF file system found, not mounting it due to --nomount option")
+        mount_bpffs(folder)
+        mounted = folder
+    handle.pin(path)
+    return mounted
+
+
+def mount_bpffs(folder: str) -> None:
+    """Mount a BPF file system over a folder, private to this mount namespace and with mode 0700."""
+    try:
+        calls.mount_bpffs(folder)
+    except OSError as error:
+        raise KernelError(f"can't mount BPF file system on '{folder}'", error.errno or 0) from None

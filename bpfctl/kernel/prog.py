@@ -1,0 +1,220 @@
+"""Programs: what the kernel has loaded."""
+
+from __future__ import annotations
+
+from errno import ENODEV
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from bpfctl._sys import calls
+from bpfctl.errors import KernelError, NotFound
+from bpfctl.host import fdinfo
+from bpfctl.kernel import handle
+from bpfctl.kernel.surroundings import Surroundings
+from bpfctl.uapi.enums import ProgType
+from bpfctl.uapi.layouts import PROG_INFO
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bpfctl.kernel.owner import Owner
+    from bpfctl.kernel.select import Select
+
+_NAME_ROOM = 15  # BPF_OBJ_NAME_LEN without its null byte; a name this long may have been cut
+_MAPS_USUALLY = 64  # MAX_USED_MAPS of the verifier
+_PROG_TYPES = {int(kind): kind for kind in ProgType}
+
+
+class ProgramInfo(NamedTuple):
+    """One loaded program as the kernel describes it (struct bpf_prog_info).
+
+    A field that this kernel does not know is None. Times are in nanoseconds, lengths in bytes.
+    """
+
+    id: int
+    type: ProgType | int  # a plain int: newer than our table
+    tag: bytes
+    name: str | None
+    gpl_compatible: bool | None
+    load_time: int | None  # since boot
+    created_by_uid: int | None
+    xlated_prog_len: int
+    jited_prog_len: int
+    map_ids: tuple[int, ...]
+    ifindex: int | None
+    netns_dev: int | None
+    netns_ino: int | None
+    btf_id: int | None
+    nr_func_info: int | None
+    func_info_rec_size: int | None
+    run_time_ns: int | None
+    run_cnt: int | None
+    recursion_misses: int | None
+    verified_insns: int | None
+    attach_btf_obj_id: int | None
+    attach_btf_id: int | None
+
+    @classmethod
+    def from_raw(cls, raw: bytes, map_ids: bytes = b"") -> ProgramInfo:
+        """Decode struct bpf_prog_info as long as the kernel wrote it, and the array of map ids."""
+        f: dict[str, Any] = PROG_INFO.unpack(raw)
+        name, gpl = f["name"], f["gpl_compatible"]
+        return cls(
+            f["id"],
+            _PROG_TYPES.get(f["type"], f["type"]),
+            f["tag"],
+            None if name is None else name.rstrip(b"\0").decode(errors="surrogateescape"),
+            None if gpl is None else bool(gpl & 1),
+            f["load_time"],
+            f["created_by_uid"],
+            f["xlated_prog_len"],
+            f["jited_prog_len"],
+            tuple(memoryview(map_ids).cast("I")) if map_ids else (),
+            f["ifindex"],
+            f["netns_dev"],
+            f["netns_ino"],
+            f["btf_id"],
+            f["nr_func_info"],
+            f["func_info_rec_size"],
+            f["run_time_ns"],
+            f["run_cnt"],
+            f["recursion_misses"],
+            f["verified_insns"],
+            f["attach_btf_obj_id"],
+            f["attach_btf_id"],
+        )
+
+
+class ProgramRow(NamedTuple):
+    """A program's facts with what surrounds it."""
+
+    info: ProgramInfo
+    name: str  # in full where BTF has it; empty when the program has none
+    memlock: int | None  # bytes
+    orphaned: bool  # its offload device is gone
+    pinned: tuple[str, ...] | None  # None: nobody asked, or nothing is pinned at all
+    owners: tuple[Owner, ...]
+    metadata: tuple[tuple[str, Any], ...]
+
+    @property
+    def id(self) -> int:
+        """The program's id."""
+        return self.info.id
+
+    @property
+    def type(self) -> ProgType | int:
+        """The program's type; a plain int when it is newer than this release."""
+        return self.info.type
+
+    def open(self) -> Program:
+        """Open the program; KernelError with ENOENT when it is gone meanwhile."""
+        return Program.by_id(self.info.id)
+
+
+class Program(handle.Handle):
+    """An open program."""
+
+    kind = handle.PROG
+    __slots__ = ()
+
+    def info(self) -> ProgramInfo:
+        """Ask the kernel what it knows of the program."""
+        offsets = PROG_INFO.offsets
+        array = calls.Array(offsets["map_ids"], offsets["nr_map_ids"], _MAPS_USUALLY, 4)
+        try:
+            raw, (map_ids,) = calls.obj_info(self.fileno(), PROG_INFO.size, (array,))
+        except OSError as error:
+            raise KernelError("can't get prog info", error.errno or 0) from None
+        return ProgramInfo.from_raw(raw, map_ids)
+
+    def func_info(self, info: ProgramInfo) -> bytes:
+        """Return the func_info records (struct bpf_func_info, each of info.func_info_rec_size bytes)."""
+        if not info.nr_func_info or not info.func_info_rec_size:
+            return b""
+        offsets, size = PROG_INFO.offsets, info.func_info_rec_size
+        array = calls.Array(offsets["func_info"], offsets["nr_func_info"], info.nr_func_info, size)
+        extra = ((offsets["func_info_rec_size"], size),)
+        try:
+            _, (records,) = calls.obj_info(self.fileno(), PROG_INFO.size, (array,), extra)
+        except OSError as error:
+            raise KernelError("can't get prog info", error.errno or 0) from None
+        return records
+
+    def full_name(self, info: ProgramInfo) -> str:
+        """Return the name; where the kernel has cut it, the function's name in the program's BTF."""
+        name = info.name or ""
+        if len(name.encode(errors="surrogateescape")) < _NAME_ROOM or not info.btf_id or not info.nr_func_info:
+            return name
+        from bpfctl.kernel import btf  # noqa: PLC0415 - most names are whole
+
+        records = self.func_info(info)
+        return (records and btf.function_name(info.btf_id, records)) or name
+
+    def row(self, around: Surroundings) -> ProgramRow:
+        """Gather the program's facts and surroundings."""
+        orphaned = False
+        try:
+            info = self.info()
+        except KernelError as error:
+            if error.errno != ENODEV:
+                raise
+            # The kernel tells nothing but this of a program whose offload device is gone.
+            fields = fdinfo.read(self.fileno())
+            raw = bytearray(PROG_INFO.size)
+            raw[0:4] = int(fields["prog_type"]).to_bytes(4, "little")
+            info, orphaned = ProgramInfo.from_raw(bytes(raw)), True
+            info = info._replace(id=int(fields["prog_id"]), tag=bytes.fromhex(fields["prog_tag"]))
+        return ProgramRow(
+            info,
+            self.full_name(info),
+            around.memlock(info.id, self.fileno()),
+            orphaned,
+            around.pinned(info.id),
+            around.owners(info.id),
+            metadata(info.map_ids) if info.map_ids else (),
+        )
+
+
+def metadata(map_ids: tuple[int, ...]) -> tuple[tuple[str, Any], ...]:
+    """Return the bpf_metadata_ variables among a program's maps, without their prefix."""
+    from bpfctl.kernel import metadata as room  # noqa: PLC0415 - only programs with maps have any
+
+    return room.variables(map_ids)
+
+
+def select(which: Select | None = None) -> Iterator[Program]:
+    """Open each program that is meant, in the order of ids; the caller closes it. NotFound when none is."""
+    if which is None:
+        yield from Program.every()
+    elif which.by == "id":
+        yield Program.by_id(int(which.value))
+    elif which.by == "pinned":
+        yield Program.pinned(str(which.value))
+    else:
+        met = False
+        for program in Program.every():
+            try:
+                info = program.info()
+                found = info.tag == which.value if which.by == "tag" else program.full_name(info) == which.value
+            except BaseException:
+                program.close()
+                raise
+            if found or (which.by == "name" and info.name == which.value):
+                met = True
+                yield program
+            else:
+                program.close()
+        if not met:
+            raise NotFound(f"no program with {which}")
+
+
+def one(which: Select) -> Program:
+    """Open the one program that is meant; Ambiguous when a tag or a name matches several."""
+    return handle.one(select(which), "several programs match this handle")
+
+
+def rows(which: Select | None = None, *, pinned: bool = False, owners: bool = True) -> Iterator[ProgramRow]:
+    """Yield the facts of each program that is meant; ``pinned`` and ``owners`` say what of its surroundings to look up."""
+    around = Surroundings(handle.PROG, pinned=pinned, owners=owners)
+    for program in select(which):
+        with program:
+            yield program.row(around)

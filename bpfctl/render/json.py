@@ -1,0 +1,160 @@
+"""JSON as bpftool writes it (src/json_writer.c), and always one valid document.
+
+Compact, or with -p an indent of four spaces: members stand on lines of their own, items of an array follow each
+other without a space, and what closes a collection that is not empty stands on its own line.
+"""
+
+from __future__ import annotations
+
+from json.encoder import JSONEncoder
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from bpfctl.render.sink import Sink
+    from bpfctl.views.view import View
+
+Row = TypeVar("Row")
+
+_encode = JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+def dumps(value: Any) -> str:
+    """Return compact JSON in which every character can be printed; bytes that are no text become U+FFFD."""
+    text = _encode(value)
+    return text if text.isprintable() else "".join(c if c.isprintable() else _escape(ord(c)) for c in text)
+
+
+def _escape(code: int) -> str:
+    if 0xD800 <= code <= 0xDFFF:  # Python's stand-in for a byte that is not UTF-8
+        return "\\ufffd"
+    if code < 0x10000:
+        return f"\\u{code:04x}"
+    code -= 0x10000
+    return f"\\u{0xD800 + (code >> 10):04x}\\u{0xDC00 + (code & 0x3FF):04x}"
+
+
+class JsonOutput:
+    """Writes one JSON document."""
+
+    def __init__(self, sink: Sink, *, pretty: bool, extra: bool = False) -> None:
+        self.sink = sink
+        self._pretty = pretty
+        self._extra = extra
+        self._closers: list[str] = []
+        self._separator = ""
+        self._base = 0  # the depth at which a command of a series began
+        self._empty = True  # whether the command has written anything
+
+    def _indent(self) -> str:
+        return "\n" + "    " * len(self._closers) if self._pretty else ""
+
+    def _begin(self, opener: str, closer: str) -> None:
+        self.sink.write(self._separator + opener)
+        self._closers.append(closer)
+        self._separator = ""
+        self._empty = False
+
+    def _end(self) -> None:
+        closer = self._closers.pop()
+        self.sink.write((self._indent() if self._separator else "") + closer)
+        self._separator = ","
+
+    def _name(self, name: str) -> None:
+        self.sink.write(f"{self._separator}{self._indent()}{dumps(name)}:{' ' if self._pretty else ''}")
+        self._separator = ""
+
+    def _value(self, value: Any) -> None:
+        if not self._pretty or not isinstance(value, (dict, list, tuple)):
+            self.sink.write(self._separator + dumps(value))
+            self._separator = ","
+            self._empty = False
+        elif isinstance(value, dict):
+            self._begin("{", "}")
+            for name, member in value.items():
+                self._name(name)
+                self._value(member)
+            self._end()
+        else:
+            self._begin("[", "]")
+            for item in value:
+                self._value(item)
+            self._end()
+
+    def show(self, view: View[Row], rows: Iterable[Row], *, listing: bool) -> None:
+        """Write an array of objects; a single object when a handle asked for it and matches once."""
+        documents = self._documents(view, rows)
+        if not listing:
+            first = next(documents, None)
+            second = next(documents, None) if first is not None else None
+            if second is None:
+                self._value(first)
+                return
+            self._begin("[", "]")
+            self._value(first)
+            self._value(second)
+        else:
+            self._begin("[", "]")
+        for document in documents:
+            self._value(document)
+        self._end()
+
+    def _documents(self, view: View[Row], rows: Iterable[Row]) -> Any:
+        for row in rows:
+            yield view.json(row) | view.extra(row) if self._extra else view.json(row)
+
+    def done(self) -> None:
+        """Write null."""
+        self._value(None)
+
+    def lines(self, lines: Iterable[str], value: object) -> None:  # noqa: ARG002 - those are for people
+        """Write the value."""
+        self._value(value)
+
+    def note(self, text: str) -> None:
+        """Say nothing: bpftool drops its remarks too."""
+
+    def begin_batch(self) -> None:
+        """Open the array of a series."""
+        self._begin("[", "]")
+
+    def begin_command(self, words: Sequence[str]) -> None:
+        """Open the object of one command."""
+        self._begin("{", "}")
+        self._name("command")
+        self._value(list(words))
+        self._name("output")
+        self._base = len(self._closers)
+        self._empty = True
+
+    def end_command(self) -> None:
+        """Close the object of one command."""
+        if self._empty:
+            self._value(None)
+        self._end()
+        self._base = len(self._closers)
+
+    def end_batch(self, count: int | None) -> None:  # noqa: ARG002 - the plain voice counts
+        """Close the array of a series."""
+        self._base = 0
+        self._end()
+
+    def error(self, message: str) -> None:
+        """Write an error object where the command's output stands, and close what the command has opened."""
+        if len(self._closers) > self._base and self._closers[-1] == "}":
+            self._name("error")
+            self._value(message)
+        elif len(self._closers) > self._base or self._empty:
+            self._value({"error": message})
+        while len(self._closers) > self._base:
+            self._end()
+
+    def close(self) -> None:
+        """Close what is open and end the document."""
+        self._base = 0
+        while self._closers:
+            self._end()
+        if not self._empty:
+            self.sink.write("\n")
+        self.sink.flush()

@@ -1,0 +1,49 @@
+"""What a command may say, whatever the voice."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from bpfctl.render.sink import Sink
+    from bpfctl.views.view import View
+
+Row = TypeVar("Row")
+
+
+class Output(Protocol):
+    """One voice. A command calls exactly one of show() and done(), or raises."""
+
+    sink: Sink
+
+    def show(self, view: View[Row], rows: Iterable[Row], *, listing: bool) -> None:
+        """Show rows; ``listing`` is False when a handle asked for certain objects, of which one stands alone."""
+
+    def done(self) -> None:
+        """Say that a command which has nothing to tell succeeded."""
+
+    def lines(self, lines: Iterable[str], value: object) -> None:
+        """Show a few lines to people, and their value to programs."""
+
+    def note(self, text: str) -> None:
+        """Tell a person something on the side; JSON has no place for it."""
+
+    def begin_batch(self) -> None:
+        """Begin a series of commands."""
+
+    def begin_command(self, words: Sequence[str]) -> None:
+        """Begin one command of a series."""
+
+    def end_command(self) -> None:
+        """End one command of a series."""
+
+    def end_batch(self, count: int | None) -> None:
+        """End a series; None when a command of it failed."""
+
+    def error(self, message: str) -> None:
+        """Say what went wrong."""
+
+    def close(self) -> None:
+        """End the output."""

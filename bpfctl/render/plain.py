@@ -1,0 +1,74 @@
+"""Plain text, as bpftool prints it."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, TypeVar
+
+from bpfctl.render.text import safe, safe_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from bpfctl.render.sink import Sink
+    from bpfctl.views.view import View
+
+Row = TypeVar("Row")
+
+
+class PlainOutput:
+    """Writes lines; errors and remarks go to stderr."""
+
+    def __init__(self, sink: Sink) -> None:
+        self.sink = sink
+
+    def show(self, view: View[Row], rows: Iterable[Row], *, listing: bool) -> None:  # noqa: ARG002
+        """Write the block of each row."""
+        write = self.sink.write
+        for row in rows:
+            for line in view.plain(row):
+                write(safe_line(line) + "\n")
+
+    def done(self) -> None:
+        """Say nothing: no news is good news."""
+
+    def lines(self, lines: Iterable[str], value: object) -> None:  # noqa: ARG002 - that is for programs
+        """Write the lines."""
+        for line in lines:
+            self.sink.write(safe_line(line) + "\n")
+
+    def note(self, text: str) -> None:
+        """Write a remark to stderr."""
+        self.sink.flush()
+        complain(safe(text))
+
+    def begin_batch(self) -> None:
+        """Nothing marks the begin of a series."""
+
+    def begin_command(self, words: Sequence[str]) -> None:
+        """Nothing marks the begin of a command."""
+
+    def end_command(self) -> None:
+        """Nothing marks the end of a command."""
+
+    def end_batch(self, count: int | None) -> None:
+        """Write how many commands there were."""
+        if count is not None:
+            self.sink.write(f"processed {count} commands\n")
+
+    def error(self, message: str) -> None:
+        """Write an error to stderr, after what came before it."""
+        self.sink.flush()
+        complain("Error: " + "\n".join(safe(line) for line in message.split("\n")))
+
+    def close(self) -> None:
+        """Write what is left."""
+        self.sink.flush()
+
+
+def complain(text: str) -> None:
+    """Write a line to stderr; a stderr that is closed changes nothing."""
+    try:
+        os.write(2, (text + "\n").encode(errors="backslashreplace"))
+    except OSError:
+        return

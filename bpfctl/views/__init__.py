@@ -1,0 +1,1 @@
+"""How each kind of object looks: in JSON, as plain text, as columns. Pure functions of rows."""
