@@ -1,0 +1,1 @@
+"""Real kernels for the tests: fetched from Debian, booted in QEMU over this machine's own root."""

@@ -1,0 +1,134 @@
+"""The project's kernel tests, run inside guests side by side, and one account of them all."""
+
+from __future__ import annotations
+
+import asyncio
+import compileall
+import os
+import shlex
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.vm import cache, guest, kernels, userland
+from tests.vm.guest import Job, Settings
+from tests.vm.report import Report, account
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tests.vm.guest import Result
+    from tests.vm.kernels import Kernel
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+JUNIT = "junit.xml"
+ROOMS = ("tests/kernel", "tests/bpftool")
+PACKAGES = ("bpfctl", "btf", "plugins")
+SIDE_BY_SIDE = 2
+# Under emulation each import counts: what the tests do not need is not loaded. Looking for plugins of other
+# distributions takes 3 s, and a cache on the guest's overlay 12 s.
+PYTEST = ("-m", "pytest", "-p", "no:cacheprovider", "-p", "no:doctest", "-p", "no:unittest")
+
+
+class Prefixed:
+    """Prints each line behind the name of its kernel, so that guests side by side can be told apart."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._rest = b""
+
+    def write(self, data: bytes) -> None:
+        """Print the lines that DATA completes."""
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            print(f"{self._name:>6} | {line.decode(errors='replace')}", flush=True)
+
+    def end(self) -> None:
+        """Print the last line, if nothing ended it."""
+        if self._rest:
+            self.write(b"\n")
+
+
+def run(chosen: Sequence[Kernel], words: Sequence[str], settings: Settings) -> int:
+    """Run pytest with WORDS on each of the CHOSEN kernels, print the account and return the exit code."""
+    for kernel in chosen:
+        guest.check(kernel)
+        kernels.fetch(kernel)
+    bpftool = userland.bpftool()
+    warm_up()
+    environment = {
+        "PATH": f"{Path(sys.executable).parent}:{guest.PATH}",
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+        "BPFCTL_BPFTOOL": str(bpftool),
+        "BPFCTL_VM_CACHE": str(cache.root()),
+    }
+    command = [sys.executable, *PYTEST, f"--junitxml={guest.KEEP}/{JUNIT}", *_rooms(words), *words]
+    job = Job(command=shlex.join(command), cwd=str(CHECKOUT), environment=environment, settings=settings)
+    lines, ok = account(asyncio.run(_run(chosen, job)))
+    print("\n".join(lines))
+    return 0 if ok else 1
+
+
+def warm_up() -> None:
+    """Compile on the host what guests would otherwise compile, thirty times slower, at each start.
+
+    That is the project, the packages it uses, and the tests as pytest rewrites them (hence a run of its own).
+    """
+    for folder in (*(CHECKOUT / room for room in PACKAGES), Path(sysconfig.get_path("purelib"))):
+        if os.access(folder, os.W_OK):
+            compileall.compile_dir(folder, quiet=2)
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    subprocess.run(
+        [sys.executable, *PYTEST, "-q", "--collect-only", *_rooms([])],
+        cwd=CHECKOUT,
+        env={**environment, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        check=False,  # the guests will say what is wrong
+    )
+
+
+def _rooms(words: Sequence[str]) -> list[str]:
+    """Return the test folders to run: none of ours if WORDS name any themselves."""
+    if any((CHECKOUT / word.partition("::")[0]).exists() for word in words):
+        return []
+    return [room for room in ROOMS if (CHECKOUT / room).exists()]
+
+
+async def _run(chosen: Sequence[Kernel], job: Job) -> list[Report]:
+    """Run JOB in guests, SIDE_BY_SIDE at a time, and return their reports in the order of CHOSEN."""
+    turn = asyncio.Semaphore(SIDE_BY_SIDE)
+
+    async def one(kernel: Kernel) -> Report:
+        async with turn:
+            return await _test(kernel, job)
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(one(kernel)) for kernel in chosen]
+    return [task.result() for task in tasks]
+
+
+async def _test(kernel: Kernel, job: Job) -> Report:
+    out, release = Prefixed(kernel.name), kernel.fetched or ""
+    with tempfile.TemporaryDirectory(prefix="bpfctl-vm-") as kept:
+        try:
+            result = await guest.boot(
+                kernel, replace(job, keep=Path(kept)), stdout=out.write, stderr=out.write
+            )
+        except guest.GuestError as error:
+            out.write(error.log.encode())
+            return Report(kernel.name, release, error.result.seconds, broken=str(error))
+        finally:
+            out.end()
+        return _report(kernel.name, release, result, Path(kept, JUNIT))
+
+
+def _report(kernel: str, release: str, result: Result, junit: Path) -> Report:
+    if junit.exists():
+        return Report.read(junit.read_text(), kernel, release, result.seconds, result.code)
+    broken = f"pytest left no report and ended with exit code {result.code}"
+    return Report(kernel, release, result.seconds, broken=broken)

@@ -1,0 +1,59 @@
+"""Programs out of Debian's archive: the newest bpftool, and a root for guests of another architecture."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+from tests.vm import cache
+from tests.vm.apt import Suite
+from tests.vm.tools import need
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+# dpkg would insist on these; apt, which only unpacks here, must be told.
+ARM64_ROOT = ("base-files", "bash", "coreutils", "dash", "grep", "mount", "sed", "util-linux")
+ARM64_TOOLS = ("bpftool", "busybox-static", "iproute2", "kmod", "libpython3-stdlib", "linux-perf")
+
+
+def bpftool(*, refresh: bool = False) -> Path:
+    """Return the path of a script that runs Debian's newest bpftool, on this machine and in its guests alike.
+
+    It brings its own C library, so it does not mind how old this machine's is.
+    """
+    folder = _fetch("bpftool", "sid", "amd64", ["bpftool"], refresh=refresh)
+    script = folder / "bpftool"
+    if not script.exists():
+        root = folder / "root"
+        loader = next(path for path in root.glob("**/ld-linux-x86-64.so.2") if not path.is_symlink())
+        command = [str(loader), "--library-path", str(loader.parent), str(root / "usr/sbin/bpftool")]
+        fresh = folder / ".bpftool"
+        fresh.write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n')
+        fresh.chmod(0o755)
+        fresh.replace(script)
+    return script
+
+
+def foreign(arch: str) -> tuple[Path, Path]:
+    """Return the root for guests of ARCH and the busybox to start them with."""
+    root = _fetch(f"root-{arch}", "trixie", arch, [*ARM64_ROOT, *ARM64_TOOLS]) / "root"
+    return root, next(path for path in (root / "usr/bin/busybox", root / "bin/busybox") if path.exists())
+
+
+def _fetch(name: str, suite: str, arch: str, packages: Sequence[str], *, refresh: bool = False) -> Path:
+    target = cache.root() / name
+    if target.exists() and not refresh:
+        return target
+    need("apt-get", "dpkg-deb", "tar")
+    cache.root().mkdir(parents=True, exist_ok=True)
+    with cache.lock(cache.root()):
+        if target.exists() and not refresh:  # while we waited for the lock
+            return target
+        source = Suite(suite, arch, cache.root() / "apt")
+        source.update()
+        with cache.staged(target) as stage:
+            (stage / "root").mkdir()
+            source.unpack_with_dependencies(packages, stage / "root")
+    return target
