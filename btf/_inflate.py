@@ -18,7 +18,6 @@ class Raw(NamedTuple):
     info: int
     size_or_type: int
     rest: list[int]
-    #: Reads the string at an offset; fails as BTFError.
     string: Callable[[int], str]
 
     @property
@@ -27,12 +26,14 @@ class Raw(NamedTuple):
         return kind.flag(self.info)
 
 
-def inflate(raw: Raw) -> types.Type:
-    """Return the type that the words stand for; fails as BTFError when a name is out of range."""
-    make = _MAKERS.get(kind.of(raw.info))
+def inflate(type_id: int, words: list[int], string: Callable[[int], str]) -> types.Type:
+    """Return the type that the words stand for; ``string`` reads strings and fails as BTFError."""
+    name, info, size_or_type, *rest = words
+    number = kind.of(info)
+    make = _MAKERS.get(number)
     if make is None:
-        return types.Unknown(raw.id, raw.name, kind.of(raw.info))
-    return make(raw)
+        return types.Unknown(type_id, string(name), number)
+    return make(Raw(type_id, string(name), info, size_or_type, rest, string))
 
 
 def _reference(
@@ -56,10 +57,8 @@ def _members(raw: Raw) -> tuple[types.Member, ...]:
     rest, string = raw.rest, raw.string
     rows = zip(rest[::3], rest[1::3], rest[2::3], strict=True)
     if raw.kind_flag:
-        return tuple(
-            types.Member(string(name), type_id, word & 0xFFFFFF, word >> 24) for name, type_id, word in rows
-        )
-    return tuple(types.Member(string(name), type_id, offset) for name, type_id, offset in rows)
+        return tuple([types.Member(string(name), to, word & 0xFFFFFF, word >> 24) for name, to, word in rows])
+    return tuple([types.Member(string(name), to, offset) for name, to, offset in rows])
 
 
 def _struct(raw: Raw) -> types.Struct:
@@ -72,7 +71,8 @@ def _union(raw: Raw) -> types.Union:
 
 def _values(raw: Raw) -> tuple[types.EnumValue, ...]:
     string = raw.string
-    return tuple(types.EnumValue(string(name), value) for name, value in kind.enum_rows(raw.info, raw.rest))
+    rows = kind.enum_rows(raw.info, raw.rest)
+    return tuple([types.EnumValue(string(name), value) for name, value in rows])
 
 
 def _enum(raw: Raw) -> types.Enum:

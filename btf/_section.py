@@ -10,7 +10,6 @@ Every number in the type section is a 32-bit word, so the section is handled as 
 from __future__ import annotations
 
 import sys
-from array import array
 from struct import Struct, unpack_from
 
 from btf import kind
@@ -132,9 +131,10 @@ def _words(section: bytes, byteorder: str) -> memoryview[int]:
         raise BTFError(f"length {len(section)} of the type section is not a multiple of 4")
     if byteorder == sys.byteorder:
         return memoryview(section).cast("I")
-    words = array("I", section)
-    words.byteswap()
-    return memoryview(words)
+    swapped = bytearray(len(section))
+    for byte in range(4):
+        swapped[byte::4] = section[3 - byte :: 4]
+    return memoryview(swapped).cast("I")
 
 
 def _layout(section: bytes, sign: str) -> dict[int, tuple[int, int]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import compress
+from itertools import compress, pairwise
 from operator import itemgetter
 
 from btf import kind as _kind
@@ -11,7 +11,7 @@ from btf.errors import BTFError
 
 TYPE_CHECKING = False  # what typing has to say costs 10 ms, more than all the rest
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import Any, Literal, TypeAlias
 
     from typing_extensions import TypeVar
@@ -78,7 +78,12 @@ class BTF:
         return len(self._starts)
 
     def __iter__(self) -> Iterator[Type]:
-        return map(self._inflate, self.ids)
+        from btf._inflate import inflate  # noqa: PLC0415 - the first type pays for it
+
+        words, string = self._sections.words, _Strings(self.string).__getitem__
+        spans = pairwise([*self._starts, len(words)])
+        for type_id, (start, stop) in zip(self.ids, spans, strict=True):
+            yield inflate(type_id, words[start:stop].tolist(), string)
 
     def __repr__(self) -> str:
         return f"<BTF {self.byteorder}-endian, types {self.ids.start} to {self.ids.stop - 1}>"
@@ -225,16 +230,28 @@ class BTF:
         return self._sections.words[start : start + 3].tolist()
 
     def _inflate(self, type_id: int) -> Type:
-        from btf._inflate import Raw, inflate  # noqa: PLC0415 - the first type pays for it
+        from btf._inflate import inflate  # noqa: PLC0415 - the first type pays for it
 
-        name_offset, info, size_or_type = self._head(type_id)
-        rest: list[int] = []
+        words = self._head(type_id)
         if type_id:
             position = type_id - self.ids.start
             stop = self._starts[position + 1] if position + 1 < len(self) else None
-            rest = self._sections.words[self._starts[position] + 3 : stop].tolist()
-        name = self.string(name_offset)
-        return inflate(Raw(type_id, name, info, size_or_type, rest, self.string))
+            words = self._sections.words[self._starts[position] : stop].tolist()
+        return inflate(type_id, words, self.string)
+
+
+class _Strings(dict[int, str]):
+    """Offset -> string, for who reads all types: a kernel's names are used five times each."""
+
+    __slots__ = ("read",)
+
+    def __init__(self, read: Callable[[int], str]) -> None:
+        super().__init__()
+        self.read = read
+
+    def __missing__(self, offset: int) -> str:
+        self[offset] = string = self.read(offset)
+        return string
 
 
 def _number(kind: KindOf[Any]) -> int:

@@ -44,9 +44,9 @@ if TYPE_CHECKING:
 
 Value: TypeAlias = "bool | int | float | str | list[Value] | Record"
 
-#: More Python values than this out of one C value are taken for an attack: unions nested in unions
-#: and arrays of empty structs make any number of them out of a few bytes.
-_MAX_VALUES = 1 << 22
+#: Unions nested in unions and arrays of empty structs make any number of Python values out of a few
+#: bytes; more than these for each byte, and so many besides, are taken for an attack.
+_VALUES_PER_BYTE, _VALUES_OF_NOTHING = 64, 1024
 _MAX_DEPTH = 64
 _INT_CODES = {8: "b", 16: "h", 32: "i", 64: "q"}
 _FLOAT_CODES = {2: "e", 4: "f", 8: "d"}
@@ -207,7 +207,7 @@ class _Compiler:
             self.depth += 1
             plan = self._compile(self.btf.type(type_id))
             self.depth -= 1
-            if plan.values > _MAX_VALUES:
+            if plan.values > _VALUES_OF_NOTHING + _VALUES_PER_BYTE * plan.size:
                 raise BTFError(f"type {type_id} makes {plan.values} values")
             self.plans[type_id] = plan
         return plan
@@ -293,7 +293,7 @@ class _Compiler:
         # elements are as far apart as the type is long, which may be more than is read of it
         step = self.btf.size_of(of.type_id)
         total = step * (number - 1) + max(step, size) if number else 0
-        spans = range(0, step * number, step) if step else (0,) * min(number, _MAX_VALUES)
+        spans = range(0, step * number, step) if step else (0,) * min(number, _VALUES_OF_NOTHING)
 
         def read(data: bytes, offset: int) -> list[Value]:
             return [read_one(data, offset + at) for at in spans]
