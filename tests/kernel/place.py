@@ -1,0 +1,120 @@
+"""
+Where the zoo lives: network and mount namespaces of its own, a bpffs, a tracefs and a cgroup.
+
+Nothing of it outlives the process: the mounts are in a private namespace, devices are in a private network, and
+the cgroup is removed at the end.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import os
+import shutil
+import socket
+import struct
+import tempfile
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Self
+
+_LIBC = ctypes.CDLL(None, use_errno=True)
+_CLONE_NEWNS, _CLONE_NEWNET = 0x00020000, 0x40000000
+_MS_REC, _MS_PRIVATE = 0x4000, 1 << 18
+_SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 1
+_RTM_NEWLINK, _NLM_F_REQUEST, _NLM_F_ACK, _NLM_F_EXCL, _NLM_F_CREATE = 16, 1, 4, 0x200, 0x400
+_IFLA_IFNAME, _IFLA_LINKINFO, _IFLA_INFO_KIND = 3, 18, 1
+
+
+def _checked(result: int, what: str) -> None:
+    if result < 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code), what)
+
+
+def mount(kind: str, target: Path) -> None:
+    """Mount a file system that has no device."""
+    target.mkdir(exist_ok=True)
+    _checked(_LIBC.mount(kind.encode(), os.fsencode(target), kind.encode(), 0, None), f"mount {kind}")
+
+
+def add_device(kind: str, name: str) -> int:
+    """Create a network device (with its peer, where the kind has one) by rtnetlink and return its index."""
+    info = _attribute(_IFLA_LINKINFO, _attribute(_IFLA_INFO_KIND, kind.encode()))
+    body = bytes(16) + _attribute(_IFLA_IFNAME, name.encode() + b"\0") + info
+    flags = _NLM_F_REQUEST | _NLM_F_ACK | _NLM_F_EXCL | _NLM_F_CREATE
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as netlink:
+        netlink.send(struct.pack("=IHHII", 16 + len(body), _RTM_NEWLINK, flags, 1, 0) + body)
+        (code,) = struct.unpack_from("=i", netlink.recv(4096), 16)
+    if code:
+        raise OSError(-code, os.strerror(-code), f"add {kind} device")
+    return socket.if_nametoindex(name)
+
+
+def _attribute(kind: int, value: bytes) -> bytes:
+    return struct.pack("=HH", 4 + len(value), kind) + value + bytes(-len(value) % 4)
+
+
+def _up(name: str) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as door:
+        request = struct.pack("=16sH14x", name.encode(), 0)
+        (flags,) = struct.unpack_from("=H", fcntl.ioctl(door, _SIOCGIFFLAGS, request), 16)
+        fcntl.ioctl(door, _SIOCSIFFLAGS, struct.pack("=16sH14x", name.encode(), flags | _IFF_UP))
+
+
+class Place:
+    """A private corner of this machine, entered by ``with``; needs root."""
+
+    root: Path
+    bpffs: Path
+    tracefs: Path
+    cgroup: Path
+    cgroup_fd: int
+    netns_fd: int
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            self._enter(stack)
+            self._stack = stack.pop_all()
+        return self
+
+    def _enter(self, stack: ExitStack) -> None:
+        self.root = Path(tempfile.mkdtemp(prefix="bpfctl-zoo-"))
+        stack.callback(shutil.rmtree, self.root)
+        cwd = Path.cwd()
+        for kind, flag in (("mnt", _CLONE_NEWNS), ("net", _CLONE_NEWNET)):
+            home = os.open(f"/proc/thread-self/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC)
+            stack.callback(os.close, home)
+            _checked(_LIBC.unshare(flag), f"unshare {kind}")
+            # Coming home to a mount namespace moves the working directory to its root.
+            stack.callback(os.chdir, cwd)
+            stack.callback(lambda fd=home, flag=flag: _checked(_LIBC.setns(fd, flag), "setns"))
+        _checked(_LIBC.mount(b"none", b"/", None, _MS_REC | _MS_PRIVATE, None), "make mounts private")
+        self.bpffs, self.tracefs = self.root / "bpf", self.root / "tracing"
+        mount("bpf", self.bpffs)
+        mount("tracefs", self.tracefs)
+        mount("cgroup2", self.root / "cgroup")
+        mount("securityfs", self.root / "security")
+        self.cgroup = self.root / "cgroup" / self.root.name
+        self.cgroup.mkdir()
+        stack.callback(self.cgroup.rmdir)
+        self.cgroup_fd = os.open(self.cgroup, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        stack.callback(os.close, self.cgroup_fd)
+        self.netns_fd = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        stack.callback(os.close, self.netns_fd)
+        _up("lo")
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    @property
+    def lockdown(self) -> str:
+        """The kernel's lockdown state, "none" without that security module."""
+        with suppress(FileNotFoundError):
+            words = (self.root / "security" / "lockdown").read_text().split()
+            return next(word[1:-1] for word in words if word.startswith("["))
+        return "none"
+
+    def tracepoint_id(self, category: str, name: str) -> int:
+        """Return the number that perf_event_open takes for a tracepoint."""
+        return int((self.tracefs / "events" / category / name / "id").read_text())
