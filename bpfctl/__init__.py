@@ -1,0 +1,127 @@
+"""bpfctl: see and manage eBPF on a live Linux kernel.
+
+::
+
+    import bpfctl
+
+    for program in bpfctl.programs():
+        print(program.id, program.name, program.info.run_cnt)
+
+    with bpfctl.Map.by_id(7) as map:
+        print(map.info().max_entries)
+
+``programs()``, ``maps()``, ``links()`` and ``btfs()`` yield rows: facts about each object with its surroundings, as
+long as it exists when its turn comes. ``Program``, ``Map``, ``Link`` and ``Btf`` are open handles, to be closed with
+``with`` or ``close()``. Errors are in ``bpfctl.errors``; all of them are ``BpfctlError``.
+
+Names are looked up when they are first used, so that importing this package costs nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bpfctl.errors import (
+        Ambiguous,
+        BpfctlError,
+        KernelError,
+        NotFound,
+        NotSupported,
+        PluginError,
+        UsageError,
+        VerifierError,
+    )
+    from bpfctl.kernel.btf import Btf, BtfInfo, BtfRow
+    from bpfctl.kernel.btf import rows as btfs
+    from bpfctl.kernel.link import Link, LinkInfo, LinkRow
+    from bpfctl.kernel.link import rows as links
+    from bpfctl.kernel.map import Map, MapInfo, MapRow
+    from bpfctl.kernel.map import rows as maps
+    from bpfctl.kernel.owner import Owner
+    from bpfctl.kernel.prog import Program, ProgramInfo, ProgramRow
+    from bpfctl.kernel.prog import rows as programs
+    from bpfctl.kernel.select import Select
+    from bpfctl.uapi.enums import AttachType, LinkType, MapType, ProgType
+
+_WHERE = {
+    "Ambiguous": "errors",
+    "AttachType": "uapi.enums",
+    "BpfctlError": "errors",
+    "Btf": "kernel.btf",
+    "BtfInfo": "kernel.btf",
+    "BtfRow": "kernel.btf",
+    "KernelError": "errors",
+    "Link": "kernel.link",
+    "LinkInfo": "kernel.link",
+    "LinkRow": "kernel.link",
+    "LinkType": "uapi.enums",
+    "Map": "kernel.map",
+    "MapInfo": "kernel.map",
+    "MapRow": "kernel.map",
+    "MapType": "uapi.enums",
+    "NotFound": "errors",
+    "NotSupported": "errors",
+    "Owner": "kernel.owner",
+    "PluginError": "errors",
+    "ProgType": "uapi.enums",
+    "Program": "kernel.prog",
+    "ProgramInfo": "kernel.prog",
+    "ProgramRow": "kernel.prog",
+    "Select": "kernel.select",
+    "UsageError": "errors",
+    "VerifierError": "errors",
+    "btfs": "kernel.btf",
+    "links": "kernel.link",
+    "maps": "kernel.map",
+    "programs": "kernel.prog",
+}
+
+__all__ = [
+    "Ambiguous",
+    "AttachType",
+    "BpfctlError",
+    "Btf",
+    "BtfInfo",
+    "BtfRow",
+    "KernelError",
+    "Link",
+    "LinkInfo",
+    "LinkRow",
+    "LinkType",
+    "Map",
+    "MapInfo",
+    "MapRow",
+    "MapType",
+    "NotFound",
+    "NotSupported",
+    "Owner",
+    "PluginError",
+    "ProgType",
+    "Program",
+    "ProgramInfo",
+    "ProgramRow",
+    "Select",
+    "UsageError",
+    "VerifierError",
+    "btfs",
+    "links",
+    "maps",
+    "programs",
+]
+
+
+def __getattr__(name: str) -> Any:
+    room = _WHERE.get(name)
+    if room is None:
+        raise AttributeError(f"module 'bpfctl' has no attribute '{name}'")
+    from importlib import import_module  # noqa: PLC0415 - nothing is loaded before it is used
+
+    module = import_module(f"bpfctl.{room}")
+    value = getattr(module, "rows" if name.islower() else name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

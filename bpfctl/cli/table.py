@@ -52,4 +52,7 @@ OBJECTS: dict[str, tuple[Command, ...]] = {
     "iter": _object("iter", "help", "pin"),
     "token": _object("token", "show", "list", "help"),
     "version": (),
+    # Our own come after bpftool's, so that no abbreviation of bpftool's changes its meaning.
+    "probe": (Command("list", "probe:list_", "show what can be probed"), Command("help", "", "")),
+    "plugin": (Command("list", "plugin:list_", "show the installed plugins"), Command("help", "", "")),
 }

@@ -1,0 +1,57 @@
+# Commands for people; each is one or two lines that can be typed by hand.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+SOURCES = pyproject.toml $(wildcard bpfctl/_sys/*.c bpfctl/_sys/*.h)
+
+.PHONY: demo test test-vm check bench wheel gen packages test-packages clean
+
+demo: $(VENV)/installed ## install bpfctl into .venv and show what the kernel runs
+	$(BIN)/python -m benchmarks.demo
+
+test: $(VENV)/developed test-packages ## run all tests that need no guest, then the kernel tests in two guests
+	$(BIN)/python -m pytest
+	$(BIN)/python -m tests.vm test --kernel 5.10 --kernel newest
+
+test-vm: $(VENV)/developed test-packages ## run the kernel tests in guests of every kernel
+	$(BIN)/python -m tests.vm test --all
+
+check: $(VENV)/developed ## style, types, layers, fresh generated files
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m bpfctl._tools.gen_ffi --check
+	$(BIN)/python -m bpfctl._tools.gen_uapi --check
+
+bench: $(VENV)/installed test-packages ## start-up and listing times beside bpftool
+	$(BIN)/python -m benchmarks.startup
+
+wheel: $(VENV)/developed ## one cp311-abi3 wheel and the source distribution, in dist/
+	$(BIN)/python -m pip install --quiet build
+	$(BIN)/python -m build
+
+gen: $(VENV)/developed ## write the generated files again
+	$(BIN)/python -m bpfctl._tools.gen_ffi
+	$(BIN)/python -m bpfctl._tools.gen_uapi
+
+packages: # what building needs, on Debian and Ubuntu
+	@$(PYTHON) -c 'import ensurepip, sysconfig, os; exit(not os.path.exists(sysconfig.get_path("include") + "/Python.h"))' \
+		|| { echo "installing python3-venv, python3-dev and gcc"; apt-get update -q && apt-get install -y -q python3-venv python3-dev gcc; }
+
+test-packages: # what the tests and benchmarks need besides: the peer, guests, and tools that look from outside
+	tests/packages.sh
+
+$(VENV)/bin/python: | packages
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed: $(SOURCES) $(shell find bpfctl btf plugins -name '*.py') | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet .
+	touch $@
+
+$(VENV)/developed: $(SOURCES) | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --editable '.[test,check]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info

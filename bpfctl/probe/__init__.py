@@ -1,0 +1,1 @@
+"""Probes: sources of events, found among the installed plugins."""

@@ -1,0 +1,75 @@
+"""Finds plugins: installed distributions with entry points in the group ``bpfctl.plugins``.
+
+The name of an entry point is the kind of probe that it offers, so that one kind costs one import. There is no list
+of our own plugins: they are found like everybody's. A broken plugin breaks only its kind.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+from bpfctl.errors import NotFound, PluginError
+from bpfctl.probe.source import API, Source
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from importlib.metadata import EntryPoint
+
+GROUP = "bpfctl.plugins"
+
+
+class Plugin(NamedTuple):
+    """An installed plugin: the kind that it offers, who ships it, and where its class is."""
+
+    kind: str
+    distribution: str
+    version: str
+    entry: EntryPoint
+
+    def __str__(self) -> str:
+        """Return what errors call it: ``distribution[kind]``."""
+        return f"{self.distribution}[{self.kind}]"
+
+
+def plugins() -> list[Plugin]:
+    """Return the installed plugins by kind, without importing any."""
+    from importlib.metadata import entry_points  # noqa: PLC0415 - core commands never read entry points
+
+    found = {
+        (entry.name, entry.dist.name if entry.dist else "?", entry.value): Plugin(
+            entry.name,
+            entry.dist.name if entry.dist else "?",
+            entry.dist.version if entry.dist else "?",
+            entry,
+        )
+        for entry in entry_points(group=GROUP)
+    }
+    return [found[key] for key in sorted(found)]
+
+
+def load(plugin: Plugin) -> Source:
+    """Import a plugin's class and make its source; PluginError says why that is impossible."""
+    try:
+        made = cast("Callable[[], Source]", plugin.entry.load())()
+    except Exception as error:  # noqa: BLE001 - a stranger's code may raise anything, and breaks only its own kind
+        raise PluginError(f"{plugin}: {type(error).__name__}: {error}") from error
+    missing = [member for member in ("api", "kind", "summary", "discover") if not hasattr(made, member)]
+    if missing:
+        raise PluginError(f"{plugin}: not a source, it has no {' and no '.join(missing)}")
+    if made.api != API:
+        raise PluginError(f"{plugin}: written for version {made.api} of the plugin interface, this is version {API}")
+    if made.kind != plugin.kind:
+        raise PluginError(f"{plugin}: its source calls itself '{made.kind}'")
+    return made
+
+
+def find(kind: str) -> Source:
+    """Return the source of a kind of probe; NotFound names the kinds there are, PluginError two that claim it."""
+    installed = plugins()
+    claims = [plugin for plugin in installed if plugin.kind == kind]
+    if not claims:
+        kinds = ", ".join(dict.fromkeys(plugin.kind for plugin in installed)) or "none"
+        raise NotFound(f"no plugin offers probes of kind '{kind}' (there are: {kinds})")
+    if len(claims) > 1:
+        raise PluginError(f"'{kind}' is claimed by {' and by '.join(map(str, claims))}: uninstall one of them")
+    return load(claims[0])

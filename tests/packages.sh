@@ -1,0 +1,19 @@
+#!/bin/sh -e
+# Installs, and says so, the Debian packages that the tests need and this machine lacks.
+missing=
+need() { # COMMAND PACKAGE
+    command -v "$1" >/dev/null || [ -x "/usr/sbin/$1" ] || missing="$missing $2"
+}
+need bpftool bpftool            # the peer
+need qemu-system-x86_64 qemu-system-x86 # guests
+need busybox busybox-static     # their first program
+need depmod kmod
+need xz xz-utils
+need zstd zstd
+need lz4 lz4
+need ip iproute2                # network namespaces of the zoo
+need unshare util-linux
+[ -z "$missing" ] && exit 0
+echo "installing for the tests:$missing"
+apt-get update -q
+apt-get install -y -q --no-install-recommends $missing
