@@ -263,6 +263,8 @@ class _Compiler:
         return _Plan(read, size)
 
     def _float(self, of: types.Float) -> _Plan:
+        if of.size > 16:
+            raise BTFError(f"type {of.id} is a floating point number of {of.size} bytes")
         code = _FLOAT_CODES.get(of.size)
         # Python has no long double: its bits are better than a rounded number
         return self._scalar(code) if code else self._bits(0, of.size * 8, signed=False)

@@ -237,11 +237,14 @@ def test_types_without_values_are_refused():
     fwd = builder.add_fwd("f")
     proto = builder.add_func_proto(0)
     holder = builder.add_struct("s", 4, [("f", fwd)])
+    huge = builder.add_float("f", 0xFFFFFFFF)
     btf = BTF.from_bytes(builder.build())
 
     for type_id in (0, fwd, proto, holder):
         with pytest.raises(BTFError, match="no values"):
             decode(btf, type_id, bytes(64))
+    with pytest.raises(BTFError, match="4294967295 bytes"):
+        decode(btf, huge, b"")
 
 
 def test_a_struct_that_contains_itself_is_refused():
