@@ -7,7 +7,7 @@ SOURCES = pyproject.toml $(wildcard bpfctl/_sys/*.c bpfctl/_sys/*.h)
 .PHONY: demo test test-vm check bench wheel gen packages test-packages clean
 
 demo: $(VENV)/installed ## install bpfctl into .venv and show what the kernel runs
-	$(BIN)/python -m benchmarks.demo
+	$(BIN)/python docs/examples/demo.py
 
 test: $(VENV)/developed test-packages ## run all tests that need no guest, then the kernel tests in two guests
 	$(BIN)/python -m pytest
@@ -25,7 +25,7 @@ check: $(VENV)/developed ## style, types, layers, fresh generated files
 	$(BIN)/python -m bpfctl._tools.gen_uapi --check
 
 bench: $(VENV)/installed test-packages ## start-up and listing times beside bpftool
-	$(BIN)/python -m benchmarks.startup
+	$(BIN)/python benchmarks/startup.py
 
 wheel: $(VENV)/developed ## one cp311-abi3 wheel and the source distribution, in dist/
 	$(BIN)/python -m pip install --quiet build

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -57,6 +56,8 @@ class FD:
 
     def __del__(self) -> None:
         if self._fd >= 0:
+            import warnings  # noqa: PLC0415 - costs start-up time, and never happens
+
             warnings.warn(f"unclosed file descriptor {self._fd}", ResourceWarning, source=self, stacklevel=2)
             self.close()
 

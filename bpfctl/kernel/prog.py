@@ -6,7 +6,7 @@ from errno import ENODEV
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bpfctl._sys import calls
-from bpfctl.errors import KernelError, NotFound
+from bpfctl.errors import KernelError, NotFound, VerifierError
 from bpfctl.host import fdinfo
 from bpfctl.kernel import handle
 from bpfctl.kernel.surroundings import Surroundings
@@ -115,6 +115,41 @@ class Program(handle.Handle):
 
     kind = handle.PROG
     __slots__ = ()
+
+    @classmethod
+    def load(
+        cls,
+        prog_type: ProgType,
+        insns: bytes,
+        *,
+        name: str = "",
+        license: str = "GPL",  # noqa: A002 - the kernel's name for it
+        expected_attach_type: int = 0,
+    ) -> Program:
+        """Load packed instructions (bpfctl.asm makes them); VerifierError has the verifier's log.
+
+        The name is cut to the 15 characters that the kernel keeps.
+        """
+        short = name.encode()[:_NAME_ROOM]
+
+        def attempt(log_level: int) -> calls.Loaded:
+            return calls.prog_load(
+                prog_type,
+                insns,
+                license=license.encode(),
+                name=short,
+                expected_attach_type=expected_attach_type,
+                log_level=log_level,
+            )
+
+        try:
+            return cls(attempt(0).fd)
+        except OSError:
+            # Only now is the verifier asked to explain itself: writing its log takes time.
+            try:
+                return cls(attempt(1).fd)
+            except calls.LoadError as error:
+                raise VerifierError(f"can't load program '{name}'", error.errno or 0, error.log) from None
 
     def info(self) -> ProgramInfo:
         """Ask the kernel what it knows of the program."""

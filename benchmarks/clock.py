@@ -1,0 +1,52 @@
+"""Times whole processes in turn, A B C A B C ..., so that a drift of the machine's speed meets all alike."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import time
+from typing import NamedTuple
+
+
+class Times(NamedTuple):
+    """What one command took: wall seconds of each run, and the largest resident set of any, in KiB."""
+
+    seconds: list[float]
+    peak: int
+
+    @property
+    def median(self) -> float:
+        """The median wall time in seconds."""
+        return statistics.median(self.seconds)
+
+
+def measure(commands: dict[str, list[str]], runs: int = 21) -> dict[str, Times]:
+    """Run each command ``runs`` times in turn after one run that does not count; a command that fails ends it all."""
+    seconds: dict[str, list[float]] = {name: [] for name in commands}
+    peaks = dict.fromkeys(commands, 0)
+    for turn in range(runs + 1):
+        for name, command in commands.items():
+            start = time.perf_counter()
+            child = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+            _, status, usage = os.wait4(child.pid, 0)
+            took = time.perf_counter() - start
+            child.returncode = os.waitstatus_to_exitcode(status)
+            if child.returncode:
+                raise SystemExit(f"{' '.join(command)} ended with exit code {child.returncode}")
+            if turn:
+                seconds[name].append(took)
+                peaks[name] = max(peaks[name], usage.ru_maxrss)
+    return {name: Times(seconds[name], peaks[name]) for name in commands}
+
+
+def table(results: dict[str, Times], base: str) -> str:
+    """Return the results as text: median, fastest and slowest run, ratio to the command named ``base``, peak memory."""
+    lines = [f"{'':30} {'median ms':>10} {'min':>7} {'max':>7} {'x ' + base:>12} {'peak MiB':>9}"]
+    unit = results[base].median
+    lines += [
+        f"{name:30} {times.median * 1e3:10.1f} {min(times.seconds) * 1e3:7.1f} {max(times.seconds) * 1e3:7.1f}"
+        f" {times.median / unit:12.2f} {times.peak / 1024:9.1f}"
+        for name, times in results.items()
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,1 @@
+"""Attaching programs: one module per family of links."""
