@@ -1,4 +1,4 @@
-"""Run one command on another kernel: a QEMU guest without KVM over this machine's own root, copied on write."""
+"""Run one command on another kernel: QEMU without KVM, over this machine's own root, copied on write."""
 
 from __future__ import annotations
 

@@ -1,0 +1,136 @@
+"""What holds for every test: who may run where, and that nothing of the kernel's stays behind."""
+
+from __future__ import annotations
+
+import gc
+import os
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+TESTS = Path(__file__).parent
+ON_THE_KERNEL = {"kernel", "bpftool"}  # the rooms whose tests make objects in the running kernel
+KINDS = ("prog", "map", "link")  # a BTF lives only as long as one of these or a descriptor does
+NAMES = {"prog": 64, "map": 24}  # where the name lies in struct bpf_prog_info and struct bpf_map_info
+PATIENCE = 10.0  # seconds: the kernel frees what nobody refers to only after several RCU grace periods
+
+_before = pytest.StashKey[dict[str, set[int]]]()
+_verdict = pytest.StashKey[str]()
+
+
+def _room(item: pytest.Item) -> str:
+    return item.path.relative_to(TESTS).parts[0] if item.path.is_relative_to(TESTS) else ""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Boot guests only when asked to (-m vm), and leave the kernel alone without root."""
+    if "vm" not in config.option.markexpr:
+        guests = [item for item in items if item.get_closest_marker("vm")]
+        items[:] = [item for item in items if item not in guests]
+        config.hook.pytest_deselected(items=guests)
+    if os.geteuid() != 0:
+        for item in items:
+            if _room(item) in ON_THE_KERNEL:
+                item.add_marker(pytest.mark.skip(reason="needs root"))
+
+
+@pytest.fixture(autouse=True)
+def _no_leaked_descriptor(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail a test that leaves a file descriptor open, and name what it refers to."""
+    if _room(request.node) not in ON_THE_KERNEL:
+        yield
+        return
+    before = _descriptors()
+    yield
+    if _descriptors().items() - before.items():
+        gc.collect()  # a caught exception may have kept its frames, and with them a handle, in a cycle
+    leaked = _descriptors().items() - before.items()
+    if leaked:
+        targets = ", ".join(f"{target} ({fd})" for fd, target in sorted(leaked))
+        pytest.fail(f"left open: {targets}", pytrace=False)
+
+
+def _descriptors(pid: int | str = "self") -> dict[int, str]:
+    links = {}
+    for entry in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # the descriptor that this listing itself needed
+            links[int(entry.name)] = str(entry.readlink())
+    return links
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Remember the BPF objects that were here before the first test."""
+    if os.geteuid() == 0 and any(_room(item) in ON_THE_KERNEL for item in session.items):
+        session.config.stash[_before] = _objects()
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail the run if BPF objects of its making outlive it: pinned, attached or held open by somebody."""
+    before = session.config.stash.get(_before, None)
+    if before is None:
+        return
+    gc.collect()
+    deadline = time.monotonic() + PATIENCE
+    while (new := _new(before)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    if not new:
+        return
+    if others := sorted(_holders(new) - {os.getpid()}):
+        session.config.stash[_verdict] = f"not judged: processes {others} made BPF objects meanwhile"
+        return
+    session.config.stash[_verdict] = (
+        f"left behind: {', '.join(_describe(*object_) for object_ in sorted(new))}"
+    )
+    session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say what became of the BPF objects, if anything is to be said."""
+    if verdict := config.stash.get(_verdict, ""):
+        terminalreporter.section("BPF objects")
+        terminalreporter.line(verdict, red=verdict.startswith("left behind"))
+
+
+def _objects() -> dict[str, set[int]]:
+    from tests.kernel import client
+
+    return {kind: set(client.ids(kind)) for kind in KINDS}
+
+
+def _new(before: dict[str, set[int]]) -> set[tuple[str, int]]:
+    return {(kind, id_) for kind, ids in _objects().items() for id_ in ids - before[kind]}
+
+
+def _holders(objects: set[tuple[str, int]]) -> set[int]:
+    """Return the processes with a descriptor of one of OBJECTS."""
+    pids = {int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdecimal()}
+    return {pid for pid in pids if not objects.isdisjoint(_held(pid))}
+
+
+def _held(pid: int) -> Iterator[tuple[str, int]]:
+    with suppress(FileNotFoundError, ProcessLookupError, PermissionError):  # it may end while we look
+        for fd, target in _descriptors(pid).items():
+            if target.startswith("anon_inode:bpf"):
+                for line in Path(f"/proc/{pid}/fdinfo/{fd}").read_text().splitlines():
+                    name, _, value = line.partition(":")
+                    if name.endswith("_id") and value.strip().isdecimal():
+                        yield name.removesuffix("_id"), int(value)
+
+
+def _describe(kind: str, id_: int) -> str:
+    from tests.kernel import client
+
+    name = b""
+    with suppress(OSError):  # gone at last
+        fd = client.fd_by_id(kind, id_)
+        try:
+            name = client.info(fd)[NAMES[kind] :][:16].rstrip(b"\0") if kind in NAMES else b""
+        finally:
+            os.close(fd)
+    return f"{kind} {id_} {name.decode(errors='replace')}".rstrip()
