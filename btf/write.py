@@ -16,7 +16,9 @@ from struct import pack
 from typing import TYPE_CHECKING
 
 from btf import kind as _kind
+from btf import types
 from btf._section import HEADER, MAGIC, VERSION
+from btf.errors import BTFError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -101,9 +103,10 @@ class Builder:
         """Add a union; members are as in `add_struct`."""
         return self._record(_kind.UNION, name, size, members)
 
-    def _record(self, kind: int, name: Name, size: int, members: Sequence[Member]) -> int:
+    def _record(
+        self, kind: int, name: Name, size: int, members: Sequence[Member], *, flag: bool = False
+    ) -> int:
         rest: list[int] = []
-        flag = False
         for label, type_id, *place in members:
             offset, width = (*place, 0, 0)[:2]
             rest += self.string(label), type_id, width << 24 | offset
@@ -177,6 +180,39 @@ class Builder:
         """Add a section; variables are (type id, offset, size)."""
         rest = [number for place in variables for number in place]
         return self.add(_kind.DATASEC, name, size, vlen=len(variables), rest=rest)
+
+    def add_type(self, of: types.Type) -> int:  # noqa: C901, PLR0912 - one case for each kind
+        """Add a type as it was read, all but its id; raises BTFError for void and unknown kinds."""
+        kind, flag = types.KINDS.get(type(of), _kind.UNKN), getattr(of, "kind_flag", False)
+        match of:
+            case types.Int():
+                word = of.encoding << 24 | of.bits_offset << 16 | of.nr_bits
+                return self.add(kind, of.name, of.size, rest=[word])
+            case types.Array():
+                return self.add_array(of.type_id, of.index_type_id, of.nr_elems)
+            case types.Struct() | types.Union():
+                return self._record(kind, of.name, of.size, of.members, flag=of.kind_flag)
+            case types.Enum():
+                return self.add_enum(of.name, of.values, size=of.size, signed=of.signed)
+            case types.Enum64():
+                return self.add_enum64(of.name, of.values, size=of.size, signed=of.signed)
+            case types.Fwd():
+                return self.add_fwd(of.name, union=of.is_union)
+            case types.Func():
+                return self.add_func(of.name, of.type_id, of.linkage)
+            case types.FuncProto():
+                return self.add_func_proto(of.ret_type_id, of.params)
+            case types.Var():
+                return self.add_var(of.name, of.type_id, of.linkage)
+            case types.Datasec():
+                return self.add_datasec(of.name, of.size, of.vars)
+            case types.Float():
+                return self.add_float(of.name, of.size)
+            case types.DeclTag():
+                return self.add(kind, of.name, of.type_id, flag=flag, rest=[of.component_idx])
+            case types.Void() | types.Unknown():
+                raise BTFError(f"type {of.id} ({type(of).__name__}) cannot be written")
+        return self.add(kind, of.name, of.type_id, flag=flag)
 
     def build(self) -> bytes:
         """Return header, types and strings."""
