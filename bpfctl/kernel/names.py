@@ -15,14 +15,15 @@ VMLINUX = "/sys/kernel/btf/vmlinux"
 def _from_kernel(enum: str) -> dict[int, str]:
     """Return the names of an enumeration as the running kernel has them; empty where it has no BTF."""
     from btf.errors import BTFError  # noqa: PLC0415 - only a type newer than our tables needs it
-    from btf.read import BTF  # noqa: PLC0415
+    from btf.read import enum_values  # noqa: PLC0415
 
     try:
         with open(VMLINUX, "rb") as file:  # noqa: PTH123
-            kernel = BTF.from_bytes(file.read())
+            values = enum_values(file.read(), enum)
     except (OSError, BTFError):
         return {}
-    return kernel.enum_values(enum)
+    # of several names for one number, the first counts
+    return {number: name for name, number in reversed(values.items())}
 
 
 def name(known: type[IntEnum], enum: str, prefix: str, number: int) -> str | None:
