@@ -22,7 +22,16 @@ _MACHINES = {"x86_64": (321, 298), "aarch64": (280, 241), "riscv64": (280, 241),
 _NR_BPF, _NR_PERF_EVENT_OPEN = _MACHINES[platform.machine()]
 
 # In the order of enum bpf_cmd.
-COMMANDS = ["map_create", "map_lookup_elem", "map_update_elem", "map_delete_elem", "map_get_next_key", "prog_load", "obj_pin", "obj_get", "prog_attach", "prog_detach", "prog_test_run", "prog_get_next_id", "map_get_next_id", "prog_get_fd_by_id", "map_get_fd_by_id", "obj_get_info_by_fd", "prog_query", "raw_tracepoint_open", "btf_load", "btf_get_fd_by_id", "task_fd_query", "map_lookup_and_delete_elem", "map_freeze", "btf_get_next_id", "map_lookup_batch", "map_lookup_and_delete_batch", "map_update_batch", "map_delete_batch", "link_create", "link_update", "link_get_fd_by_id", "link_get_next_id", "enable_stats", "iter_create", "link_detach", "prog_bind_map", "token_create", "prog_stream_read_by_fd"]
+COMMANDS = [
+    "map_create", "map_lookup_elem", "map_update_elem", "map_delete_elem", "map_get_next_key",
+    "prog_load", "obj_pin", "obj_get", "prog_attach", "prog_detach", "prog_test_run",
+    "prog_get_next_id", "map_get_next_id", "prog_get_fd_by_id", "map_get_fd_by_id",
+    "obj_get_info_by_fd", "prog_query", "raw_tracepoint_open", "btf_load", "btf_get_fd_by_id",
+    "task_fd_query", "map_lookup_and_delete_elem", "map_freeze", "btf_get_next_id", "map_lookup_batch",
+    "map_lookup_and_delete_batch", "map_update_batch", "map_delete_batch", "link_create", "link_update",
+    "link_get_fd_by_id", "link_get_next_id", "enable_stats", "iter_create", "link_detach",
+    "prog_bind_map", "token_create", "prog_stream_read_by_fd",
+]  # fmt: skip
 _NUMBER = {name: number for number, name in enumerate(COMMANDS)}
 
 
@@ -74,8 +83,9 @@ MAP_CREATE = Layout(
 MAP_ELEM = Layout("I map_fd, I _, p key, p value, Q flags")
 PROG_LOAD = Layout(
     "I prog_type, I insn_cnt, p insns, p license, I log_level, I log_size, p log_buf, I kern_version,"
-    "I prog_flags, 16s prog_name, I prog_ifindex, I expected_attach_type, I prog_btf_fd, I func_info_rec_size, p func_info,"
-    "I func_info_cnt, I line_info_rec_size, p line_info, I line_info_cnt, I attach_btf_id, I attach_prog_fd,"
+    "I prog_flags, 16s prog_name, I prog_ifindex, I expected_attach_type, I prog_btf_fd,"
+    "I func_info_rec_size, p func_info, I func_info_cnt,"
+    "I line_info_rec_size, p line_info, I line_info_cnt, I attach_btf_id, I attach_prog_fd,"
     "I core_relo_cnt, p fd_array"
 )
 OBJ = Layout("p pathname, I bpf_fd, I file_flags")

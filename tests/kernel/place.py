@@ -1,8 +1,8 @@
 """
 Where the zoo lives: network and mount namespaces of its own, a bpffs, a tracefs and a cgroup.
 
-Nothing of it outlives the process: the mounts are in a private namespace, devices are in a private network, and
-the cgroup is removed at the end.
+Nothing of it outlives the process: mounts are in a private namespace, devices in a private network, and the
+cgroup is removed at the end.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class Place:
             _checked(_LIBC.unshare(flag), f"unshare {kind}")
             # Coming home to a mount namespace moves the working directory to its root.
             stack.callback(os.chdir, cwd)
-            stack.callback(lambda fd=home, flag=flag: _checked(_LIBC.setns(fd, flag), "setns"))
+            stack.callback(self._return, home, flag)
         _checked(_LIBC.mount(b"none", b"/", None, _MS_REC | _MS_PRIVATE, None), "make mounts private")
         self.bpffs, self.tracefs = self.root / "bpf", self.root / "tracing"
         mount("bpf", self.bpffs)
@@ -106,6 +106,10 @@ class Place:
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
+
+    @staticmethod
+    def _return(namespace_fd: int, flag: int) -> None:
+        _checked(_LIBC.setns(namespace_fd, flag), "setns")
 
     @property
     def lockdown(self) -> str:

@@ -18,16 +18,17 @@ from typing import TYPE_CHECKING, Self
 
 from tests.kernel import client
 from tests.kernel.facts import Facts
-from tests.kernel.inhabitants import Inhabitant, Missing, types
+from tests.kernel.inhabitants import Inhabitant, Missing
 from tests.kernel.inhabitants.links import LINKS
 from tests.kernel.inhabitants.maps import MAPS
 from tests.kernel.inhabitants.programs import PROGRAMS
+from tests.kernel.inhabitants.types import BTFS, Types, build
 from tests.kernel.place import Place, add_device
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-INHABITANTS = [*types.BTFS, *MAPS, *PROGRAMS, *LINKS]
+INHABITANTS = [*BTFS, *MAPS, *PROGRAMS, *LINKS]
 
 # What is pinned under which name.
 PINS = {
@@ -76,11 +77,15 @@ class Refused:
 class Zoo:
     """All inhabitants, made on entry and released on exit; ``hostile`` adds the hard names. Needs root."""
 
+    place: Place
+    facts: Facts
+    types: Types
+
     def __init__(self, *, hostile: bool = False) -> None:
         self._recipes = {recipe.full_name: recipe for recipe in INHABITANTS}
         self._pins = PINS | HOSTILE_PINS if hostile else PINS
         self._devices: dict[str, int] = {}
-        self.types = types.build()
+        self.types = build()
         self.created: dict[str, Created] = {}
         self.refused: dict[str, Refused] = {}
         self.pins: dict[Path, str] = {}

@@ -292,7 +292,7 @@ LINKS = [
     _perf("faults", "perf_event", _software(_PAGE_FAULTS)),
     _perf("faults_cookie", "perf_event", _software(_PAGE_FAULTS), cookie=_COOKIE),
     _perf("clock", "perf_event", _software(_CPU_CLOCK)),
-    _perf("hardware", "perf_event", _hardware(_CPU_CYCLES), "pmu:cpu"),
+    _perf("hardware", "perf_event", _hardware(_CPU_CYCLES), "pmu:cpu|armv8_*"),
     _perf("tracepoint", "tracepoint", _tracepoint("sched_process_exec")),
     _perf("tracepoint_cookie", "tracepoint", _tracepoint("sched_process_exit"), cookie=_COOKIE),
     _perf("kprobe", "kprobe", _kprobe(0), "pmu:kprobe"),
