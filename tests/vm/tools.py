@@ -11,12 +11,10 @@ PACKAGES = {
     "busybox": "busybox-static",
     "depmod": "kmod",
     "dpkg-deb": "dpkg",
-    "lz4": "lz4",
     "qemu-system-aarch64": "qemu-system-arm",
     "qemu-system-x86_64": "qemu-system-x86",
     "setpriv": "util-linux",
     "tar": "tar",
-    "xz": "xz-utils",
     "zstd": "zstd",
 }
 
