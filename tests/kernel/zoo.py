@@ -70,7 +70,7 @@ class Refused:
     since: str
 
     def __str__(self) -> str:
-        lacks = f"kernel lacks {', '.join(self.missing)}" if self.missing else "NO FEATURE IS MISSING"
+        lacks = f"the kernel lacks {', '.join(self.missing)}" if self.missing else "nothing is missing"
         return f"{self.name}: {lacks}{f' (since {self.since})' if self.since else ''}; {self.reason}"
 
 
@@ -123,7 +123,7 @@ class Zoo:
             fd = self.keep(recipe.make(self))
             id_ = client.id_of(recipe.kind, fd)
         except Missing as error:
-            self._refuse(recipe, f"not tried for want of {error}", (str(error),))
+            self._refuse(recipe, "not tried", (str(error),))
         except OSError as error:
             log = " ".join(getattr(error, "log", "").split())
             lacking = tuple(need for need in recipe.needs if not self.facts.has(need))
@@ -184,11 +184,6 @@ class Zoo:
         return self._devices[kind]
 
     # What tests ask for.
-
-    @property
-    def unexplained(self) -> list[Refused]:
-        """Return the refusals on a kernel that has all that they need: each is a failure."""
-        return [refused for refused in self.refused.values() if not refused.missing]
 
     @property
     def unforeseen(self) -> list[str]:
