@@ -257,6 +257,7 @@ struct bpfctl_ring {
 	uint8_t *data;
 	uint64_t mask;
 	uint64_t page;
+	uint64_t discarded;
 };
 
 struct bpfctl_perf {
@@ -267,7 +268,7 @@ struct bpfctl_perf {
 };
 
 int bpfctl_ring_map(struct bpfctl_ring *ring, int map_fd, uint64_t size);
-long bpfctl_ring_read(struct bpfctl_ring *ring, uint8_t *out, size_t room, size_t *used, uint64_t *discarded);
+long bpfctl_ring_read(struct bpfctl_ring *ring, uint8_t *out, size_t room, size_t *used);
 void bpfctl_ring_unmap(struct bpfctl_ring *ring);
 int bpfctl_perf_map(struct bpfctl_perf *perf, int fd, uint64_t size);
 long bpfctl_perf_read(struct bpfctl_perf *perf, uint8_t *out, size_t room, size_t *used);

@@ -82,6 +82,7 @@ int bpfctl_ring_map(struct bpfctl_ring *ring, int map_fd, uint64_t size)
 	ring->data = (uint8_t *)theirs + page;
 	ring->mask = size - 1;
 	ring->page = page;
+	ring->discarded = 0;
 	return 0;
 }
 
@@ -95,7 +96,7 @@ int bpfctl_ring_map(struct bpfctl_ring *ring, int map_fd, uint64_t size)
  * number of records copied, or -EMSGSIZE when not even the first one fits; *used
  * is then the room that it needs.
  */
-long bpfctl_ring_read(struct bpfctl_ring *ring, uint8_t *out, size_t room, size_t *used, uint64_t *discarded)
+long bpfctl_ring_read(struct bpfctl_ring *ring, uint8_t *out, size_t room, size_t *used)
 {
 	uint64_t at = load_acquire(ring->consumer_pos);
 	uint64_t end = load_acquire(ring->producer_pos);
@@ -111,7 +112,7 @@ long bpfctl_ring_read(struct bpfctl_ring *ring, uint8_t *out, size_t room, size_
 		if (header & RING_BUSY)
 			break;
 		if (header & RING_DISCARD) {
-			++*discarded;
+			ring->discarded++;
 		} else {
 			if (*used + padded > room) {
 				if (!count)

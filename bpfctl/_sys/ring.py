@@ -21,9 +21,14 @@ _ROOM = 1 << 18
 
 
 class _Buffer:
-    """A mapped buffer and the room that records are copied into; closed by ``close()`` or ``with``."""
+    """A mapped buffer and the room that records are copied into; closed by ``close()`` or ``with``.
 
-    def __init__(self, shared: Any, rc: int) -> None:
+    ``map_``, ``take`` and ``unmap`` are the functions of core.c for the kind of buffer.
+    """
+
+    def __init__(self, shared: Any, fd: int, size: int, functions: tuple[Any, Any, Any]) -> None:
+        map_, self._take, self._unmap = functions
+        rc = map_(shared, fd, size)
         if rc < 0:
             raise OSError(-rc, os.strerror(-rc))
         self._shared = shared
@@ -31,21 +36,15 @@ class _Buffer:
         self._out = ffi.new("uint8_t[]", self._room)
         self._used = ffi.new("size_t *")
 
-    def _take(self) -> int:
-        raise NotImplementedError
-
-    def _unmap(self) -> None:
-        raise NotImplementedError
-
     def _copy(self) -> bytes:
         """Copy what is complete; empty when nothing is."""
         if self._shared is None:
             raise ValueError("the buffer is closed")
-        rc = self._take()
+        rc = self._take(self._shared, self._out, self._room, self._used)
         if rc == -EMSGSIZE:  # one record is larger than our room
             self._room = self._used[0]
             self._out = ffi.new("uint8_t[]", self._room)
-            rc = self._take()
+            rc = self._take(self._shared, self._out, self._room, self._used)
         if rc < 0:
             raise OSError(-rc, os.strerror(-rc))
         return bytes(ffi.buffer(self._out, self._used[0]))
@@ -53,7 +52,7 @@ class _Buffer:
     def close(self) -> None:
         """Unmap the buffer; a second call does nothing."""
         if self._shared is not None:
-            self._unmap()
+            self._unmap(self._shared)
             self._shared = None
 
     def __enter__(self) -> Self:
@@ -72,9 +71,8 @@ class Ring(_Buffer):
     """A BPF_MAP_TYPE_RINGBUF of ``size`` bytes (its max_entries) of the map behind ``map_fd``."""
 
     def __init__(self, map_fd: int, size: int) -> None:
-        shared = ffi.new("struct bpfctl_ring *")
-        super().__init__(shared, lib.bpfctl_ring_map(shared, map_fd, size))
-        self._discarded = ffi.new("uint64_t *")
+        functions = (lib.bpfctl_ring_map, lib.bpfctl_ring_read, lib.bpfctl_ring_unmap)
+        super().__init__(ffi.new("struct bpfctl_ring *"), map_fd, size, functions)
 
     def read(self) -> Iterator[bytes]:
         """Yield the records that are complete now, oldest first; they are consumed in batches."""
@@ -88,21 +86,15 @@ class Ring(_Buffer):
     @property
     def discarded(self) -> int:
         """How many records the program reserved and then discarded."""
-        return int(self._discarded[0])
-
-    def _take(self) -> int:
-        return int(lib.bpfctl_ring_read(self._shared, self._out, self._room, self._used, self._discarded))
-
-    def _unmap(self) -> None:
-        lib.bpfctl_ring_unmap(self._shared)
+        return int(self._shared.discarded)
 
 
 class PerfBuffer(_Buffer):
     """The buffer of one perf event; ``size`` in bytes is a power of two of pages."""
 
     def __init__(self, fd: int, size: int) -> None:
-        shared = ffi.new("struct bpfctl_perf *")
-        super().__init__(shared, lib.bpfctl_perf_map(shared, fd, size))
+        functions = (lib.bpfctl_perf_map, lib.bpfctl_perf_read, lib.bpfctl_perf_unmap)
+        super().__init__(ffi.new("struct bpfctl_perf *"), fd, size, functions)
 
     def read(self) -> Iterator[tuple[int, bytes]]:
         """Yield (type, payload) of the records that are there now: PERF_RECORD_SAMPLE is 9, PERF_RECORD_LOST 2."""
@@ -113,9 +105,3 @@ class PerfBuffer(_Buffer):
                 size = int.from_bytes(data[at + 6 : at + 8], sys.byteorder)
                 yield kind, data[at + 8 : at + size]
                 at += size
-
-    def _take(self) -> int:
-        return int(lib.bpfctl_perf_read(self._shared, self._out, self._room, self._used))
-
-    def _unmap(self) -> None:
-        lib.bpfctl_perf_unmap(self._shared)
