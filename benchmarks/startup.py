@@ -12,11 +12,12 @@ import sys
 from pathlib import Path
 
 import clock
+
 from bpfctl._sys import calls
 
 PROGRAMS = 1000
 SOCKET_FILTER = 1
-RETURN_ZERO = bytes.fromhex("b700000000000000" "9500000000000000")
+RETURN_ZERO = bytes.fromhex("b7000000000000009500000000000000")
 
 
 def commands() -> dict[str, list[str]]:

@@ -38,16 +38,7 @@ LINK_CREATE, LINK_UPDATE, LINK_GET_FD_BY_ID, LINK_GET_NEXT_ID, ENABLE_STATS = ra
 ITER_CREATE, LINK_DETACH, PROG_BIND_MAP, TOKEN_CREATE, PROG_STREAM_READ_BY_FD = range(33, 38)
 
 # enum bpf_cmd, for the trace
-COMMANDS = (
-    "BPF_MAP_CREATE BPF_MAP_LOOKUP_ELEM BPF_MAP_UPDATE_ELEM BPF_MAP_DELETE_ELEM BPF_MAP_GET_NEXT_KEY "
-    "BPF_PROG_LOAD BPF_OBJ_PIN BPF_OBJ_GET BPF_PROG_ATTACH BPF_PROG_DETACH BPF_PROG_TEST_RUN "
-    "BPF_PROG_GET_NEXT_ID BPF_MAP_GET_NEXT_ID BPF_PROG_GET_FD_BY_ID BPF_MAP_GET_FD_BY_ID "
-    "BPF_OBJ_GET_INFO_BY_FD BPF_PROG_QUERY BPF_RAW_TRACEPOINT_OPEN BPF_BTF_LOAD BPF_BTF_GET_FD_BY_ID "
-    "BPF_TASK_FD_QUERY BPF_MAP_LOOKUP_AND_DELETE_ELEM BPF_MAP_FREEZE BPF_BTF_GET_NEXT_ID "
-    "BPF_MAP_LOOKUP_BATCH BPF_MAP_LOOKUP_AND_DELETE_BATCH BPF_MAP_UPDATE_BATCH BPF_MAP_DELETE_BATCH "
-    "BPF_LINK_CREATE BPF_LINK_UPDATE BPF_LINK_GET_FD_BY_ID BPF_LINK_GET_NEXT_ID BPF_ENABLE_STATS "
-    "BPF_ITER_CREATE BPF_LINK_DETACH BPF_PROG_BIND_MAP BPF_TOKEN_CREATE BPF_PROG_STREAM_READ_BY_FD"
-).split()
+COMMANDS = ["BPF_MAP_CREATE", "BPF_MAP_LOOKUP_ELEM", "BPF_MAP_UPDATE_ELEM", "BPF_MAP_DELETE_ELEM", "BPF_MAP_GET_NEXT_KEY", "BPF_PROG_LOAD", "BPF_OBJ_PIN", "BPF_OBJ_GET", "BPF_PROG_ATTACH", "BPF_PROG_DETACH", "BPF_PROG_TEST_RUN", "BPF_PROG_GET_NEXT_ID", "BPF_MAP_GET_NEXT_ID", "BPF_PROG_GET_FD_BY_ID", "BPF_MAP_GET_FD_BY_ID", "BPF_OBJ_GET_INFO_BY_FD", "BPF_PROG_QUERY", "BPF_RAW_TRACEPOINT_OPEN", "BPF_BTF_LOAD", "BPF_BTF_GET_FD_BY_ID", "BPF_TASK_FD_QUERY", "BPF_MAP_LOOKUP_AND_DELETE_ELEM", "BPF_MAP_FREEZE", "BPF_BTF_GET_NEXT_ID", "BPF_MAP_LOOKUP_BATCH", "BPF_MAP_LOOKUP_AND_DELETE_BATCH", "BPF_MAP_UPDATE_BATCH", "BPF_MAP_DELETE_BATCH", "BPF_LINK_CREATE", "BPF_LINK_UPDATE", "BPF_LINK_GET_FD_BY_ID", "BPF_LINK_GET_NEXT_ID", "BPF_ENABLE_STATS", "BPF_ITER_CREATE", "BPF_LINK_DETACH", "BPF_PROG_BIND_MAP", "BPF_TOKEN_CREATE", "BPF_PROG_STREAM_READ_BY_FD"]
 
 _CHARGES_MEMORY = frozenset({MAP_CREATE, PROG_LOAD, BTF_LOAD, MAP_UPDATE_ELEM, MAP_UPDATE_BATCH})
 _VERIFIER_TRIES = 5  # as often as libbpf tries
@@ -167,7 +158,7 @@ def fd_by_id(cmd: int, id_: int, open_flags: int = 0) -> FD:
 def obj_pin(fd: int, path: str | bytes) -> None:
     """Pin an object at a path in a BPF file system."""
     attr = ffi.new("struct bpf_obj_attr *")
-    text, attr.pathname = _path(path)
+    _text, attr.pathname = _path(path)
     attr.bpf_fd = fd
     _bpf(OBJ_PIN, attr)
 
@@ -175,7 +166,7 @@ def obj_pin(fd: int, path: str | bytes) -> None:
 def obj_get(path: str | bytes, file_flags: int = 0) -> FD:
     """Open a pinned object; file_flags may hold BPF_F_RDONLY or BPF_F_WRONLY."""
     attr = ffi.new("struct bpf_obj_attr *")
-    text, attr.pathname = _path(path)
+    _text, attr.pathname = _path(path)
     attr.file_flags = file_flags
     return FD(_bpf(OBJ_GET, attr))
 
@@ -281,7 +272,7 @@ def map_create(
 def _elem(cmd: int, fd: int, key: bytes | None, value: Any, flags: int) -> None:
     attr = ffi.new("struct bpf_map_elem_attr *")
     attr.map_fd = fd
-    keep, attr.key = _input(key)
+    _keep, attr.key = _input(key)
     attr.value = _address(value) if value is not None else 0
     attr.flags = flags
     _bpf(cmd, attr)
@@ -353,7 +344,7 @@ def map_lookup_batch(
     following = ffi.new("uint8_t[]", max(key_size, 4))
     keys = ffi.new("uint8_t[]", count * key_size)
     values = ffi.new("uint8_t[]", count * value_size)
-    keep, attr.in_batch = _input(cursor)
+    _keep, attr.in_batch = _input(cursor)
     attr.out_batch, attr.keys, attr.values = _address(following), _address(keys), _address(values)
     attr.count, attr.map_fd, attr.elem_flags = count, fd, elem_flags
     try:
@@ -389,8 +380,8 @@ class BatchError(OSError):
 
 def _write_batch(cmd: int, fd: int, keys: bytes, values: bytes | None, count: int, elem_flags: int) -> int:
     attr = ffi.new("struct bpf_map_batch_attr *")
-    keep_keys, attr.keys = _input(keys)
-    keep_values, attr.values = _input(values)
+    _keep_keys, attr.keys = _input(keys)
+    _keep_values, attr.values = _input(values)
     attr.count, attr.map_fd, attr.elem_flags = count, fd, elem_flags
     rc = _answer(cmd, attr)
     done = int(attr.count)
@@ -465,20 +456,19 @@ def prog_load(
     """
     attr = ffi.new("struct bpf_prog_load_attr *")
     attr.prog_type, attr.insn_cnt = prog_type, len(insns) // 8
-    keep_insns, attr.insns = _input(insns)
+    _keep_insns, attr.insns = _input(insns)
     text = ffi.new("char[]", license)
     attr.license = _address(text)
     attr.kern_version, attr.prog_flags, attr.prog_name = kern_version, prog_flags, name
     attr.prog_ifindex, attr.expected_attach_type, attr.prog_btf_fd = ifindex, expected_attach_type, btf_fd
-    keep_func, keep_line = None, None
     if func_info:
         attr.func_info_rec_size, attr.func_info_cnt = func_info_rec_size, len(func_info) // func_info_rec_size
-        keep_func, attr.func_info = _input(func_info)
+        _keep_func, attr.func_info = _input(func_info)
     if line_info:
         attr.line_info_rec_size, attr.line_info_cnt = line_info_rec_size, len(line_info) // line_info_rec_size
-        keep_line, attr.line_info = _input(line_info)
+        _keep_line, attr.line_info = _input(line_info)
     attr.attach_btf_id, attr.attach_fd = attach_btf_id, attach_fd
-    keep_array, attr.fd_array = _input(fd_array)
+    _keep_array, attr.fd_array = _input(fd_array)
     attr.prog_token_fd = token_fd
     return _load(PROG_LOAD, attr, "", log_level, log_size)
 
@@ -486,7 +476,7 @@ def prog_load(
 def btf_load(btf: bytes, *, log_level: int = 0, log_size: int = 1 << 16, token_fd: int = 0) -> Loaded:
     """Load a BTF blob; LoadError has the log where log_level asks for one."""
     attr = ffi.new("struct bpf_btf_load_attr *")
-    keep, attr.btf = _input(btf)
+    _keep, attr.btf = _input(btf)
     attr.btf_size, attr.btf_token_fd = len(btf), token_fd
     return _load(BTF_LOAD, attr, "btf_", log_level, log_size)
 
@@ -515,8 +505,8 @@ def prog_test_run(
     """Run a program on given data (BPF_PROG_TEST_RUN); sizes in bytes."""
     attr = ffi.new("struct bpf_test_run_attr *")
     attr.prog_fd, attr.repeat, attr.flags, attr.cpu, attr.batch_size = fd, repeat, flags, cpu, batch_size
-    keep_data, attr.data_in = _input(data_in)
-    keep_ctx, attr.ctx_in = _input(ctx_in)
+    _keep_data, attr.data_in = _input(data_in)
+    _keep_ctx, attr.ctx_in = _input(ctx_in)
     attr.data_size_in, attr.ctx_size_in = len(data_in or b""), len(ctx_in or b"")
     data_out = ffi.new("uint8_t[]", data_size_out) if data_size_out else None
     ctx_out = ffi.new("uint8_t[]", ctx_size_out) if ctx_size_out else None

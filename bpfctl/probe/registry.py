@@ -51,7 +51,7 @@ def load(plugin: Plugin) -> Source:
     """Import a plugin's class and make its source; PluginError says why that is impossible."""
     try:
         made = cast("Callable[[], Source]", plugin.entry.load())()
-    except Exception as error:  # noqa: BLE001 - a stranger's code may raise anything, and breaks only its own kind
+    except Exception as error:
         raise PluginError(f"{plugin}: {type(error).__name__}: {error}") from error
     missing = [member for member in ("api", "kind", "summary", "discover") if not hasattr(made, member)]
     if missing:
