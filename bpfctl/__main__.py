@@ -1,20 +1,104 @@
-"""The program: the one place that turns exceptions into words and an exit code."""
+"""The program: the one place that turns exceptions into words, an exit code, or a signal.
+
+bpfctl ends in one of these ways, and in JSON with one valid document in all of them that leave an output to write to:
+
+* done: exit code 0;
+* an error of ours: one sentence, and bpftool's exit code;
+* the reader has closed the pipe: silently by SIGPIPE, as a C program;
+* the output cannot be written, as on a full disk: one sentence, exit code 255;
+* Ctrl-C: silently by SIGINT, so that the shell sees 130 and its loop ends too;
+* a bug of ours: one sentence that asks for a report, exit code 255, and with -d the traceback.
+"""
 
 from __future__ import annotations
 
-import os
 import sys
 
-from bpfctl.cli import app, options
-from bpfctl.cli.session import Session
-from bpfctl.errors import BpfctlError
-from bpfctl.render.sink import ClosedPipe, Sink
-
-if sys.version_info < (3, 11):  # noqa: UP036 - a zip of this program may meet any Python
+if sys.version_info < (3, 11):  # noqa: UP036 - a checkout of this program may meet any Python
     sys.exit("Error: bpfctl needs Python 3.11 or newer")
 
+if __name__ == "__main__" and not sys.flags.safe_path and __file__ != f"{sys.path[0].rstrip('/')}/bpfctl/__main__.py":
+    # python -m puts the current folder first, and whoever can write there would choose our modules. What Python
+    # itself has imported from there to find us is beyond our reach: python -P -m bpfctl is safe from the start.
+    del sys.path[0]
 
-def _output(sink: Sink, chosen: options.Options):  # type: ignore[no-untyped-def] # noqa: ANN202 - one of three classes
+import os
+import signal
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bpfctl.cli.options import Options
+    from bpfctl.render.output import Output
+    from bpfctl.render.sink import Sink
+
+
+def main() -> int:
+    """Run the command line of this process; the result is the exit code, unless a signal ends it."""
+    _occupy_standard_descriptors()
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not when the shell has us ignore it
+        signal.signal(signal.SIGINT, _interrupt)
+    sys.unraisablehook = _unraisable
+    try:
+        return _guarded()
+    except KeyboardInterrupt:
+        _die(signal.SIGINT)
+
+
+def _guarded() -> int:
+    try:
+        from bpfctl.errors import OutputError
+        from bpfctl.render.sink import ClosedPipe, Sink
+    except ImportError as error:
+        _complain(f"Error: {_fault(error, debug=False)}")
+        return 255
+    try:
+        return run(sys.argv[1:], Sink(1))
+    except ClosedPipe:
+        _die(signal.SIGPIPE)
+    except OutputError as error:
+        _complain(f"Error: {error}")
+        return error.exit_code
+    except Exception as error:  # noqa: BLE001 - even telling of an error failed
+        _complain(f"Error: {_fault(error, debug=False)}")
+        return 255
+
+
+def run(arguments: Sequence[str], sink: Sink) -> int:
+    """Run a command line and return its exit code; ClosedPipe and OutputError when the output cannot be written."""
+    from bpfctl.cli import app, options
+    from bpfctl.cli.session import Session
+    from bpfctl.errors import BpfctlError, OutputError
+    from bpfctl.render.sink import ClosedPipe
+    from bpfctl.render.text import safe
+
+    chosen, words = options.split(arguments)
+    out = _output(sink, chosen)
+    code = 0
+    try:
+        app.run(Session(out, chosen), words)
+    except (ClosedPipe, OutputError):
+        raise
+    except BpfctlError as error:
+        code = error.exit_code
+        out.error(error.sentence, error.hint)
+        if not chosen.json:
+            for note in getattr(error, "__notes__", ()):
+                _complain("  " + safe(note))
+    except KeyboardInterrupt:
+        if chosen.json:
+            out.error("interrupted")
+        out.close()
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is a fault of ours, and told as one
+        code = 255
+        out.error(_fault(error, debug=chosen.debug))
+    out.close()
+    return code
+
+
+def _output(sink: Sink, chosen: Options) -> Output:
     if chosen.json:
         from bpfctl.render.json import JsonOutput
 
@@ -28,20 +112,60 @@ def _output(sink: Sink, chosen: options.Options):  # type: ignore[no-untyped-def
     return PlainOutput(sink)
 
 
-def main() -> int:
-    """Run the command line of this process; the result is the exit code."""
-    sink = Sink(1)
-    out = None
+def _fault(error: Exception, *, debug: bool) -> str:
+    """Return the sentence about an exception that should not have happened, after its traceback if that is wanted."""
+    what = f"{type(error).__name__}: {error}".partition("\n")[0].removesuffix(": ")
+    if debug:
+        import traceback
+
+        _complain("".join(traceback.format_exception(error)).rstrip("\n"))
+    else:
+        # The frames may hold what has filled the memory.
+        error.__traceback__ = error.__context__ = None
+    if isinstance(error, ImportError):
+        return f"this installation of bpfctl is not complete ({what})"
+    then = "the lines above" if debug else "what it says when -d is added"
+    return f"bpfctl failed by a fault of its own ({what}): please report it, with {then}"
+
+
+def _occupy_standard_descriptors() -> None:
+    """Put something that can be neither read nor written where stdin, stdout or stderr is closed.
+
+    Otherwise the next descriptor, such as a BPF map's, would get that number, and our output would go there.
+    """
+    for fd in range(3):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.open("/dev/null", os.O_PATH | os.O_CLOEXEC)
+
+
+def _interrupt(_number: int, _frame: object) -> NoReturn:
+    # A second Ctrl-C does not wait until the first has tidied up.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    raise KeyboardInterrupt
+
+
+def _unraisable(unraisable: sys.UnraisableHookArgs) -> None:
+    """Deal with an exception that Python cannot raise where it happened, such as in a finaliser."""
+    if issubclass(unraisable.exc_type, KeyboardInterrupt):
+        _die(signal.SIGINT)
+    sys.__unraisablehook__(unraisable)
+
+
+def _die(number: signal.Signals) -> NoReturn:
+    """End by a signal, as a program does that has no handler for it."""
+    signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})
+    os.kill(os.getpid(), number)
+    os._exit(128 + number)  # the first process of a container does not die by its own signal
+
+
+def _complain(text: str) -> None:
     try:
-        chosen, words = options.split(sys.argv[1:])
-        out = _output(sink, chosen)
-        app.run(Session(out, chosen), words)
-        out.close()
-    except BpfctlError as error:
-        out.error(str(error))
-        out.close()
-        return error.exit_code
-    return 0
+        os.write(2, (text + "\n").encode(errors="backslashreplace"))
+    except OSError:
+        return
 
 
 if __name__ == "__main__":

@@ -21,14 +21,29 @@ import os
 class BpfctlError(Exception):
     """Base of all errors that bpfctl raises on purpose; str() is one sentence for a person.
 
-    ``exit_code`` is what the command line answers with.
+    ``exit_code`` is what the command line answers with, ``hint`` what a person can do about it.
     """
 
     exit_code = 255
+    hint = ""
+
+    @property
+    def sentence(self) -> str:
+        """What went wrong, in bpftool's words where it has some, and without advice: what programs read."""
+        return str(self)
+
+
+def status(errno: int) -> int:
+    """Return the exit code of those bpftool commands that answer with the negated errno."""
+    return -errno & 0xFF
 
 
 class UsageError(BpfctlError):
     """The words of a command make no sense."""
+
+    def __init__(self, message: str, *, exit_code: int = 255) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
 
 
 class NotFound(BpfctlError):
@@ -51,9 +66,13 @@ class KernelError(BpfctlError, OSError):
         self.hint = hint
         self.exit_code = exit_code
 
+    @property
+    def sentence(self) -> str:
+        """What was tried and the kernel's answer."""
+        return f"{self.tried}: {os.strerror(self.errno)}"
+
     def __str__(self) -> str:
-        sentence = f"{self.tried}: {os.strerror(self.errno)}"
-        return f"{sentence} ({self.hint})" if self.hint else sentence
+        return f"{self.sentence} ({self.hint})" if self.hint else self.sentence
 
 
 class VerifierError(KernelError):

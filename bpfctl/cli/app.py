@@ -9,9 +9,10 @@ from bpfctl.cli.session import Direct, Session
 from bpfctl.cli.table import OBJECTS, Command
 from bpfctl.errors import UsageError
 from bpfctl.render.plain import complain
+from bpfctl.render.text import safe
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 _OPTIONS = (
     "OPTIONS := { {-j|--json} [{-p|--pretty}] | {-d|--debug} | {-f|--bpffs} | {-n|--nomount} | {-V|--version} |\n"
@@ -20,26 +21,53 @@ _OPTIONS = (
 
 
 def run(session: Session, words: Sequence[str]) -> None:
-    """Run one command; raises whatever goes wrong in it."""
-    if session.options.version:
-        words = ["version"]
-    elif not words or session.options.help:
-        _usage(session, words)
-        return
-    object_ = _first(words[0], tuple(OBJECTS))
+    """Run what the command line says; raises whatever goes wrong in it."""
+    options = session.options
+    if options.mistake:
+        raise UsageError(options.mistake, exit_code=options.mistake_code)
+    words, literal = _without_dashes(words)
+    if options.help:
+        _help(session, words)
+    elif options.version:
+        dispatch(session, ["version"])
+    else:
+        dispatch(session, words or ["help"], literal)
+
+
+def dispatch(session: Session, words: Sequence[str], literal: int = 0) -> None:
+    """Run one command, of the command line or of a batch file; the last ``literal`` words cannot be options."""
+    word, rest = words[0], list(words[1:])
+    _no_option(word)
+    object_ = _first(word, tuple(OBJECTS))
     if object_ is None:
-        _usage(session, ())
-        raise UsageError(f"unknown object '{words[0]}'")
+        raise _unknown(session, f"unknown object '{word}'", word, OBJECTS)
     if object_ == "help":
-        _usage(session, ())
+        _usage(session)
     elif object_ == "version":
         from bpfctl.cli import version
 
         version.show(session)
+    elif object_ == "batch":
+        from bpfctl.cli import batch
+
+        batch.run(session, rest, dispatch)
     else:
-        command = _command(session, object_, words[1:])
+        command = _command(session, object_, rest)
         if command is not None:
-            _call(session, object_, command, list(words[2:]))
+            _call(session, object_, command, rest[1:], literal)
+
+
+def _without_dashes(words: Sequence[str]) -> tuple[list[str], int]:
+    """Take the first ``--`` out; also return how many words stood after it."""
+    if "--" not in words:
+        return list(words), 0
+    at = words.index("--")
+    return [*words[:at], *words[at + 1 :]], len(words) - at - 1
+
+
+def _no_option(word: str) -> None:
+    if word.startswith("-") and len(word) > 1:
+        raise UsageError(f"unrecognized option '{word}'")
 
 
 def _first(word: str, choices: Sequence[str]) -> str | None:
@@ -49,26 +77,44 @@ def _first(word: str, choices: Sequence[str]) -> str | None:
 def _command(session: Session, object_: str, words: Sequence[str]) -> Command | None:
     """Return the command that the first word means, the first of the table without one; None after showing help."""
     commands = OBJECTS[object_]
-    word = words[0] if words and not words[0].startswith("-") else commands[0].word
+    word = words[0] if words else commands[0].word
+    _no_option(word)
     command = next((command for command in commands if command.word.startswith(word)), None)
     if command is None:
-        _usage(session, (object_,))
-        raise UsageError(f"unknown command '{object_} {word}'")
+        there = [command.word for command in commands if command.run or command.word == "help"]
+        raise _unknown(session, f"unknown command '{object_} {word}'", word, there)
     if command.word == "help":
-        _usage(session, (object_,))
+        _usage(session, object_)
         return None
     if not command.run:
         raise UsageError(f"'{object_} {command.word}' is not in this release of bpfctl")
     return command
 
 
-def _call(session: Session, object_: str, command: Command, words: list[str]) -> None:
+def _unknown(session: Session, message: str, word: str, choices: Iterable[str]) -> UsageError:
+    """Return the error about a word that begins nothing; bpftool's JSON is null for it, so ours is on stderr there."""
+    import difflib
+
+    close = difflib.get_close_matches(word, [*choices], 1)
+    message += f", did you mean '{close[0]}'?" if close else ""
+    if session.options.json:
+        session.out.done()
+        complain("Error: " + safe(message))
+    return UsageError(message)
+
+
+def _function(object_: str, command: Command) -> tuple[str, Any]:
     module, _, function = command.run.partition(":")
-    run_command = getattr(import_module(f"bpfctl.cli.{module}"), function)
-    if any(word.startswith("-") and len(word) > 1 for word in words):
-        _call_typer(session, f"bpfctl {object_} {command.word}", run_command, words)
+    return f"bpfctl {object_} {command.word}", getattr(import_module(f"bpfctl.cli.{module}"), function)
+
+
+def _call(session: Session, object_: str, command: Command, words: list[str], literal: int) -> None:
+    name, function = _function(object_, command)
+    options = words[: len(words) - literal] if literal else words
+    if any(word.startswith("-") and len(word) > 1 for word in options):
+        _call_typer(session, name, function, [*options, "--", *words[len(options) :]] if literal else words)
     else:
-        run_command(Direct(session), words)
+        function(Direct(session), words)
 
 
 def _call_typer(session: Session, name: str, function: Any, words: list[str]) -> None:
@@ -77,20 +123,32 @@ def _call_typer(session: Session, name: str, function: Any, words: list[str]) ->
     typed.call(session, name, function, words)
 
 
-def _usage(session: Session, words: Sequence[str]) -> None:
+def _help(session: Session, words: Sequence[str]) -> None:
+    """Tell what there is: of a command, its words and options; else the commands, as far as the words lead."""
+    object_ = _first(words[0], tuple(OBJECTS)) if words else None
+    if object_ is None or len(words) < 2 or not OBJECTS[object_] or session.options.json:
+        _usage(session, object_)
+        return
+    command = _first(words[1], [command.word for command in OBJECTS[object_] if command.run])
+    if command is None or object_ == "batch":
+        _usage(session, object_)
+    else:
+        found = next(entry for entry in OBJECTS[object_] if entry.word == command)
+        _call_typer(session, *_function(object_, found), ["--help"])
+
+
+def _usage(session: Session, object_: str | None = None) -> None:
     """Tell the commands, on stderr as bpftool does; null in JSON."""
     if session.options.json:
         session.out.done()
         return
-    object_ = _first(words[0], tuple(OBJECTS)) if words else None
     there = {name: commands for name, commands in OBJECTS.items() if any(command.run for command in commands)}
     if object_ in there:
         lines = [f"Usage: bpfctl [OPTIONS] {object_} COMMAND", ""]
         lines += [f"  {command.word:<12} {command.help}" for command in there[object_] if command.run]
     else:
-        lines = ["Usage: bpfctl [OPTIONS] OBJECT { COMMAND | help }", "       bpfctl batch file FILE", "       bpfctl version", ""]
+        lines = ["Usage: bpfctl [OPTIONS] OBJECT { COMMAND | help }"]
+        lines += ["       bpfctl batch file FILE", "       bpfctl version", ""]
         for name, commands in there.items():
             lines.append(f"  {name:<12} " + " | ".join(command.word for command in commands if command.run))
     complain("\n".join([*lines, "", _OPTIONS]))
-
-

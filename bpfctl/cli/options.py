@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from bpfctl.errors import UsageError
-
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 
 class Options(NamedTuple):
@@ -29,6 +27,8 @@ class Options(NamedTuple):
     plain: bool = False
     extra: bool = False
     no_owners: bool = False
+    mistake: str = ""  # what is wrong with the options themselves; found where app.run() can tell it in any voice
+    mistake_code: int = 255
 
 
 _SHORT = {
@@ -47,7 +47,9 @@ _SHORT = {
     "B": "base_btf",
 }
 _TAKES_VALUE = {"private_key", "certificate", "base_btf"}
-_LONG = ("help", "version", "json", "pretty", "debug", "bpffs", "mapcompat", "nomount", "use-loader", "sign", "base-btf")
+_LONG = (
+    "help", "version", "json", "pretty", "debug", "bpffs", "mapcompat", "nomount", "use-loader", "sign", "base-btf",
+)  # fmt: skip
 _OURS = ("plain", "extra", "no-owners")
 # bpftool once had this option and still accepts it.
 _IGNORED = "l"
@@ -56,11 +58,37 @@ _IGNORED = "l"
 def split(arguments: Sequence[str]) -> tuple[Options, list[str]]:
     """Return the global options, and what is left in its order: words and options of commands.
 
-    Raises UsageError when an option lacks its value.
+    A mistake, such as an option without its value, is told in Options.mistake; what follows it is not read.
     """
-    found: dict[str, str | bool] = {}
+    found: dict[str, str | bool | int] = {}
     left: list[str] = []
     waiting = iter(arguments)
+    try:
+        _read(waiting, found, left)
+    except _LacksValue as option:
+        found["mistake"] = f"option '{option}' needs a value"
+    if found.get("pretty"):
+        found["json"] = True
+    if "mistake" not in found and not found.get("help"):
+        _check_signing(found)
+    return Options()._replace(**found), left  # type: ignore[arg-type]
+
+
+def _check_signing(found: dict[str, str | bool | int]) -> None:
+    """Tell of options for signing that lack each other; bpftool answers so with -EINVAL."""
+    if found.get("sign") and not ("private_key" in found and "certificate" in found):
+        found["mistake"] = "signing (-S) needs a private key (-k FILE) and a certificate (-i FILE)"
+    elif not found.get("sign") and ("private_key" in found or "certificate" in found):
+        found["mistake"] = "a private key (-k) and a certificate (-i) are of use only for signing (-S)"
+    if "mistake" in found:
+        found["mistake_code"] = 234
+
+
+class _LacksValue(Exception):
+    """An option stands last that needs a value."""
+
+
+def _read(waiting: Iterator[str], found: dict[str, str | bool | int], left: list[str]) -> None:
     for argument in waiting:
         if argument == "--":
             left.append(argument)
@@ -84,9 +112,6 @@ def split(arguments: Sequence[str]) -> tuple[Options, list[str]]:
                     found[option] = True
         else:
             left.append(argument)
-    if found.get("pretty"):
-        found["json"] = True
-    return Options()._replace(**found), left  # type: ignore[arg-type]
 
 
 def _flags(argument: str) -> str:
@@ -106,8 +131,7 @@ def _long(name: str) -> str | None:
     return matches[0].replace("-", "_") if len(matches) == 1 else None
 
 
-def _next(waiting: object, argument: str) -> str:
-    try:
-        return next(waiting)  # type: ignore[call-overload, no-any-return]
-    except StopIteration:
-        raise UsageError(f"option '{argument}' needs a value") from None
+def _next(waiting: Iterator[str], argument: str) -> str:
+    for value in waiting:
+        return value
+    raise _LacksValue(argument)

@@ -14,7 +14,7 @@ class Session(NamedTuple):
 
     out: Output
     options: Options
-    prog_name: str = "bpfctl"
+    depth: int = 0  # how many batch files are running each other
 
 
 class Direct(NamedTuple):

@@ -10,7 +10,7 @@ from json.encoder import JSONEncoder
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from bpfctl.render.sink import Sink
     from bpfctl.views.view import View
@@ -44,11 +44,15 @@ class JsonOutput:
         self._extra = extra
         self._closers: list[str] = []
         self._separator = ""
-        self._base = 0  # the depth at which a command of a series began
-        self._empty = True  # whether the command has written anything
+        self._bases: list[int] = []  # the depth at which each running command of a series began
+        self._empty = True  # whether the command has written nothing yet
 
-    def _indent(self) -> str:
-        return "\n" + "    " * len(self._closers) if self._pretty else ""
+    @property
+    def _base(self) -> int:
+        return self._bases[-1] if self._bases else 0
+
+    def _indent(self, depth: int | None = None) -> str:
+        return "\n" + "    " * (len(self._closers) if depth is None else depth) if self._pretty else ""
 
     def _begin(self, opener: str, closer: str) -> None:
         self.sink.write(self._separator + opener)
@@ -66,21 +70,20 @@ class JsonOutput:
         self._separator = ""
 
     def _value(self, value: Any) -> None:
-        if not self._pretty or not isinstance(value, (dict, list, tuple)):
-            self.sink.write(self._separator + dumps(value))
-            self._separator = ","
-            self._empty = False
-        elif isinstance(value, dict):
-            self._begin("{", "}")
-            for name, member in value.items():
-                self._name(name)
-                self._value(member)
-            self._end()
-        else:
-            self._begin("[", "]")
-            for item in value:
-                self._value(item)
-            self._end()
+        # In one piece, so that no failure or interruption leaves half a value.
+        self.sink.write(self._separator + self._text(value, len(self._closers)))
+        self._separator = ","
+        self._empty = False
+
+    def _text(self, value: Any, depth: int) -> str:
+        if not self._pretty or not value or not isinstance(value, (dict, list, tuple)):
+            return dumps(value)
+        end = self._indent(depth)
+        if isinstance(value, dict):
+            start = self._indent(depth + 1)
+            members = [f"{start}{dumps(name)}: {self._text(member, depth + 1)}" for name, member in value.items()]
+            return "{" + ",".join(members) + end + "}"
+        return "[" + ",".join(self._text(item, depth + 1) for item in value) + end + "]"
 
     def show(self, view: View[Row], rows: Iterable[Row], *, listing: bool) -> None:
         """Write an array of objects; a single object when a handle asked for it and matches once."""
@@ -104,6 +107,17 @@ class JsonOutput:
         for row in rows:
             yield view.json(row) | view.extra(row) if self._extra else view.json(row)
 
+    def watch(self, view: View[Row], ask: Callable[[], Iterable[Row]], *, listing: bool, seconds: float) -> None:
+        """Write a document for each round, which without -p is a line."""
+        from bpfctl.render.watch import rounds  # noqa: PLC0415 - one command line in a thousand needs it
+
+        for _ in rounds(seconds):
+            self.show(view, list(ask()), listing=listing)
+            self.sink.write("\n")
+            self.sink.flush()
+            self._separator = ""
+            self._empty = True
+
     def done(self) -> None:
         """Write null."""
         self._value(None)
@@ -125,34 +139,37 @@ class JsonOutput:
         self._name("command")
         self._value(list(words))
         self._name("output")
-        self._base = len(self._closers)
+        self._bases.append(len(self._closers))
         self._empty = True
 
     def end_command(self) -> None:
         """Close the object of one command."""
         if self._empty:
             self._value(None)
+        self._bases.pop()
         self._end()
-        self._base = len(self._closers)
 
     def end_batch(self, count: int | None) -> None:  # noqa: ARG002 - the plain voice counts
         """Close the array of a series."""
-        self._base = 0
         self._end()
 
-    def error(self, message: str) -> None:
-        """Write an error object where the command's output stands, and close what the command has opened."""
-        if len(self._closers) > self._base and self._closers[-1] == "}":
+    def error(self, message: str, hint: str = "") -> None:
+        """Write an error object where the command's output stands, and close what the command has opened.
+
+        The hint is for people; bpftool's object has only the message, so it comes with the other extra members.
+        """
+        base = self._base
+        if len(self._closers) > base and self._closers[-1] == "}":
             self._name("error")
             self._value(message)
-        elif len(self._closers) > self._base or self._empty:
-            self._value({"error": message})
-        while len(self._closers) > self._base:
+        elif len(self._closers) > base or self._empty:
+            self._value({"error": message, "hint": hint} if hint and self._extra else {"error": message})
+        while len(self._closers) > base:
             self._end()
 
     def close(self) -> None:
         """Close what is open and end the document."""
-        self._base = 0
+        self._bases.clear()
         while self._closers:
             self._end()
         if not self._empty:
