@@ -29,7 +29,7 @@ HEADER, HEADER_WITH_LAYOUT = 24, 32
 class Sections:
     """The types and strings of one BTF, and the sizes that its kinds have."""
 
-    __slots__ = ("byteorder", "strings", "words", "words_by_kind")
+    __slots__ = ("_types", "byteorder", "strings", "words", "words_by_kind")
 
     def __init__(self, data: bytes) -> None:
         self.byteorder = _byteorder(data)
@@ -44,7 +44,9 @@ class Sections:
         self.strings = _cut(data, hdr_len + str_off, str_len, "string")
         if self.strings and self.strings[-1]:
             raise BTFError("the last string has no end")
-        self.words = _words(_cut(data, hdr_len + type_off, type_len, "type"), self.byteorder)
+        self._types = _native(_cut(data, hdr_len + type_off, type_len, "type"), self.byteorder)
+        #: The type section as 32-bit numbers.
+        self.words = memoryview(self._types).cast("I")
         self.words_by_kind = kind.WORDS
         if hdr_len >= HEADER_WITH_LAYOUT:
             layout_off, layout_len = unpack_from(f"{sign}II", data, HEADER)
@@ -66,9 +68,8 @@ class Sections:
 
     def words_equal(self, word: int) -> Iterator[int]:
         """Yield where in the type section this word stands, and another one after it."""
-        section = self.words.cast("B").tobytes()
-        at, wanted = -1, word.to_bytes(4, sys.byteorder)
-        while (at := section.find(wanted, at + 1, len(section) - 4)) >= 0:
+        at, wanted, end = -1, word.to_bytes(4, sys.byteorder), len(self._types) - 4
+        while (at := self._types.find(wanted, at + 1, end)) >= 0:
             if not at % 4:
                 yield at // 4
 
@@ -126,15 +127,16 @@ def _cut(data: bytes, start: int, length: int, what: str) -> bytes:
     return data[start : start + length]
 
 
-def _words(section: bytes, byteorder: str) -> memoryview[int]:
+def _native(section: bytes, byteorder: str) -> bytes | bytearray:
+    """Return the type section in the byte order of this machine."""
     if len(section) % 4:
         raise BTFError(f"length {len(section)} of the type section is not a multiple of 4")
     if byteorder == sys.byteorder:
-        return memoryview(section).cast("I")
+        return section
     swapped = bytearray(len(section))
     for byte in range(4):
         swapped[byte::4] = section[3 - byte :: 4]
-    return memoryview(swapped).cast("I")
+    return swapped
 
 
 def _layout(section: bytes, sign: str) -> dict[int, tuple[int, int]]:

@@ -26,9 +26,7 @@ _MAX_DEPTH = 32
 #: Lookups by name answered by scanning; whoever asks more often gets a dictionary.
 _SCANS = 8
 _TRANSPARENT = _kind.MODIFIERS | {_kind.TYPEDEF}
-_SIZED = frozenset(
-    {_kind.INT, _kind.STRUCT, _kind.UNION, _kind.ENUM, _kind.ENUM64, _kind.DATASEC, _kind.FLOAT}
-)
+_SIZED = frozenset({_kind.INT, _kind.STRUCT, _kind.UNION, _kind.ENUM, _kind.ENUM64, _kind.DATASEC, _kind.FLOAT})
 
 
 class BTF:
@@ -263,8 +261,8 @@ def _number(kind: KindOf[Any]) -> int:
 def enum_values(data: bytes, name: str) -> dict[str, int]:
     """Return one enum's values out of raw BTF, nothing if it has no enum of this name.
 
-    For callers who want nothing else: this walks no further than the enum, which in a kernel is a
-    sixtieth of the way for the enums of bpf(2). Raises BTFError as `BTF.from_bytes` does.
+    For callers who want nothing else: this walks no further than the enum and inflates nothing.
+    Raises BTFError as `BTF.from_bytes` does.
     """
     sections = Sections(data)
     for offset in sections.string_offsets(name):

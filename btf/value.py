@@ -132,8 +132,7 @@ class Record:
 
     def __contains__(self, name: object) -> bool:
         return any(
-            field == name or (not field and isinstance(value, Record) and name in value)
-            for field, value in self.fields
+            field == name or (not field and isinstance(value, Record) and name in value) for field, value in self.fields
         )
 
     def __eq__(self, other: object) -> bool:

@@ -103,9 +103,7 @@ class Builder:
         """Add a union; members are as in `add_struct`."""
         return self._record(_kind.UNION, name, size, members)
 
-    def _record(
-        self, kind: int, name: Name, size: int, members: Sequence[Member], *, flag: bool = False
-    ) -> int:
+    def _record(self, kind: int, name: Name, size: int, members: Sequence[Member], *, flag: bool = False) -> int:
         rest: list[int] = []
         for label, type_id, *place in members:
             offset, width = (*place, 0, 0)[:2]
@@ -113,18 +111,14 @@ class Builder:
             flag |= width > 0
         return self.add(kind, name, size, vlen=len(members), flag=flag, rest=rest)
 
-    def add_enum(
-        self, name: Name, values: Sequence[tuple[Name, int]], *, size: int = 4, signed: bool = False
-    ) -> int:
+    def add_enum(self, name: Name, values: Sequence[tuple[Name, int]], *, size: int = 4, signed: bool = False) -> int:
         """Add an enum of values that fit 32 bits."""
         rest: list[int] = []
         for label, value in values:
             rest += self.string(label), value
         return self.add(_kind.ENUM, name, size, vlen=len(values), flag=signed, rest=rest)
 
-    def add_enum64(
-        self, name: Name, values: Sequence[tuple[Name, int]], *, size: int = 8, signed: bool = False
-    ) -> int:
+    def add_enum64(self, name: Name, values: Sequence[tuple[Name, int]], *, size: int = 8, signed: bool = False) -> int:
         """Add an enum of 64-bit values."""
         rest: list[int] = []
         for label, value in values:
@@ -155,9 +149,7 @@ class Builder:
         """Add a tag on a type."""
         return self.add(_kind.TYPE_TAG, tag, type_id, flag=attribute)
 
-    def add_decl_tag(
-        self, tag: Name, type_id: int, component_idx: int = -1, *, attribute: bool = False
-    ) -> int:
+    def add_decl_tag(self, tag: Name, type_id: int, component_idx: int = -1, *, attribute: bool = False) -> int:
         """Add a tag on a declaration or on one of its members or parameters."""
         return self.add(_kind.DECL_TAG, tag, type_id, flag=attribute, rest=[component_idx])
 

@@ -97,9 +97,7 @@ MODULES = (
                 "Flags of perf_event_output and its kin",
                 "IntFlag",
             ),
-            Table(
-                "StackFlag", "BPF_F_USER_STACK", ("BPF_F_",), "Flags of get_stackid and get_stack", "IntFlag"
-            ),
+            Table("StackFlag", "BPF_F_USER_STACK", ("BPF_F_",), "Flags of get_stackid and get_stack", "IntFlag"),
             Table(
                 "WakeupFlag",
                 "BPF_RB_NO_WAKEUP",

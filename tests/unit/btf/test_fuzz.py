@@ -92,9 +92,7 @@ def test_any_types(section):
 
 
 @settings(max_examples=300, deadline=None)
-@given(
-    st.lists(st.tuples(st.integers(0, len(SOUND) - 1), st.integers(0, 255)), max_size=4), st.integers(0, 40)
-)
+@given(st.lists(st.tuples(st.integers(0, len(SOUND) - 1), st.integers(0, 255)), max_size=4), st.integers(0, 40))
 def test_damaged_types(damage, cut):
     """A sound BTF with some bytes changed and some cut off is a BTF or an error."""
     data = bytearray(SOUND)

@@ -83,9 +83,7 @@ def test_bitfields_by_integer_width():
     builder = Builder()
     three = builder.add_int("u32", 4, nr_bits=3)
     shifted = builder.add_int("u32", 4, nr_bits=4, bits_offset=2)
-    struct = builder.add_struct(
-        "s", 4, [("a", three, 0), ("b", three, 3), ("c", shifted, 8), ("d", three, 17)]
-    )
+    struct = builder.add_struct("s", 4, [("a", three, 0), ("b", three, 3), ("c", shifted, 8), ("d", three, 17)])
 
     record = decoded(builder, struct, (0b101 | 0b011 << 3 | 0b1001 << 10 | 0b110 << 17).to_bytes(4, "little"))
 
@@ -181,9 +179,7 @@ def test_nested_records():
     assert "nothing" not in record
     with pytest.raises(KeyError, match="nothing"):
         record["nothing"]
-    assert Record([("", Record([("", Record([("x", 2), ("y", 3)])), ("raw", 2)]))]) == Record(
-        [record.fields[1]]
-    )
+    assert Record([("", Record([("", Record([("x", 2), ("y", 3)])), ("raw", 2)]))]) == Record([record.fields[1]])
 
 
 def test_section_of_variables():
