@@ -1,0 +1,77 @@
+"""What is loaded when: imports are a budget, and rooms have doors."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+HEAVY = {"typer", "click", "rich", "elftools", "importlib.metadata", "pydantic", "dataclasses", "inspect", "socket", "ctypes"}
+
+
+def loaded_by(*words: str) -> set[str]:
+    """Return the modules that a run of the command has loaded at its end."""
+    code = (
+        "import sys, bpfctl.__main__ as program\n"
+        f"sys.argv = ['bpfctl', *{words!r}]\n"
+        "code = program.main()\n"
+        "print(*sys.modules, sep='\\n', file=sys.stderr)\n"
+        "sys.exit(code)\n"
+    )
+    # -S: an editable install's import hook would load half of the standard library first.
+    site = f"import sys; sys.path[1:1] = {[path for path in sys.path if path]!r}\n"
+    done = subprocess.run([sys.executable, "-S", "-c", site + code], capture_output=True, text=True, check=True, cwd=ROOT)
+    return set(done.stderr.split())
+
+
+@pytest.mark.parametrize("words", [("-j", "prog", "list"), ("prog", "list"), ("-j", "map", "list"), ("-j", "link", "list")])
+def test_a_listing_loads_nothing_heavy(words):
+    assert HEAVY & loaded_by(*words) == set()
+
+
+def test_the_package_itself_loads_nothing():
+    code = "import sys; before = set(sys.modules); import bpfctl; print(*set(sys.modules) - before)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+
+    assert set(done.stdout.split()) <= {"bpfctl", "typing", "__future__", "collections", "functools", "re", "copyreg"} | {
+        name for name in done.stdout.split() if name.split(".")[0] in {"collections", "re", "enum", "typing"} or name[0] == "_"
+    } | {"abc", "contextlib", "operator", "keyword", "reprlib", "types", "warnings", "enum"}
+
+
+def imports(file: Path) -> set[str]:
+    """Return the modules that a file names in import statements, wherever they stand."""
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def test_cffi_stops_at_the_door():
+    """Only bpfctl/_sys names cffi or the compiled module."""
+    outside = {
+        str(file.relative_to(ROOT))
+        for folder in ("bpfctl", "btf", "plugins")
+        for file in (ROOT / folder).rglob("*.py")
+        if file.parent != ROOT / "bpfctl" / "_sys"
+        and file != ROOT / "bpfctl" / "_tools" / "gen_ffi.py"
+        and any(name.split(".")[0] in {"cffi", "_cffi_backend"} or "_ffi" in name for name in imports(file))
+    }
+
+    assert outside == set()
+
+
+def test_every_public_name_is_there():
+    import bpfctl
+
+    assert sorted(bpfctl.__all__) == bpfctl.__all__ == dir(bpfctl)
+    for name in bpfctl.__all__:
+        assert getattr(bpfctl, name).__doc__, name
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = bpfctl.nothing

@@ -1,0 +1,47 @@
+"""What the wheel holds."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def names(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("wheel")
+    source = folder / "source"
+    files = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for name in filter(None, files.split("\0")):
+        if (ROOT / name).is_file():
+            (source / name).parent.mkdir(parents=True, exist_ok=True)
+            (source / name).write_bytes((ROOT / name).read_bytes())
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", folder, source]
+    subprocess.run(command, check=True, capture_output=True)
+    (wheel,) = folder.glob("*.whl")
+    assert "-cp311-abi3-" in wheel.name
+    return set(zipfile.ZipFile(wheel).namelist())
+
+
+def test_every_module_is_in_it(names):
+    """A package that pyproject.toml forgets would work in the checkout alone."""
+    modules = {
+        str(file.relative_to(ROOT)).removeprefix("plugins/")
+        for folder in ("bpfctl", "btf", "plugins")
+        for file in (ROOT / folder).rglob("*.py")
+        if "_tools" not in file.parts
+    }
+
+    assert modules - names == set()
+
+
+def test_it_holds_what_it_must_and_no_more(names):
+    assert {"bpfctl/_sys/_ffi.abi3.so", "bpfctl/py.typed", "btf/py.typed", "bpfctl_tracepoint/py.typed"} <= names
+    strangers = {name for name in names if name.split("/")[0] not in {"bpfctl", "btf", "bpfctl_tracepoint"} and ".dist-info/" not in name}
+    assert strangers == set()
+    assert {name for name in names if name.endswith((".c", ".h")) or "_tools" in name} == set()
