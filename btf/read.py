@@ -49,8 +49,8 @@ class BTF:
 
     def __init__(self, sections: Sections, base: BTF | None) -> None:
         self._sections = sections
-        self._first_string = base.strings_end if base else 0
-        first_id = base.ids.stop if base else 1
+        self._first_string = base.strings_end if base is not None else 0
+        first_id = base.ids.stop if base is not None else 1
         self._starts, _ = sections.walk(first_id)
         self.base = base
         #: The ids of this BTF's own types.
@@ -103,7 +103,7 @@ class BTF:
 
     def string(self, offset: int) -> str:
         """Return the string at ``offset``, bytes that are not UTF-8 as surrogates."""
-        if self.base and offset < self._first_string:
+        if self.base is not None and offset < self._first_string:
             return self.base.string(offset)
         return self._sections.string(offset - self._first_string)
 
@@ -117,7 +117,7 @@ class BTF:
 
     def type(self, type_id: int) -> Type:
         """Return the type with this id; raises BTFError if there is none or it is damaged."""
-        if self.base and type_id < self.ids.start:
+        if self.base is not None and type_id < self.ids.start:
             return self.base.type(type_id)
         found = self._cache.get(type_id)
         if found is None:
@@ -156,7 +156,7 @@ class BTF:
     @property
     def pointer_size(self) -> int:
         """Size of a pointer where this BTF comes from: that of ``long``, or 8 if it has none."""
-        if self.base:
+        if self.base is not None:
             return self.base.pointer_size
         from btf.types import Int  # noqa: PLC0415 - types are imported when one is asked for
 
@@ -175,7 +175,7 @@ class BTF:
         return list(self._find(name, kind))
 
     def _find(self, name: str, kind: KindOf[Any] | None) -> Iterator[Any]:
-        if self.base:
+        if self.base is not None:
             yield from self.base._find(name, kind)  # noqa: SLF001 - same class
         for type_id in self._ids_named(name):
             if kind is None or self.kind(type_id) == _number(kind):
@@ -211,7 +211,7 @@ class BTF:
         return self._name_offsets
 
     def _offsets_of(self, name: str) -> Iterator[int]:
-        if self.base:
+        if self.base is not None:
             yield from self.base._offsets_of(name)  # noqa: SLF001 - same class
         for offset in self._sections.string_offsets(name):
             yield self._first_string + offset
@@ -220,7 +220,7 @@ class BTF:
         """Return the first three words of a type (name, info, size or type), or from ``at`` on."""
         if not type_id:
             return [0, 0, 0]
-        if self.base and type_id < self.ids.start:
+        if self.base is not None and type_id < self.ids.start:
             return self.base._head(type_id, at)  # noqa: SLF001 - same class
         if type_id not in self.ids:
             raise BTFError(f"type id {type_id} is out of range")

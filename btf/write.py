@@ -41,10 +41,10 @@ class Builder:
     def __init__(self, *, byteorder: Literal["little", "big"] = "little", base: BTF | None = None) -> None:
         self._sign = "<" if byteorder == "little" else ">"
         self._types = bytearray()
-        self._strings = bytearray() if base else bytearray(b"\0")
-        self._first_string = base.strings_end if base else 0
+        self._strings = bytearray(b"\0") if base is None else bytearray()
+        self._first_string = base.strings_end if base is not None else 0
         self._offsets: dict[bytes, int] = {b"": 0}
-        self._next_id = base.ids.stop if base else 1
+        self._next_id = base.ids.stop if base is not None else 1
 
     @property
     def next_id(self) -> int:

@@ -358,3 +358,14 @@ def test_short_names_are_those_of_the_modules():
         assert name == getattr(btf, name).__name__
     with pytest.raises(AttributeError, match="nothing"):
         btf.nothing  # noqa: B018
+
+
+def test_base_without_types():
+    """A base may hold strings alone."""
+    base = BTF.from_bytes(blob(strings=b"\0int\0"))
+    btf = BTF.from_bytes(blob(INT, b"x\0"), base)
+
+    assert btf.type(1) == types.Int(1, "int", 4, 32, 0, types.SIGNED)
+    assert btf.string(5) == "x"
+    assert btf.find("int").id == 1
+    assert Builder(base=base).string("y") == 5
