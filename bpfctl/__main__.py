@@ -77,6 +77,10 @@ def run(arguments: Sequence[str], sink: Sink) -> int:
     out = _output(sink, chosen)
     code = 0
     try:
+        if chosen.debug:
+            from bpfctl.cli import trace
+
+            trace.begin()
         app.run(Session(out, chosen), words)
     except (ClosedPipe, OutputError):
         raise
@@ -118,7 +122,10 @@ def _fault(error: Exception, *, debug: bool) -> str:
     if debug:
         import traceback
 
-        _complain("".join(traceback.format_exception(error)).rstrip("\n"))
+        from bpfctl.render.text import safe
+
+        lines = "".join(traceback.format_exception(error)).splitlines()
+        _complain("\n".join(safe(line) for line in lines))
     else:
         # The frames may hold what has filled the memory.
         error.__traceback__ = error.__context__ = None

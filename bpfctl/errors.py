@@ -69,7 +69,7 @@ class KernelError(BpfctlError, OSError):
     @property
     def sentence(self) -> str:
         """What was tried and the kernel's answer."""
-        return f"{self.tried}: {os.strerror(self.errno)}"
+        return f"{self.tried}: {os.strerror(self.errno or 0)}"
 
     def __str__(self) -> str:
         return f"{self.sentence} ({self.hint})" if self.hint else self.sentence

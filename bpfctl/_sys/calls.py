@@ -26,7 +26,8 @@ from bpfctl._sys.fd import FD
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    Trace = Callable[[str, dict[str, object], int], None]
+    Members = dict[str, object]
+    Trace = Callable[[str, Members, int, Members], None]
 
 MAP_CREATE, MAP_LOOKUP_ELEM, MAP_UPDATE_ELEM, MAP_DELETE_ELEM, MAP_GET_NEXT_KEY = range(5)
 PROG_LOAD, OBJ_PIN, OBJ_GET, PROG_ATTACH, PROG_DETACH, PROG_TEST_RUN = range(5, 11)
@@ -38,7 +39,17 @@ LINK_CREATE, LINK_UPDATE, LINK_GET_FD_BY_ID, LINK_GET_NEXT_ID, ENABLE_STATS = ra
 ITER_CREATE, LINK_DETACH, PROG_BIND_MAP, TOKEN_CREATE, PROG_STREAM_READ_BY_FD = range(33, 38)
 
 # enum bpf_cmd, for the trace
-COMMANDS = ["BPF_MAP_CREATE", "BPF_MAP_LOOKUP_ELEM", "BPF_MAP_UPDATE_ELEM", "BPF_MAP_DELETE_ELEM", "BPF_MAP_GET_NEXT_KEY", "BPF_PROG_LOAD", "BPF_OBJ_PIN", "BPF_OBJ_GET", "BPF_PROG_ATTACH", "BPF_PROG_DETACH", "BPF_PROG_TEST_RUN", "BPF_PROG_GET_NEXT_ID", "BPF_MAP_GET_NEXT_ID", "BPF_PROG_GET_FD_BY_ID", "BPF_MAP_GET_FD_BY_ID", "BPF_OBJ_GET_INFO_BY_FD", "BPF_PROG_QUERY", "BPF_RAW_TRACEPOINT_OPEN", "BPF_BTF_LOAD", "BPF_BTF_GET_FD_BY_ID", "BPF_TASK_FD_QUERY", "BPF_MAP_LOOKUP_AND_DELETE_ELEM", "BPF_MAP_FREEZE", "BPF_BTF_GET_NEXT_ID", "BPF_MAP_LOOKUP_BATCH", "BPF_MAP_LOOKUP_AND_DELETE_BATCH", "BPF_MAP_UPDATE_BATCH", "BPF_MAP_DELETE_BATCH", "BPF_LINK_CREATE", "BPF_LINK_UPDATE", "BPF_LINK_GET_FD_BY_ID", "BPF_LINK_GET_NEXT_ID", "BPF_ENABLE_STATS", "BPF_ITER_CREATE", "BPF_LINK_DETACH", "BPF_PROG_BIND_MAP", "BPF_TOKEN_CREATE", "BPF_PROG_STREAM_READ_BY_FD"]
+COMMANDS = [
+    "BPF_MAP_CREATE", "BPF_MAP_LOOKUP_ELEM", "BPF_MAP_UPDATE_ELEM", "BPF_MAP_DELETE_ELEM",
+    "BPF_MAP_GET_NEXT_KEY", "BPF_PROG_LOAD", "BPF_OBJ_PIN", "BPF_OBJ_GET", "BPF_PROG_ATTACH", "BPF_PROG_DETACH",
+    "BPF_PROG_TEST_RUN", "BPF_PROG_GET_NEXT_ID", "BPF_MAP_GET_NEXT_ID", "BPF_PROG_GET_FD_BY_ID",
+    "BPF_MAP_GET_FD_BY_ID", "BPF_OBJ_GET_INFO_BY_FD", "BPF_PROG_QUERY", "BPF_RAW_TRACEPOINT_OPEN",
+    "BPF_BTF_LOAD", "BPF_BTF_GET_FD_BY_ID", "BPF_TASK_FD_QUERY", "BPF_MAP_LOOKUP_AND_DELETE_ELEM",
+    "BPF_MAP_FREEZE", "BPF_BTF_GET_NEXT_ID", "BPF_MAP_LOOKUP_BATCH", "BPF_MAP_LOOKUP_AND_DELETE_BATCH",
+    "BPF_MAP_UPDATE_BATCH", "BPF_MAP_DELETE_BATCH", "BPF_LINK_CREATE", "BPF_LINK_UPDATE",
+    "BPF_LINK_GET_FD_BY_ID", "BPF_LINK_GET_NEXT_ID", "BPF_ENABLE_STATS", "BPF_ITER_CREATE", "BPF_LINK_DETACH",
+    "BPF_PROG_BIND_MAP", "BPF_TOKEN_CREATE", "BPF_PROG_STREAM_READ_BY_FD",
+]  # fmt: skip
 
 _CHARGES_MEMORY = frozenset({MAP_CREATE, PROG_LOAD, BTF_LOAD, MAP_UPDATE_ELEM, MAP_UPDATE_BATCH})
 _VERIFIER_TRIES = 5  # as often as libbpf tries
@@ -48,7 +59,11 @@ _trace: Trace | None = None
 
 
 def set_trace(trace: Trace | None) -> None:
-    """Call ``trace(command, attributes, answer)`` after each system call; the answer is a negated errno or a result."""
+    """Call ``trace(call, given, answer, got)`` after each system call.
+
+    ``given`` are the attributes that are not zero, by the kernel's names, ``got`` those that the kernel has changed;
+    the answer is a result, or a negated errno.
+    """
     global _trace  # noqa: PLW0603 - one process has one kernel door, and this is its peephole
     _trace = trace
 
@@ -57,17 +72,37 @@ def _error(rc: int) -> OSError:
     return OSError(-rc, os.strerror(-rc))
 
 
-def _describe(attr: Any) -> dict[str, object]:
-    """Return the members of an attribute structure that are not zero, pointers and numbers alike as they are."""
-    members: dict[str, object] = {}
+# Members that are the address of a string, whatever the structure.
+_STRINGS = frozenset({"pathname", "license", "name"})
+
+
+def describe(attr: Any) -> Members:
+    """Return the members of an attribute structure that are not zero; strings as text, addresses as numbers."""
+    members: Members = {}
     for name, field in ffi.typeof(attr).item.fields:
         value = getattr(attr, name)
         if field.type.kind == "array":
             value = bytes(ffi.buffer(value))
-            value = value.rstrip(b"\0").decode(errors="backslashreplace") if "char" in field.type.cname else value.hex()
+            value = value.rstrip(b"\0").decode(errors="surrogateescape") if "char" in field.type.cname else value.hex()
+            value = value if value.strip("0") else ""
+        elif value and name in _STRINGS:
+            value = os.fsdecode(ffi.string(ffi.cast("char *", value)))
+        elif name.endswith("fd") and value == 0xFFFFFFFF:
+            value = -1
         if value:
             members[name] = value
     return members
+
+
+def traced(call: str, attr: Any, make: Callable[[], int], **others: object) -> int:
+    """Make a system call and show it to whoever set a trace; ``others`` are its arguments besides the structure."""
+    if _trace is None:
+        return make()
+    given = describe(attr) if attr is not None else {}
+    rc = make()
+    after = describe(attr) if attr is not None else {}
+    _trace(call, given | others, rc, {name: value for name, value in after.items() if given.get(name) != value})
+    return rc
 
 
 def _raise_memlock() -> bool:
@@ -87,26 +122,25 @@ def _raise_memlock() -> bool:
     return False
 
 
+def _once(cmd: int, attr: Any) -> int:
+    size = ffi.sizeof(attr[0])
+    if _trace is None:
+        rc: int = lib.bpfctl_bpf(cmd, attr, size)
+        return rc
+    return traced(COMMANDS[cmd], attr, lambda: int(lib.bpfctl_bpf(cmd, attr, size)))
+
+
 def _answer(cmd: int, attr: Any) -> int:
     """Make the call and return what the kernel answered: a result, or a negated errno."""
-    size = ffi.sizeof(attr[0])
-    rc: int = lib.bpfctl_bpf(cmd, attr, size)
+    rc = _once(cmd, attr)
     if rc < 0:
         tries = _VERIFIER_TRIES if cmd == PROG_LOAD else 0
         if rc == -EPERM and cmd in _CHARGES_MEMORY and _raise_memlock():
-            rc = lib.bpfctl_bpf(cmd, attr, size)
+            rc = _once(cmd, attr)
         while rc == -EINTR or (rc == -EAGAIN and tries > 0):
             tries -= rc == -EAGAIN
-            rc = lib.bpfctl_bpf(cmd, attr, size)
-    if _trace is not None:
-        report(COMMANDS[cmd], attr, rc)
+            rc = _once(cmd, attr)
     return rc
-
-
-def report(call: str, attr: Any, rc: int) -> None:
-    """Show one call to whoever set a trace."""
-    if _trace is not None:
-        _trace(call, _describe(attr), rc)
 
 
 def _bpf(cmd: int, attr: Any) -> int:
@@ -174,7 +208,7 @@ def obj_get(path: str | bytes, file_flags: int = 0) -> FD:
 def mount_bpffs(folder: str | bytes) -> None:
     """Mount a BPF file system over a folder, with mode 0700 and private to this mount namespace."""
     text, _ = _path(folder)
-    rc = lib.bpfctl_mount_bpffs(text)
+    rc = traced("mount", None, lambda: lib.bpfctl_mount_bpffs(text), target=os.fsdecode(folder), type="bpf")
     if rc < 0:
         raise _error(rc)
 

@@ -64,10 +64,17 @@ def open_probe(
 
 def _open(attr: Any, pid: int, cpu: int, group_fd: int, open_flags: int) -> int:
     attr.size = ffi.sizeof(attr[0])
-    rc: int = lib.bpfctl_perf_event_open(attr, pid, cpu, group_fd, open_flags)
+    rc = -EINTR
     while rc == -EINTR:
-        rc = lib.bpfctl_perf_event_open(attr, pid, cpu, group_fd, open_flags)
-    calls.report("perf_event_open", attr, rc)
+        rc = calls.traced(
+            "perf_event_open",
+            attr,
+            lambda: int(lib.bpfctl_perf_event_open(attr, pid, cpu, group_fd, open_flags)),
+            pid=pid,
+            cpu=cpu,
+            group_fd=group_fd,
+            open_flags=open_flags,
+        )
     if rc < 0:
         raise OSError(-rc, os.strerror(-rc))
     return rc
@@ -75,7 +82,8 @@ def _open(attr: Any, pid: int, cpu: int, group_fd: int, open_flags: int) -> int:
 
 def ioctl(fd: int, request: int, argument: int = 0) -> int:
     """Send one of the IOC_ requests to a perf event."""
-    rc: int = lib.bpfctl_ioctl(fd, request, argument)
+    make = lambda: int(lib.bpfctl_ioctl(fd, request, argument))  # noqa: E731
+    rc = calls.traced("ioctl", None, make, fd=fd, request=request, argument=argument)
     if rc < 0:
         raise OSError(-rc, os.strerror(-rc))
     return rc
