@@ -21,7 +21,12 @@ if TYPE_CHECKING:
             """Return the run's output and options."""
 
     Words = Sequence[str] | None
-    Text = str | None
+    Type = str | None
+    Name = str | None
+    Owner = str | None
+    Pinned = bool
+    Sort = str | None
+    Watch = float | None
 
 else:
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ _LONG = (
     "help", "version", "json", "pretty", "debug", "bpffs", "mapcompat", "nomount", "use-loader", "sign", "base-btf",
 )  # fmt: skip
 _OURS = ("plain", "extra", "no-owners")
+# Options of commands whose value may begin with a minus, as in --sort -id: it is not a cluster of ours then.
+_LEAVES_VALUE = ("--type", "--name", "--owner", "--sort")
 # bpftool once had this option and still accepts it.
 _IGNORED = "l"
 
@@ -94,24 +97,37 @@ def _read(waiting: Iterator[str], found: dict[str, str | bool | int], left: list
             left.append(argument)
             left.extend(waiting)
         elif argument.startswith("--"):
-            name, equals, value = argument[2:].partition("=")
-            option = _long(name)
-            if option is None or (equals and option not in _TAKES_VALUE):
+            if not _take_long(argument, waiting, found):
                 left.append(argument)
-            elif option in _TAKES_VALUE:
-                found[option] = value if equals else _next(waiting, argument)
-            else:
-                found[option] = True
+                if argument in _LEAVES_VALUE:
+                    left.extend(islice(waiting, 1))
         elif len(argument) > 1 and argument[0] == "-" and all(c in _SHORT or c in _IGNORED for c in _flags(argument)):
-            for at, letter in enumerate(argument[1:], 2):
-                option = _SHORT.get(letter)
-                if option in _TAKES_VALUE:
-                    found[option] = argument[at:] or _next(waiting, f"-{letter}")
-                    break
-                if option:
-                    found[option] = True
+            _take_cluster(argument, waiting, found)
         else:
             left.append(argument)
+
+
+def _take_long(argument: str, waiting: Iterator[str], found: dict[str, str | bool | int]) -> bool:
+    """Take a long option, with its value if it has one; False for one that is not global."""
+    name, equals, value = argument[2:].partition("=")
+    option = _long(name)
+    if option is None or (equals and option not in _TAKES_VALUE):
+        return False
+    if option in _TAKES_VALUE:
+        found[option] = value if equals else _next(waiting, argument)
+    else:
+        found[option] = True
+    return True
+
+
+def _take_cluster(argument: str, waiting: Iterator[str], found: dict[str, str | bool | int]) -> None:
+    for at, letter in enumerate(argument[1:], 2):
+        option = _SHORT.get(letter)
+        if option in _TAKES_VALUE:
+            found[option] = argument[at:] or _next(waiting, f"-{letter}")
+            break
+        if option:
+            found[option] = True
 
 
 def _flags(argument: str) -> str:

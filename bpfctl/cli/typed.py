@@ -13,9 +13,26 @@ from bpfctl.errors import UsageError
 if TYPE_CHECKING:
     from bpfctl.cli.session import Session
 
+_PERIOD = "2"
+_NUMERIC = frozenset("0123456789.")
+
 Context = typer.Context
 Words = Annotated[list[str] | None, typer.Argument(metavar="WORD", help="bpftool's words, such as: id 7")]
-
+Type = Annotated[str | None, typer.Option("--type", metavar="TYPE", help="Only those of one type, such as xdp.")]
+Name = Annotated[str | None, typer.Option("--name", metavar="GLOB", help="Only those whose name matches.")]
+Owner = Annotated[
+    str | None,
+    typer.Option("--owner", metavar="PID|GLOB", help="Only those that a process holds: its id, or its name."),
+]
+Pinned = Annotated[bool, typer.Option("--pinned", help="Only those that are pinned; also shows where.")]
+Sort = Annotated[
+    str | None,
+    typer.Option("--sort", metavar="COLUMN", help="Sort by a column of the table; -COLUMN for the reverse order."),
+]
+Watch = Annotated[
+    float | None,
+    typer.Option("--watch", metavar="[SECONDS]", help=f"Show again every so many seconds ({_PERIOD}) until Ctrl-C."),
+]
 
 # The base of Typer's complaints about a command line; Typer 0.28 has them in a package of its own instead of click's.
 _Complaint: type[Exception] = typer.BadParameter.__mro__[2]
@@ -29,12 +46,23 @@ def call(session: Session, name: str, function: Any, words: list[str]) -> None:
     help_ = io.StringIO()
     try:
         with contextlib.redirect_stdout(help_):
-            command.main(words, prog_name=name, standalone_mode=False, obj=session)
+            command.main(_with_period(words), prog_name=name, standalone_mode=False, obj=session)
     except typer.Abort:
         raise KeyboardInterrupt from None
     except _Complaint as error:
         raise UsageError(_sentence(error)) from None
     session.out.sink.write(help_.getvalue())
+
+
+def _with_period(words: list[str]) -> list[str]:
+    """Give a --watch that no number follows its period: Typer has no options whose value may be left out."""
+    end = words.index("--") if "--" in words else len(words)
+    out: list[str] = []
+    for at, word in enumerate(words):
+        out.append(word)
+        if word == "--watch" and at < end and not (words[at + 1 : end] and words[at + 1][:1] in _NUMERIC):
+            out.append(_PERIOD)
+    return out
 
 
 def _sentence(error: Any) -> str:

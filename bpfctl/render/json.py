@@ -105,7 +105,7 @@ class JsonOutput:
 
     def _documents(self, view: View[Row], rows: Iterable[Row]) -> Any:
         for row in rows:
-            yield view.json(row) | view.extra(row) if self._extra else view.json(row)
+            yield view.json(row) | view.extra(row) if self._extra else view.json(row)  # noqa: S610 - no Django here
 
     def watch(self, view: View[Row], ask: Callable[[], Iterable[Row]], *, listing: bool, seconds: float) -> None:
         """Write a document for each round, which without -p is a line."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from bpfctl.render.sink import Sink
     from bpfctl.views.view import View
@@ -14,12 +14,15 @@ Row = TypeVar("Row")
 
 
 class Output(Protocol):
-    """One voice. A command calls exactly one of show() and done(), or raises."""
+    """One voice. A command calls exactly one of show(), watch(), lines() and done(), or raises."""
 
     sink: Sink
 
     def show(self, view: View[Row], rows: Iterable[Row], *, listing: bool) -> None:
         """Show rows; ``listing`` is False when a handle asked for certain objects, of which one stands alone."""
+
+    def watch(self, view: View[Row], ask: Callable[[], Iterable[Row]], *, listing: bool, seconds: float) -> None:
+        """Show what ``ask`` returns every so many seconds, until Ctrl-C or SIGTERM."""
 
     def done(self) -> None:
         """Say that a command which has nothing to tell succeeded."""
@@ -42,8 +45,8 @@ class Output(Protocol):
     def end_batch(self, count: int | None) -> None:
         """End a series; None when a command of it failed."""
 
-    def error(self, message: str) -> None:
-        """Say what went wrong."""
+    def error(self, message: str, hint: str = "") -> None:
+        """Say what went wrong, and to people what to do about it."""
 
     def close(self) -> None:
         """End the output."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 from bpfctl.render.text import safe, safe_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from bpfctl.render.sink import Sink
     from bpfctl.views.view import View
@@ -28,6 +28,15 @@ class PlainOutput:
         for row in rows:
             for line in view.plain(row):
                 write(safe_line(line) + "\n")
+
+    def watch(self, view: View[Row], ask: Callable[[], Iterable[Row]], *, listing: bool, seconds: float) -> None:
+        """Write the blocks of all rows in each round, and an empty line after them."""
+        from bpfctl.render.watch import rounds  # noqa: PLC0415 - one command line in a thousand needs it
+
+        for _ in rounds(seconds):
+            self.show(view, ask(), listing=listing)
+            self.sink.write("\n")
+            self.sink.flush()
 
     def done(self) -> None:
         """Say nothing: no news is good news."""
@@ -56,10 +65,11 @@ class PlainOutput:
         if count is not None:
             self.sink.write(f"processed {count} commands\n")
 
-    def error(self, message: str) -> None:
+    def error(self, message: str, hint: str = "") -> None:
         """Write an error to stderr, after what came before it."""
         self.sink.flush()
-        complain("Error: " + "\n".join(safe(line) for line in message.split("\n")))
+        sentence = "\n".join(safe(line) for line in message.split("\n"))
+        complain(f"Error: {sentence} ({safe(hint)})" if hint else f"Error: {sentence}")
 
     def close(self) -> None:
         """Write what is left."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def safe(text: str) -> str:
-    """Return text in which nothing acts on a terminal: what cannot be printed is spelled as \\xNN, \\uNNNN."""
+    r"""Return text in which nothing acts on a terminal: what cannot be printed is spelled as \xNN, \uNNNN."""
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() else _spelled(ord(char)) for char in text)

@@ -6,8 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from bpfctl.host import clock
-from bpfctl.kernel.names import name as enumerator
-from bpfctl.uapi.enums import ProgType
+from bpfctl.kernel.names import prog_type, prog_types
 from bpfctl.views import shared
 from bpfctl.views.view import Column, View
 
@@ -16,22 +15,19 @@ if TYPE_CHECKING:
 
     from bpfctl.kernel.prog import ProgramRow
 
-_TYPE_NAMES = {int(kind): kind.name.lower() for kind in ProgType}
-
-
-def type_name(number: int) -> str | None:
-    """Return bpftool's word for a program type; None for one that even the running kernel's BTF does not name."""
-    return _TYPE_NAMES.get(number) or enumerator(ProgType, "bpf_prog_type", "BPF_PROG_TYPE_", number)
-
 
 def _loaded_at(load_time: int) -> int:
     return (clock.boot_time_ns() + load_time) // 1_000_000_000
 
 
+def _loaded_text(load_time: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(_loaded_at(load_time)))
+
+
 def json(row: ProgramRow) -> dict[str, Any]:
     """Return bpftool's JSON members, in its order."""
     info = row.info
-    out: dict[str, Any] = {"id": info.id, "type": type_name(info.type) or int(info.type)}
+    out: dict[str, Any] = {"id": info.id, "type": prog_type(info.type) or int(info.type)}
     if row.name:
         out["name"] = row.name
     out["tag"] = info.tag.hex()
@@ -62,14 +58,16 @@ def json(row: ProgramRow) -> dict[str, Any]:
     if row.owners:
         out |= shared.owners_json(row.owners)
     if row.metadata:
-        out["metadata"] = dict(row.metadata)
+        from bpfctl.views import value  # noqa: PLC0415 - few programs have any
+
+        out["metadata"] = {name: value.json(held) for name, held in row.metadata}
     return out
 
 
 def plain(row: ProgramRow) -> Iterator[str]:
     """Yield bpftool's lines."""
     info = row.info
-    kind = type_name(info.type) or f"type {info.type}"
+    kind = prog_type(info.type) or f"type {info.type}"
     line = f"{info.id}: {kind}  "
     if row.name:
         line += f"name {row.name}  "
@@ -82,8 +80,7 @@ def plain(row: ProgramRow) -> Iterator[str]:
         line += f" recursion_misses {info.recursion_misses}"
     yield line
     if info.load_time:
-        loaded = time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(_loaded_at(info.load_time)))
-        yield f"\tloaded_at {loaded}  uid {info.created_by_uid}"
+        yield f"\tloaded_at {_loaded_text(info.load_time)}  uid {info.created_by_uid}"
     line = f"\txlated {info.xlated_prog_len}B  "
     line += f"jited {info.jited_prog_len}B" if info.jited_prog_len else "not jited"
     if row.memlock is not None:
@@ -98,9 +95,11 @@ def plain(row: ProgramRow) -> Iterator[str]:
         yield f"\tbtf_id {info.btf_id}"
     yield from shared.owners_plain(row.owners)
     if row.metadata:
+        from bpfctl.views import value  # noqa: PLC0415 - few programs have any
+
         yield "\tmetadata:"
-        for name, value in row.metadata:
-            yield f"\t\t{name} = {value}"
+        for name, held in row.metadata:
+            yield f"\t\t{name} = {value.plain(held)}"
 
 
 def extra(row: ProgramRow) -> dict[str, Any]:
@@ -114,23 +113,59 @@ def extra(row: ProgramRow) -> dict[str, Any]:
     return {name: value for name, value in told.items() if value is not None}
 
 
+def _flags(row: ProgramRow) -> tuple[str, ...]:
+    """Return what is out of the ordinary."""
+    info = row.info
+    told = {
+        "orphaned": row.orphaned,
+        "offloaded": bool(info.ifindex),
+        "not-jited": not info.jited_prog_len and not row.orphaned,
+    }
+    return tuple(word for word, holds in told.items() if holds)
+
+
+def _device(row: ProgramRow) -> str | None:
+    info = row.info
+    device = shared.device_plain(info.ifindex, info.netns_dev, info.netns_ino)
+    return device.strip().removeprefix("offloaded_to ") or None
+
+
+def _per_run(row: ProgramRow) -> int | None:
+    return row.info.run_time_ns // row.info.run_cnt if row.info.run_time_ns and row.info.run_cnt else None
+
+
+_YES = {True: "yes", False: "no"}
+
 VIEW: View[ProgramRow] = View(
     "programs",
     json,
     plain,
     (
-        Column("id", lambda row: row.info.id, "number"),
-        Column("type", lambda row: type_name(row.info.type) or row.info.type),
-        Column("name", lambda row: row.name or None),
-        Column("tag", lambda row: row.info.tag.hex()),
-        Column("xlated", lambda row: row.info.xlated_prog_len, "bytes"),
-        Column("jited", lambda row: row.info.jited_prog_len or None, "bytes"),
-        Column("memlock", lambda row: row.memlock, "bytes"),
-        Column("insns", lambda row: row.info.verified_insns, "number"),
-        Column("runs", lambda row: row.info.run_cnt or None, "number"),
-        Column("maps", lambda row: ",".join(map(str, row.info.map_ids)) or None),
-        Column("pinned", lambda row: "\n".join(row.pinned or ()) or None),
-        Column("owners", lambda row: shared.owners_text(row.owners)),
+        Column("id", lambda row: row.info.id, "number", "handle"),
+        Column("type", lambda row: prog_type(row.info.type) or str(int(row.info.type))),
+        Column("name", lambda row: row.name or None, tone="name"),
+        Column("tag", lambda row: row.info.tag.hex(), tone="quiet", rank=5),
+        Column("flags", _flags, "flags", "alarm"),
+        Column("xlated", lambda row: row.info.xlated_prog_len, "bytes", rank=3),
+        Column("jited", lambda row: row.info.jited_prog_len or None, "bytes", rank=4),
+        Column("memlock", lambda row: row.memlock, "bytes", rank=1),
+        Column("insns", lambda row: row.info.verified_insns, "number", rank=6),
+        Column("runs", lambda row: row.info.run_cnt or None, "number", rank=1),
+        Column("ns/run", _per_run, "number"),
+        Column("maps", lambda row: tuple(map(str, row.info.map_ids)), "list", rank=2),
+        Column("pinned", lambda row: row.pinned or None, "list"),
+        Column("owners", lambda row: shared.owners_items(row.owners), "list"),
     ),
     extra,
+    (
+        Column("loaded", lambda row: _loaded_text(row.info.load_time) if row.info.load_time else None),
+        Column("uid", lambda row: row.info.created_by_uid, "number"),
+        Column("gpl", lambda row: _YES.get(row.info.gpl_compatible)),
+        Column("missed", lambda row: row.info.recursion_misses or None, "number", "alarm"),
+        Column("run time", lambda row: row.info.run_time_ns or None, "number"),
+        Column("device", _device),
+        Column("btf", lambda row: row.info.btf_id or None, "number", "handle"),
+        Column("metadata", lambda row: tuple(f"{name} = {value}" for name, value in row.metadata), "list"),
+    ),
+    prog_types,
 )

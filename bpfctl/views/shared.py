@@ -51,3 +51,8 @@ def device_plain(ifindex: int | None, ns_dev: int | None, ns_ino: int | None) ->
 def owners_text(owners: tuple[Owner, ...]) -> str | None:
     """Return the owners as one cell of a table."""
     return ", ".join(f"{owner.comm}({owner.pid})" for owner in owners) or None
+
+
+def owners_items(owners: tuple[Owner, ...]) -> tuple[str, ...]:
+    """Return the owners as the items of a cell."""
+    return tuple(f"{owner.comm}({owner.pid})" for owner in owners)

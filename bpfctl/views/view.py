@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 Row = TypeVar("Row")
 
@@ -13,12 +13,15 @@ Row = TypeVar("Row")
 class Column(NamedTuple):
     """A column of a table: its title, what it shows of a row, and how it is set.
 
-    ``hint`` is one of ``text``, ``number``, ``bytes``, ``flags``. ``get`` returns None for nothing to show.
+    ``get`` returns None for nothing to show; a tuple of strings with the hints ``list`` and ``flags``. ``hint`` is
+    one of ``text``, ``number``, ``bytes`` (a size), ``list`` (may be wrapped between its items), ``flags`` (words).
     """
 
     title: str
     get: Callable[[Any], Any]
     hint: str = "text"
+    tone: str = ""  # what it means to a reader: "handle", "name", "quiet", "alarm"; empty for nothing special
+    rank: int = 0  # on a narrow screen the columns of the highest rank leave first; those of rank 0 stay
 
 
 class View(NamedTuple, Generic[Row]):
@@ -32,3 +35,13 @@ class View(NamedTuple, Generic[Row]):
     plain: Callable[[Row], Iterator[str]]  # lines without their newline
     columns: tuple[Column, ...]
     extra: Callable[[Row], dict[str, Any]]  # what bpftool does not tell, for -j --extra
+    details: tuple[Column, ...] = ()  # more of an object that is shown alone
+    types: Callable[[], Iterable[str]] | None = None  # every word that the column "type" may have
+    empty: str = ""  # the sentence for an empty table; without it, that none are loaded
+
+    def column(self, title: str) -> Column:
+        """Return a column or detail by its title; KeyError when there is none."""
+        for column in self.columns + self.details:
+            if column.title == title:
+                return column
+        raise KeyError(title)

@@ -1,0 +1,157 @@
+"""Lists of objects: which of them, in which order, how often. The same for every kind of object and in every voice."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
+
+from bpfctl.errors import UsageError
+
+Row = TypeVar("Row")
+Row_co = TypeVar("Row_co", covariant=True)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from bpfctl.cli.session import Session
+    from bpfctl.kernel.owner import Owner
+    from bpfctl.kernel.select import Select
+    from bpfctl.views.view import Column, View
+
+    class Held(Protocol):
+        """A row, as far as the filters look at it themselves."""
+
+        @property
+        def pinned(self) -> tuple[str, ...] | None:
+            """Where the object is pinned."""
+
+        @property
+        def owners(self) -> tuple[Owner, ...]:
+            """Who holds the object."""
+
+    class Rows(Protocol[Row_co]):
+        """How a room of bpfctl.kernel yields rows."""
+
+        def __call__(self, which: Select | None, *, pinned: bool, owners: bool) -> Iterator[Row_co]:
+            """Yield the rows of the objects that are meant."""
+
+
+class Wanted(NamedTuple):
+    """What the options of a list say; all of them together must hold."""
+
+    type: str | None = None
+    name: str | None = None  # a glob
+    owner: str | None = None  # a pid, or a glob for the name of a process
+    pinned: bool = False
+    sort: str | None = None  # a column, after a minus for the reverse order
+    watch: float | None = None  # seconds
+
+
+EVERYTHING = Wanted()
+
+
+def show(run: Session, view: View[Row], rows: Rows[Row], which: Select | None, wanted: Wanted = EVERYTHING) -> None:
+    """Show what a handle and the options of a list leave; UsageError for options that make no sense."""
+    options, listing = run.options, which is None
+    pinned = options.bpffs or wanted.pinned
+    owners = not options.no_owners or wanted.owner is not None
+    if wanted == EVERYTHING:
+        run.out.show(view, rows(which, pinned=pinned, owners=owners), listing=listing)
+        return
+    keeps = list(_filters(view, wanted))
+    arrange = _order(view, wanted.sort)
+    if keeps:
+        view = view._replace(empty=f"no {view.noun} match")
+
+    def ask() -> Iterable[Row]:
+        found = rows(which, pinned=pinned, owners=owners)
+        kept = (row for row in found if all(keep(row) for keep in keeps))
+        return arrange(kept) if arrange else kept
+
+    if wanted.watch is None:
+        run.out.show(view, ask(), listing=listing)
+        return
+    if run.depth:
+        raise UsageError("--watch has no end, so it is no command for a batch")
+    if not 0 < wanted.watch < 1 << 31:
+        raise UsageError(f"can't wait {wanted.watch:g} seconds between two rounds of --watch")
+    run.out.watch(view, ask, listing=listing, seconds=wanted.watch)
+
+
+def _filters(view: View[Any], wanted: Wanted) -> Iterator[Callable[[Any], bool]]:
+    if wanted.type is not None:
+        yield _of_type(view, wanted.type)
+    if wanted.name is not None:
+        yield _named(view.column("name").get, wanted.name)
+    if wanted.owner is not None:
+        yield _owned(wanted.owner)
+    if wanted.pinned:
+        yield _is_pinned
+
+
+def _is_pinned(row: Held) -> bool:
+    return bool(row.pinned)
+
+
+def _of_type(view: View[Any], word: str) -> Callable[[Any], bool]:
+    """Return the filter for a type, by bpftool's word for it or by its number."""
+    meant = word.lower().replace("-", "_")
+    if not meant.isdecimal() and view.types is not None and meant not in view.types():
+        raise UsageError(f"unknown type '{word}' of {view.noun}{_near(meant, list(view.types()))}")
+    get = view.column("type").get
+    return lambda row: str(get(row)) == meant
+
+
+def _near(word: str, choices: list[str]) -> str:
+    """Return the question whether one of a few similar words was meant; empty when there are none."""
+    import difflib
+
+    within = [choice for choice in choices if word in choice] if len(word) > 1 else []
+    near = [f"'{choice}'" for choice in dict.fromkeys([*difflib.get_close_matches(word, choices, 3), *within])]
+    if not near:
+        return ""
+    last = near.pop()
+    return f", did you mean {', '.join(near)} or {last}?" if near else f", did you mean {last}?"
+
+
+def _named(get: Callable[[Any], Any], glob: str) -> Callable[[Any], bool]:
+    from fnmatch import fnmatchcase
+
+    return lambda row: fnmatchcase(get(row) or "", glob)
+
+
+def _owned(owner: str) -> Callable[[Held], bool]:
+    if owner.isdecimal():
+        pid = int(owner)
+        return lambda row: any(holder.pid == pid for holder in row.owners)
+    from fnmatch import fnmatchcase
+
+    return lambda row: any(fnmatchcase(holder.comm, owner) for holder in row.owners)
+
+
+def _order(view: View[Any], sort: str | None) -> Callable[[Iterable[Any]], list[Any]] | None:
+    """Return what sorts rows by a column, those with nothing in it last; None to leave them in the order of ids."""
+    if sort is None:
+        return None
+    get = _sorted_by(view, sort.removeprefix("-")).get
+    backwards = sort.startswith("-")
+
+    def arrange(rows: Iterable[Any]) -> list[Any]:
+        values = [(get(row), row) for row in rows]
+        empty = [row for value, row in values if value is None or value == ()]
+        full = [(value, row) for value, row in values if value is not None and value != ()]
+        # A type that has no name is a number among words.
+        full.sort(key=lambda pair: (isinstance(pair[0], str), pair[0]), reverse=backwards)
+        return [row for _, row in full] + empty
+
+    return arrange
+
+
+def _sorted_by(view: View[Any], word: str) -> Column:
+    """Return the column of this title, or the only one whose title begins with it."""
+    columns = {column.title: column for column in view.columns + view.details}
+    found = [title for title in columns if title.startswith(word)] if word else []
+    if word in columns:
+        found = [word]
+    if len(found) != 1:
+        raise UsageError(f"can't sort {view.noun} by '{word}', only by one of: {', '.join(columns)}")
+    return columns[found[0]]

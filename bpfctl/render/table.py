@@ -1,0 +1,200 @@
+"""Tables for people on a terminal; the only module that loads rich, which takes longer than most commands.
+
+rich knows the terminal (colours, NO_COLOR, the alternate screen, how wide a character is). Its Table is not used: it
+measures, wraps and pads each cell by itself, which takes two seconds for a thousand rows.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from typing import IO, TYPE_CHECKING, Any, TypeVar, cast
+
+from rich.cells import cell_len
+from rich.console import Console
+from rich.segment import Segment
+from rich.style import Style
+
+from bpfctl.render import cell, columns
+from bpfctl.render.plain import PlainOutput
+from bpfctl.render.text import safe
+from bpfctl.render.watch import rounds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from rich.console import ConsoleOptions, RenderResult
+
+    from bpfctl.render.sink import Sink
+    from bpfctl.views.view import Column, View
+
+    Line = list[Segment]
+
+Row = TypeVar("Row")
+
+_TONES = {
+    "handle": Style(color="cyan"),
+    "name": Style(bold=True),
+    "quiet": Style(dim=True),
+    "alarm": Style(color="red", bold=True),
+}
+_TITLE = Style(bold=True)
+_QUIET = Style(dim=True)
+_END = Segment("\n")
+_GAP = " " * columns.GAP
+
+
+class TableOutput(PlainOutput):
+    """Writes tables to a terminal, and an object that stands alone as a list of its fields."""
+
+    def __init__(self, sink: Sink) -> None:
+        super().__init__(sink)
+        self._console = Console(
+            file=cast(IO[str], _File(sink)),
+            force_terminal=True,
+            highlight=False,
+            markup=False,
+            emoji=False,
+            soft_wrap=True,
+        )
+        self._utf8 = _locale_is_utf8()
+
+    def show(self, view: View[Row], rows: Iterable[Row], *, listing: bool) -> None:
+        """Write the table of all rows; one object that a handle asked for, field by field."""
+        self._write(self._lines(view, list(rows), listing=listing))
+
+    def watch(self, view: View[Row], ask: Callable[[], Iterable[Row]], *, listing: bool, seconds: float) -> None:
+        """Draw as many rows as the screen has room for, again and again."""
+        if self._console.is_dumb_terminal:
+            super().watch(view, ask, listing=listing, seconds=seconds)
+            return
+        with self._console.screen() as screen:
+            for _ in rounds(seconds):
+                rows = list(ask())
+                height = self._console.height
+                head = f"{view.noun}: {len(rows)}   {time.strftime('%H:%M:%S')}   every {seconds:g} s   Ctrl-C ends"
+                lines = [[Segment(safe(head), _QUIET)], [], *self._lines(view, rows[:height], listing=listing)]
+                if len(lines) > height:
+                    lines[height - 1 :] = [[Segment("... and more than the screen has room for", _QUIET)]]
+                screen.update(_Lines(lines))
+
+    def _write(self, lines: Iterable[Line]) -> None:
+        self._console.print(_Lines(lines), end="")
+
+    def _lines(self, view: View[Row], rows: Sequence[Row], *, listing: bool) -> Iterator[Line]:
+        if not rows:
+            yield [Segment(view.empty or f"no {view.noun} are loaded", _QUIET)]
+        elif listing or len(rows) > 1:
+            yield from self._table(view.columns, rows)
+        else:
+            yield from self._fields(view.columns + view.details, rows[0])
+
+    def _items(self, column: Column, row: Any) -> tuple[str, ...]:
+        items = cell.items(column, row)
+        return items if self._utf8 else cell.ascii_only(items)
+
+    def _table(self, shown: tuple[Column, ...], rows: Sequence[Any]) -> Iterator[Line]:
+        cells = [[self._items(column, row) for row in rows] for column in shown]
+        fit = columns.fit(shown, cells, self._console.width, cell_len)
+        setters = [_Setter(shown[at], width) for at, width in fit.shown]
+        kept = [cells[at] for at, _ in fit.shown]
+        yield _joined([setter.padded(setter.column.title, _TITLE) for setter in setters])
+        yield [Segment(_GAP.join(("─" if self._utf8 else "-") * setter.width for setter in setters), _QUIET)]
+        for row in zip(*kept, strict=True):
+            blocks = [setter.lines(items) for setter, items in zip(setters, row, strict=True)]
+            for at in range(max(map(len, blocks))):
+                yield _joined(
+                    [
+                        setter.padded(block[at] if at < len(block) else "", setter.style)
+                        for setter, block in zip(setters, blocks, strict=True)
+                    ]
+                )
+        if fit.hidden:
+            yield [Segment(f"(a wider screen also shows: {', '.join(fit.hidden)})", _QUIET)]
+
+    def _fields(self, shown: tuple[Column, ...], row: Any) -> Iterator[Line]:
+        found = [(column, items) for column in shown if (items := self._items(column, row))]
+        indent = max(len(column.title) for column, _ in found) + columns.GAP
+        for column, items in found:
+            if column.hint == "bytes" and int(column.get(row)) >= 1024:
+                items = (f"{items[0]} ({column.get(row)} bytes)",)  # noqa: PLW2901 - the same, in full
+            title = column.title
+            for line in columns.wrap(items, max(self._console.width - indent, 1), columns.separator(column), cell_len):
+                yield [Segment(title.ljust(indent), _TITLE), Segment(line, _TONES.get(column.tone))]
+                title = ""
+
+
+class _Setter:
+    """Sets the cells of one column."""
+
+    def __init__(self, column: Column, width: int) -> None:
+        self.column = column
+        self.width = width
+        self.style = _TONES.get(column.tone)
+        self._right = column.hint in {"number", "bytes"}
+        self._between = columns.separator(column)
+
+    def lines(self, items: tuple[str, ...]) -> list[str]:
+        """Return the lines of a cell, as wide as the column at most."""
+        if not items:
+            return [""]
+        if len(items) == 1 and cell_len(items[0]) <= self.width:
+            return [items[0]]
+        return columns.wrap(items, self.width, self._between, cell_len)
+
+    def padded(self, text: str, style: Style | None) -> tuple[str, str, str, Style | None]:
+        """Return what fills up a line of a cell at its left, the line, what fills it up at its right, and its style."""
+        blank = " " * (self.width - cell_len(text))
+        return (blank, text, "", style) if self._right else ("", text, blank, style)
+
+
+def _joined(cells: Sequence[tuple[str, str, str, Style | None]]) -> Line:
+    """Return a line of cells with gaps between them and no blanks at its end."""
+    line: Line = []
+    blank = ""
+    for left, text, right, style in cells:
+        if text:
+            blank += left
+            if blank:
+                line.append(Segment(blank))
+            line.append(Segment(text, style))
+            blank = right + _GAP
+        else:
+            blank += left + right + _GAP
+    return line
+
+
+class _Lines:
+    """Something that rich can print: lines that are set already."""
+
+    def __init__(self, lines: Iterable[Line]) -> None:
+        self._lines = lines
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for line in self._lines:
+            yield from line
+            yield _END
+
+
+class _File:
+    """What rich takes for a file."""
+
+    encoding = "utf-8"
+
+    def __init__(self, sink: Sink) -> None:
+        self.write = sink.write
+        self.flush = sink.flush
+
+    def isatty(self) -> bool:
+        """Return True: nobody makes tables for anything else."""
+        return True
+
+
+def _locale_is_utf8() -> bool:
+    """Return whether the user's locale is UTF-8, other than by what Python makes of the C locale (PEP 538)."""
+    names = ["LC_ALL", "LC_CTYPE", "LANG"]
+    if sys.flags.utf8_mode and os.environ.get("LC_CTYPE") == "C.UTF-8":
+        names.remove("LC_CTYPE")
+    locale = next((value for name in names if (value := os.environ.get(name))), "")
+    return locale.lower().replace("-", "").endswith("utf8")
