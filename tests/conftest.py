@@ -57,10 +57,11 @@ def _no_leaked_descriptor(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 def _descriptors(pid: int | str = "self") -> dict[int, str]:
-    links = {}
-    for entry in Path(f"/proc/{pid}/fd").iterdir():
+    # Not pathlib: this runs twice per test over the zoo's two hundred descriptors, and takes a fifth of the time.
+    folder, links = f"/proc/{pid}/fd", {}
+    for name in os.listdir(folder):  # noqa: PTH208
         with suppress(FileNotFoundError):  # the descriptor that this listing itself needed
-            links[int(entry.name)] = str(entry.readlink())
+            links[int(name)] = os.readlink(f"{folder}/{name}")  # noqa: PTH115
     return links
 
 
@@ -84,9 +85,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if others := sorted(_holders(new) - {os.getpid()}):
         session.config.stash[_verdict] = f"not judged: processes {others} made BPF objects meanwhile"
         return
-    session.config.stash[_verdict] = (
-        f"left behind: {', '.join(_describe(*object_) for object_ in sorted(new))}"
-    )
+    session.config.stash[_verdict] = f"left behind: {', '.join(_describe(*object_) for object_ in sorted(new))}"
     session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 

@@ -65,9 +65,7 @@ class Layout:
         return bytearray(self.struct.pack(*row))
 
 
-def _address(
-    value: bytes | list[bytes] | ctypes.Array[ctypes.c_char], keep: list[ctypes.Array[ctypes.c_char]]
-) -> int:
+def _address(value: bytes | list[bytes] | ctypes.Array[ctypes.c_char], keep: list[ctypes.Array[ctypes.c_char]]) -> int:
     if isinstance(value, list):
         value = struct.pack(f"={len(value)}Q", *(_address(item, keep) for item in value))
     buffer = ctypes.create_string_buffer(value, len(value)) if isinstance(value, bytes) else value
@@ -109,8 +107,7 @@ LINK_CREATE = {
     "tracing": Layout(_LINK_CREATE + "I target_btf_id, I _, Q cookie"),
     "netfilter": Layout(_LINK_CREATE + "I pf, I hooknum, i priority, I nf_flags"),
     "uprobe_multi": Layout(
-        _LINK_CREATE
-        + "p path, p offsets, p ref_ctr_offsets, p cookies, I cnt, I multi_flags, I pid, I path_fd"
+        _LINK_CREATE + "p path, p offsets, p ref_ctr_offsets, p cookies, I cnt, I multi_flags, I pid, I path_fd"
     ),
     "tracing_multi": Layout(_LINK_CREATE + "p ids, p cookies, I cnt, I _"),
 }
@@ -299,9 +296,7 @@ def perf_event_open(
     address = config1 if isinstance(config1, int) else ctypes.addressof(config1)
     disabled = 1
     attr = ctypes.create_string_buffer(
-        _PERF_ATTR.pack(
-            type_, _PERF_ATTR.size, config, 0, 0, 0, disabled, 0, 0, address, config2, 0, 0, 0, 0, 0, 0, 0
-        )
+        _PERF_ATTR.pack(type_, _PERF_ATTR.size, config, 0, 0, 0, disabled, 0, 0, address, config2, 0, 0, 0, 0, 0, 0, 0)
     )
     result = _LIBC.syscall(_NR_PERF_EVENT_OPEN, attr, pid, cpu, -1, _PERF_FLAG_FD_CLOEXEC)
     if result < 0:

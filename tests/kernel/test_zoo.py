@@ -103,9 +103,7 @@ def test_an_inhabitant_opens_by_its_id(zoo: Zoo, kind: str) -> None:
 def test_pins_lead_to_their_inhabitants(zoo: Zoo) -> None:
     """Every pin is there under its exact name, hard ones included, and opens its object."""
     expected = {name for name, pinned in {**PINS, **HOSTILE_PINS}.items() if pinned in zoo.created}
-    found = {
-        str(path.relative_to(zoo.place.bpffs)) for path in zoo.place.bpffs.rglob("*") if not path.is_dir()
-    }
+    found = {str(path.relative_to(zoo.place.bpffs)) for path in zoo.place.bpffs.rglob("*") if not path.is_dir()}
 
     assert found - PRELOADED == expected
     for path, name in zoo.pins.items():

@@ -29,9 +29,7 @@ class Blob:
         return len(self._strings) - len(text.encode()) - 1
 
     def _append(self, kind: int, name: str, size_or_type: int, rest: bytes = b"", vlen: int = 0) -> int:
-        self._types += (
-            struct.pack("=III", self._string(name), kind << _KIND_SHIFT | vlen, size_or_type) + rest
-        )
+        self._types += struct.pack("=III", self._string(name), kind << _KIND_SHIFT | vlen, size_or_type) + rest
         self._count += 1
         return self._count
 
@@ -53,9 +51,7 @@ class Blob:
 
     def struct_(self, name: str, size: int, members: list[tuple[str, int, int]]) -> int:
         """Append a struct of (name, type, byte offset)."""
-        rest = b"".join(
-            struct.pack("=III", self._string(member), type_, off * 8) for member, type_, off in members
-        )
+        rest = b"".join(struct.pack("=III", self._string(member), type_, off * 8) for member, type_, off in members)
         return self._append(STRUCT, name, size, rest, len(members))
 
     def func(self, name: str, returns: int, parameters: list[tuple[str, int]], linkage: int = STATIC) -> int:

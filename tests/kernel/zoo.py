@@ -127,9 +127,7 @@ class Zoo:
         except OSError as error:
             log = " ".join(getattr(error, "log", "").split())
             lacking = tuple(need for need in recipe.needs if not self.facts.has(need))
-            self._refuse(
-                recipe, f"{error.filename}: {error.strerror}{f' ({log[:200]})' if log else ''}", lacking
-            )
+            self._refuse(recipe, f"{error.filename}: {error.strerror}{f' ({log[:200]})' if log else ''}", lacking)
         else:
             self.created[name] = Created(recipe.kind, recipe.name, id_, fd)
 

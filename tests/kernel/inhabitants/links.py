@@ -45,9 +45,7 @@ def _link(
 
     def make(zoo: Zoo) -> int:
         fd, number = zoo.fd(f"prog:{prog}"), zoo.number(attach)
-        return client.link_create(
-            fd, target(zoo) if target else 0, number, how, **(extra(zoo) if extra else {})
-        )
+        return client.link_create(fd, target(zoo) if target else 0, number, how, **(extra(zoo) if extra else {}))
 
     return Inhabitant("link", name, f"BPF_LINK_TYPE_{type_.upper()}", make, (f"enum:{attach}", *needs), since)
 
@@ -80,9 +78,7 @@ def _iter(name: str, prog: str, info: Callable[[Zoo], bytes] | None = None, sinc
         raw = info(zoo) if info else None
         return {"iter_info": raw, "iter_info_len": len(raw)} if raw else {}
 
-    return _link(
-        f"iter_{name}", "iter", f"iter_{prog}", "BPF_TRACE_ITER", how="iter", since=since, extra=extra
-    )
+    return _link(f"iter_{name}", "iter", f"iter_{prog}", "BPF_TRACE_ITER", how="iter", since=since, extra=extra)
 
 
 def _map_target(name: str) -> Callable[[Zoo], bytes]:
@@ -129,9 +125,7 @@ def _tracepoint(name: str) -> Callable[[Zoo], int]:
 def _probe(pmu: str, name: str, offset: int, config: int) -> int:
     """Open an event of a probe's PMU; what to probe lies behind config1."""
     type_ = int((_PMU / pmu / "type").read_text())
-    return client.perf_event_open(
-        type_, config, config1=ctypes.create_string_buffer(name.encode()), config2=offset
-    )
+    return client.perf_event_open(type_, config, config1=ctypes.create_string_buffer(name.encode()), config2=offset)
 
 
 def _kprobe(config: int) -> Callable[[Zoo], int]:
@@ -193,9 +187,7 @@ def _uprobe_multi(name: str, prog: str, attach: str, flags: int, *cookies: int, 
 
 def _netfilter(name: str, pf: int, hook: int, priority: int) -> Inhabitant:
     extra = {"pf": pf, "hooknum": hook, "priority": priority}
-    return _link(
-        name, "netfilter", "netfilter", "BPF_NETFILTER", how="netfilter", since="6.4", extra=lambda _: extra
-    )
+    return _link(name, "netfilter", "netfilter", "BPF_NETFILTER", how="netfilter", since="6.4", extra=lambda _: extra)
 
 
 def _tracing_multi(zoo: Zoo) -> dict[str, Any]:

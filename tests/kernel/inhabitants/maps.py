@@ -105,9 +105,7 @@ def _owned(zoo: Zoo) -> int:
 
 
 def _outer(zoo: Zoo) -> int:
-    fd = client.map_create(
-        zoo.number("BPF_MAP_TYPE_HASH_OF_MAPS"), 4, 4, 4, name="filled_outer", **_inner(zoo)
-    )
+    fd = client.map_create(zoo.number("BPF_MAP_TYPE_HASH_OF_MAPS"), 4, 4, 4, name="filled_outer", **_inner(zoo))
     client.map_update(fd, struct.pack("=I", 7), struct.pack("=I", zoo.fd("map:array")))
     return fd
 

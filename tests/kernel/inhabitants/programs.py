@@ -84,9 +84,7 @@ def _with_maps(zoo: Zoo) -> int:
 
 
 def _with_tail_call(zoo: Zoo) -> int:
-    prog = (
-        Program().ld_map_fd(R2, zoo.fd("map:prog_array_owned")).mov(R3, 0).call(_TAIL_CALL).mov(R0, 0).exit_()
-    )
+    prog = Program().ld_map_fd(R2, zoo.fd("map:prog_array_owned")).mov(R3, 0).call(_TAIL_CALL).mov(R0, 0).exit_()
     return client.prog_load(zoo.number("BPF_PROG_TYPE_SOCKET_FILTER"), prog.assemble(), name="with_tail_call")
 
 
@@ -154,9 +152,7 @@ def _struct_ops(member: str) -> Inhabitant:
             expected_attach_type=names.index(member),
         )
 
-    return _made(
-        f"struct_ops_{member}", "struct_ops", make, "struct:bpf_struct_ops_tcp_congestion_ops", _TRAMPOLINE
-    )
+    return _made(f"struct_ops_{member}", "struct_ops", make, "struct:bpf_struct_ops_tcp_congestion_ops", _TRAMPOLINE)
 
 
 _TEST = "func:bpf_fentry_test1"
