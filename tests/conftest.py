@@ -59,9 +59,9 @@ def _no_leaked_descriptor(request: pytest.FixtureRequest) -> Iterator[None]:
 def _descriptors(pid: int | str = "self") -> dict[int, str]:
     # Not pathlib: this runs twice per test over the zoo's two hundred descriptors, and takes a fifth of the time.
     folder, links = f"/proc/{pid}/fd", {}
-    for name in os.listdir(folder):  # noqa: PTH208
+    for name in os.listdir(folder):
         with suppress(FileNotFoundError):  # the descriptor that this listing itself needed
-            links[int(name)] = os.readlink(f"{folder}/{name}")  # noqa: PTH115
+            links[int(name)] = os.readlink(f"{folder}/{name}")
     return links
 
 
