@@ -8,7 +8,7 @@ from bpfctl.errors import UsageError
 from bpfctl.kernel.select import Select
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
 _PROG_NAME_ROOM = 127  # MAX_PROG_FULL_NAME less its null byte
 _MAP_NAME_ROOM = 15  # BPF_OBJ_NAME_LEN less its null byte
@@ -32,10 +32,11 @@ class Words:
             raise UsageError(f"{what} is missing")
         return self._words.pop(0)
 
-    def at_least(self, count: int, command: str) -> None:
+    def at_least(self, count: int, command: str, *, exit_code: int = 255) -> None:
         """Raise UsageError, in bpftool's words, when fewer words are left."""
         if len(self._words) < count:
-            raise UsageError(f"'{command}' needs at least {count} arguments, {len(self._words)} found")
+            message = f"'{command}' needs at least {count} arguments, {len(self._words)} found"
+            raise UsageError(message, exit_code=exit_code)
 
     def keyword(self, *keywords: str) -> str | None:
         """Take the next word if it begins one of these keywords, and return the first that it begins."""
@@ -68,6 +69,13 @@ def number(word: str, what: str) -> int:
     if not 0 <= value < 1 << 32 or not word.isascii() or "_" in word:
         raise UsageError(f"can't parse {word} as {what}")
     return value
+
+
+def listing(words: Words, read: Callable[[Words], Select]) -> Select | None:
+    """Read what a listing is limited to: nothing, or one handle, which is two words to bpftool."""
+    if len(words) not in (0, 2):
+        words.end()
+    return read(words) if words else None
 
 
 def _expected(words: Words, choices: str) -> UsageError:

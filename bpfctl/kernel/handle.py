@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from errno import EACCES, EPERM
+from errno import EACCES, EINVAL
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, TypeVar
 
 from bpfctl._sys import calls
-from bpfctl.errors import Ambiguous, KernelError, UsageError
+from bpfctl.errors import Ambiguous, KernelError, NotFound, UsageError, status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from bpfctl._sys.fd import FD
+    from bpfctl.kernel.select import Select
 
 Opened = TypeVar("Opened", bound="Handle")
 
@@ -36,21 +37,23 @@ class Kind(NamedTuple):
     next_id: int
     fd_by_id: int
     opened: str  # bpftool's words for "could not open it by its id", with the id to fill in
+    open_flags: int = 0
 
+
+# Maps are opened for reading, since whoever may look at one need not be allowed to write to it.
+_BPF_F_RDONLY = 1 << 3
 
 PROG = Kind("prog", "program", calls.PROG_GET_NEXT_ID, calls.PROG_GET_FD_BY_ID, "get by id ({})")
-MAP = Kind("map", "map", calls.MAP_GET_NEXT_ID, calls.MAP_GET_FD_BY_ID, "get map by id ({})")
+MAP = Kind("map", "map", calls.MAP_GET_NEXT_ID, calls.MAP_GET_FD_BY_ID, "get map by id ({})", _BPF_F_RDONLY)
 LINK = Kind("link", "link", calls.LINK_GET_NEXT_ID, calls.LINK_GET_FD_BY_ID, "failed to get link with ID {}")
 BTF = Kind("btf", "BTF object", calls.BTF_GET_NEXT_ID, calls.BTF_GET_FD_BY_ID, "can't get BTF object by id ({})")
 
 
 def privilege_hint(errno: int) -> str:
     """Return what to do about a refusal, empty for other answers."""
-    if errno not in (EPERM, EACCES):
-        return ""
-    if os.geteuid() == 0:
-        return "root here lacks CAP_SYS_ADMIN in the initial user namespace, or a security policy forbids it"
-    return "run as root or with CAP_SYS_ADMIN"
+    from bpfctl.kernel import refusal  # noqa: PLC0415 - only an error needs it
+
+    return refusal.hint(errno)
 
 
 def ids(kind: Kind) -> Iterator[int]:
@@ -62,7 +65,8 @@ def ids(kind: Kind) -> Iterator[int]:
         except FileNotFoundError:
             return
         except OSError as error:
-            raise KernelError(f"can't get next {kind.noun}", _number(error), hint=privilege_hint(_number(error))) from None
+            number = _number(error)
+            raise KernelError(f"can't get next {kind.noun}", number, hint=privilege_hint(number)) from None
         yield id_
 
 
@@ -93,7 +97,7 @@ class Handle:
     def by_id(cls, id_: int) -> Self:
         """Open an object by id; KernelError with ENOENT when there is none."""
         try:
-            return cls(calls.fd_by_id(cls.kind.fd_by_id, id_))
+            return cls(calls.fd_by_id(cls.kind.fd_by_id, id_, cls.kind.open_flags))
         except OSError as error:
             number = _number(error)
             raise KernelError(cls.kind.opened.format(id_), number, hint=privilege_hint(number)) from None
@@ -101,22 +105,23 @@ class Handle:
     @classmethod
     def pinned(cls, path: str) -> Self:
         """Open a pinned object; UsageError when another kind of object is pinned there."""
-        fd = open_pin(path)
+        fd = open_pin(path, cls.kind.open_flags)
         try:
             found = kind_of(fd.fileno())
-            if found != cls.kind.word:
-                raise UsageError(f"incorrect object type: {found}")
         except BaseException:
             fd.close()
             raise
+        if found != cls.kind.word:
+            fd.close()
+            raise UsageError(f"incorrect object type: {found}")
         return cls(fd)
 
     @classmethod
     def every(cls) -> Iterator[Self]:
-        """Open each object in turn; the caller closes it. One that vanishes between its id and its opening is skipped."""
+        """Open each object in turn; the caller closes it. One that vanishes before it is open is skipped."""
         for id_ in ids(cls.kind):
             try:
-                fd = calls.fd_by_id(cls.kind.fd_by_id, id_)
+                fd = calls.fd_by_id(cls.kind.fd_by_id, id_, cls.kind.open_flags)
             except FileNotFoundError:
                 continue
             except OSError as error:
@@ -124,6 +129,40 @@ class Handle:
                 tried = f"can't get {cls.kind.noun} by id ({id_})"
                 raise KernelError(tried, number, hint=privilege_hint(number)) from None
             yield cls(fd)
+
+    @classmethod
+    def select(cls, which: Select | None = None) -> Iterator[Self]:
+        """Open each object that is meant, in the order of ids; the caller closes it. NotFound when none is."""
+        if which is None:
+            yield from cls.every()
+        elif which.by == "id":
+            yield cls.by_id(int(which.value))
+        elif which.by == "pinned":
+            yield cls.pinned(str(which.value))
+        else:
+            met = False
+            for handle in cls.every():
+                try:
+                    found = handle.matches(which)
+                except BaseException:
+                    handle.close()
+                    raise
+                if found:
+                    met = True
+                    yield handle
+                else:
+                    handle.close()
+            if not met:
+                raise NotFound(f"no {cls.kind.noun} with {which}")
+
+    @classmethod
+    def one(cls, which: Select) -> Self:
+        """Open the one object that is meant; Ambiguous when a tag or a name matches several."""
+        return one(cls.select(which), f"several {cls.kind.noun}s match this handle")
+
+    def matches(self, which: Select) -> bool:
+        """Return whether a tag or a name is this object's; a kind that has neither is never asked."""
+        raise NotImplementedError
 
     def fileno(self) -> int:
         """Return the descriptor's number, which stays ours."""
@@ -134,7 +173,8 @@ class Handle:
         try:
             calls.obj_pin(self.fileno(), path)
         except OSError as error:
-            raise KernelError(f"can't pin the object ({path})", _number(error)) from None
+            number = _number(error)
+            raise KernelError(f"can't pin the object ({path})", number, exit_code=status(number)) from None
 
     def close(self) -> None:
         """Close the handle; a second call does nothing."""
@@ -152,9 +192,14 @@ class Handle:
         self.close()
 
 
-def open_pin(path: str) -> FD:
-    """Open whatever is pinned at a path."""
+def open_pin(path: str, flags: int = 0) -> FD:
+    """Open whatever is pinned at a path; ``flags`` count if it is of a kind that has a use for them."""
     try:
+        try:
+            return calls.obj_get(path, flags)
+        except OSError as error:
+            if error.errno != EINVAL or not flags:
+                raise
         return calls.obj_get(path)
     except ValueError as error:
         raise UsageError(f"bpf obj get ({path}): {error}") from None
@@ -162,7 +207,7 @@ def open_pin(path: str) -> FD:
         from bpfctl.host import bpffs  # noqa: PLC0415 - only an error needs it
 
         number = _number(error)
-        if number == EACCES and not bpffs.is_bpffs(os.path.dirname(path) or "."):  # noqa: PTH120
+        if number == EACCES and not bpffs.is_bpffs(os.path.dirname(path) or "."):
             raise UsageError(f"bpf obj get ({path}): directory not in bpf file system (bpffs)") from None
         raise KernelError(f"bpf obj get ({path})", number) from None
 

@@ -9,15 +9,21 @@ from typing import TYPE_CHECKING
 from bpfctl._sys import calls
 from bpfctl.errors import KernelError, UsageError
 from bpfctl.host import bpffs
+from bpfctl.kernel import order
 from bpfctl.kernel.handle import kind_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from bpfctl.kernel.handle import Handle, Kind
 
 
-def table(kind: Kind) -> dict[int, list[str]]:
+def table(kind: Kind) -> dict[int, tuple[str, ...]]:
     """Return the paths at which objects of a kind are pinned, by id."""
-    found: dict[int, list[str]] = {}
+    return order.grouped(_pins(kind))
+
+
+def _pins(kind: Kind) -> Iterator[tuple[int, str]]:
     for path in bpffs.pinned_paths():
         try:
             fd = calls.obj_get(path)
@@ -27,8 +33,7 @@ def table(kind: Kind) -> dict[int, list[str]]:
             if kind_of(fd.fileno()) == kind.word:
                 # Every info structure of the kernel has its id at byte 4.
                 info, _ = calls.obj_info(fd.fileno(), 8)
-                found.setdefault(int.from_bytes(info[4:8], sys.byteorder), []).append(path)
-    return found
+                yield int.from_bytes(info[4:8], sys.byteorder), path
 
 
 def pin(handle: Handle, path: str, *, mount: bool = True) -> str | None:
@@ -39,10 +44,10 @@ def pin(handle: Handle, path: str, *, mount: bool = True) -> str | None:
     """
     if os.path.lexists(path):
         raise UsageError(f"can't pin BPF object: path '{path}' already exists")
-    folder = os.path.dirname(path) or "."  # noqa: PTH120
+    folder = os.path.dirname(path) or "."
     mounted = None
     if not bpffs.is_bpffs(folder):
-        if not os.path.exists(folder):  # noqa: PTH110
+        if not os.path.exists(folder):
             raise UsageError(f"can't pin BPF object: dir '{folder}' doesn't exist")
         if not mount:
             raise UsageError("no BPF file system found, not mounting it due to --nomount option")

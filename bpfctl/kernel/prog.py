@@ -6,7 +6,7 @@ from errno import ENODEV
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bpfctl._sys import calls
-from bpfctl.errors import KernelError, NotFound, VerifierError
+from bpfctl.errors import KernelError, VerifierError
 from bpfctl.host import fdinfo
 from bpfctl.kernel import handle
 from bpfctl.kernel.surroundings import Surroundings
@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 
     from bpfctl.kernel.owner import Owner
     from bpfctl.kernel.select import Select
+    from btf.value import Value
 
 _NAME_ROOM = 15  # BPF_OBJ_NAME_LEN without its null byte; a name this long may have been cut
+_FULL_NAME_ROOM = 127  # of bpftool's MAX_PROG_FULL_NAME
 _MAPS_USUALLY = 64  # MAX_USED_MAPS of the verifier
 _PROG_TYPES = {int(kind): kind for kind in ProgType}
 
@@ -93,7 +95,7 @@ class ProgramRow(NamedTuple):
     orphaned: bool  # its offload device is gone
     pinned: tuple[str, ...] | None  # None: nobody asked, or nothing is pinned at all
     owners: tuple[Owner, ...]
-    metadata: tuple[tuple[str, Any], ...]
+    metadata: tuple[tuple[str, Value], ...]  # its bpf_metadata_ variables, without that prefix
 
     @property
     def id(self) -> int:
@@ -175,14 +177,17 @@ class Program(handle.Handle):
         return records
 
     def full_name(self, info: ProgramInfo) -> str:
-        """Return the name; where the kernel has cut it, the function's name in the program's BTF."""
+        """Return the name; where the kernel has cut it, the function's name in the program's BTF.
+
+        Of that, as much as bpftool shows and takes as a handle.
+        """
         name = info.name or ""
         if len(name.encode(errors="surrogateescape")) < _NAME_ROOM or not info.btf_id or not info.nr_func_info:
             return name
         from bpfctl.kernel import btf  # noqa: PLC0415 - most names are whole
 
         records = self.func_info(info)
-        return (records and btf.function_name(info.btf_id, records)) or name
+        return ((records and btf.function_name(info.btf_id, records)) or name)[:_FULL_NAME_ROOM]
 
     def row(self, around: Surroundings) -> ProgramRow:
         """Gather the program's facts and surroundings."""
@@ -201,55 +206,34 @@ class Program(handle.Handle):
         return ProgramRow(
             info,
             self.full_name(info),
-            around.memlock(info.id, self.fileno()),
+            fdinfo.memlock(self.fileno()),
             orphaned,
             around.pinned(info.id),
             around.owners(info.id),
-            metadata(info.map_ids) if info.map_ids else (),
+            around.metadata(info.map_ids) if info.map_ids else (),
         )
 
-
-def metadata(map_ids: tuple[int, ...]) -> tuple[tuple[str, Any], ...]:
-    """Return the bpf_metadata_ variables among a program's maps, without their prefix."""
-    from bpfctl.kernel import metadata as room  # noqa: PLC0415 - only programs with maps have any
-
-    return room.variables(map_ids)
+    def matches(self, which: Select) -> bool:
+        """Return whether a tag, or a name as the kernel has it or in full, is this program's."""
+        info = self.info()
+        if which.by == "tag":
+            return info.tag == which.value
+        return info.name == which.value or self.full_name(info) == which.value
 
 
 def select(which: Select | None = None) -> Iterator[Program]:
     """Open each program that is meant, in the order of ids; the caller closes it. NotFound when none is."""
-    if which is None:
-        yield from Program.every()
-    elif which.by == "id":
-        yield Program.by_id(int(which.value))
-    elif which.by == "pinned":
-        yield Program.pinned(str(which.value))
-    else:
-        met = False
-        for program in Program.every():
-            try:
-                info = program.info()
-                found = info.tag == which.value if which.by == "tag" else program.full_name(info) == which.value
-            except BaseException:
-                program.close()
-                raise
-            if found or (which.by == "name" and info.name == which.value):
-                met = True
-                yield program
-            else:
-                program.close()
-        if not met:
-            raise NotFound(f"no program with {which}")
+    return Program.select(which)
 
 
 def one(which: Select) -> Program:
     """Open the one program that is meant; Ambiguous when a tag or a name matches several."""
-    return handle.one(select(which), "several programs match this handle")
+    return Program.one(which)
 
 
 def rows(which: Select | None = None, *, pinned: bool = False, owners: bool = True) -> Iterator[ProgramRow]:
-    """Yield the facts of each program that is meant; ``pinned`` and ``owners`` say what of its surroundings to look up."""
+    """Yield the facts of each program that is meant; ``pinned`` and ``owners`` say what else to look up."""
     around = Surroundings(handle.PROG, pinned=pinned, owners=owners)
-    for program in select(which):
+    for program in Program.select(which):
         with program:
             yield program.row(around)

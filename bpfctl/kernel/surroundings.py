@@ -1,27 +1,28 @@
-"""What surrounds an object and is looked up once for a whole listing: where it is pinned, who holds it."""
+"""What surrounds an object and is looked up once for a whole listing: where it is pinned, who holds it, its maps."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bpfctl.host import fdinfo
-
 if TYPE_CHECKING:
     from bpfctl.kernel.handle import Kind
+    from bpfctl.kernel.metadata import Metadata
     from bpfctl.kernel.owner import Owner
+    from btf.value import Value
 
 
 class Surroundings:
     """Pins and owners of the objects of one kind, gathered when first asked for."""
 
-    __slots__ = ("_kind", "_owners", "_pins", "_want_owners", "_want_pins")
+    __slots__ = ("_kind", "_metadata", "_owners", "_pins", "_want_owners", "_want_pins")
 
     def __init__(self, kind: Kind, *, pinned: bool, owners: bool) -> None:
         self._kind = kind
         self._want_pins = pinned
         self._want_owners = owners
-        self._pins: dict[int, list[str]] | None = None
+        self._pins: dict[int, tuple[str, ...]] | None = None
         self._owners: dict[int, tuple[Owner, ...]] | None = None
+        self._metadata: Metadata | None = None
 
     def pinned(self, id_: int) -> tuple[str, ...] | None:
         """Return where an object is pinned; None when nobody asked or when nothing of its kind is pinned at all."""
@@ -31,7 +32,7 @@ class Surroundings:
             from bpfctl.kernel import pin  # noqa: PLC0415 - only -f needs it
 
             self._pins = pin.table(self._kind)
-        return tuple(self._pins.get(id_, ())) if self._pins else None
+        return self._pins.get(id_, ()) if self._pins else None
 
     def owners(self, id_: int) -> tuple[Owner, ...]:
         """Return the processes that hold an object; empty when nobody asked."""
@@ -43,6 +44,10 @@ class Surroundings:
             self._owners = owner.table(self._kind)
         return self._owners.get(id_, ())
 
-    def memlock(self, _id: int, fd: int) -> int | None:
-        """Return the bytes of kernel memory charged for an object."""
-        return fdinfo.memlock(fd)
+    def metadata(self, map_ids: tuple[int, ...]) -> tuple[tuple[str, Value], ...]:
+        """Return the metadata of a program that uses these maps."""
+        if self._metadata is None:
+            from bpfctl.kernel.metadata import Metadata  # noqa: PLC0415 - programs without maps have none
+
+            self._metadata = Metadata()
+        return self._metadata.variables(map_ids)

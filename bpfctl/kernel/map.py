@@ -1,0 +1,150 @@
+"""Maps: what the kernel holds for programs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from bpfctl._sys import calls
+from bpfctl.errors import KernelError
+from bpfctl.host import fdinfo
+from bpfctl.kernel import handle
+from bpfctl.kernel.surroundings import Surroundings
+from bpfctl.uapi.enums import MapType, ProgType
+from bpfctl.uapi.layouts import MAP_INFO
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bpfctl.kernel.owner import Owner
+    from bpfctl.kernel.select import Select
+
+_MAP_TYPES = {int(kind): kind for kind in MapType}
+_PROG_TYPES = {int(kind): kind for kind in ProgType}
+
+
+class MapInfo(NamedTuple):
+    """One map as the kernel describes it (struct bpf_map_info).
+
+    A field that this kernel does not know is None. Sizes are in bytes.
+    """
+
+    id: int
+    type: MapType | int  # a plain int: newer than our table
+    key_size: int
+    value_size: int
+    max_entries: int
+    map_flags: int
+    name: str | None
+    ifindex: int | None
+    netns_dev: int | None
+    netns_ino: int | None
+    btf_id: int | None
+    btf_key_type_id: int | None
+    btf_value_type_id: int | None
+    btf_vmlinux_value_type_id: int | None
+    map_extra: int | None
+
+    @classmethod
+    def from_raw(cls, raw: bytes) -> MapInfo:
+        """Decode struct bpf_map_info as long as the kernel wrote it."""
+        f: dict[str, Any] = MAP_INFO.unpack(raw)
+        name = f["name"]
+        return cls(
+            f["id"],
+            _MAP_TYPES.get(f["type"], f["type"]),
+            f["key_size"],
+            f["value_size"],
+            f["max_entries"],
+            f["map_flags"],
+            None if name is None else name.partition(b"\0")[0].decode(errors="surrogateescape"),
+            f["ifindex"],
+            f["netns_dev"],
+            f["netns_ino"],
+            f["btf_id"],
+            f["btf_key_type_id"],
+            f["btf_value_type_id"],
+            f["btf_vmlinux_value_type_id"],
+            f["map_extra"],
+        )
+
+
+class MapRow(NamedTuple):
+    """A map's facts with what surrounds it."""
+
+    info: MapInfo
+    memlock: int | None  # bytes
+    frozen: bool  # user space may not write to it any more
+    owner_prog_type: ProgType | int | None  # a program array takes only programs like its first
+    owner_jited: bool | None
+    pinned: tuple[str, ...] | None  # None: nobody asked, or nothing is pinned at all
+    owners: tuple[Owner, ...]
+
+    @property
+    def id(self) -> int:
+        """The map's id."""
+        return self.info.id
+
+    @property
+    def type(self) -> MapType | int:
+        """The map's type; a plain int when it is newer than this release."""
+        return self.info.type
+
+    @property
+    def name(self) -> str:
+        """The map's name; empty when it has none."""
+        return self.info.name or ""
+
+    def open(self) -> Map:
+        """Open the map for reading; KernelError with ENOENT when it is gone meanwhile."""
+        return Map.by_id(self.info.id)
+
+
+class Map(handle.Handle):
+    """A map, open for reading."""
+
+    kind = handle.MAP
+    __slots__ = ()
+
+    def info(self) -> MapInfo:
+        """Ask the kernel what it knows of the map."""
+        try:
+            raw, _ = calls.obj_info(self.fileno(), MAP_INFO.size)
+        except OSError as error:
+            raise KernelError("can't get map info", error.errno or 0) from None
+        return MapInfo.from_raw(raw)
+
+    def row(self, around: Surroundings) -> MapRow:
+        """Gather the map's facts and surroundings."""
+        info, told = self.info(), fdinfo.own(self.fileno())
+        memlock, owner, jited = told.get("memlock"), told.get("owner_prog_type"), told.get("owner_jited")
+        return MapRow(
+            info,
+            None if memlock is None else int(memlock),
+            told.get("frozen", "0") != "0",
+            None if owner is None else _PROG_TYPES.get(int(owner), int(owner)),
+            None if jited is None else jited != "0",
+            around.pinned(info.id),
+            around.owners(info.id),
+        )
+
+    def matches(self, which: Select) -> bool:
+        """Return whether a name is this map's."""
+        return self.info().name == which.value
+
+
+def select(which: Select | None = None) -> Iterator[Map]:
+    """Open each map that is meant, in the order of ids; the caller closes it. NotFound when none is."""
+    return Map.select(which)
+
+
+def one(which: Select) -> Map:
+    """Open the one map that is meant; Ambiguous when a name matches several."""
+    return Map.one(which)
+
+
+def rows(which: Select | None = None, *, pinned: bool = False, owners: bool = True) -> Iterator[MapRow]:
+    """Yield the facts of each map that is meant; ``pinned`` and ``owners`` say what else to look up."""
+    around = Surroundings(handle.MAP, pinned=pinned, owners=owners)
+    for map_ in Map.select(which):
+        with map_:
+            yield map_.row(around)
