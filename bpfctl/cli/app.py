@@ -14,12 +14,6 @@ from bpfctl.render.text import safe
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-_OPTIONS = (
-    "OPTIONS := { {-j|--json} [{-p|--pretty}] | {-d|--debug} | {-f|--bpffs} | {-n|--nomount} | {-V|--version} |\n"
-    "             --plain | --extra | --no-owners }"
-)
-
-
 def run(session: Session, words: Sequence[str]) -> None:
     """Run what the command line says; raises whatever goes wrong in it."""
     options = session.options
@@ -52,6 +46,8 @@ def dispatch(session: Session, words: Sequence[str], literal: int = 0) -> None:
 
         batch.run(session, rest, dispatch)
     else:
+        if not rest or (_is_option(rest[0]) and len(rest) > literal):
+            rest.insert(0, OBJECTS[object_][0].word)  # the first of its commands is meant when none is named
         command = _command(session, object_, rest)
         if command is not None:
             _call(session, object_, command, rest[1:], literal)
@@ -65,8 +61,12 @@ def _without_dashes(words: Sequence[str]) -> tuple[list[str], int]:
     return [*words[:at], *words[at + 1 :]], len(words) - at - 1
 
 
+def _is_option(word: str) -> bool:
+    return word.startswith("-") and len(word) > 1
+
+
 def _no_option(word: str) -> None:
-    if word.startswith("-") and len(word) > 1:
+    if _is_option(word):
         raise UsageError(f"unrecognized option '{word}'")
 
 
@@ -75,9 +75,8 @@ def _first(word: str, choices: Sequence[str]) -> str | None:
 
 
 def _command(session: Session, object_: str, words: Sequence[str]) -> Command | None:
-    """Return the command that the first word means, the first of the table without one; None after showing help."""
-    commands = OBJECTS[object_]
-    word = words[0] if words else commands[0].word
+    """Return the command that the first word means; None after showing help."""
+    commands, word = OBJECTS[object_], words[0]
     _no_option(word)
     command = next((command for command in commands if command.word.startswith(word)), None)
     if command is None:
@@ -111,7 +110,7 @@ def _function(object_: str, command: Command) -> tuple[str, Any]:
 def _call(session: Session, object_: str, command: Command, words: list[str], literal: int) -> None:
     name, function = _function(object_, command)
     options = words[: len(words) - literal] if literal else words
-    if any(word.startswith("-") and len(word) > 1 for word in options):
+    if any(map(_is_option, options)):
         _call_typer(session, name, function, [*options, "--", *words[len(options) :]] if literal else words)
     else:
         function(Direct(session), words)
@@ -124,17 +123,14 @@ def _call_typer(session: Session, name: str, function: Any, words: list[str]) ->
 
 
 def _help(session: Session, words: Sequence[str]) -> None:
-    """Tell what there is: of a command, its words and options; else the commands, as far as the words lead."""
+    """Tell what was asked for with -h: of a command, its words and options; else the commands that there are."""
     object_ = _first(words[0], tuple(OBJECTS)) if words else None
-    if object_ is None or len(words) < 2 or not OBJECTS[object_] or session.options.json:
-        _usage(session, object_)
-        return
-    command = _first(words[1], [command.word for command in OBJECTS[object_] if command.run])
-    if command is None or object_ == "batch":
-        _usage(session, object_)
+    there = [command for command in OBJECTS[object_] if command.run] if object_ and object_ != "batch" else []
+    command = next((command for command in there if len(words) > 1 and command.word.startswith(words[1])), None)
+    if object_ and command and not session.options.json:
+        _call_typer(session, *_function(object_, command), ["--help"])
     else:
-        found = next(entry for entry in OBJECTS[object_] if entry.word == command)
-        _call_typer(session, *_function(object_, found), ["--help"])
+        _usage(session, object_)
 
 
 def _usage(session: Session, object_: str | None = None) -> None:
@@ -142,13 +138,6 @@ def _usage(session: Session, object_: str | None = None) -> None:
     if session.options.json:
         session.out.done()
         return
-    there = {name: commands for name, commands in OBJECTS.items() if any(command.run for command in commands)}
-    if object_ in there:
-        lines = [f"Usage: bpfctl [OPTIONS] {object_} COMMAND", ""]
-        lines += [f"  {command.word:<12} {command.help}" for command in there[object_] if command.run]
-    else:
-        lines = ["Usage: bpfctl [OPTIONS] OBJECT { COMMAND | help }"]
-        lines += ["       bpfctl batch file FILE", "       bpfctl version", ""]
-        for name, commands in there.items():
-            lines.append(f"  {name:<12} " + " | ".join(command.word for command in commands if command.run))
-    complain("\n".join([*lines, "", _OPTIONS]))
+    from bpfctl.cli import help as help_
+
+    complain(help_.text(object_))

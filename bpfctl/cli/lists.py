@@ -21,6 +21,10 @@ if TYPE_CHECKING:
         """A row, as far as the filters look at it themselves."""
 
         @property
+        def name(self) -> str | None:
+            """What the object is called."""
+
+        @property
         def pinned(self) -> tuple[str, ...] | None:
             """Where the object is pinned."""
 
@@ -81,7 +85,7 @@ def _filters(view: View[Any], wanted: Wanted) -> Iterator[Callable[[Any], bool]]
     if wanted.type is not None:
         yield _of_type(view, wanted.type)
     if wanted.name is not None:
-        yield _named(view.column("name").get, wanted.name)
+        yield _named(wanted.name)
     if wanted.owner is not None:
         yield _owned(wanted.owner)
     if wanted.pinned:
@@ -113,10 +117,10 @@ def _near(word: str, choices: list[str]) -> str:
     return f", did you mean {', '.join(near)} or {last}?" if near else f", did you mean {last}?"
 
 
-def _named(get: Callable[[Any], Any], glob: str) -> Callable[[Any], bool]:
+def _named(glob: str) -> Callable[[Held], bool]:
     from fnmatch import fnmatchcase
 
-    return lambda row: fnmatchcase(get(row) or "", glob)
+    return lambda row: fnmatchcase(row.name or "", glob)
 
 
 def _owned(owner: str) -> Callable[[Held], bool]:

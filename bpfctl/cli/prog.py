@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-from bpfctl.cli import grammar, opt
+from bpfctl.cli import grammar, lists, opt
 from bpfctl.kernel import prog
 from bpfctl.views.prog import VIEW
 
 
-def show(ctx: opt.Context, words: opt.Words = None) -> None:
+def show(
+    ctx: opt.Context,
+    words: opt.Words = None,
+    *,
+    type_: opt.Type = None,
+    name: opt.Name = None,
+    owner: opt.Owner = None,
+    pinned: opt.Pinned = False,
+    sort: opt.Sort = None,
+    watch: opt.Watch = None,
+) -> None:
     """Show loaded programs: all, or those that a handle names (id N, pinned FILE, tag TAG, name NAME)."""
-    run, left = ctx.obj, grammar.Words(words)
-    which = grammar.prog(left) if left else None
-    left.end()
-    found = prog.rows(which, pinned=run.options.bpffs, owners=not run.options.no_owners)
-    run.out.show(VIEW, found, listing=which is None)
+    which = grammar.listing(grammar.Words(words), grammar.prog)
+    wanted = lists.Wanted(type_, name, owner, pinned, sort, watch)
+    lists.show(ctx.obj, VIEW, prog.rows, which, wanted)
 
 
 def pin(ctx: opt.Context, words: opt.Words = None) -> None:
     """Pin a program at a path in a BPF file system: PROG FILE."""
-    run, left = ctx.obj, grammar.Words(words)
-    left.at_least(3, "pin")
-    which = grammar.prog(left)
-    path = left.next("the path")
-    left.end()
-    with prog.one(which) as program:
-        from bpfctl.kernel import pin as pinning
+    from bpfctl.cli import pin as pinning
 
-        mounted = pinning.pin(program, path, mount=not run.options.nomount)
-    if mounted:
-        run.out.note(f"mounted a BPF file system on {mounted}")
-    run.out.done()
+    pinning.run(ctx.obj, words, grammar.prog, prog.Program)

@@ -51,7 +51,8 @@ def call(session: Session, name: str, function: Any, words: list[str]) -> None:
         raise KeyboardInterrupt from None
     except _Complaint as error:
         raise UsageError(_sentence(error)) from None
-    session.out.sink.write(help_.getvalue())
+    if help_.getvalue():
+        session.out.sink.write(help_.getvalue().rstrip() + "\n")
 
 
 def _with_period(words: list[str]) -> list[str]:

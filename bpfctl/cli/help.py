@@ -1,0 +1,56 @@
+"""What ``help`` and ``--help`` tell: of the whole program, or of one kind of object."""
+
+from __future__ import annotations
+
+from bpfctl.cli.table import OBJECTS
+
+_OPTIONS = """\
+Options, anywhere on the line:
+  -j, --json        write JSON as bpftool does; -p, --pretty: with line breaks
+      --plain       write plain text as bpftool does, also on a terminal
+      --extra       with -j or -p: add what the kernel tells and bpftool does not
+  -f, --bpffs       show where objects are pinned
+      --no-owners   do not look up which processes hold an object
+  -n, --nomount     mount no BPF file system to pin an object in
+  -d, --debug       tell each system call and its answer
+  -B, --base-btf F  read the types that split BTF builds on from this file
+  -h, --help        show help, also of a command; -V, --version"""
+
+_HANDLES = {
+    "prog": "PROG := { id ID | tag TAG | name NAME | pinned FILE }",
+    "map": "MAP := { id ID | name NAME | pinned FILE }",
+    "link": "LINK := { id ID | pinned FILE }",
+    "btf": "BTF := { id ID }",
+}
+
+
+def text(object_: str | None) -> str:
+    """Return the help for a kind of object, or for the whole program."""
+    return _of_object(object_) if object_ and OBJECTS[object_] else _of_program()
+
+
+def _of_object(object_: str) -> str:
+    there = [command for command in OBJECTS[object_] if command.run]
+    lines = [f"Usage: bpfctl [OPTIONS] {object_} [COMMAND] [WORDS]", ""]
+    lines += [f"  {command.word:<10} {command.help}" for command in there]
+    if object_ in _HANDLES:
+        lines += ["", _HANDLES[object_]]
+    lines += [
+        "",
+        f"bpfctl {object_} COMMAND --help tells of one command, its words and its own options,",
+        "bpfctl --help of the options that all commands have.",
+    ]
+    return "\n".join(lines)
+
+
+def _of_program() -> str:
+    there = {name: [command.word for command in commands if command.run] for name, commands in OBJECTS.items()}
+    lines = ["Usage: bpfctl [OPTIONS] OBJECT [COMMAND] [WORDS]", ""]
+    lines += [f"  {name:<10} {', '.join(words)}" for name, words in there.items() if words]
+    lines += [
+        "  version",
+        "",
+        "Words may be cut short: bpfctl p l is bpfctl prog list.",
+        "bpfctl OBJECT help and bpfctl OBJECT COMMAND --help tell more.",
+    ]
+    return "\n".join([*lines, "", _OPTIONS])
