@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import shutil
 import struct
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -133,12 +134,19 @@ def _kprobe(config: int) -> Callable[[Zoo], int]:
 
 
 def _uprobe(config: int) -> Callable[[Zoo], int]:
-    return lambda _: _probe("uprobe", *entry_point(), config)
+    return lambda zoo: _probe("uprobe", *entry_point(zoo), config)
 
 
-def entry_point() -> tuple[str, int]:
-    """Return a program's path and where in the file it starts: a place that a uprobe may sit on."""
-    path = os.path.realpath("/usr/bin/env")
+def entry_point(zoo: Zoo) -> tuple[str, int]:
+    """
+    Return a program's path and where in the file it starts: a place that a uprobe may sit on.
+
+    The program is a copy that nobody runs: what a return probe takes for the return address is at that place the
+    number of arguments, so while it is probed a program starts with nonsense for it.
+    """
+    path = str(zoo.place.root / "env")
+    if not Path(path).exists():
+        shutil.copy("/usr/bin/env", path)
     raw = Path(path).read_bytes()
     entry, table = struct.unpack_from("=QQ", raw, 24)
     size, count = struct.unpack_from("=HH", raw, 54)
@@ -172,8 +180,8 @@ def _kprobe_multi(name: str, prog: str, attach: str, flags: int, *cookies: int, 
 
 
 def _uprobe_multi(name: str, prog: str, attach: str, flags: int, *cookies: int, since: str) -> Inhabitant:
-    def extra(_: Zoo) -> dict[str, Any]:
-        path, offset = entry_point()
+    def extra(zoo: Zoo) -> dict[str, Any]:
+        path, offset = entry_point(zoo)
         return {
             "path": path.encode() + b"\0",
             "offsets": struct.pack("=Q", offset),
