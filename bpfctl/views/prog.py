@@ -124,14 +124,16 @@ def _flags(row: ProgramRow) -> tuple[str, ...]:
     return tuple(word for word, holds in told.items() if holds)
 
 
-def _device(row: ProgramRow) -> str | None:
-    info = row.info
-    device = shared.device_plain(info.ifindex, info.netns_dev, info.netns_ino)
-    return device.strip().removeprefix("offloaded_to ") or None
-
-
 def _per_run(row: ProgramRow) -> int | None:
     return row.info.run_time_ns // row.info.run_cnt if row.info.run_time_ns and row.info.run_cnt else None
+
+
+def _metadata(row: ProgramRow) -> tuple[str, ...]:
+    if not row.metadata:
+        return ()
+    from bpfctl.views import value  # noqa: PLC0415 - few programs have any
+
+    return tuple(f"{name} = {value.plain(held)}" for name, held in row.metadata)
 
 
 _YES = {True: "yes", False: "no"}
@@ -163,9 +165,9 @@ VIEW: View[ProgramRow] = View(
         Column("gpl", lambda row: _YES.get(row.info.gpl_compatible)),
         Column("missed", lambda row: row.info.recursion_misses or None, "number", "alarm"),
         Column("run time", lambda row: row.info.run_time_ns or None, "number"),
-        Column("device", _device),
+        Column("device", lambda row: shared.device_text(row.info.ifindex, row.info.netns_dev, row.info.netns_ino)),
         Column("btf", lambda row: row.info.btf_id or None, "number", "handle"),
-        Column("metadata", lambda row: tuple(f"{name} = {value}" for name, value in row.metadata), "list"),
+        Column("metadata", _metadata, "list"),
     ),
     prog_types,
 )

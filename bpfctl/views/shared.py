@@ -53,6 +53,11 @@ def owners_text(owners: tuple[Owner, ...]) -> str | None:
     return ", ".join(f"{owner.comm}({owner.pid})" for owner in owners) or None
 
 
+def device_text(ifindex: int | None, ns_dev: int | None, ns_ino: int | None) -> str | None:
+    """Return where an object is offloaded to as one cell of a table."""
+    return device_plain(ifindex, ns_dev, ns_ino).strip().removeprefix("offloaded_to ") or None
+
+
 def owners_items(owners: tuple[Owner, ...]) -> tuple[str, ...]:
     """Return the owners as the items of a cell."""
     return tuple(f"{owner.comm}({owner.pid})" for owner in owners)
