@@ -1,0 +1,100 @@
+"""
+bpftool, which bpfctl speaks like: where it is, how to run the two side by side, and how to take their lists apart.
+
+Objects of other processes come and go while tests run, so lists are compared object by object, each by its own bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+# The oldest bpftool that bpfctl must not differ from; older ones know less, and must agree in what they know.
+CURRENT = (7, 8)
+CHECKOUT = Path(__file__).parents[2]
+_ENVIRONMENT = {**os.environ, "PYTHONPATH": str(CHECKOUT), "PYTHONSAFEPATH": "1"}
+
+
+class Answer(NamedTuple):
+    """What a command answered."""
+
+    rc: int
+    stdout: bytes
+    stderr: bytes
+
+
+@cache
+def bpftools() -> list[str]:
+    """Return the bpftools to compare with, the newest first: those in BPFCTL_BPFTOOL, joined by colons, and PATH's."""
+    named = [path for path in os.environ.get("BPFCTL_BPFTOOL", "").split(":") if path]
+    installed = shutil.which("bpftool") or shutil.which("bpftool", path="/usr/local/sbin:/usr/sbin:/sbin")
+    found = dict.fromkeys([*named, *([installed] if installed else [])])
+    if not found:
+        raise FileNotFoundError("bpftool is not installed; on Debian: apt-get install bpftool")
+    return sorted(found, key=version, reverse=True)
+
+
+@cache
+def version(tool: str) -> tuple[int, int]:
+    """Return a bpftool's version."""
+    words = re.search(rb"v(\d+)\.(\d+)", run(tool, "version").stdout)
+    assert words, f"{tool} does not say its version"
+    return int(words[1]), int(words[2])
+
+
+def run(tool: str, *args: str | bytes) -> Answer:
+    """Run bpftool."""
+    return _run([tool, *args])
+
+
+def ours(*args: str | bytes) -> Answer:
+    """Run bpfctl in bpftool's voice: as text, and without owners, which Debian's bpftool is built without."""
+    return _run([sys.executable, "-m", "bpfctl", "--plain", "--no-owners", *args])
+
+
+def bpfctl(*args: str | bytes) -> Answer:
+    """Run bpfctl as it is."""
+    return _run([sys.executable, "-m", "bpfctl", *args])
+
+
+def _run(command: list[str | bytes]) -> Answer:
+    done = subprocess.run(command, capture_output=True, env=_ENVIRONMENT, stdin=subprocess.DEVNULL, check=False)
+    return Answer(done.returncode, done.stdout, done.stderr)
+
+
+def documents(stdout: bytes) -> dict[int, str]:
+    """Return the objects of a JSON array, each as it is written there, by their ids."""
+    text = stdout.decode(errors="surrogateescape")
+    decoder = json.JSONDecoder(strict=False)
+    found, at = {}, text.find("{")
+    while at >= 0:
+        value, end = decoder.raw_decode(text, at)
+        found[value["id"]] = text[at:end]
+        at = text.find("{", end)
+    return found
+
+
+def blocks(stdout: bytes) -> dict[int, str]:
+    """Return the lines of each object in plain text, by their ids."""
+    text = stdout.decode(errors="surrogateescape")
+    starts = [match.start() for match in re.finditer(r"^\d+: ", text, re.MULTILINE)]
+    ends = [*starts[1:], len(text)]
+    return {int(text[a : text.index(":", a)]): text[a:b] for a, b in zip(starts, ends, strict=True)}
+
+
+def agrees(theirs: object, mine: object) -> bool:
+    """Return whether an older bpftool's value is ours, or less: an object of fewer members, a number for a name."""
+    if isinstance(theirs, dict) and isinstance(mine, dict):
+        return all(name in mine and agrees(value, mine[name]) for name, value in theirs.items())
+    if isinstance(theirs, list) and isinstance(mine, list):
+        return len(theirs) == len(mine) and all(map(agrees, theirs, mine))
+    if isinstance(theirs, int) and isinstance(mine, str):
+        return True
+    return theirs == mine
