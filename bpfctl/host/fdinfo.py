@@ -7,37 +7,39 @@ import os
 _ROOM = 4096
 
 
-def read(fd: int | str, pid: int | str = "self") -> dict[str, str]:
-    """Return the fields of one descriptor; FileNotFoundError or ProcessLookupError when it is gone."""
-    fields = {}
-    for line in _text(fd, pid).decode(errors="surrogateescape").splitlines():
-        name, colon, value = line.partition(":")
-        if colon:
-            fields[name] = value.strip()
-    return fields
+def read(fd: int | str, pid: int | str = "self") -> bytes:
+    """Return the text of one descriptor; FileNotFoundError or ProcessLookupError when it is gone."""
+    return at(f"/proc/{pid}/fdinfo/{fd}")
 
 
-def own(fd: int) -> dict[str, str]:
-    """Return the fields of a descriptor of ours; none without /proc in this mount namespace."""
+def own(fd: int) -> bytes:
+    """Return the text of a descriptor of ours; empty without /proc in this mount namespace."""
     try:
         return read(fd)
     except FileNotFoundError:
-        return {}
+        return b""
 
 
-def memlock(fd: int) -> int | None:
-    """Return the bytes of kernel memory charged for a BPF object of ours; None where the kernel does not tell."""
-    try:
-        text = _text(fd)
-    except FileNotFoundError:
-        return None
-    at = text.find(b"\nmemlock:")
-    return int(text[at + 9 : text.index(b"\n", at + 9)]) if at >= 0 else None
-
-
-def _text(fd: int | str, pid: int | str = "self") -> bytes:
-    file = os.open(f"/proc/{pid}/fdinfo/{fd}", os.O_RDONLY | os.O_CLOEXEC)
+def at(path: str, folder: int | None = None) -> bytes:
+    """Return the text at a path below a folder of a /proc that is already open."""
+    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC, dir_fd=folder)
     try:
         return os.read(file, _ROOM)
     finally:
         os.close(file)
+
+
+def fields(text: bytes) -> dict[str, str]:
+    """Return the lines of a text by their names."""
+    found = {}
+    for line in text.decode(errors="surrogateescape").splitlines():
+        name, colon, value = line.partition(":")
+        if colon:
+            found[name] = value.strip()
+    return found
+
+
+def number(text: bytes, name: bytes) -> int | None:
+    """Return the number on the line of this name; None where there is no such line."""
+    start = text.find(b"\n%b:" % name) + 2 + len(name)
+    return int(text[start : text.index(b"\n", start)]) if start >= 2 + len(name) else None

@@ -115,7 +115,8 @@ class Map(handle.Handle):
 
     def row(self, around: Surroundings) -> MapRow:
         """Gather the map's facts and surroundings."""
-        info, told = self.info(), fdinfo.own(self.fileno())
+        info = self.info()
+        told = fdinfo.fields(around.fdinfo(info.id, self.fileno()))
         memlock, owner, jited = told.get("memlock"), told.get("owner_prog_type"), told.get("owner_jited")
         return MapRow(
             info,

@@ -198,7 +198,7 @@ class Program(handle.Handle):
             if error.errno != ENODEV:
                 raise
             # The kernel tells nothing but this of a program whose offload device is gone.
-            fields = fdinfo.read(self.fileno())
+            fields = fdinfo.fields(fdinfo.read(self.fileno()))
             raw = bytearray(PROG_INFO.size)
             raw[0:4] = int(fields["prog_type"]).to_bytes(4, "little")
             info, orphaned = ProgramInfo.from_raw(bytes(raw)), True
@@ -206,7 +206,7 @@ class Program(handle.Handle):
         return ProgramRow(
             info,
             self.full_name(info),
-            fdinfo.memlock(self.fileno()),
+            fdinfo.number(around.fdinfo(info.id, self.fileno()), b"memlock"),
             orphaned,
             around.pinned(info.id),
             around.owners(info.id),
