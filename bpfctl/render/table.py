@@ -13,6 +13,7 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar, cast
 
 from rich.cells import cell_len
 from rich.console import Console
+from rich.control import Control
 from rich.segment import Segment
 from rich.style import Style
 
@@ -77,6 +78,7 @@ class TableOutput(PlainOutput):
                 lines = [[Segment(safe(head), _QUIET)], [], *self._lines(view, rows[:height], listing=listing)]
                 if len(lines) > height:
                     lines[height - 1 :] = [[Segment("... and more than the screen has room for", _QUIET)]]
+                self._console.control(Control.home())
                 screen.update(_Lines(lines))
 
     def _write(self, lines: Iterable[Line]) -> None:
