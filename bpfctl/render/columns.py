@@ -53,7 +53,7 @@ def _width(column: Column, cells: Sequence[Items], measure: Measure) -> _Width:
         elif cell:
             widths = [measure(piece) + mark for piece in cell]
             item = max(item, *widths)
-            joined = max(joined, sum(widths) + len(cell) - 1)
+            joined = max(joined, sum(widths) - mark + len(cell) - 1)
     natural = max(title, item, min(joined, _LIST_WANTS))
     if column.hint in _SEPARATORS:
         return _Width(natural, max(title, min(item, _LIST_NEEDS)), max(title, min(item, _LIST_NEEDS)))

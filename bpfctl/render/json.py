@@ -156,9 +156,14 @@ class JsonOutput:
     def error(self, message: str, hint: str = "") -> None:
         """Write an error object where the command's output stands, and close what the command has opened.
 
-        The hint is for people; bpftool's object has only the message, so it comes with the other extra members.
+        bpftool's object has only the message: the hint goes to stderr, or with the other extra members.
         """
         base = self._base
+        if hint and not self._extra:
+            from bpfctl.render.plain import complain  # noqa: PLC0415 - only a failure needs them
+            from bpfctl.render.text import safe  # noqa: PLC0415
+
+            complain(f"Hint: {safe(hint)}")
         if len(self._closers) > base and self._closers[-1] == "}":
             self._name("error")
             self._value(message)

@@ -68,8 +68,7 @@ class PlainOutput:
     def error(self, message: str, hint: str = "") -> None:
         """Write an error to stderr, after what came before it."""
         self.sink.flush()
-        sentence = "\n".join(safe(line) for line in message.split("\n"))
-        complain(f"Error: {sentence} ({safe(hint)})" if hint else f"Error: {sentence}")
+        complain(f"Error: {safe(message)} ({safe(hint)})" if hint else f"Error: {safe(message)}")
 
     def close(self) -> None:
         """Write what is left."""

@@ -1,0 +1,94 @@
+"""How columns share a screen."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from bpfctl.render.columns import GAP, fit, wrap
+from bpfctl.views.view import Column
+
+
+def column(title, hint="text", rank=0):
+    return Column(title, lambda row: row, hint, rank=rank)
+
+
+ID, NAME = column("id", "number"), column("name")
+
+
+def test_everything_fits():
+    """Columns are as wide as their widest cell or their title, and empty ones are left out."""
+    columns = [ID, NAME, column("flags", "flags")]
+    cells = [[("7",), ("1234",)], [("ab",), ()], [(), ()]]
+
+    assert fit(columns, cells, 80, len) == (((0, 4), (1, 4)), ())
+
+
+def test_lists_are_wrapped_before_columns_leave():
+    columns = [ID, column("tag", rank=1), column("maps", "list")]
+    cells = [[("1",)], [("59f4a931744dcdc6",)], [("101", "102", "103", "104")]]
+
+    assert fit(columns, cells, 50, len) == (((0, 2), (1, 16), (2, 18)), ())
+    assert fit(columns, cells, 30, len) == (((0, 2), (1, 16), (2, 8)), ())
+    assert fit(columns, cells, 24, len) == (((0, 2), (2, 18)), ("tag",))
+
+
+def test_the_highest_rank_leaves_first():
+    """Of equal ranks the last one, and the hidden ones are named in the order of the columns."""
+    columns = [ID, column("one", rank=1), column("two", rank=2), column("more", rank=2), column("name")]
+    cells = [[("1",)], [("x" * 10,)], [("x" * 10,)], [("x" * 10,)], [("n" * 10,)]]
+
+    assert fit(columns, cells, 60, len).hidden == ()
+    assert fit(columns, cells, 40, len).hidden == ("more",)
+    assert fit(columns, cells, 28, len).hidden == ("two", "more")
+    assert fit(columns, cells, 20, len).hidden == ("one", "two", "more")
+
+
+def test_long_words_are_broken_at_last():
+    assert fit([ID, NAME], [[("1",)], [("n" * 127,)]], 80, len).shown == ((0, 2), (1, 76))
+    assert fit([ID, NAME], [[("1",)], [("n" * 127,)]], 10, len).shown == ((0, 2), (1, 24))
+
+
+CELLS = st.lists(st.text("ab ", min_size=1, max_size=30), max_size=5).map(tuple)
+
+
+@given(st.data(), st.integers(1, 200))
+def test_a_table_is_wider_than_the_screen_only_where_nothing_can_yield(data, room):
+    """And numbers are never broken."""
+    hints = data.draw(st.lists(st.sampled_from(["text", "number", "list", "flags"]), min_size=1, max_size=6))
+    columns = [column(f"c{at}", hint, data.draw(st.integers(0, 2))) for at, hint in enumerate(hints)]
+    count = data.draw(st.integers(1, 4))
+    cells = [[data.draw(CELLS) for _ in range(count)] for _ in columns]
+    assume(any(any(cell) for cell in cells))
+
+    found = fit(columns, cells, room, len)
+
+    total = sum(width for _, width in found.shown) + GAP * (len(found.shown) - 1)
+    if total > room:
+        assert all(columns[at].rank == 0 for at, _ in found.shown) or len(found.shown) == 1
+    for at, width in found.shown:
+        if columns[at].hint == "number":
+            assert all(len(item) <= width for cell in cells[at] for item in cell[:1] if len(cell) == 1)
+
+
+@pytest.mark.parametrize(
+    ("items", "width", "lines"),
+    [
+        (("1", "2", "3"), 80, ["1, 2, 3"]),
+        (("100", "200", "300"), 9, ["100, 200,", "300"]),
+        (("100", "200", "300"), 4, ["100,", "200,", "300"]),
+        (("a long sentence",), 7, ["a long", "sentenc", "e"]),
+        (("unbreakable",), 4, ["unbr", "eaka", "ble"]),
+    ],
+)
+def test_wrap(items, width, lines):
+    assert wrap(items, width, ", ", len) == lines
+
+
+@given(st.lists(st.text("abc ", min_size=1, max_size=20), min_size=1, max_size=5).map(tuple), st.integers(1, 25))
+def test_wrapping_loses_nothing_but_blanks(items, width):
+    lines = wrap(items, width, ", ", len)
+
+    assert all(len(line) <= width for line in lines)
+    assert "".join(lines).replace(" ", "") == ",".join(items).replace(" ", "")
