@@ -1,0 +1,73 @@
+"""Symbols by address, from files such as the kernel writes."""
+
+from __future__ import annotations
+
+import pytest
+
+from bpfctl.host.kallsyms import Symbol, Symbols
+
+TEXT = """\
+0000000000000000 A fixed_percpu_data
+ffffffff81000000 T _stext
+ffffffff81000000 T _text
+ffffffff81001000 t __pfx_vfs_read
+ffffffff81001010 T vfs_read
+ffffffffc0200000 t ext4_open\t[ext4]
+ffffffffc0300000 t bpf_prog_6deef7357e7b4530\t[bpf]
+"""
+
+
+@pytest.fixture
+def kallsyms(tmp_path):
+    file = tmp_path / "kallsyms"
+    file.write_text(TEXT)
+    return file
+
+
+def test_find(kallsyms):
+    """The first of several names counts; modules are named; nothing is at zero or between symbols."""
+    symbols = Symbols(str(kallsyms))
+
+    assert symbols.readable
+    assert symbols.find(0xFFFFFFFF81000000) == Symbol("_stext", None)
+    assert symbols.find(0xFFFFFFFFC0200000) == Symbol("ext4_open", "ext4")
+    assert symbols.find(0xFFFFFFFFC0300000) == Symbol("bpf_prog_6deef7357e7b4530", "bpf")
+    assert symbols.find(0xFFFFFFFF81001018) is None
+    assert symbols.find(0) is None
+
+
+def test_a_function_that_begins_with_a_landing_instruction(kallsyms):
+    """Four bytes behind a symbol is still that symbol; before it is another matter."""
+    symbols = Symbols(str(kallsyms))
+
+    assert symbols.find(0xFFFFFFFF81001014) == Symbol("vfs_read", None)
+    assert symbols.find(0xFFFFFFFF8100100C) is None
+
+
+def test_addresses_that_are_kept_from_us(kallsyms):
+    """kernel.kptr_restrict shows zeros to those without CAP_SYSLOG."""
+    kallsyms.write_text("".join("0" * 16 + line[16:] + "\n" for line in TEXT.splitlines()))
+    symbols = Symbols(str(kallsyms))
+
+    assert not symbols.readable
+    assert symbols.find(0) is None
+
+
+def test_no_file(tmp_path):
+    """Without /proc nothing can be found."""
+    assert not Symbols(str(tmp_path / "kallsyms")).readable
+
+
+def test_it_is_read_once_and_only_when_asked(kallsyms):
+    """A list without probes never reads it."""
+    symbols = Symbols(str(kallsyms))
+    assert symbols.find(0xFFFFFFFF81001010)
+    kallsyms.unlink()
+    assert symbols.find(0xFFFFFFFF81001010)
+
+
+def test_a_name_that_is_no_text(kallsyms):
+    """Whoever loads a module chooses its symbols."""
+    kallsyms.write_bytes(b"ffffffff81000000 t \xff\x1b[31m\t[m\xffd]\n")
+
+    assert Symbols(str(kallsyms)).find(0xFFFFFFFF81000000) == Symbol("\udcff\x1b[31m", "m\udcffd")
