@@ -119,10 +119,13 @@ class Handle:
     @classmethod
     def every(cls) -> Iterator[Self]:
         """Open each object in turn; the caller closes it. One that vanishes before it is open is skipped."""
-        for id_ in ids(cls.kind):
+        # All ids first: whoever creates objects faster than we describe them would keep us here for ever.
+        for id_ in list(ids(cls.kind)):
             try:
                 fd = calls.fd_by_id(cls.kind.fd_by_id, id_, cls.kind.open_flags)
             except FileNotFoundError:
+                continue
+            except BlockingIOError:  # EAGAIN: a link that has its id already, but is not attached yet
                 continue
             except OSError as error:
                 number = _number(error)
@@ -209,7 +212,9 @@ def open_pin(path: str, flags: int = 0) -> FD:
         number = _number(error)
         if number == EACCES and not bpffs.is_bpffs(os.path.dirname(path) or "."):
             raise UsageError(f"bpf obj get ({path}): directory not in bpf file system (bpffs)") from None
-        raise KernelError(f"bpf obj get ({path})", number) from None
+        # EACCES is about the file's mode, which people know how to look at.
+        hint = privilege_hint(number) if number != EACCES else ""
+        raise KernelError(f"bpf obj get ({path})", number, hint=hint) from None
 
 
 def kind_of(fd: int) -> str:

@@ -1,0 +1,174 @@
+"""
+Hard places to run in, and a way to run a command there.
+
+A hardship is a function that a child process calls on itself before the command starts: it gives up rights, hides
+file systems, or forbids a system call. Nothing of it reaches the parent.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import importlib
+import os
+import pkgutil
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from tests.kernel import client
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    Hardship = Callable[[], None]
+
+BPFTOOL = shutil.which(os.environ.get("BPFTOOL", "bpftool"), path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+PATIENCE = float(os.environ.get("BPFCTL_TEST_PATIENCE", "1"))  # how much longer than usual a test may repeat itself
+
+_LIBC = ctypes.CDLL(None, use_errno=True)
+_CLONE_NEWNS, _CLONE_NEWUSER = 0x00020000, 0x10000000
+_MS_REC, _MS_PRIVATE = 0x4000, 1 << 18
+_NOBODY = 65534
+_PR_SET_DUMPABLE, _PR_SET_SECCOMP, _PR_SET_NO_NEW_PRIVS = 4, 22, 38
+_SECCOMP_MODE_FILTER, _SECCOMP_RET_ERRNO, _SECCOMP_RET_ALLOW = 2, 0x00050000, 0x7FFF0000
+_LOAD_WORD, _JUMP_EQUAL, _RETURN = 0x20, 0x15, 0x06  # classic BPF, include/uapi/linux/bpf_common.h
+
+
+def _checked(result: int, what: str) -> None:
+    if result < 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code), what)
+
+
+def ordinary_user() -> None:
+    """Become nobody, who has no capabilities."""
+    os.setgroups([])
+    os.setgid(_NOBODY)
+    os.setuid(_NOBODY)
+    # As after an execve: otherwise files in /proc/self would belong to root.
+    _checked(_LIBC.prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0), "PR_SET_DUMPABLE")
+
+
+def user_namespace() -> None:
+    """Become root of a new user namespace, with all capabilities there and none in the initial one."""
+    _checked(_LIBC.unshare(_CLONE_NEWUSER), "unshare user")
+    for file, text in (("setgroups", "deny"), ("uid_map", "0 0 1"), ("gid_map", "0 0 1")):
+        Path("/proc/self", file).write_text(text)
+
+
+def _forbid_bpf(answer: int) -> None:
+    """Let a seccomp filter answer bpf(2) from now on (Documentation/userspace-api/seccomp_filter.rst)."""
+    steps = [
+        (_LOAD_WORD, 0, 0, 0),  # the call's number, first in struct seccomp_data
+        (_JUMP_EQUAL, 0, 1, client._NR_BPF),
+        (_RETURN, 0, 0, _SECCOMP_RET_ERRNO | answer),
+        (_RETURN, 0, 0, _SECCOMP_RET_ALLOW),
+    ]
+    code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *step) for step in steps))
+    program = ctypes.create_string_buffer(struct.pack("@HP", len(steps), ctypes.addressof(code)))
+    _checked(_LIBC.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "PR_SET_NO_NEW_PRIVS")
+    _checked(_LIBC.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, program), "PR_SET_SECCOMP")
+
+
+def no_bpf() -> None:
+    """Have bpf(2) answer ENOSYS."""
+    _forbid_bpf(errno.ENOSYS)
+
+
+def forbidden_bpf() -> None:
+    """Have bpf(2) answer EPERM, as the filters of containers do."""
+    _forbid_bpf(errno.EPERM)
+
+
+def _hide(folder: str) -> None:
+    _checked(_LIBC.unshare(_CLONE_NEWNS), "unshare mounts")
+    _checked(_LIBC.mount(b"none", b"/", None, _MS_REC | _MS_PRIVATE, None), "make mounts private")
+    _checked(_LIBC.mount(b"tmpfs", folder.encode(), b"tmpfs", 0, None), f"hide {folder}")
+
+
+def no_proc() -> None:
+    """Hide /proc under an empty file system."""
+    _hide("/proc")
+
+
+def no_sys() -> None:
+    """Hide /sys, and with it bpffs, tracefs, the kernel's BTF and its PMUs."""
+    _hide("/sys")
+
+
+class Outcome(NamedTuple):
+    """How a command ended; a negative code is the signal that it died of."""
+
+    code: int
+    out: bytes
+    err: str
+
+
+def bpfctl(*arguments: str | bytes, hardship: Hardship | None = None) -> Outcome:
+    """Run our command line in a forked child, where everything it may import is there already."""
+    _import_all()
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err, open(os.devnull, "rb") as null:
+        pid = os.fork()
+        if pid == 0:
+            code = 99
+            try:
+                for source, target in ((null, 0), (out, 1), (err, 2)):
+                    os.dup2(source.fileno(), target)
+                if hardship is not None:
+                    hardship()
+                code = _main([os.fsdecode(argument) for argument in arguments])
+            except BaseException:  # noqa: BLE001 - the child must not go on as a second test run
+                os.write(2, traceback.format_exc().encode())
+            finally:
+                os._exit(code)
+        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        return Outcome(code, _all(out.fileno()), _all(err.fileno()).decode())
+
+
+def _all(fd: int) -> bytes:
+    os.lseek(fd, 0, os.SEEK_SET)
+    return b"".join(iter(lambda: os.read(fd, 1 << 20), b""))
+
+
+def _main(arguments: list[str]) -> int:
+    from bpfctl.__main__ import main
+
+    sys.argv = ["bpfctl", *arguments]
+    return main()
+
+
+def _import_all() -> None:
+    """Import what a command may import later: an ordinary user may be unable to read this Python's files."""
+    import bpfctl
+
+    for module in pkgutil.walk_packages(bpfctl.__path__, "bpfctl."):
+        if not module.name.startswith("bpfctl._tools"):
+            importlib.import_module(module.name)
+    for name in ("difflib", "select", "resource", "traceback"):
+        importlib.import_module(name)
+
+
+def bpftool(*arguments: str | bytes, hardship: Hardship | None = None) -> Outcome | None:
+    """Run bpftool in the same place; None where none is installed."""
+    if BPFTOOL is None:
+        return None
+    done = subprocess.run(
+        [BPFTOOL, *arguments], capture_output=True, stdin=subprocess.DEVNULL, preexec_fn=hardship, check=False
+    )
+    return Outcome(done.returncode, done.stdout, done.stderr.decode(errors="backslashreplace"))
+
+
+def rounds(wanted: int, seconds: float, least: int = 20) -> Iterator[int]:
+    """Count to ``wanted``; on a slow machine only as far as so many seconds reach, times BPFCTL_TEST_PATIENCE."""
+    end = time.monotonic() + seconds * PATIENCE
+    for number in range(wanted):
+        if number >= least and time.monotonic() > end:
+            return
+        yield number

@@ -1,0 +1,231 @@
+"""Where the kernel, the rights or the file systems are not as one would like them: one clear sentence, or less."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import signal
+from collections import deque
+from contextlib import ExitStack
+
+import pytest
+
+from tests.kernel import client, hardship, typeblob
+
+SOCKET_FILTER, RAW_TRACEPOINT, ARRAY = 1, 17, 2
+RETURN_0 = bytes.fromhex("b7000000000000009500000000000000")
+
+NOT_PERMITTED, NO_SUCH_CALL = "Operation not permitted", "Function not implemented"
+REFUSALS = [
+    pytest.param(hardship.ordinary_user, NOT_PERMITTED, "run it as root", id="ordinary user"),
+    pytest.param(hardship.user_namespace, NOT_PERMITTED, "root of a user namespace is not enough", id="user namespace"),
+    pytest.param(hardship.forbidden_bpf, NOT_PERMITTED, "a seccomp filter", id="seccomp EPERM"),
+    pytest.param(hardship.no_bpf, NO_SUCH_CALL, "a seccomp filter", id="seccomp ENOSYS"),
+]
+# The command, bpftool's words for what was tried, and whether its JSON has opened an array by then.
+LISTS = [
+    ("prog show", "can't get next program", True),
+    ("map show", "can't get next map", True),
+    ("link show", "can't get next link", True),
+    ("prog show id 1", "get by id (1)", False),
+    ("map show id 1", "get map by id (1)", False),
+    ("link show id 1", "failed to get link with ID 1", False),
+    ("btf show id 1", "can't get BTF object by id (1)", False),
+]
+
+
+@pytest.fixture(scope="module")
+def objects():
+    """A program with a map, and a link, all with BTF-less names of this test; the ids by kind."""
+    with ExitStack() as stack:
+
+        def keep(fd):
+            stack.callback(os.close, fd)
+            return fd
+
+        map_fd = keep(client.map_create(ARRAY, 4, 8, 1, name="hard_map"))
+        program = keep(client.prog_load(SOCKET_FILTER, RETURN_0, name="hard_prog"))
+        client.prog_bind_map(program, map_fd)
+        traced = keep(client.prog_load(RAW_TRACEPOINT, RETURN_0, name="hard_traced"))
+        link = keep(client.raw_tracepoint_open("task_rename", traced))
+        yield {
+            "prog": client.id_of("prog", program),
+            "map": client.id_of("map", map_fd),
+            "link": client.id_of("link", link),
+        }
+
+
+def one_sentence(outcome):
+    """Return the only line of stderr."""
+    assert outcome.err.count("\n") == 1, outcome.err
+    assert outcome.err.startswith("Error: ")
+    return outcome.err.removeprefix("Error: ").removesuffix("\n")
+
+
+@pytest.mark.parametrize(("place", "answer", "advice"), REFUSALS)
+@pytest.mark.parametrize("listing", LISTS, ids=[entry[0] for entry in LISTS])
+def test_a_refusal_is_one_sentence_with_advice(place, answer, advice, listing):
+    """The sentence begins with bpftool's and goes on with what to do; in JSON that is a line on stderr."""
+    command, tried, in_array = listing
+    words = command.split()
+    plain = hardship.bpfctl("--plain", *words, hardship=place)
+    compact = hardship.bpfctl("-j", *words, hardship=place)
+
+    sentence = one_sentence(plain)
+    assert sentence.startswith(f"{tried}: {answer} (")
+    assert advice in sentence
+    assert plain.out == b""
+    document = {"error": f"{tried}: {answer}"}
+    assert json.loads(compact.out) == ([document] if in_array else document)
+    assert compact.err.startswith("Hint: ")
+    assert compact.err.count("\n") == 1
+    assert advice in compact.err
+
+    theirs = hardship.bpftool("-j", *words, hardship=place)
+    if theirs is not None:
+        assert (compact.code, compact.out) == (theirs.code, theirs.out)
+        assert plain.code == theirs.code
+    else:
+        assert plain.code == compact.code != 0
+
+
+@pytest.mark.parametrize("place", [hardship.no_proc, hardship.no_sys], ids=["no /proc", "no /sys"])
+@pytest.mark.parametrize("kind", ["prog", "map", "link"])
+def test_what_is_hidden_is_left_out(objects, place, kind):
+    """Without /proc or /sys the list still comes, as bpftool's does; only what lay there is missing."""
+    ours = hardship.bpfctl("-j", "-f", "--no-owners", kind, "show", "id", str(objects[kind]), hardship=place)
+
+    assert (ours.code, ours.err) == (0, "")
+    assert json.loads(ours.out)["id"] == objects[kind]
+    theirs = hardship.bpftool("-j", "-f", kind, "show", "id", str(objects[kind]), hardship=place)
+    if theirs is not None:
+        assert json.loads(ours.out) == json.loads(theirs.out)
+
+
+@pytest.mark.parametrize("place", [hardship.no_proc, hardship.no_sys], ids=["no /proc", "no /sys"])
+def test_whole_lists_come_without_owners_and_pins(objects, place):
+    for kind in ("prog", "map", "link", "btf"):
+        ours = hardship.bpfctl("-j", "-f", kind, "show", hardship=place)
+        assert (ours.code, ours.err) == (0, "")
+        if kind != "btf":
+            assert objects[kind] in [row["id"] for row in json.loads(ours.out)]
+
+
+def test_a_pin_cannot_be_identified_without_proc(objects, tmp_path):
+    """The kernel tells the kind of a pinned object only in /proc; bpftool fails there too."""
+    bpffs = tmp_path / "bpf"
+
+    def place():
+        hardship.no_sys()
+        bpffs.mkdir()
+        from tests.kernel.place import mount
+
+        mount("bpf", bpffs)
+        fd = client.fd_by_id("map", objects["map"])
+        client.obj_pin(fd, str(bpffs / "it"))
+        hardship._hide("/proc")
+
+    outcome = hardship.bpfctl("--plain", "map", "show", "pinned", str(bpffs / "it"), hardship=place)
+
+    assert "/proc" in one_sentence(outcome)
+    assert outcome.code == 255
+
+
+def every_row(kind, **surroundings):
+    """Return all rows of a kind, as the library gives them."""
+    room = importlib.import_module(f"bpfctl.kernel.{kind}")
+    return list(room.rows(None, **surroundings))
+
+
+@pytest.mark.parametrize("kind", ["prog", "map", "link", "btf"])
+def test_no_descriptor_leaks(objects, kind):
+    """10,000 lists, in process, end with the descriptors they began with."""
+    before = sorted(os.listdir("/proc/self/fd"))
+    for number in hardship.rounds(10_000, 1.5):
+        surroundings = {"pinned": number % 50 == 0} if kind != "btf" else {}
+        assert every_row(kind, owners=number % 500 == 0, **surroundings) or kind not in objects
+
+    assert sorted(os.listdir("/proc/self/fd")) == before
+
+
+def churn():
+    """Create programs, a map, a link and BTF as fast as this machine can, and delete them some rounds later."""
+    raw = typeblob.Blob()
+    raw.int_("churn", 4)
+    living = deque()
+    while True:
+        fds = [
+            client.btf_load(raw.raw()),
+            client.map_create(ARRAY, 4, 8, 1, name="churn"),
+            client.prog_load(SOCKET_FILTER, RETURN_0, name="churn"),
+            client.prog_load(RAW_TRACEPOINT, RETURN_0, name="churn"),
+        ]
+        client.prog_bind_map(fds[2], fds[1])
+        fds.append(client.raw_tracepoint_open("task_rename", fds[3]))
+        living.append(fds)
+        if len(living) > 4:
+            for fd in living.popleft():
+                os.close(fd)
+
+
+@pytest.fixture
+def churning():
+    """Two processes that churn, which is more than this machine's kernel can free meanwhile."""
+    pids = []
+    for _ in range(2):
+        pid = os.fork()
+        if pid == 0:
+            try:
+                churn()
+            finally:
+                os._exit(1)
+        pids.append(pid)
+    yield
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL, "the churning broke off"
+
+
+def assert_whole(kind, row):
+    """Assert that nothing of a row of the churning is missing."""
+    assert row["id"] > 0
+    match kind:
+        case "prog" if row.get("name") == "churn":
+            assert row["type"] in ("socket_filter", "raw_tracepoint")
+            assert len(row["tag"].strip("0")) > 8
+            assert row["bytes_xlated"] == len(RETURN_0)
+            assert row["loaded_at"] > 0
+            assert row["bytes_memlock"] > 0
+        case "map" if row.get("name") == "churn":
+            assert (row["type"], row["bytes_key"], row["bytes_value"], row["max_entries"]) == ("array", 4, 8, 1)
+            assert row["bytes_memlock"] > 0
+        case "link" if row.get("tp_name") == "task_rename":
+            assert row["type"] == "raw_tracepoint"
+            assert row["prog_id"] > 0
+        case "btf":
+            assert row["size"] > 0
+
+
+@pytest.mark.usefixtures("churning")
+@pytest.mark.parametrize("kind", ["prog", "map", "link", "btf"])
+def test_rows_are_whole_while_objects_come_and_go(kind):
+    """1,000 lists in process and some by the command, each complete, while others create and delete at full speed."""
+    view = importlib.import_module(f"bpfctl.views.{kind}").VIEW
+    met = set()
+    for number in hardship.rounds(1_000, 1.5):
+        surroundings = {"pinned": number % 50 == 0} if kind != "btf" else {}
+        rows = every_row(kind, owners=number % 50 == 0, **surroundings)
+        documents = [view.json(row) for row in rows]
+        met.update(document["id"] for document in documents)
+        assert [document["id"] for document in documents] == sorted({document["id"] for document in documents})
+        for row, document in zip(rows, documents, strict=True):
+            assert_whole(kind, document)
+            assert all(view.plain(row))
+    for _ in hardship.rounds(8, 1, least=2):
+        outcome = hardship.bpfctl("-j", "-f", kind, "show")
+        assert (outcome.code, outcome.err) == (0, "")
+        for document in json.loads(outcome.out):
+            assert_whole(kind, document)
+
+    assert len(met) > 20, "nothing came and went"
