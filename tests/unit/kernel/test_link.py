@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import struct
-from errno import EINVAL, EOPNOTSUPP
+from errno import EINVAL
 
 import pytest
 
 from bpfctl._sys import calls
-from bpfctl.errors import KernelError
 from bpfctl.kernel import attachment
 from bpfctl.kernel.link import Link, LinkInfo
 from bpfctl.uapi.enums import AttachType, IterOrder, LinkType, PerfEventType
@@ -142,15 +141,3 @@ def test_numbers_newer_than_our_tables_stay_numbers():
     assert (told.type, told.attachment) == (4000, None)
     device = LinkInfo.from_raw(raw(LinkType.TCX, struct.pack("=II", 1, 5000))).attachment
     assert device == attachment.Device(1, 5000)
-
-
-def test_a_type_that_cannot_be_detached(monkeypatch):
-    """It is the kernel that says so."""
-
-    def refuse(_fd):
-        raise OSError(EOPNOTSUPP, os.strerror(EOPNOTSUPP))
-
-    monkeypatch.setattr(calls, "link_detach", refuse)
-
-    with pytest.raises(KernelError, match=r"^failed link detach: Operation not supported$"):
-        OpenLink().detach()
