@@ -145,9 +145,7 @@ class Suite:
         self._clean()
 
 
-def _run(
-    command: Sequence[str], *, cwd: Path | None = None, stdin: IO[bytes] | int | None = subprocess.DEVNULL
-) -> str:
+def _run(command: Sequence[str], *, cwd: Path | None = None, stdin: IO[bytes] | int | None = subprocess.DEVNULL) -> str:
     """Run a tool for its output; VMError with the tool's own last words if it fails."""
     done = subprocess.run(
         command,

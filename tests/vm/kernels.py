@@ -29,10 +29,7 @@ LEFT_OUT = (
         f"*/kernel/drivers/{name}"
         for name in ("gpu", "iio", "infiniband", "media", "mmc", "mtd", "scsi", "staging", "usb", "video")
     ),
-    *(
-        f"*/kernel/drivers/net/{name}"
-        for name in ("can", "dsa", "ethernet", "phy", "usb", "wireless", "wwan")
-    ),
+    *(f"*/kernel/drivers/net/{name}" for name in ("can", "dsa", "ethernet", "phy", "usb", "wireless", "wwan")),
 )
 
 # How Debian's packed kernels begin (Kernel: Documentation/arch/x86/boot.rst, payload).

@@ -51,8 +51,7 @@ def account(reports: Sequence[Report]) -> tuple[list[str], bool]:
     for report in reports:
         counts = f"{len(report.passed):>8}{len(report.failed):>8}{len(report.skipped):>9}"
         lines.append(f"{report.kernel:<8}{report.release:<24}{counts}{report.seconds:>9.0f}")
-    for report in reports:
-        lines += _skips(report)
+    lines += _skips(reports)
     for report in reports:
         lines += [f"FAILED {report.kernel}: {name}" for name in sorted(report.failed)]
         lines += [f"FAILED {report.kernel}: {report.broken}"] if report.broken else []
@@ -61,12 +60,14 @@ def account(reports: Sequence[Report]) -> tuple[list[str], bool]:
     return lines, not (forgotten or any(report.failed or report.broken for report in reports))
 
 
-def _skips(report: Report) -> Iterator[str]:
-    by_reason: dict[str, list[str]] = defaultdict(list)
-    for name, reason in report.skipped.items():
-        by_reason[reason].append(name)
-    for reason, names in sorted(by_reason.items()):
-        yield f"SKIPPED {report.kernel}: {reason} ({len(names)}): {', '.join(sorted(names))}"
+def _skips(reports: Sequence[Report]) -> Iterator[str]:
+    """Tell each skip once, with all the kernels that it happened on."""
+    kernels: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for report in reports:
+        for name, reason in report.skipped.items():
+            kernels[name, reason].append(report.kernel)
+    for (name, reason), where in kernels.items():
+        yield f"SKIPPED {' '.join(where)}: {name}: {reason}"
 
 
 def _forgotten(reports: Sequence[Report]) -> Iterator[tuple[str, tuple[str, str, str]]]:

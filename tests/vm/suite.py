@@ -31,7 +31,7 @@ PACKAGES = ("bpfctl", "btf", "plugins")
 SIDE_BY_SIDE = 2
 # Under emulation each import counts: what the tests do not need is not loaded. Looking for plugins of other
 # distributions takes 3 s, and a cache on the guest's overlay 12 s.
-PYTEST = ("-m", "pytest", "-p", "no:cacheprovider", "-p", "no:doctest", "-p", "no:unittest")
+PYTEST = ("-m", "pytest", "-p", "no:cacheprovider", "-p", "no:doctest", "-p", "no:unittest", "-rfE")
 
 
 class Prefixed:
@@ -116,9 +116,7 @@ async def _test(kernel: Kernel, job: Job) -> Report:
     out, release = Prefixed(kernel.name), kernel.fetched or ""
     with tempfile.TemporaryDirectory(prefix="bpfctl-vm-") as kept:
         try:
-            result = await guest.boot(
-                kernel, replace(job, keep=Path(kept)), stdout=out.write, stderr=out.write
-            )
+            result = await guest.boot(kernel, replace(job, keep=Path(kept)), stdout=out.write, stderr=out.write)
         except guest.GuestError as error:
             out.write(error.log.encode())
             return Report(kernel.name, release, error.result.seconds, broken=str(error))

@@ -115,9 +115,7 @@ def test_a_qemu_that_cannot_start_is_quoted():
         guest.run(NEWEST, Job(command="true", settings=Settings(cpus=100_000)))
 
 
-@pytest.mark.parametrize(
-    "number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name
-)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name)
 def test_no_guest_outlives_the_harness(number, tmp_path):
     """Interrupted it cleans up; killed it cannot, yet the guest ends with it."""
     command = [sys.executable, "-m", "tests.vm", "run", "--kernel", "newest", "--", "echo begun; sleep 1000"]

@@ -39,9 +39,7 @@ def test_before_the_first_update_the_folder_tells_debian_from_others():
     assert apt.choose(targets, "sid") == ("https://mirror.test/debian/", "b:1")
 
 
-@pytest.mark.parametrize(
-    ("suite", "missing"), [("sid", "Debian itself"), ("sid-security", "security updates")]
-)
+@pytest.mark.parametrize(("suite", "missing"), [("sid", "Debian itself"), ("sid-security", "security updates")])
 def test_a_machine_without_debian_sources_is_told_so(suite, missing):
     """The message says which source is missing."""
     with pytest.raises(VMError, match=f"apt has no source for .*{missing}"):

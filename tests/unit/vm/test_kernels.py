@@ -111,9 +111,7 @@ def test_missing_programs_are_named_with_their_packages(monkeypatch):
     """One sentence that can be copied into a shell, each package once."""
     monkeypatch.setattr(tools, "_find", lambda _: None)
 
-    with pytest.raises(
-        VMError, match=r"busybox, setpriv\. To get it: apt-get install busybox-static util-linux$"
-    ):
+    with pytest.raises(VMError, match=r"busybox, setpriv\. To get it: apt-get install busybox-static util-linux$"):
         tools.need("busybox", "setpriv")
 
 

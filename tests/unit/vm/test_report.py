@@ -42,13 +42,18 @@ def test_a_run_of_nothing_but_skips_is_a_failure():
     assert Report.read(junit, "6.1", "", 1.0, 0).broken == "no test ran here"
 
 
-def test_the_account_lists_skips_by_reason():
-    """Each reason once, with the tests that it stopped."""
-    lines, ok = account([report("6.1", ["t::a"], skipped={"t::c": "needs x", "t::b": "needs x"})])
+def test_the_account_lists_each_skip_once():
+    """A reason that several kernels have in common is one line."""
+    older, newer = (
+        report("5.10", ["t::a"], skipped={"t::b": "needs x"}),
+        report("6.1", ["t::a"], skipped={"t::b": "needs x"}),
+    )
+
+    lines, ok = account([older, newer])
 
     assert ok
-    assert lines[2].split() == ["6.1", "6.1-amd64", "1", "0", "2", "1"]
-    assert lines[3] == "SKIPPED 6.1: needs x (2): t::b, t::c"
+    assert lines[3].split() == ["6.1", "6.1-amd64", "1", "0", "1", "1"]
+    assert lines[4:] == ["SKIPPED 5.10 6.1: t::b: needs x"]
 
 
 def test_a_skip_on_a_newer_kernel_is_a_failure():
@@ -61,16 +66,12 @@ def test_a_skip_on_a_newer_kernel_is_a_failure():
     lines, ok = account([older, newer])
 
     assert not ok
-    assert [x for x in lines if "FAILED" in x] == [
-        "FAILED 6.1: t::a was skipped (needs y), yet it ran on 5.10"
-    ]
+    assert [x for x in lines if "FAILED" in x] == ["FAILED 6.1: t::a was skipped (needs y), yet it ran on 5.10"]
 
 
 def test_failures_come_last():
     """They are what a reader looks for at the end of the output."""
-    lines, ok = account(
-        [report("5.10", failed=["t::a"], skipped={"t::b": "x"}), report("6.1", broken="panicked")]
-    )
+    lines, ok = account([report("5.10", failed=["t::a"], skipped={"t::b": "x"}), report("6.1", broken="panicked")])
 
     assert not ok
     assert lines[-2:] == ["FAILED 5.10: t::a", "FAILED 6.1: panicked"]
