@@ -13,7 +13,7 @@ from pathlib import Path
 
 import clock
 
-from bpfctl._sys import calls
+from bpfctl._sys import calls, programs
 
 PROGRAMS = 1000
 SOCKET_FILTER = 1
@@ -37,7 +37,7 @@ def main() -> None:
     there = sum(1 for _ in _ids())
     print(f"-j prog list with {there} programs")
     print(clock.table(clock.measure(commands()), "bare python"))
-    held = [calls.prog_load(SOCKET_FILTER, RETURN_ZERO, name=b"bench").fd for _ in range(PROGRAMS)]
+    held = [programs.load(SOCKET_FILTER, RETURN_ZERO, name=b"bench").fd for _ in range(PROGRAMS)]
     print(f"\n-j prog list with {there + PROGRAMS} programs")
     print(clock.table(clock.measure(commands()), "bare python"))
     for fd in held:

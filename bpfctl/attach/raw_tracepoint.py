@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bpfctl._sys import calls
+from bpfctl._sys import attach as attach_calls
 from bpfctl.errors import KernelError
 from bpfctl.kernel.link import Link
 
@@ -18,6 +18,6 @@ def attach(program: Program, name: str, cookie: int = 0) -> Link:
     A cookie that is not 0 needs Linux 6.10.
     """
     try:
-        return Link(calls.raw_tracepoint_open(name, program.fileno(), cookie))
+        return Link(attach_calls.raw_tracepoint_open(name, program.fileno(), cookie))
     except OSError as error:
         raise KernelError(f"can't attach to raw tracepoint '{name}'", error.errno or 0) from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from bpfctl._sys import calls
+from bpfctl._sys import attach, calls
 from bpfctl.errors import KernelError, status
 from bpfctl.host import kallsyms, netns
 from bpfctl.kernel import attachment, handle, target
@@ -133,7 +133,7 @@ class Link(handle.Handle):
     def detach(self) -> None:
         """Detach the program while the link stays open; KernelError with EOPNOTSUPP for types that cannot."""
         try:
-            calls.link_detach(self.fileno())
+            attach.link_detach(self.fileno())
         except OSError as error:
             raise KernelError("failed link detach", error.errno or 0) from None
 

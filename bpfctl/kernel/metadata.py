@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bpfctl._sys import calls
+from bpfctl._sys import maps
 from bpfctl.kernel import btf
 from bpfctl.kernel.map import Map
 from bpfctl.uapi.enums import MapType
@@ -52,7 +52,7 @@ def _constants(map_id: int) -> Variables | None:
             info = map_.info()
             if not _holds_constants(info):
                 return None
-            data = calls.map_lookup(map_.fileno(), bytes(info.key_size), info.value_size)
+            data = maps.lookup(map_.fileno(), bytes(info.key_size), info.value_size)
         return tuple(_decode(info, data))
     except (OSError, BTFError):  # gone meanwhile, not to be read, or of damaged types
         return ()

@@ -24,7 +24,7 @@ import sys
 from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 
-from bpfctl._sys import calls
+from bpfctl._sys import attach, calls, programs
 from bpfctl.asm.build import Program
 from bpfctl.asm.insn import R0, R1, R2, R3, R6, R7, R8, R9, R10
 from bpfctl.errors import KernelError, NotSupported
@@ -304,10 +304,10 @@ def _any(kind: Kind) -> FD | None:
 def _run(insns: bytes, function: int) -> bytes:
     """Load an iterator's program and return all that it writes."""
     iterate = AttachType.TRACE_ITER
-    program = calls.prog_load(
+    program = programs.load(
         ProgType.TRACING, insns, name=b"owners", expected_attach_type=iterate, attach_btf_id=function
     ).fd
-    with program, calls.link_create(program.fileno(), 0, iterate) as link, calls.iter_create(link.fileno()) as files:
+    with program, attach.link_create(program.fileno(), 0, iterate) as link, attach.iter_create(link.fileno()) as files:
         parts: list[bytes] = []
         while True:
             try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from errno import ENODEV
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bpfctl._sys import calls
+from bpfctl._sys import calls, programs
 from bpfctl.errors import KernelError, VerifierError
 from bpfctl.host import fdinfo
 from bpfctl.kernel import handle
@@ -134,8 +134,8 @@ class Program(handle.Handle):
         """
         short = name.encode()[:_NAME_ROOM]
 
-        def attempt(log_level: int) -> calls.Loaded:
-            return calls.prog_load(
+        def attempt(log_level: int) -> programs.Loaded:
+            return programs.load(
                 prog_type,
                 insns,
                 license=license.encode(),
@@ -150,7 +150,7 @@ class Program(handle.Handle):
             # Only now is the verifier asked to explain itself: writing its log takes time.
             try:
                 return cls(attempt(1).fd)
-            except calls.LoadError as error:
+            except programs.LoadError as error:
                 raise VerifierError(f"can't load program '{name}'", error.errno or 0, error.log) from None
 
     def info(self) -> ProgramInfo:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from bpfctl._sys import calls, perf
+from bpfctl._sys import attach, calls, maps, perf, programs
 from bpfctl._sys.ring import PerfBuffer, Ring
 from bpfctl.asm.build import Program
 from bpfctl.asm.insn import R0, R1, R2, R3, R4, R5, R6, R10
@@ -47,43 +47,43 @@ def stack():
 
 
 def hash_map(stack: ExitStack, entries: int = 100, **extra):
-    return stack.enter_context(calls.map_create(HASH, 4, 8, entries, name=b"calls", **extra)).fileno()
+    return stack.enter_context(maps.create(HASH, 4, 8, entries, name=b"calls", **extra)).fileno()
 
 
 def load(stack: ExitStack, kind: int, insns: bytes, **extra) -> int:
-    return stack.enter_context(calls.prog_load(kind, insns, **extra).fd).fileno()
+    return stack.enter_context(programs.load(kind, insns, **extra).fd).fileno()
 
 
 def test_elements(stack):
     fd = hash_map(stack)
-    calls.map_update(fd, key(1), value(7), NOEXIST)
+    maps.update(fd, key(1), value(7), NOEXIST)
 
     assert client.map_lookup(fd, key(1), 8) == value(7)
     with pytest.raises(FileExistsError):
-        calls.map_update(fd, key(1), value(8), NOEXIST)
+        maps.update(fd, key(1), value(8), NOEXIST)
     with pytest.raises(FileNotFoundError):
-        calls.map_update(fd, key(2), value(8), EXIST)
+        maps.update(fd, key(2), value(8), EXIST)
     client.map_update(fd, key(2), value(9))
-    assert calls.map_lookup(fd, key(2), 8) == value(9)
-    first = calls.map_next_key(fd, None, 4)
-    assert {first, calls.map_next_key(fd, first, 4)} == {key(1), key(2)}
-    calls.map_delete(fd, key(1))
+    assert maps.lookup(fd, key(2), 8) == value(9)
+    first = maps.next_key(fd, None, 4)
+    assert {first, maps.next_key(fd, first, 4)} == {key(1), key(2)}
+    maps.delete(fd, key(1))
     with pytest.raises(FileNotFoundError):
         client.map_lookup(fd, key(1), 8)
     with pytest.raises(FileNotFoundError):
-        calls.map_next_key(fd, key(2), 4)
+        maps.next_key(fd, key(2), 4)
 
 
 def test_queue(stack):
-    fd = stack.enter_context(calls.map_create(QUEUE, 0, 8, 2)).fileno()
+    fd = stack.enter_context(maps.create(QUEUE, 0, 8, 2)).fileno()
     for number in (1, 2):
-        calls.map_update(fd, None, value(number))
+        maps.update(fd, None, value(number))
 
-    assert calls.map_lookup(fd, None, 8) == value(1)
-    assert calls.map_lookup_and_delete(fd, None, 8) == value(1)
-    assert calls.map_lookup_and_delete(fd, None, 8) == value(2)
+    assert maps.lookup(fd, None, 8) == value(1)
+    assert maps.lookup_and_delete(fd, None, 8) == value(1)
+    assert maps.lookup_and_delete(fd, None, 8) == value(2)
     with pytest.raises(FileNotFoundError):
-        calls.map_lookup_and_delete(fd, None, 8)
+        maps.lookup_and_delete(fd, None, 8)
 
 
 def test_batches(stack):
@@ -91,13 +91,13 @@ def test_batches(stack):
     numbers = range(3000)
     keys, values = b"".join(map(key, numbers)), b"".join(value(n * 3) for n in numbers)
 
-    assert calls.map_update_batch(fd, keys, values, 3000) == 3000
+    assert maps.update_batch(fd, keys, values, 3000) == 3000
     assert client.map_lookup(fd, key(2999), 8) == value(2999 * 3)
     read, cursor, rounds = {}, None, 0
     while True:
-        batch = calls.map_lookup_batch(fd, cursor, 512, 4, 8)
+        batch = maps.lookup_batch(fd, cursor, 512, 4, 8)
         rounds += 1
-        for at in range(batch.count):
+        for at in range(batch.entries):
             entry = batch.keys[at * 4 : at * 4 + 4]
             assert entry not in read
             read[entry] = batch.values[at * 8 : at * 8 + 8]
@@ -106,27 +106,27 @@ def test_batches(stack):
             break
     assert rounds > 3
     assert read == {key(n): value(n * 3) for n in numbers}
-    assert calls.map_delete_batch(fd, keys[:400], 100) == 100
-    assert calls.map_lookup_batch(fd, None, 5000, 4, 8, delete=True).count == 2900
+    assert maps.delete_batch(fd, keys[:400], 100) == 100
+    assert maps.lookup_batch(fd, None, 5000, 4, 8, take=True).entries == 2900
     with pytest.raises(FileNotFoundError):
-        calls.map_next_key(fd, None, 4)
+        maps.next_key(fd, None, 4)
 
 
 def test_a_batch_that_stops_half_way_says_how_far_it_came(stack):
     fd = hash_map(stack, 40)
 
-    with pytest.raises(calls.BatchError) as caught:
-        calls.map_update_batch(fd, b"".join(map(key, range(60))), bytes(60 * 8), 60)
+    with pytest.raises(maps.BatchError) as caught:
+        maps.update_batch(fd, b"".join(map(key, range(60))), bytes(60 * 8), 60)
 
     assert (caught.value.errno, caught.value.done) == (errno.E2BIG, 40)
-    with pytest.raises(calls.BatchError) as caught:
-        calls.map_update_batch(fd, b"".join(map(key, range(60))), bytes(60 * 8), 60, 1 << 40)
+    with pytest.raises(maps.BatchError) as caught:
+        maps.update_batch(fd, b"".join(map(key, range(60))), bytes(60 * 8), 60, 1 << 40)
     assert (caught.value.errno, caught.value.done) == (errno.EINVAL, 0)
 
 
 def test_freeze(stack):
     fd = hash_map(stack)
-    calls.map_freeze(fd)
+    maps.freeze(fd)
 
     with pytest.raises(PermissionError):
         client.map_update(fd, key(1), value(1))
@@ -148,7 +148,9 @@ def test_pins(stack, tmp_path):
 
 def test_a_bpffs_is_mounted_over_a_folder(stack, tmp_path):
     calls.mount_bpffs(tmp_path)
-    stack.callback(subprocess.run, ["sh", "-c", f"umount {tmp_path}; umount {tmp_path} 2>/dev/null || true"], check=True)
+    stack.callback(
+        subprocess.run, ["sh", "-c", f"umount {tmp_path}; umount {tmp_path} 2>/dev/null || true"], check=True
+    )
 
     assert f" {tmp_path} bpf " in Path("/proc/mounts").read_text()
     assert tmp_path.stat().st_mode & 0o777 == 0o700
@@ -157,26 +159,25 @@ def test_a_bpffs_is_mounted_over_a_folder(stack, tmp_path):
 
 
 def test_info_grows_its_arrays(stack):
-    maps = [hash_map(stack, 1) for _ in range(20)]
+    held = [hash_map(stack, 1) for _ in range(20)]
     program = load(stack, SOCKET_FILTER, returning(0))
-    for fd in maps:
-        calls.prog_bind_map(program, fd)
+    for fd in held:
+        programs.bind_map(program, fd)
     offsets = PROG_INFO.offsets
     array = calls.Array(offsets["map_ids"], offsets["nr_map_ids"], 3, 4)
 
     raw, (ids,) = calls.obj_info(program, PROG_INFO.size, (array,))
 
-    assert {client.id_of("map", fd) for fd in maps} == set(struct.unpack("=20I", ids))
+    assert {client.id_of("map", fd) for fd in held} == set(struct.unpack("=20I", ids))
     assert PROG_INFO.unpack(raw)["id"] == client.id_of("prog", program)
 
 
 def test_info_is_as_long_as_the_kernel_wrote_it(stack):
-    raw, _ = calls.obj_info(hash_map(stack), MAP_INFO.size)
+    fd = hash_map(stack)
+    raw, _ = calls.obj_info(fd, MAP_INFO.size)
 
-    assert raw == client.info(client_fd := hash_map(stack), MAP_INFO.size)[: len(raw)].replace(
-        struct.pack("=I", client.id_of("map", client_fd)), raw[4:8], 1
-    )
-    short, _ = calls.obj_info(client_fd, 8)
+    assert raw == client.info(fd, MAP_INFO.size)
+    short, _ = calls.obj_info(fd, 8)
     assert len(short) == 8
 
 
@@ -199,8 +200,8 @@ def test_ids(stack):
 
 
 def test_the_verifier_explains_itself():
-    with pytest.raises(calls.LoadError) as caught:
-        calls.prog_load(SOCKET_FILTER, Program().mov(R0, R6).exit_().assemble(), log_level=1)
+    with pytest.raises(programs.LoadError) as caught:
+        programs.load(SOCKET_FILTER, Program().mov(R0, R6).exit_().assemble(), log_level=1)
 
     assert caught.value.errno == errno.EACCES
     assert "R6 !read_ok" in caught.value.log
@@ -210,7 +211,7 @@ def test_the_log_grows(stack):
     code = Program().mov(R0, 0)
     for _ in range(500):
         code.add(R0, 1)
-    loaded = calls.prog_load(SOCKET_FILTER, code.exit_().assemble(), log_level=2, log_size=256)
+    loaded = programs.load(SOCKET_FILTER, code.exit_().assemble(), log_level=2, log_size=256)
     stack.enter_context(loaded.fd)
 
     assert loaded.log.count("(07) r0 += 1") >= 500
@@ -221,11 +222,11 @@ def test_btf(stack):
     # An integer named int: header, one type of 16 bytes, two strings.
     types = struct.pack("=IIII", 1, 1 << 24, 4, 32)
     blob = struct.pack("=HBBIIIII", 0xEB9F, 1, 0, 24, 0, 16, 16, 5) + types + b"\0int\0"
-    fd = stack.enter_context(calls.btf_load(blob).fd).fileno()
+    fd = stack.enter_context(programs.btf_load(blob).fd).fileno()
 
     assert client.id_of("btf", fd) in client.ids("btf")
-    with pytest.raises(calls.LoadError) as caught:
-        calls.btf_load(blob[:-1] + b"x", log_level=1)
+    with pytest.raises(programs.LoadError) as caught:
+        programs.btf_load(blob[:-1] + b"x", log_level=1)
     assert caught.value.errno == errno.EINVAL
     assert caught.value.log
 
@@ -233,9 +234,9 @@ def test_btf(stack):
 def test_memlock_is_raised_where_it_counts():
     """Kernels before 5.11 answer EPERM when RLIMIT_MEMLOCK is used up; none may fail here."""
     code = (
-        "import resource; from bpfctl._sys import calls\n"
+        "import resource; from bpfctl._sys import maps\n"
         "resource.setrlimit(resource.RLIMIT_MEMLOCK, (65536, resource.getrlimit(resource.RLIMIT_MEMLOCK)[1]))\n"
-        "fds = [calls.map_create(1, 4, 8, 4096) for _ in range(4)]\n"
+        "fds = [maps.create(1, 4, 8, 4096) for _ in range(4)]\n"
         "print(len([fd.close() for fd in fds]))\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
@@ -245,7 +246,7 @@ def test_memlock_is_raised_where_it_counts():
 
 def test_run(stack):
     program = load(stack, SOCKET_FILTER, returning(42))
-    result = calls.prog_test_run(program, data_in=bytes(range(64)), data_size_out=128, repeat=3)
+    result = programs.run(program, data_in=bytes(range(64)), data_size_out=128, repeat=3)
 
     assert (result.retval, len(result.data_out)) == (42, 64)
     assert client.run(program, bytes(64)) == 42
@@ -253,18 +254,18 @@ def test_run(stack):
 
 def test_raw_tracepoint_and_stats(stack):
     program = load(stack, RAW_TRACEPOINT, returning(0))
-    link = stack.enter_context(calls.raw_tracepoint_open("sys_enter", program)).fileno()
+    link = stack.enter_context(attach.raw_tracepoint_open("sys_enter", program)).fileno()
 
-    with calls.enable_stats():
+    with programs.enable_stats():
         for _ in range(100):
             os.getppid()
         run_cnt = PROG_INFO.unpack(calls.obj_info(program, PROG_INFO.size)[0])["run_cnt"]
     assert run_cnt >= 100
     assert client.id_of("link", link) in client.ids("link")
-    told = calls.task_fd_query(os.getpid(), link)
+    told = attach.task_fd_query(os.getpid(), link)
     assert (told.prog_id, told.name) == (client.id_of("prog", program), b"sys_enter")
     with pytest.raises(FileNotFoundError):
-        calls.raw_tracepoint_open("no_such_tracepoint", program)
+        attach.raw_tracepoint_open("no_such_tracepoint", program)
 
 
 def cgroup_root() -> Path:
@@ -281,12 +282,12 @@ def test_attach_query_detach(stack):
     stack.callback(os.close, target)
     program = load(stack, CGROUP_SKB, returning(1))
     ingress, multi = 0, 2
-    calls.prog_attach(target, program, ingress, multi)
+    attach.attach(target, program, ingress, multi)
 
-    found = calls.prog_query(target, ingress)
+    found = attach.query(target, ingress)
     assert (found.prog_ids, found.attach_flags) == ((client.id_of("prog", program),), multi)
-    calls.prog_detach(target, program, ingress)
-    assert calls.prog_query(target, ingress).prog_ids == ()
+    attach.detach(target, program, ingress)
+    assert attach.query(target, ingress).prog_ids == ()
 
 
 def test_link_update_and_detach(stack):
@@ -295,13 +296,13 @@ def test_link_update_and_detach(stack):
     target = os.open(folder, os.O_RDONLY)
     stack.callback(os.close, target)
     first, second = (load(stack, CGROUP_SKB, returning(1)) for _ in range(2))
-    link = stack.enter_context(calls.link_create(first, target, 0)).fileno()
+    link = stack.enter_context(attach.link_create(first, target, 0)).fileno()
 
-    assert calls.prog_query(target, 0).prog_ids == (client.id_of("prog", first),)
-    calls.link_update(link, second, 4, first)  # BPF_F_REPLACE
-    assert calls.prog_query(target, 0).prog_ids == (client.id_of("prog", second),)
-    calls.link_detach(link)
-    assert calls.prog_query(target, 0).prog_ids == ()
+    assert attach.query(target, 0).prog_ids == (client.id_of("prog", first),)
+    attach.link_update(link, second, 4, first)  # BPF_F_REPLACE
+    assert attach.query(target, 0).prog_ids == (client.id_of("prog", second),)
+    attach.link_detach(link)
+    assert attach.query(target, 0).prog_ids == ()
 
 
 ETHERNET = 14  # what BPF_PROG_TEST_RUN takes off the front of a packet
@@ -320,7 +321,7 @@ def submitting(ring_fd: int, size: int) -> bytes:
 
 def test_ring_buffer(stack):
     size = 4096
-    fd = stack.enter_context(calls.map_create(RINGBUF, 0, 0, size)).fileno()
+    fd = stack.enter_context(maps.create(RINGBUF, 0, 0, size)).fileno()
     program = load(stack, SOCKET_FILTER, submitting(fd, 20))
     ring = stack.enter_context(closing(Ring(fd, size)))
 
@@ -337,7 +338,7 @@ def test_ring_buffer(stack):
 
 def test_a_full_ring_buffer_loses_what_comes_last(stack):
     size = 4096
-    fd = stack.enter_context(calls.map_create(RINGBUF, 0, 0, size)).fileno()
+    fd = stack.enter_context(maps.create(RINGBUF, 0, 0, size)).fileno()
     program = load(stack, SOCKET_FILTER, submitting(fd, 20))
     for length in range(64, 64 + 300):
         client.run(program, bytes(length + ETHERNET))
@@ -355,12 +356,12 @@ def test_perf_buffer(stack):
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {cpu})
     stack.callback(os.sched_setaffinity, 0, before)
-    array = stack.enter_context(calls.map_create(PERF_EVENT_ARRAY, 4, 4, (os.cpu_count() or 1) + cpu)).fileno()
+    array = stack.enter_context(maps.create(PERF_EVENT_ARRAY, 4, 4, (os.cpu_count() or 1) + cpu)).fileno()
     raw_sample = 1 << 10
     event = stack.enter_context(
         perf.open_event(SOFTWARE, BPF_OUTPUT, cpu=cpu, sample_type=raw_sample, sample_period=1, wakeup_events=1)
     ).fileno()
-    calls.map_update(array, key(cpu), struct.pack("=I", event))
+    maps.update(array, key(cpu), struct.pack("=I", event))
     buffer = stack.enter_context(closing(PerfBuffer(event, size)))
     perf.ioctl(event, perf.IOC_ENABLE)
     code = Program().mov(R6, R1).ldx(4, R2, R1, 0).stx(8, R10, -8, R2).mov(R1, R6).ld_map_fd(R2, array)
@@ -392,7 +393,7 @@ def test_software_event_samples(stack):
     event = stack.enter_context(perf.open_event(SOFTWARE, CPU_CLOCK, pid=0, sample_period=1_000_000)).fileno()
     perf.ioctl(event, perf.IOC_SET_BPF, program)
     perf.ioctl(event, perf.IOC_ENABLE)
-    with calls.enable_stats():
+    with programs.enable_stats():
         total = sum(range(3_000_000))
         run_cnt = PROG_INFO.unpack(calls.obj_info(program, PROG_INFO.size)[0])["run_cnt"]
 
@@ -415,6 +416,6 @@ def test_the_trace_shows_calls_and_answers(stack):
 
 
 def test_an_open_descriptor_that_is_forgotten_warns():
+    forgotten = [maps.create(ARRAY, 4, 4, 1)]
     with pytest.warns(ResourceWarning, match="unclosed file descriptor"):
-        del_me = calls.map_create(ARRAY, 4, 4, 1)
-        del del_me
+        forgotten.clear()

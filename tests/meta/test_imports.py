@@ -10,7 +10,18 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-HEAVY = {"typer", "click", "rich", "elftools", "importlib.metadata", "pydantic", "dataclasses", "inspect", "socket", "ctypes"}
+HEAVY = {
+    "typer",
+    "click",
+    "rich",
+    "elftools",
+    "importlib.metadata",
+    "pydantic",
+    "dataclasses",
+    "inspect",
+    "socket",
+    "ctypes",
+}
 
 
 def loaded_by(*words: str) -> set[str]:
@@ -24,11 +35,15 @@ def loaded_by(*words: str) -> set[str]:
     )
     # -S: an editable install's import hook would load half of the standard library first.
     site = f"import sys; sys.path[1:1] = {[path for path in sys.path if path]!r}\n"
-    done = subprocess.run([sys.executable, "-S", "-c", site + code], capture_output=True, text=True, check=True, cwd=ROOT)
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", site + code], capture_output=True, text=True, check=True, cwd=ROOT
+    )
     return set(done.stderr.split())
 
 
-@pytest.mark.parametrize("words", [("-j", "prog", "list"), ("prog", "list"), ("-j", "map", "list"), ("-j", "link", "list")])
+@pytest.mark.parametrize(
+    "words", [("-j", "prog", "list"), ("prog", "list"), ("-j", "map", "list"), ("-j", "link", "list")]
+)
 def test_a_listing_loads_nothing_heavy(words):
     assert HEAVY & loaded_by(*words) == set()
 
@@ -37,8 +52,18 @@ def test_the_package_itself_loads_nothing():
     code = "import sys; before = set(sys.modules); import bpfctl; print(*set(sys.modules) - before)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
 
-    assert set(done.stdout.split()) <= {"bpfctl", "typing", "__future__", "collections", "functools", "re", "copyreg"} | {
-        name for name in done.stdout.split() if name.split(".")[0] in {"collections", "re", "enum", "typing"} or name[0] == "_"
+    assert set(done.stdout.split()) <= {
+        "bpfctl",
+        "typing",
+        "__future__",
+        "collections",
+        "functools",
+        "re",
+        "copyreg",
+    } | {
+        name
+        for name in done.stdout.split()
+        if name.split(".")[0] in {"collections", "re", "enum", "typing"} or name[0] == "_"
     } | {"abc", "contextlib", "operator", "keyword", "reprlib", "types", "warnings", "enum"}
 
 

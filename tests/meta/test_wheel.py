@@ -42,6 +42,10 @@ def test_every_module_is_in_it(names):
 
 def test_it_holds_what_it_must_and_no_more(names):
     assert {"bpfctl/_sys/_ffi.abi3.so", "bpfctl/py.typed", "btf/py.typed", "bpfctl_tracepoint/py.typed"} <= names
-    strangers = {name for name in names if name.split("/")[0] not in {"bpfctl", "btf", "bpfctl_tracepoint"} and ".dist-info/" not in name}
+    strangers = {
+        name
+        for name in names
+        if name.split("/")[0] not in {"bpfctl", "btf", "bpfctl_tracepoint"} and ".dist-info/" not in name
+    }
     assert strangers == set()
     assert {name for name in names if name.endswith((".c", ".h")) or "_tools" in name} == set()

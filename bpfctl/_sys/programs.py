@@ -1,0 +1,167 @@
+"""The commands of bpf(2) that load programs and BTF, and run them."""
+
+from __future__ import annotations
+
+import os
+from errno import ENOSPC
+from typing import Any, NamedTuple
+
+from bpfctl._sys import calls
+from bpfctl._sys._ffi import ffi
+from bpfctl._sys.fd import FD
+
+
+class Loaded(NamedTuple):
+    """A loaded program or BTF, and what the verifier wrote."""
+
+    fd: FD
+    log: str
+
+
+class LoadError(OSError):
+    """A load that the kernel refused; ``log`` is what the verifier wrote, and may be cut at its end."""
+
+    log = ""
+
+
+def _load(cmd: int, attr: Any, prefix: str, log_level: int, log_size: int) -> Loaded:
+    """Load with a log buffer that grows while the kernel says ENOSPC."""
+    while True:
+        log = ffi.new("char[]", log_size) if log_level else None
+        setattr(attr, prefix + "log_level", log_level)
+        setattr(attr, prefix + "log_size", log_size if log_level else 0)
+        setattr(attr, prefix + "log_buf", calls.address(log) if log is not None else 0)
+        rc = calls.answer(cmd, attr)
+        if rc == -ENOSPC and log_level and log_size < calls.LARGEST_ANSWER:
+            log_size *= 4
+            continue
+        text = ffi.string(log).decode(errors="replace") if log is not None else ""
+        if rc >= 0:
+            return Loaded(FD(rc), text)
+        error = LoadError(-rc, os.strerror(-rc))
+        error.log = text
+        raise error
+
+
+def load(
+    prog_type: int,
+    insns: bytes,
+    *,
+    license: bytes = b"GPL",  # noqa: A002 - the kernel's name for it
+    name: bytes = b"",
+    expected_attach_type: int = 0,
+    prog_flags: int = 0,
+    kern_version: int = 0,
+    ifindex: int = 0,
+    btf_fd: int = 0,
+    func_info: bytes = b"",
+    func_info_rec_size: int = 8,
+    line_info: bytes = b"",
+    line_info_rec_size: int = 16,
+    attach_btf_id: int = 0,
+    attach_fd: int = 0,
+    fd_array: bytes | None = None,
+    token_fd: int = 0,
+    log_level: int = 0,
+    log_size: int = 1 << 16,
+) -> Loaded:
+    """Load a program of packed 8-byte instructions; LoadError has the verifier's log where log_level asks for one.
+
+    ``attach_fd`` is attach_prog_fd or attach_btf_obj_fd, as the program type wants it.
+    """
+    attr = ffi.new("struct bpf_prog_load_attr *")
+    attr.prog_type, attr.insn_cnt = prog_type, len(insns) // 8
+    _keep_insns, attr.insns = calls.input_(insns)
+    text = ffi.new("char[]", license)
+    attr.license = calls.address(text)
+    attr.kern_version, attr.prog_flags, attr.prog_name = kern_version, prog_flags, name
+    attr.prog_ifindex, attr.expected_attach_type, attr.prog_btf_fd = ifindex, expected_attach_type, btf_fd
+    if func_info:
+        attr.func_info_rec_size, attr.func_info_cnt = func_info_rec_size, len(func_info) // func_info_rec_size
+        _keep_func, attr.func_info = calls.input_(func_info)
+    if line_info:
+        attr.line_info_rec_size, attr.line_info_cnt = line_info_rec_size, len(line_info) // line_info_rec_size
+        _keep_line, attr.line_info = calls.input_(line_info)
+    attr.attach_btf_id, attr.attach_fd = attach_btf_id, attach_fd
+    _keep_array, attr.fd_array = calls.input_(fd_array)
+    attr.prog_token_fd = token_fd
+    return _load(calls.PROG_LOAD, attr, "", log_level, log_size)
+
+
+def btf_load(btf: bytes, *, log_level: int = 0, log_size: int = 1 << 16, token_fd: int = 0) -> Loaded:
+    """Load a BTF blob; LoadError has the log where log_level asks for one."""
+    attr = ffi.new("struct bpf_btf_load_attr *")
+    _keep, attr.btf = calls.input_(btf)
+    attr.btf_size, attr.btf_token_fd = len(btf), token_fd
+    return _load(calls.BTF_LOAD, attr, "btf_", log_level, log_size)
+
+
+class Run(NamedTuple):
+    """The result of BPF_PROG_TEST_RUN; duration is the average of one run, in nanoseconds."""
+
+    retval: int
+    duration: int
+    data_out: bytes
+    ctx_out: bytes
+
+
+def run(
+    fd: int,
+    *,
+    data_in: bytes | None = None,
+    data_size_out: int = 0,
+    ctx_in: bytes | None = None,
+    ctx_size_out: int = 0,
+    repeat: int = 0,
+    flags: int = 0,
+    cpu: int = 0,
+    batch_size: int = 0,
+) -> Run:
+    """Run a program on given data (BPF_PROG_TEST_RUN); sizes in bytes."""
+    attr = ffi.new("struct bpf_test_run_attr *")
+    attr.prog_fd, attr.repeat, attr.flags, attr.cpu, attr.batch_size = fd, repeat, flags, cpu, batch_size
+    _keep_data, attr.data_in = calls.input_(data_in)
+    _keep_ctx, attr.ctx_in = calls.input_(ctx_in)
+    attr.data_size_in, attr.ctx_size_in = len(data_in or b""), len(ctx_in or b"")
+    data_out = ffi.new("uint8_t[]", data_size_out) if data_size_out else None
+    ctx_out = ffi.new("uint8_t[]", ctx_size_out) if ctx_size_out else None
+    if data_out is not None:
+        attr.data_out, attr.data_size_out = calls.address(data_out), data_size_out
+    if ctx_out is not None:
+        attr.ctx_out, attr.ctx_size_out = calls.address(ctx_out), ctx_size_out
+    calls.call(calls.PROG_TEST_RUN, attr)
+    return Run(
+        int(attr.retval),
+        int(attr.duration),
+        bytes(ffi.buffer(data_out, min(attr.data_size_out, data_size_out))) if data_out is not None else b"",
+        bytes(ffi.buffer(ctx_out, min(attr.ctx_size_out, ctx_size_out))) if ctx_out is not None else b"",
+    )
+
+
+def bind_map(prog_fd: int, map_fd: int) -> None:
+    """Make a program hold a map that its code does not use."""
+    attr = ffi.new("struct bpf_prog_bind_map_attr *")
+    attr.prog_fd, attr.map_fd = prog_fd, map_fd
+    calls.call(calls.PROG_BIND_MAP, attr)
+
+
+def stream_read(prog_fd: int, stream_id: int, room: int = 1 << 16) -> bytes:
+    """Return what a program has written to its stream 1 (stdout) or 2 (stderr) since the last read."""
+    attr = ffi.new("struct bpf_stream_read_attr *")
+    buffer = ffi.new("uint8_t[]", room)
+    attr.stream_buf, attr.stream_buf_len, attr.stream_id, attr.prog_fd = calls.address(buffer), room, stream_id, prog_fd
+    return bytes(ffi.buffer(buffer, calls.call(calls.PROG_STREAM_READ_BY_FD, attr)))
+
+
+def enable_stats(kind: int = 0) -> FD:
+    """Turn run statistics on for as long as the returned FD is open (BPF_STATS_RUN_TIME is 0)."""
+    attr = ffi.new("struct bpf_enable_stats_attr *")
+    attr.type = kind
+    return FD(calls.call(calls.ENABLE_STATS, attr))
+
+
+def token_create(bpffs_fd: int) -> FD:
+    """Create a token from a BPF file system that delegates rights."""
+    attr = ffi.new("struct bpf_token_create_attr *")
+    attr.bpffs_fd = bpffs_fd
+    return FD(calls.call(calls.TOKEN_CREATE, attr))
