@@ -8,13 +8,24 @@ _OPTIONS = """\
 Options, anywhere on the line:
   -j, --json        write JSON as bpftool does; -p, --pretty: with line breaks
       --plain       write plain text as bpftool does, also on a terminal
-      --extra       with -j or -p: add what the kernel tells and bpftool does not
+      --extra       add to JSON what the kernel tells and bpftool leaves out
   -f, --bpffs       show where objects are pinned
       --no-owners   do not look up which processes hold an object
   -n, --nomount     mount no BPF file system to pin an object in
   -d, --debug       tell each system call and its answer
   -B, --base-btf F  read the types that split BTF builds on from this file
   -h, --help        show help, also of a command; -V, --version"""
+
+_MORE = """\
+  version
+
+Words may be cut short: bpfctl p l is bpfctl prog list.
+bpfctl OBJECT help and bpfctl OBJECT COMMAND --help tell more.
+
+  bpfctl prog                                      what is loaded, and by whom
+  bpfctl prog show name my_probe                   all about one program
+  bpfctl map list --owner 'cilium*' --sort -memlock
+  bpfctl link list --watch"""
 
 _HANDLES = {
     "prog": "PROG := { id ID | tag TAG | name NAME | pinned FILE }",
@@ -47,10 +58,4 @@ def _of_program() -> str:
     there = {name: [command.word for command in commands if command.run] for name, commands in OBJECTS.items()}
     lines = ["Usage: bpfctl [OPTIONS] OBJECT [COMMAND] [WORDS]", ""]
     lines += [f"  {name:<10} {', '.join(words)}" for name, words in there.items() if words]
-    lines += [
-        "  version",
-        "",
-        "Words may be cut short: bpfctl p l is bpfctl prog list.",
-        "bpfctl OBJECT help and bpfctl OBJECT COMMAND --help tell more.",
-    ]
-    return "\n".join([*lines, "", _OPTIONS])
+    return "\n".join([*lines, _MORE, "", _OPTIONS])

@@ -1,0 +1,139 @@
+"""From words to a command: directly, or through Typer where the line has an option of ours."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from bpfctl.cli import app, options
+from bpfctl.cli import prog as prog_commands
+from bpfctl.cli.session import Session
+from bpfctl.cli.table import OBJECTS
+from bpfctl.errors import UsageError
+from bpfctl.render.plain import PlainOutput
+from bpfctl.render.sink import Sink
+
+
+@pytest.fixture
+def meant(monkeypatch):
+    """Return what a command line means to ``prog show``: the words of its handle and what its options say."""
+    heard = []
+    monkeypatch.setattr(prog_commands.lists, "show", lambda *call: heard.append(call[-2:]))
+
+    def ask(line):
+        heard.clear()
+        run(line)
+        (call,) = heard
+        return (str(call[0]) if call[0] else None, {k: v for k, v in call[1]._asdict().items() if v})
+
+    return ask
+
+
+def run(line):
+    chosen, words = options.split(line.split() if isinstance(line, str) else line)
+    out = PlainOutput(Sink(1))
+    app.run(Session(out, chosen), words)
+    out.close()
+
+
+@pytest.mark.parametrize(
+    ("line", "handle", "wanted"),
+    [
+        ("prog", None, {}),
+        ("p", None, {}),
+        ("prog show", None, {}),
+        ("prog l", None, {}),
+        ("prog list id 7", "id 7", {}),
+        ("prog --type xdp", None, {"type": "xdp"}),
+        ("prog list --type=xdp --name a*", None, {"type": "xdp", "name": "a*"}),
+        ("prog list id 7 --sort -id", "id 7", {"sort": "-id"}),
+        ("prog list --sort -id id 7", "id 7", {"sort": "-id"}),
+        ("prog list --pinned --owner 1", None, {"pinned": True, "owner": "1"}),
+        ("prog list --watch", None, {"watch": 2.0}),
+        ("prog list --watch 5", None, {"watch": 5.0}),
+        ("prog list --watch .5", None, {"watch": 0.5}),
+        ("prog list --watch=5", None, {"watch": 5.0}),
+        ("prog list --watch id 7", "id 7", {"watch": 2.0}),
+        ("prog list --watch --pinned", None, {"watch": 2.0, "pinned": True}),
+        ("prog list --watch -- name 7", "name 7", {"watch": 2.0}),
+        ("prog list -- name --watch", "name --watch", {}),
+        ("prog list --pinned -- name --watch", "name --watch", {"pinned": True}),
+    ],
+)
+def test_what_a_line_means(meant, line, handle, wanted):
+    assert meant(line) == (handle, wanted)
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("prog list --tpye xdp", "unrecognized option '--tpye', did you mean '--type'?"),
+        ("prog --foo", "unrecognized option '--foo'"),
+        ("prog list --type", "option '--type' requires an argument"),
+        ("prog list --watch=soon", "invalid value for '--watch': 'soon' is not a valid float"),
+        ("prog list --pinned=1", "option '--pinned' does not take a value"),
+        ("prog list --type xdp what", "what is 'what'?"),
+        ("--foo prog", "unrecognized option '--foo'"),
+        ("porg", "unknown object 'porg', did you mean 'prog'?"),
+        ("prog lits", "unknown command 'prog lits', did you mean 'list'?"),
+        ("prog -- --type", "unrecognized option '--type'"),
+    ],
+)
+def test_mistakes_are_one_sentence(line, sentence):
+    with pytest.raises(UsageError) as caught:
+        run(line)
+
+    assert str(caught.value) == sentence
+    assert caught.value.exit_code == 255
+
+
+def test_help_of_a_command_tells_its_options(capfd):
+    """On stdout, so that a pager gets it."""
+    run("prog list --help")
+    captured = capfd.readouterr()
+
+    assert captured.err == ""
+    assert captured.out.startswith("Usage: bpfctl prog list [OPTIONS]")
+    assert captured.out.endswith("\n")
+    for option in "--type", "--name", "--owner", "--pinned", "--sort", "--watch [SECONDS]":
+        assert option in captured.out
+    assert max(map(len, captured.out.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("line", ["", "help", "--help", "-h"])
+def test_help_of_the_program_tells_all_there_is(capfd, line):
+    """On stderr, as bpftool's."""
+    run(line)
+    captured = capfd.readouterr()
+
+    assert captured.out == ""
+    for name, commands in OBJECTS.items():
+        if any(command.run for command in commands):
+            assert f"\n  {name} " in captured.err
+    for option in "--json", "--plain", "--extra", "--bpffs", "--no-owners", "--base-btf":
+        assert option in captured.err
+    assert max(map(len, captured.err.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("name", [name for name, commands in OBJECTS.items() if any(c.run for c in commands)])
+def test_help_of_an_object_tells_its_commands(capfd, name):
+    run([name, "help"] if name != "batch" else ["-h", "batch"])
+    captured = capfd.readouterr()
+
+    assert captured.err.startswith(f"Usage: bpfctl [OPTIONS] {name} ")
+    for command in OBJECTS[name]:
+        assert (f"\n  {command.word} " in captured.err) == bool(command.run)
+
+
+def test_plain_words_do_without_typer():
+    """Loading it takes longer than most commands."""
+    script = (
+        "import sys; from bpfctl.cli import app, options, prog; from bpfctl.cli.session import Session\n"
+        "prog.lists.show = lambda *_: None\n"
+        "app.run(Session(None, options.Options()), ['prog', 'list', 'id', '7'])\n"
+        "assert not {'typer', 'rich', 'inspect', 'fnmatch'} & set(sys.modules), sorted(sys.modules)"
+    )
+
+    subprocess.run([sys.executable, "-S", "-c", f"import sys; sys.path = {sys.path!r}\n{script}"], check=True)

@@ -1,0 +1,75 @@
+"""The global options among the words."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bpfctl.cli.options import Options, split
+
+
+@pytest.mark.parametrize(
+    ("line", "expected", "left"),
+    [
+        ("", {}, ""),
+        ("prog list", {}, "prog list"),
+        ("-j prog", {"json": True}, "prog"),
+        ("prog show -j", {"json": True}, "prog show"),
+        ("-p prog", {"json": True, "pretty": True}, "prog"),
+        ("-jf prog", {"json": True, "bpffs": True}, "prog"),
+        ("--json --bpffs prog", {"json": True, "bpffs": True}, "prog"),
+        ("--js --pre --deb", {"json": True, "pretty": True, "debug": True}, ""),
+        ("-B base prog", {"base_btf": "base"}, "prog"),
+        ("-Bbase prog", {"base_btf": "base"}, "prog"),
+        ("-jBbase prog", {"json": True, "base_btf": "base"}, "prog"),
+        ("--base-btf base prog", {"base_btf": "base"}, "prog"),
+        ("--base-btf=base prog", {"base_btf": "base"}, "prog"),
+        ("--base=base", {"base_btf": "base"}, ""),
+        ("--plain --extra --no-owners", {"plain": True, "extra": True, "no_owners": True}, ""),
+        ("-l prog", {}, "prog"),
+        # what is no global option stays for the command to judge
+        ("prog --type xdp", {}, "prog --type xdp"),
+        ("prog --watch -j", {"json": True}, "prog --watch"),
+        ("prog -x", {}, "prog -x"),
+        ("-jx", {}, "-jx"),
+        ("--json=1", {}, "--json=1"),
+        ("--plai", {}, "--plai"),
+        ("--ver", {"version": True}, ""),
+        ("-", {}, "-"),
+        # a value of ours is no cluster of global options
+        ("prog --sort -id", {}, "prog --sort -id"),
+        ("prog --sort -jited -j", {"json": True}, "prog --sort -jited"),
+        ("prog --name -f", {}, "prog --name -f"),
+        ("prog --sort=-id", {}, "prog --sort=-id"),
+        ("prog --sort", {}, "prog --sort"),
+        # after -- nothing is an option
+        ("prog -- -j --plain", {}, "prog -- -j --plain"),
+    ],
+)
+def test_split(line, expected, left):
+    assert split(line.split()) == (Options()._replace(**expected), left.split())
+
+
+@pytest.mark.parametrize("line", ["-B", "--base-btf", "prog -jB", "--private-key"])
+def test_a_value_is_missing(line):
+    """That is told where it can be told in any voice, and what stood before still holds."""
+    options, left = split(line.split())
+
+    assert ("needs a value" in options.mistake) == (line != "--private-key")
+    assert options.json == ("j" in line)
+    assert left == (["--private-key"] if line == "--private-key" else line.split()[:-1])
+
+
+@given(st.lists(st.text(st.characters(exclude_characters="-"), max_size=5)))
+def test_words_without_a_dash_are_left_alone(words):
+    assert split(words) == (Options(), words)
+
+
+@given(st.lists(st.text("-jpfnlBshx=a", max_size=6)))
+def test_nothing_is_invented(arguments):
+    """What is left stood there before, in the same order."""
+    _, left = split(arguments)
+
+    waiting = iter(arguments)
+    assert all(word in waiting for word in left)
