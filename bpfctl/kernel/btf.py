@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from errno import ENODEV
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -125,7 +126,9 @@ def _programs() -> Iterator[tuple[int, int]]:
         with program:
             try:
                 info = program.info()
-            except KernelError:  # its offload device is gone, and all knowledge with it
+            except KernelError as error:
+                if error.errno != ENODEV:  # its offload device is gone, and all knowledge with it
+                    raise
                 continue
         if info.btf_id:
             yield info.btf_id, info.id

@@ -1,0 +1,249 @@
+"""bpfctl map beside bpftool map, on every map that this kernel allows."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import struct
+from functools import cache
+
+import pytest
+
+from tests.bpftool import peer
+from tests.kernel import client
+from tests.kernel.inhabitants.maps import MAPS
+from tests.kernel.zoo import Zoo
+
+BPFTOOLS = [pytest.param(tool, id=".".join(map(str, peer.version(tool)))) for tool in peer.bpftools()]
+NAMES = [recipe.full_name for recipe in MAPS]
+CURRENT = pytest.mark.skipif(
+    peer.version(peer.bpftools()[0]) < peer.CURRENT, reason="needs bpftool 7.8 to compare with (BPFCTL_BPFTOOL=FILE)"
+)
+VOICES = pytest.mark.parametrize("voice", [["-j"], ["-p"], []], ids=["json", "indented", "plain"])
+BTF_ID = 64  # where struct bpf_map_info has it
+
+
+@pytest.fixture(scope="module")
+def zoo():
+    with Zoo() as inhabited:
+        # What was asked of another zoo's kernel is no answer.
+        told.cache_clear()
+        yield inhabited
+
+
+@pytest.fixture
+def made(zoo, request):
+    """The map of a name, or a skip that says what the kernel lacks."""
+    refused = zoo.refused.get(request.param)
+    if refused and refused.missing:
+        pytest.skip(str(refused))
+    assert refused is None, str(refused)
+    return zoo.created[request.param]
+
+
+@cache
+def told(tool, *args):
+    """What a program lists, taken apart; None is bpfctl."""
+    answer = peer.ours(*args) if tool is None else peer.run(tool, *args)
+    assert answer.rc == 0, answer
+    return (peer.documents if "-j" in args or "-p" in args else peer.blocks)(answer.stdout)
+
+
+def without_stale_btf_id(text, fd):
+    """Leave out the btf_id that bpftool shows of a map without BTF: that of the map before it in the list."""
+    if int.from_bytes(client.info(fd)[BTF_ID : BTF_ID + 4], "little"):
+        return text
+    return re.sub(r',\s*"btf_id": ?\d+|\tbtf_id \d+\n|(?<=\t)btf_id \d+  (?=frozen)', "", text)
+
+
+@pytest.mark.parametrize("tool", BPFTOOLS)
+@pytest.mark.parametrize("made", NAMES, indirect=True)
+def test_a_map_is_told_in_the_same_bytes(made, tool):
+    """In JSON, indented JSON and text, with and without pins; an older bpftool may know less."""
+    id_, fd = made.id, made.fd
+    if peer.version(tool) >= peer.CURRENT:
+        for args in (("-j", "map"), ("-p", "-f", "map", "list"), ("map", "show"), ("-f", "map", "show")):
+            assert without_stale_btf_id(told(tool, *args)[id_], fd) == told(None, *args)[id_], args
+    else:
+        theirs = json.loads(without_stale_btf_id(told(tool, "-j", "-f", "map")[id_], fd))
+        mine = json.loads(told(None, "-j", "-f", "map")[id_])
+        assert peer.agrees(theirs, mine)
+        if theirs == mine:
+            assert without_stale_btf_id(told(tool, "map")[id_], fd) == told(None, "map")[id_]
+
+
+@CURRENT
+@VOICES
+def test_one_map_alone(zoo, voice):
+    """By id, by pin and by name the same bytes; a name may match several."""
+    path, name = next((path, name) for path, name in zoo.pins.items() if name.startswith("map:"))
+    owned = str(zoo.created["map:prog_array_owned"].id)
+    for words in (
+        ["id", str(zoo.created[name].id)],
+        ["i", hex(zoo.created["map:zoo.rodata"].id)],
+        ["id", owned],
+        ["pinned", str(path)],
+        ["name", "zoo.rodata"],
+        ["n", "owned"],
+    ):
+        for option in ([], ["-f"]):
+            args = [*voice, *option, "map", "show", *words]
+            assert peer.ours(*args) == peer.run(peer.bpftools()[0], *args), args
+
+
+@CURRENT
+@VOICES
+def test_several_of_a_name_and_several_pins(zoo, voice):
+    """Pins come in the order in which bpftool's hash table gives them back."""
+    fds = [client.map_create(2, 4, 4, 1, name="namesake") for _ in range(2)]
+    paths = []
+    try:
+        for number in range(24):
+            paths.append(zoo.place.bpffs / f"pin{number}")
+            client.obj_pin(fds[number % 3 == 0], str(paths[-1]))
+        args = [*voice, "-f", "map", "show", "name", "namesake"]
+        mine = peer.ours(*args)
+
+        assert mine == peer.run(peer.bpftools()[0], *args)
+        assert mine.stdout.count(b"/pin") == 24
+        assert mine.rc == 0
+    finally:
+        for path in paths:
+            path.unlink(missing_ok=True)
+        for fd in fds:
+            os.close(fd)
+
+
+MISTAKES = [
+    ["show", "id", "4000000000"],
+    ["show", "id", "0"],
+    ["show", "id", "1x"],
+    ["show", "id"],
+    ["show", "7"],
+    ["show", "foo", "3"],
+    ["show", "id", "1", "2"],
+    ["show", "name", "longer_than_a_name_can_be"],
+    ["show", "pinned", "/nowhere"],
+    ["show", "pinned", "/"],
+    ["pin"],
+    ["pin", "id"],
+    ["pin", "id", "1"],
+    ["pin", "id", "4000000000", "/x"],
+    ["pin", "foo", "1", "/x"],
+]
+
+
+@CURRENT
+@pytest.mark.parametrize("voice", [["-j"], []], ids=["json", "plain"])
+@pytest.mark.parametrize("words", MISTAKES, ids=" ".join)
+def test_mistakes(words, voice):
+    """The same words and the same exit code."""
+    assert peer.ours(*voice, "map", *words) == peer.run(peer.bpftools()[0], *voice, "map", *words)
+
+
+@CURRENT
+@pytest.mark.parametrize("words", [["show", "name", "no_such_map"], ["pin", "name", "no_such_map", "/x"]], ids=" ".join)
+def test_a_name_that_matches_nothing(words):
+    """bpftool says nothing, which as JSON is an empty line; the exit code is the same."""
+    theirs, plain, mine = (
+        peer.run(peer.bpftools()[0], "map", *words),
+        peer.ours("map", *words),
+        peer.ours("-j", "map", *words),
+    )
+
+    assert (theirs, plain.rc, mine.rc) == ((255, b"", b""), 255, 255)
+    assert plain.stderr == b"Error: no map with name no_such_map\n"
+    assert json.loads(mine.stdout) == {"error": "no map with name no_such_map"}
+
+
+@CURRENT
+@pytest.mark.parametrize("voice", [["-j"], []], ids=["json", "plain"])
+def test_mistakes_about_pins(zoo, voice):
+    """Where nothing can be pinned the answers are the same: what the kernel refuses ends with its errno."""
+    id_ = str(zoo.created["map:array"].id)
+    taken = next(path for path, name in zoo.pins.items() if name.startswith("prog:"))
+    for words in (
+        ["map", "pin", "id", id_, str(taken)],
+        ["map", "pin", "id", id_, str(zoo.place.bpffs / "dots.are.refused")],
+        ["map", "pin", "id", id_, str(zoo.place.bpffs / ("long" * 100))],
+        ["map", "pin", "id", id_, str(zoo.place.root / "nowhere" / "x")],
+        ["-n", "map", "pin", "id", id_, str(zoo.place.root / "x")],
+        ["map", "show", "pinned", str(taken)],
+        ["prog", "pin", "id", "1"],
+    ):
+        assert peer.ours(*voice, *words) == peer.run(peer.bpftools()[0], *voice, *words), words
+
+
+def test_a_links_pin_is_no_map(zoo):
+    """The kernel opens no link read-only, as maps are opened here, and bpftool passes on just that."""
+    path = next(path for path, name in zoo.pins.items() if name.startswith("link:"))
+
+    assert peer.ours("map", "show", "pinned", str(path)) == (255, b"", b"Error: incorrect object type: link\n")
+
+
+def test_several_maps_cannot_be_pinned_at_once(zoo):
+    fds = [client.map_create(2, 4, 4, 1, name="namesake") for _ in range(2)]
+    try:
+        answer = peer.ours("map", "pin", "name", "namesake", str(zoo.place.bpffs / "x"))
+    finally:
+        for fd in fds:
+            os.close(fd)
+
+    assert answer == (255, b"", b"Error: several maps match this handle\n")
+
+
+def test_pin(zoo):
+    """A pin is the map itself, whichever handle named it."""
+    made = zoo.created["map:array_mmapable"]
+    paths = [zoo.place.bpffs / f"pinned by us {number}" for number in (1, 2, 3)]
+    try:
+        assert peer.ours("map", "pin", "id", str(made.id), str(paths[0])) == (0, b"", b"")
+        assert peer.ours("-j", "map", "pin", "pinned", str(paths[0]), str(paths[1])) == (0, b"null\n", b"")
+        assert peer.ours("map", "pin", "name", made.name[:15], str(paths[2])) == (0, b"", b"")
+        for path in paths:
+            fd = client.obj_get(path)
+            try:
+                assert client.id_of("map", fd) == made.id
+            finally:
+                os.close(fd)
+    finally:
+        for path in paths:
+            path.unlink(missing_ok=True)
+
+
+def test_extra_keys(zoo):
+    """Flags in words, types and what else a map has, only on request; by an independent look at struct bpf_map_info."""
+    plain, extra = (
+        {row["id"]: row for row in json.loads(peer.ours(*args, "-j", "map").stdout)} for args in ([], ["--extra"])
+    )
+    words = {1 << 0: "BPF_F_NO_PREALLOC", 1 << 2: "BPF_F_NUMA_NODE", 1 << 6: "BPF_F_ZERO_SEED"}
+    words |= {1 << 7: "BPF_F_RDONLY_PROG", 1 << 10: "BPF_F_MMAPABLE", 1 << 12: "BPF_F_INNER_MAP", 1 << 13: "BPF_F_LINK"}
+    for made in zoo.created.values():
+        if made.kind != "map":
+            continue
+        raw = client.info(made.fd).ljust(88, b"\0")
+        flags, kernel_type, _btf, key, value = struct.unpack_from("=20xI20xI16xIII", raw)
+        map_extra = struct.unpack_from("=Q", raw, 80)[0]
+        more = {name: extra[made.id][name] for name in extra[made.id].keys() - plain[made.id].keys()}
+
+        assert plain[made.id] == {name: extra[made.id][name] for name in plain[made.id]}
+        assert more == {
+            name: told
+            for name, told in {
+                "flag_names": [word for bit, word in words.items() if flags & bit],
+                "map_extra": map_extra,
+                "btf_key_type_id": key,
+                "btf_value_type_id": value,
+                "btf_vmlinux_value_type_id": kernel_type,
+            }.items()
+            if told
+        }, made.name
+
+
+def test_owners(zoo):
+    """Every map of ours is held by this very process."""
+    rows = {row["id"]: row for row in json.loads(peer.bpfctl("-j", "map").stdout)}
+
+    for id_ in zoo.ids("map"):
+        assert os.getpid() in [owner["pid"] for owner in rows[id_]["pids"]]
