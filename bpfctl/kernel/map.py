@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bpfctl._sys import calls
+from bpfctl._sys import calls, maps
 from bpfctl.errors import KernelError
-from bpfctl.host import fdinfo
+from bpfctl.host import cpus, fdinfo
 from bpfctl.kernel import handle
 from bpfctl.kernel.surroundings import Surroundings
 from bpfctl.uapi.enums import MapType, ProgType
@@ -18,6 +18,15 @@ if TYPE_CHECKING:
     from bpfctl.kernel.owner import Owner
     from bpfctl.kernel.select import Select
 
+_NAME_ROOM = 15  # BPF_OBJ_NAME_LEN without its null byte
+_PER_CPU = frozenset(
+    {
+        MapType.PERCPU_HASH,
+        MapType.PERCPU_ARRAY,
+        MapType.LRU_PERCPU_HASH,
+        MapType.PERCPU_CGROUP_STORAGE,
+    },
+)
 _MAP_TYPES = {int(kind): kind for kind in MapType}
 _PROG_TYPES = {int(kind): kind for kind in ProgType}
 
@@ -68,6 +77,13 @@ class MapInfo(NamedTuple):
         )
 
 
+    def value_room(self) -> int:
+        """Return how many bytes a lookup copies: the value, or for each possible CPU a slot rounded up to 8 bytes."""
+        if self.type not in _PER_CPU:
+            return self.value_size
+        return (self.value_size + 7 & ~7) * cpus.possible()
+
+
 class MapRow(NamedTuple):
     """A map's facts with what surrounds it."""
 
@@ -100,10 +116,39 @@ class MapRow(NamedTuple):
 
 
 class Map(handle.Handle):
-    """A map, open for reading."""
+    """An open map."""
 
     kind = handle.MAP
     __slots__ = ()
+
+    @classmethod
+    def create(
+        cls,
+        map_type: MapType,
+        key_size: int,
+        value_size: int,
+        max_entries: int,
+        *,
+        name: str = "",
+        flags: int = 0,
+    ) -> Map:
+        """Create a map; sizes in bytes, flags of the kernel (uapi.flags.MapFlag). The name is cut to 15 characters."""
+        short = name.encode()[:_NAME_ROOM]
+        try:
+            return cls(maps.create(map_type, key_size, value_size, max_entries, name=short, flags=flags))
+        except OSError as error:
+            raise KernelError(f"can't create map '{name}'", error.errno or 0) from None
+
+    def lookup(self, key: bytes) -> bytes:
+        """Return the value of a key as the kernel has it; KernelError ENOENT when it has none.
+
+        The value of a per-CPU map has a slot of value_size, rounded up to 8, for each possible CPU.
+        """
+        info = self.info()
+        try:
+            return maps.lookup(self.fileno(), key, info.value_room())
+        except OSError as error:
+            raise KernelError(f"can't look up a key of map {info.id}", error.errno or 0) from None
 
     def info(self) -> MapInfo:
         """Ask the kernel what it knows of the map."""
