@@ -40,7 +40,7 @@ def main(words: Sequence[str]) -> int:
             case _:
                 chosen = _chosen(options, default=[kernel.name for kernel in kernels.NATIVE])
                 return suite.run(chosen, rest, _settings(options))
-    except VMError as error:
+    except (VMError, OSError) as error:
         if isinstance(error, guest.GuestError):
             sys.stderr.write(error.log)
         print(f"tests.vm: {error}", file=sys.stderr)

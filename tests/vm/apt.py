@@ -146,7 +146,7 @@ class Suite:
 
 
 def _run(command: Sequence[str], *, cwd: Path | None = None, stdin: IO[bytes] | int | None = subprocess.DEVNULL) -> str:
-    """Run a tool for its output; VMError with the tool's own last words if it fails."""
+    """Run a tool for its output; VMError with the tool's own words if it fails."""
     done = subprocess.run(
         command,
         cwd=cwd,
@@ -157,6 +157,8 @@ def _run(command: Sequence[str], *, cwd: Path | None = None, stdin: IO[bytes] | 
         env={**os.environ, "LC_ALL": "C.UTF-8"},
     )
     if done.returncode:
-        complaint = done.stderr.strip() or f"exit code {done.returncode}"
-        raise VMError(f"{' '.join(command[:1])} failed: {complaint.splitlines()[-1]}")
+        complaints = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+        # apt begins with the cause and ends with a summary; others end with the cause.
+        cause = next((line.removeprefix("E: ") for line in complaints if line.startswith("E: ")), complaints[-1])
+        raise VMError(f"{Path(command[0]).name} failed: {cause}")
     return done.stdout

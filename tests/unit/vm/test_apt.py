@@ -89,8 +89,10 @@ def test_newest_compares_numbers_not_text():
 
 
 def test_a_failing_tool_is_quoted():
-    """Its last line on stderr is the reason; without one the exit code must do."""
+    """Its last line on stderr is the reason, but for apt; without one the exit code must do."""
     with pytest.raises(VMError, match=r"^sh failed: no such mirror$"):
         apt._run(["sh", "-c", "echo warning >&2; echo no such mirror >&2; exit 100"])
+    with pytest.raises(VMError, match=r"^sh failed: cannot connect$"):
+        apt._run(["/bin/sh", "-c", "echo W: old >&2; echo E: cannot connect >&2; echo E: some failed >&2; exit 100"])
     with pytest.raises(VMError, match=r"^sh failed: exit code 3$"):
         apt._run(["sh", "-c", "exit 3"])
