@@ -63,7 +63,8 @@ class TableOutput(PlainOutput):
 
     def show(self, view: View[Row], rows: Iterable[Row], *, listing: bool) -> None:
         """Write the table of all rows; one object that a handle asked for, field by field."""
-        self._write(self._lines(view, list(rows), listing=listing))
+        self._console.size = _size(self.sink.fd)
+        self._console.print(_Lines(self._lines(view, list(rows), listing=listing)), end="")
 
     def watch(self, view: View[Row], ask: Callable[[], Iterable[Row]], *, listing: bool, seconds: float) -> None:
         """Draw as many rows as the screen has room for, again and again."""
@@ -73,16 +74,13 @@ class TableOutput(PlainOutput):
         with self._console.screen() as screen:
             for _ in rounds(seconds):
                 rows = list(ask())
-                height = self._console.height
+                self._console.size = _, height = _size(self.sink.fd)
                 head = f"{view.noun}: {len(rows)}   {time.strftime('%H:%M:%S')}   every {seconds:g} s   Ctrl-C ends"
                 lines = [[Segment(safe(head), _QUIET)], [], *self._lines(view, rows[:height], listing=listing)]
                 if len(lines) > height:
                     lines[height - 1 :] = [[Segment("... and more than the screen has room for", _QUIET)]]
                 self._console.control(Control.home())
                 screen.update(_Lines(lines))
-
-    def _write(self, lines: Iterable[Line]) -> None:
-        self._console.print(_Lines(lines), end="")
 
     def _lines(self, view: View[Row], rows: Sequence[Row], *, listing: bool) -> Iterator[Line]:
         if not rows:
@@ -191,6 +189,16 @@ class _File:
     def isatty(self) -> bool:
         """Return True: nobody makes tables for anything else."""
         return True
+
+
+def _size(fd: int) -> tuple[int, int]:
+    """Return the columns and lines of a terminal; what COLUMNS and LINES say comes first, as for other programs."""
+    try:
+        there = os.get_terminal_size(fd)
+    except OSError:
+        there = os.terminal_size((0, 0))
+    wide, high = (os.environ.get(name, "") for name in ("COLUMNS", "LINES"))
+    return int(wide if wide.isdecimal() else there[0]) or 80, int(high if high.isdecimal() else there[1]) or 25
 
 
 def _locale_is_utf8() -> bool:
