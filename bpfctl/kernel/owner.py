@@ -111,6 +111,8 @@ class _Walk:
             ours, entries = os.readlink("/proc/self"), os.listdir("/proc")
         except FileNotFoundError:  # no /proc in this mount namespace
             return
+        except OSError as error:
+            raise KernelError("can't look at the processes in /proc", error.errno or 0) from None
         met = 0
         for entry in entries:
             if not entry.isdecimal() or entry == ours:

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import lru_cache
 from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -253,13 +254,7 @@ def lister(layout: Layout, release: int) -> bytes:
 def table(kind: Kind) -> Table:
     """Return the owners of all objects of a kind; NotSupported or KernelError where the kernel lets no iterator run."""
     _check()
-    try:
-        with open(VMLINUX, "rb") as file:
-            layout = Layout.of(BTF.from_bytes(file.read()), kind)
-    except OSError as error:
-        raise KernelError("can't read the kernel's BTF", error.errno or 0) from None
-    except (BTFError, KeyError) as error:
-        raise NotSupported(f"this kernel's BTF cannot be used: {error}") from None
+    layout = _layout(kind)
     try:
         sample = _any(kind)
         if sample is None:
@@ -269,6 +264,18 @@ def table(kind: Kind) -> Table:
             return decode(_run(lister(layout, _address(found)), layout.function))
     except OSError as error:
         raise KernelError("can't run a BPF iterator over the files of processes", error.errno or 0) from None
+
+
+@lru_cache
+def _layout(kind: Kind) -> Layout:
+    """Return the layout of the running kernel, which does not change."""
+    try:
+        with open(VMLINUX, "rb") as file:
+            return Layout.of(BTF.from_bytes(file.read()), kind)
+    except OSError as error:
+        raise KernelError("can't read the kernel's BTF", error.errno or 0) from None
+    except (BTFError, KeyError) as error:
+        raise NotSupported(f"this kernel's BTF cannot be used: {error}") from None
 
 
 def _check() -> None:

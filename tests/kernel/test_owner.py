@@ -1,0 +1,428 @@
+"""Owners: /proc and a BPF iterator tell the same, and what the test knows because it made the processes itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import threading
+import time
+import traceback
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bpfctl.errors import KernelError, NotSupported
+from bpfctl.kernel import handle, owner, owner_iter
+from bpfctl.kernel.owner import Owner
+from bpfctl.kernel.surroundings import Surroundings
+from tests.kernel import client
+from tests.kernel.facts import Facts
+from tests.kernel.typeblob import Blob
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+KINDS = {kind.word: kind for kind in (handle.PROG, handle.MAP, handle.LINK, handle.BTF)}
+RETURN_0 = bytes.fromhex("b700000000000000 9500000000000000")
+SOCKET_FILTER, PERF_EVENT, RAW_TRACEPOINT, TRACING = 1, 7, 17, 26
+TRACE_ITER, ATTACH_PERF_EVENT = 28, 41
+SOFTWARE, CPU_CLOCK = 1, 0
+ARRAY = 2
+
+
+@pytest.fixture(scope="module")
+def facts() -> Facts:
+    return Facts("")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _unlimited_memory() -> Iterator[None]:
+    """Kernels before 5.11 count BPF memory against RLIMIT_MEMLOCK; the others need not let us raise it."""
+    before = resource.getrlimit(resource.RLIMIT_MEMLOCK)
+    with suppress(ValueError, PermissionError):
+        resource.setrlimit(resource.RLIMIT_MEMLOCK, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    yield
+    resource.setrlimit(resource.RLIMIT_MEMLOCK, before)
+
+
+@pytest.fixture(scope="module", params=["proc", "iter"])
+def how(request, facts) -> str:
+    """Each of the two ways; the iterator where the kernel lets the independent client load one."""
+    if request.param == "iter":
+        function = facts.btf.id("func", "bpf_iter_task_file")
+        try:
+            os.close(client.prog_load(TRACING, RETURN_0, expected_attach_type=TRACE_ITER, attach_btf_id=function))
+        except PermissionError:
+            lockdown = Path("/sys/kernel/security/lockdown")
+            pytest.skip(f"the kernel refuses tracing programs, lockdown: {lockdown.read_text().strip()}")
+    return request.param
+
+
+@pytest.fixture
+def fds() -> Iterator[dict[str, int]]:
+    """One object of each kind."""
+    made: dict[str, int] = {}
+    try:
+        made["prog"] = client.prog_load(SOCKET_FILTER, RETURN_0, name="owned")
+        made["map"] = client.map_create(ARRAY, 4, 4, 1, name="owned")
+        blob = Blob()
+        blob.int_("int", 4, 1)
+        made["btf"] = client.btf_load(blob.raw())
+        program = client.prog_load(RAW_TRACEPOINT, RETURN_0)
+        try:
+            made["link"] = client.raw_tracepoint_open("sched_process_exit", program)
+        finally:
+            os.close(program)
+        yield made
+    finally:
+        for fd in made.values():
+            os.close(fd)
+
+
+_made = {os.getpid()}
+
+
+def owners(kind: handle.Kind, how: owner.How) -> dict[int, tuple[Owner, ...]]:
+    """Return the table without processes that are none of the test's: others may list BPF objects at this moment."""
+    found = owner.table(kind, how).owners
+    return {id_: ours for id_, held in found.items() if (ours := tuple(o for o in held if o.pid in _made))}
+
+
+@contextmanager
+def process(*fds: int, name: bytes = b"holder", then: Callable[[], object] = lambda: None) -> Iterator[int]:
+    """A process with these descriptors and no other BPF object, that has called ``then``; yields its pid."""
+    ready, go = os.pipe(), os.pipe()
+    pid = os.fork()
+    if not pid:
+        try:
+            keep = {*fds, ready[1], go[0]}
+            for fd in map(int, os.listdir("/proc/self/fd")):
+                if fd > 2 and fd not in keep:
+                    try:
+                        os.close(fd)
+                    except OSError:  # the folder that was listed
+                        continue
+            Path("/proc/self/comm").write_bytes(name)
+            then()
+            os.write(ready[1], b"!")
+            os.read(go[0], 1)
+        except BaseException:
+            traceback.print_exc()
+            raise
+        finally:
+            os._exit(0)
+    os.close(ready[1])
+    os.close(go[0])
+    try:
+        assert os.read(ready[0], 1) == b"!", "the process could not do its part"
+        _made.add(pid)
+        yield pid
+    finally:
+        os.close(ready[0])
+        os.close(go[1])
+        os.waitpid(pid, 0)
+
+
+@pytest.mark.parametrize("word", KINDS)
+def test_each_process_that_holds_it(how, fds, word):
+    """One object in two processes; each is named once, in the order of pids, and we are not."""
+    id_ = client.id_of(word, fds[word])
+    with (
+        process(fds[word], name=b"first") as one,
+        process(fds[word], name=b"second") as two,
+        process(name=b"nothing"),
+    ):
+        found = owners(KINDS[word], how)
+
+    assert sorted([Owner(one, "first"), Owner(two, "second")]) == list(found[id_])
+
+
+@pytest.mark.parametrize("word", KINDS)
+def test_nobody_holds_it(how, fds, word):
+    """An object that only we hold has no owner, whoever holds others of the kind, or this one before."""
+    with process(fds[word]):
+        pass
+
+    assert client.id_of(word, fds[word]) not in owners(KINDS[word], how)
+
+
+def test_kinds_are_kept_apart(how, fds):
+    """A process with one object of each kind holds each under its own id."""
+    with process(*fds.values()) as pid:
+        found = {word: owners(kind, how) for word, kind in KINDS.items()}
+
+    for word, fd in fds.items():
+        id_ = client.id_of(word, fd)
+        assert (Owner(pid, "holder"),) == found[word][id_]
+        others = [other for other, held in found[word].items() if Owner(pid, "holder") in held]
+        assert [id_] == others
+
+
+def test_duplicates_count_once(how, fds):
+    """Two descriptors of one object make one owner."""
+
+    def then() -> None:
+        os.dup(fds["prog"])
+
+    with process(fds["prog"], then=then) as pid:
+        found = owners(handle.PROG, how)
+
+    assert (Owner(pid, "holder"),) == found[client.id_of("prog", fds["prog"])]
+
+
+def test_threads_count_once(how, fds):
+    """A process counts once, by its thread-group id and under the name of its leader."""
+
+    def then() -> None:
+        named = threading.Event()
+
+        def thread() -> None:
+            Path("/proc/thread-self/comm").write_bytes(b"thread")
+            named.set()
+            time.sleep(3600)
+
+        threading.Thread(target=thread, daemon=True).start()
+        named.wait()
+
+    with process(fds["map"], then=then) as pid:
+        assert len(os.listdir(f"/proc/{pid}/task")) == 2
+        found = owners(handle.MAP, how)
+
+    assert (Owner(pid, "holder"),) == found[client.id_of("map", fds["map"])]
+
+
+@pytest.mark.parametrize(
+    "name", [b'\x1b[31m[bold]"', b"a\nb\n", b"\xff\xfe)", "æøå漢字".encode()[:15], b"0123456789abcdefgh", b"\0"]
+)
+def test_hostile_names(how, fds, name):
+    """A name is what the kernel keeps of it: up to 15 bytes of any kind."""
+    with process(fds["prog"], name=name) as pid:
+        found = owners(handle.PROG, how)
+
+    kept = name[:15].rstrip(b"\0").decode(errors="surrogateescape")
+    assert (Owner(pid, kept),) == found[client.id_of("prog", fds["prog"])]
+
+
+def test_many_descriptors(how):
+    """More than one page of records, behind descriptors of other kinds."""
+    with ExitStack() as stack:
+        programs = []
+        for _ in range(300):
+            programs.append(client.prog_load(SOCKET_FILTER, RETURN_0))
+            stack.callback(os.close, programs[-1])
+        pid = stack.enter_context(process(*programs))
+        found = owners(handle.PROG, how)
+        ids = [client.id_of("prog", fd) for fd in programs]
+
+    assert [(Owner(pid, "holder"),)] * len(ids) == [found[id_] for id_ in ids]
+
+
+def test_processes_that_come_and_go(how, fds):
+    """Processes that end while they are looked at are no error, and those that stay are always seen."""
+    id_ = client.id_of("prog", fds["prog"])
+    churn = subprocess.Popen(
+        ["sh", "-c", "while :; do sh -c : & sh -c :; wait; done"], pass_fds=[fds["prog"]], stdout=subprocess.DEVNULL
+    )
+    try:
+        with process(fds["prog"]) as pid:
+            for _ in range(50 if how == "proc" else 3):
+                assert Owner(pid, "holder") in owners(handle.PROG, how)[id_]
+    finally:
+        churn.kill()
+        churn.wait()
+
+
+@pytest.mark.usefixtures("fds")
+def test_iterator_leaves_nothing_in_the_list(how):
+    """The iterator's own programs are not there any more when the list goes on."""
+    before = set(client.ids("prog"))
+
+    owner.table(handle.PROG, how)
+
+    new = set(client.ids("prog")) - before
+    assert not [id_ for id_ in new if program_name(id_) == b"owners"]
+
+
+def program_name(id_: int) -> bytes:
+    try:
+        fd = client.fd_by_id("prog", id_)
+    except FileNotFoundError:
+        return b""
+    try:
+        return client.info(fd)[64:80].rstrip(b"\0")
+    finally:
+        os.close(fd)
+
+
+# What else is told on the way -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("word", ["prog", "map"])
+def test_memlock_is_read_on_the_way(fds, word):
+    """The text of /proc that owners come from is the text that we would read ourselves, but for the position."""
+    id_ = client.id_of(word, fds[word])
+    ours = Path(f"/proc/self/fdinfo/{fds[word]}").read_bytes()
+    with process(fds[word]):
+        around = Surroundings(KINDS[word], pinned=False, owners=True)
+
+        assert ours == around.fdinfo(id_, fds[word])
+        assert b"\nmemlock:" in ours
+        assert ours == owner.table(KINDS[word], "proc").fdinfo[id_]
+
+
+@pytest.mark.parametrize("cookie", [0, 0xFEDC_BA98_7654_3210])
+def test_cookie_of_a_perf_event_link(facts, cookie):
+    """Where links have cookies, an iterator tells them for links of perf events, and for no others."""
+    if not facts.has("struct:bpf_perf_link"):
+        pytest.skip("struct:bpf_perf_link (Linux 5.15)")
+    with ExitStack() as stack:
+
+        def owned(fd: int) -> int:
+            stack.callback(os.close, fd)
+            return fd
+
+        program = owned(client.prog_load(PERF_EVENT, RETURN_0))
+        event = owned(client.perf_event_open(SOFTWARE, CPU_CLOCK))
+        link = owned(client.link_create(program, event, ATTACH_PERF_EVENT, "perf_event", bpf_cookie=cookie))
+        raw = owned(client.prog_load(RAW_TRACEPOINT, RETURN_0))
+        other = owned(client.raw_tracepoint_open("sched_process_exit", raw))
+        stack.enter_context(process(link, other))
+        around = Surroundings(handle.LINK, pinned=False, owners=True)
+
+        assert around.cookie(client.id_of("link", link)) == cookie
+        assert around.cookie(client.id_of("link", other)) is None
+        assert Surroundings(handle.LINK, pinned=False, owners=False).cookie(client.id_of("link", link)) is None
+
+
+# Choosing between the ways ----------------------------------------------------------------------------------------
+
+
+def refuse(_kind: handle.Kind) -> owner.Table:
+    raise NotSupported("not here")
+
+
+def test_many_descriptors_turn_to_the_iterator(monkeypatch, fds):
+    """Past its bound the walk over /proc gives way, and goes on where the iterator is refused."""
+    id_ = client.id_of("prog", fds["prog"])
+    monkeypatch.setattr(owner, "_ITERATOR_IS_WORTH", 0)
+    asked = []
+
+    def answer(kind: handle.Kind) -> owner.Table:
+        asked.append(kind)
+        return owner.Table({}, {}, {}, partial=False)
+
+    with process(fds["prog"]) as pid:
+        monkeypatch.setattr(owner, "by_iterator", answer)
+        assert owner.table(handle.PROG) == answer(handle.PROG)
+        monkeypatch.setattr(owner, "by_iterator", refuse)
+        assert owners(handle.PROG, "auto")[id_] == (Owner(pid, "holder"),)
+    assert asked == [handle.PROG] * 2
+
+
+@pytest.mark.usefixtures("fds")
+def test_few_descriptors_are_left_to_proc(monkeypatch):
+    """Below the bound no iterator is made."""
+    monkeypatch.setattr(owner, "by_iterator", pytest.fail)
+
+    assert owner.table(handle.PROG).cookies is None
+
+
+def test_hidden_processes_turn_to_the_iterator(monkeypatch):
+    """Where /proc hid a process, an object without a known owner is asked for again, once."""
+    hidden, seen = Owner(1, "hidden"), Owner(2, "seen")
+    asked = []
+
+    def answer(kind: handle.Kind) -> owner.Table:
+        asked.append(kind)
+        return owner.Table({7: (hidden,), 8: (hidden, seen)}, {}, {}, partial=False)
+
+    walked = owner.Table({8: (seen,)}, {8: b"pos: 0\n"}, None, partial=True)
+    monkeypatch.setattr(owner, "table", lambda *_: walked)
+    monkeypatch.setattr(owner, "by_iterator", answer)
+    around = Surroundings(handle.PROG, pinned=False, owners=True)
+
+    assert around.owners(8) == (seen,)
+    assert not asked
+    assert around.owners(7) == (hidden,)
+    assert around.owners(9) == ()
+    assert around.owners(8) == (hidden, seen)
+    assert around.fdinfo(8, -1) == b"pos: 0\n"
+    assert asked == [handle.PROG]
+
+
+def test_an_iterator_that_must_be_but_cannot(monkeypatch):
+    """Who insists on the iterator is told why there is none."""
+    monkeypatch.setattr(owner_iter, "VMLINUX", "/nonexistent")
+    owner_iter._layout.cache_clear()
+
+    with pytest.raises(KernelError, match="can't read the kernel's BTF: No such file"):
+        owner.table(handle.PROG, "iter")
+
+
+def test_nobody_asked():
+    """Without owners nothing is looked at."""
+    assert owner.table(handle.PROG, "none") == owner.Table({}, {}, {}, partial=False)
+
+
+# From other places than root's on the host -------------------------------------------------------------------------
+
+ASK = """
+import json, sys
+from bpfctl.errors import BpfctlError
+from bpfctl.kernel import handle, owner
+try:
+    print(json.dumps(owner.table(handle.PROG, sys.argv[1]).owners))
+except BpfctlError as error:
+    print(json.dumps(str(error)))
+"""
+
+
+def ask(how: str, *wrapper: str) -> object:
+    words = [*wrapper, sys.executable, "-c", ASK, how]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2])
+    assert not done.stderr
+    return json.loads(done.stdout)
+
+
+def test_as_an_ordinary_user(fds):
+    """Processes of others are not ours to look at: nothing is said of them, and no iterator may run."""
+    with process(fds["prog"]):
+        everyone = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+
+        assert ask("proc", *everyone) == {}
+        assert ask("auto", *everyone) == {}
+        assert ask("iter", *everyone) == "an iterator needs CAP_BPF and CAP_PERFMON"
+
+
+def test_in_another_pid_namespace(fds):
+    """Numbers are those of the namespace that we are in, so /proc has to tell them."""
+    with process(fds["prog"]):
+        inside = ("unshare", "--pid", "--fork", "--mount-proc")
+
+        assert ask("proc", *inside) == {}
+        assert "another" in str(ask("iter", *inside))
+
+
+def test_no_proc(fds):
+    """Without /proc nobody is known to hold anything."""
+    with process(fds["prog"]):
+        inside = ("unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /proc && exec "$@"', "sh")
+
+        assert ask("auto", *inside) == {}
+
+
+def test_out_of_descriptors(fds):
+    """Owners that could not be looked for are an error, not an empty list."""
+
+    def then() -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))
+        with pytest.raises(KernelError, match="can't look at"):
+            owner.table(handle.PROG, "proc")
+
+    with process(fds["prog"]), process(then=then):
+        pass
