@@ -14,7 +14,10 @@ import subprocess
 import sys
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 # The oldest bpftool that bpfctl must not differ from; older ones know less, and must agree in what they know.
 CURRENT = (7, 8)
@@ -62,6 +65,52 @@ def ours(*args: str | bytes) -> Answer:
 def bpfctl(*args: str | bytes) -> Answer:
     """Run bpfctl as it is."""
     return _run([sys.executable, "-m", "bpfctl", *args])
+
+
+def inside(*args: str) -> Answer:
+    """Run bpfctl as ``ours`` does, but in this process: in a guest, a start takes longer than a hundred answers."""
+    return _captured(lambda: _main(["--plain", "--no-owners", *args]))
+
+
+def beside(*args: str) -> Answer:
+    """Run bpfctl with owners in a fork of this process, which is then one of them: bpfctl leaves itself out."""
+
+    def forked() -> int:
+        child = os.fork()
+        if not child:
+            code = 254
+            try:
+                code = _main(["--plain", *args])
+            finally:
+                os._exit(code)
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+    return _captured(forked)
+
+
+def _main(args: list[str]) -> int:
+    from bpfctl.__main__ import run as main
+    from bpfctl.render.sink import Sink
+
+    return main(args, Sink(1))
+
+
+def _captured(command: Callable[[], int]) -> Answer:
+    """Run a command that writes to descriptors 1 and 2."""
+    files = {fd: os.memfd_create(str(fd)) for fd in (1, 2)}
+    kept = {fd: os.dup(fd) for fd in files}
+    try:
+        for fd, file in files.items():
+            os.dup2(file, fd)
+        try:
+            rc = command()
+        finally:
+            for fd, file in kept.items():
+                os.dup2(file, fd)
+        return Answer(rc, *(os.pread(file, os.fstat(file).st_size, 0) for file in files.values()))
+    finally:
+        for file in (*files.values(), *kept.values()):
+            os.close(file)
 
 
 def _run(command: list[str | bytes]) -> Answer:

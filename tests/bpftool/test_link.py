@@ -69,7 +69,7 @@ def test_one_link_alone(zoo, args):
     link_id = zoo.created[zoo.pins[path]].id
     for handle in (["id", str(link_id)], ["pinned", str(path)], ["i", hex(link_id)]):
         theirs = peer.run(peer.bpftools()[0], *args, "link", "show", *handle)
-        mine = peer.ours(*args, "link", "show", *handle)
+        mine = peer.inside(*args, "link", "show", *handle)
 
         assert theirs.stdout == mine.stdout
         assert (theirs.rc, mine.rc, mine.stderr) == (255, 0, b"")
@@ -97,7 +97,7 @@ MISTAKES = [
 @pytest.mark.parametrize("words", MISTAKES, ids=" ".join)
 def test_mistakes(words, args):
     """The same words and the same exit code."""
-    assert peer.run(peer.bpftools()[0], *args, "link", *words) == peer.ours(*args, "link", *words)
+    assert peer.run(peer.bpftools()[0], *args, "link", *words) == peer.inside(*args, "link", *words)
 
 
 @CURRENT
@@ -105,7 +105,7 @@ def test_mistakes(words, args):
 def test_detach_without_a_handle(words):
     """bpftool ends this one message with a newline of its own, which makes its JSON invalid."""
     for args in ([], ["-j"]):
-        theirs, mine = peer.run(peer.bpftools()[0], *args, "link", *words), peer.ours(*args, "link", *words)
+        theirs, mine = peer.run(peer.bpftools()[0], *args, "link", *words), peer.inside(*args, "link", *words)
 
         assert theirs.rc == mine.rc == 1
         assert theirs.stdout.replace(b"missing\n", b"missing") == mine.stdout
@@ -136,12 +136,12 @@ def test_detach(own_link):
     fd, id_ = own_link()
     assert client.info(fd)[16:24] != bytes(8)
 
-    assert peer.ours("link", "detach", "id", str(id_)) == (0, b"", b"")
+    assert peer.inside("link", "detach", "id", str(id_)) == (0, b"", b"")
     assert client.info(fd)[16:24] == bytes(8)
-    assert b'"cgroup_id":0,' in peer.ours("-j", "link", "show", "id", str(id_)).stdout
+    assert b'"cgroup_id":0,' in peer.inside("-j", "link", "show", "id", str(id_)).stdout
 
     fd, id_ = own_link()
-    assert peer.ours("-j", "link", "detach", "id", str(id_)) == (0, b"null\n", b"")
+    assert peer.inside("-j", "link", "detach", "id", str(id_)) == (0, b"null\n", b"")
     assert client.info(fd)[16:24] == bytes(8)
 
 
@@ -150,7 +150,7 @@ def test_detach_what_cannot_be_detached(zoo):
     """Tracepoints' links go away only with their last holder."""
     words = ["link", "detach", "id", str(zoo.created["link:raw_tracepoint"].id)]
     for args in ([], ["-j"]):
-        theirs, mine = peer.run(peer.bpftools()[0], *args, *words), peer.ours(*args, *words)
+        theirs, mine = peer.run(peer.bpftools()[0], *args, *words), peer.inside(*args, *words)
 
         assert theirs == mine
         assert mine.rc == 1
@@ -162,15 +162,15 @@ def test_pin(zoo, own_link):
     _, id_ = own_link()
     paths = [zoo.place.bpffs / f"pinned by us {number}" for number in (1, 2)]
     try:
-        assert peer.ours("link", "pin", "id", str(id_), str(paths[0])) == (0, b"", b"")
-        assert peer.ours("-j", "link", "pin", "pinned", str(paths[0]), str(paths[1])) == (0, b"null\n", b"")
+        assert peer.inside("link", "pin", "id", str(id_), str(paths[0])) == (0, b"", b"")
+        assert peer.inside("-j", "link", "pin", "pinned", str(paths[0]), str(paths[1])) == (0, b"null\n", b"")
         for path in paths:
             fd = client.obj_get(path)
             try:
                 assert client.id_of("link", fd) == id_
             finally:
                 os.close(fd)
-        mine = json.loads(peer.ours("-j", "-f", "link", "show", "id", str(id_)).stdout)
+        mine = json.loads(peer.inside("-j", "-f", "link", "show", "id", str(id_)).stdout)
         assert sorted(mine["pinned"]) == [str(path) for path in paths]
     finally:
         for path in paths:
@@ -190,7 +190,7 @@ def test_mistakes_about_pins(zoo, args):
         ["show", "pinned", str(a_map)],
     ):
         line = words if words[0] == "-n" else ["link", *words]
-        assert peer.run(peer.bpftools()[0], *args, *line) == peer.ours(*args, *line), words
+        assert peer.run(peer.bpftools()[0], *args, *line) == peer.inside(*args, *line), words
 
 
 def test_owners_and_cookie(zoo):
@@ -210,7 +210,7 @@ def test_owners_and_cookie(zoo):
 def test_extra_keys(zoo):
     """More is told only on request: categories of tracepoints, units' names, functions behind BTF ids."""
     plain, extra = (
-        {row["id"]: row for row in json.loads(peer.ours(*args, "-j", "link").stdout)} for args in ([], ["--extra"])
+        {row["id"]: row for row in json.loads(peer.inside(*args, "-j", "link").stdout)} for args in ([], ["--extra"])
     )
     for made in zoo.created.values():
         if made.kind != "link":
@@ -220,9 +220,12 @@ def test_extra_keys(zoo):
         row = plain[made.id]
         if row["type"] == "raw_tracepoint" or "tracepoint" in row:
             assert more == {"category": "sched"}, made.name
+        elif made.name in ("tracing_ext", "tracing_prog"):
+            of = zoo.created["prog:replaceable"].id
+            told_ = {"target_func": "replaceable", "target_prog_id": of, "target_prog_name": "replaceable"}
+            assert more == told_, made.name
         elif row.get("target_btf_id"):
-            assert more["target_func"], made.name
-            if row["target_obj_id"] == 1 and row["prog_type"] != "ext":
-                assert "target_module" not in more
+            assert more.keys() == {"target_func"}, made.name
+            assert zoo.type_id(f"func:{more['target_func']}") == row["target_btf_id"]
         elif isinstance(row.get("event_type"), int):
             assert more["event_unit"] == "cpu_clock", made.name

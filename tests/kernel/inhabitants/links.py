@@ -245,6 +245,7 @@ LINKS = [
     _tracing("fexit", "fexit"),
     _tracing("modify_return", "modify_return"),
     _tracing("ext", "ext"),
+    _tracing("prog", "fentry_prog"),
     _tracing("lsm", "lsm"),
     _link(
         "tracing_cookie",

@@ -137,6 +137,17 @@ def _extension(zoo: Zoo) -> int:
     )
 
 
+def _fentry_of_a_program(zoo: Zoo) -> int:
+    return client.prog_load(
+        zoo.number("BPF_PROG_TYPE_TRACING"),
+        returning(0),
+        name="fentry_prog",
+        expected_attach_type=zoo.number("BPF_TRACE_FENTRY"),
+        attach_prog_fd=zoo.fd("prog:replaceable"),
+        attach_btf_id=zoo.types.replaceable,
+    )
+
+
 def _struct_ops(member: str) -> Inhabitant:
     """Describe one function of a congestion control; its number is its place in the kernel's struct."""
 
@@ -248,6 +259,7 @@ PROGRAMS = [
     _struct_ops("cong_avoid"),
     _made("replaceable", "sched_cls", _replaceable),
     _made("ext", "ext", _extension, _TRAMPOLINE),
+    _made("fentry_prog", "tracing", _fentry_of_a_program, _TRAMPOLINE),
     # Programs with surroundings.
     _prog("not_gpl", "socket_filter", license=b"Proprietary"),
     _made("with_maps", "socket_filter", _with_maps),
