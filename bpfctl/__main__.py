@@ -34,19 +34,33 @@ if TYPE_CHECKING:
     from bpfctl.render.sink import Sink
 
 
+class _CtrlC:
+    """The handler of SIGINT: raises KeyboardInterrupt, in the midst of output only where that does no harm."""
+
+    sink: Sink | None = None
+
+    def __call__(self, _number: int, _frame: object) -> None:
+        # A second Ctrl-C does not wait until the first has tidied up.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        if self.sink is None:
+            raise KeyboardInterrupt
+        self.sink.interrupt()
+
+
 def main() -> int:
     """Run the command line of this process; the result is the exit code, unless a signal ends it."""
     _occupy_standard_descriptors()
+    ctrl_c = _CtrlC()
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not when the shell has us ignore it
-        signal.signal(signal.SIGINT, _interrupt)
+        signal.signal(signal.SIGINT, ctrl_c)
     sys.unraisablehook = _unraisable
     try:
-        return _guarded()
+        return _guarded(ctrl_c)
     except KeyboardInterrupt:
         _die(signal.SIGINT)
 
 
-def _guarded() -> int:
+def _guarded(ctrl_c: _CtrlC) -> int:
     try:
         from bpfctl.errors import OutputError
         from bpfctl.render.sink import ClosedPipe, Sink
@@ -54,7 +68,8 @@ def _guarded() -> int:
         _complain(f"Error: {_fault(error, debug=False)}")
         return 255
     try:
-        return run(sys.argv[1:], Sink(1))
+        sink = ctrl_c.sink = Sink(1)
+        return run(sys.argv[1:], sink)
     except ClosedPipe:
         _die(signal.SIGPIPE)
     except OutputError as error:
@@ -145,12 +160,6 @@ def _occupy_standard_descriptors() -> None:
             os.fstat(fd)
         except OSError:
             os.open("/dev/null", os.O_PATH | os.O_CLOEXEC)
-
-
-def _interrupt(_number: int, _frame: object) -> NoReturn:
-    # A second Ctrl-C does not wait until the first has tidied up.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    raise KeyboardInterrupt
 
 
 def _unraisable(unraisable: sys.UnraisableHookArgs) -> None:

@@ -36,7 +36,10 @@ def _escape(code: int) -> str:
 
 
 class JsonOutput:
-    """Writes one JSON document."""
+    """Writes one JSON document.
+
+    Text and the knowledge of where in the document we are go together: Ctrl-C waits meanwhile (Sink.hold()).
+    """
 
     def __init__(self, sink: Sink, *, pretty: bool, extra: bool = False) -> None:
         self.sink = sink
@@ -55,25 +58,31 @@ class JsonOutput:
         return "\n" + "    " * (len(self._closers) if depth is None else depth) if self._pretty else ""
 
     def _begin(self, opener: str, closer: str) -> None:
+        self.sink.hold()
         self.sink.write(self._separator + opener)
         self._closers.append(closer)
         self._separator = ""
         self._empty = False
+        self.sink.release()
 
     def _end(self) -> None:
+        self.sink.hold()
         closer = self._closers.pop()
         self.sink.write((self._indent() if self._separator else "") + closer)
         self._separator = ","
+        self.sink.release()
 
     def _name(self, name: str) -> None:
         self.sink.write(f"{self._separator}{self._indent()}{dumps(name)}:{' ' if self._pretty else ''}")
         self._separator = ""
 
     def _value(self, value: Any) -> None:
-        # In one piece, so that no failure or interruption leaves half a value.
-        self.sink.write(self._separator + self._text(value, len(self._closers)))
+        text = self._text(value, len(self._closers))  # in one piece, so that no failure leaves half a value
+        self.sink.hold()
+        self.sink.write(self._separator + text)
         self._separator = ","
         self._empty = False
+        self.sink.release()
 
     def _text(self, value: Any, depth: int) -> str:
         if not self._pretty or not value or not isinstance(value, (dict, list, tuple)):
@@ -135,19 +144,23 @@ class JsonOutput:
 
     def begin_command(self, words: Sequence[str]) -> None:
         """Open the object of one command."""
+        self.sink.hold()
         self._begin("{", "}")
         self._name("command")
         self._value(list(words))
         self._name("output")
         self._bases.append(len(self._closers))
         self._empty = True
+        self.sink.release()
 
     def end_command(self) -> None:
         """Close the object of one command."""
+        self.sink.hold()
         if self._empty:
             self._value(None)
         self._bases.pop()
         self._end()
+        self.sink.release()
 
     def end_batch(self, count: int | None) -> None:  # noqa: ARG002 - the plain voice counts
         """Close the array of a series."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
-from errno import EAGAIN, EPIPE
+import select
+from errno import EPIPE
 
 from bpfctl.errors import OutputError
 
 _ENOUGH = 1 << 16
+_AT_ONCE = 4096  # PIPE_BUF: what a pipe that has room at all takes without blocking
+_PATIENCE = 1000  # milliseconds that the reader has to take what is left after an interruption
 
 
 class ClosedPipe(Exception):
@@ -17,55 +20,76 @@ class ClosedPipe(Exception):
 class Sink:
     """A descriptor that text is written to in large pieces; other parts of the program never write to it.
 
-    Once a write has failed or was interrupted, nothing more is written: half a piece is followed by nothing.
+    What is here and what was written is known exactly even when Ctrl-C comes: the program's handler calls
+    interrupt(), which raises KeyboardInterrupt only where nothing is half done.
     """
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
         self._pieces: list[str] = []
         self._size = 0
-        self._dead = False
+        self._left = memoryview(b"")
+        self._poll: select.poll | None = None
+        self._patience: int | None = None
+        self._held = 0
+        self._interrupted = False
 
     def write(self, text: str) -> None:
         """Take text; it may stay here until flush()."""
         self._pieces.append(text)
         self._size += len(text)
-        if self._size >= _ENOUGH:
+        if self._size >= _ENOUGH and not self._held:
             self.flush()
 
     def flush(self) -> None:
-        """Write everything; ClosedPipe or OutputError when that is impossible."""
-        data = memoryview("".join(self._pieces).encode(errors="surrogateescape"))
-        self.drop()
-        if self._dead:
-            return
-        try:
-            while data:
-                data = data[self._some(data) :]
-        except BaseException:
-            self._dead = True
-            raise
+        """Write everything; ClosedPipe or OutputError when that is impossible, and then nothing more is written."""
+        if self._pieces:
+            self.hold()
+            self._left = memoryview(bytes(self._left) + "".join(self._pieces).encode(errors="surrogateescape"))
+            self._pieces.clear()
+            self._size = 0
+            self.release()
+        while self._left:
+            self._wait()
+            self.hold()
+            try:
+                self._some()
+            finally:
+                self.release()
 
-    def _some(self, data: memoryview) -> int:
+    def _wait(self) -> None:
+        """Wait until the reader has room, since Ctrl-C would interrupt a write with nobody knowing how far it was."""
+        if self._poll is None:
+            self._poll = select.poll()
+            self._poll.register(self.fd, select.POLLOUT)
+        if not self._poll.poll(self._patience):
+            self._left = memoryview(b"")  # nobody reads any more
+
+    def _some(self) -> None:
         try:
-            return os.write(self.fd, data)
+            self._left = self._left[os.write(self.fd, self._left[:_AT_ONCE]) :]
+        except BlockingIOError:
+            return  # another program has filled the pipe that we share
         except OSError as error:
-            if error.errno == EAGAIN:  # whoever shares our output has made it non-blocking
-                _wait(self.fd)
-                return 0
+            self._left = memoryview(b"")
             if error.errno == EPIPE:
                 raise ClosedPipe from None
             raise OutputError(f"can't write the output: {error.strerror}") from None
 
-    def drop(self) -> None:
-        """Forget what was not written yet."""
-        self._pieces.clear()
-        self._size = 0
+    def hold(self) -> None:
+        """Have KeyboardInterrupt wait until release(); calls may nest."""
+        self._held += 1
 
+    def release(self) -> None:
+        """End what hold() began, and raise KeyboardInterrupt if one came meanwhile."""
+        self._held -= 1
+        if self._interrupted and not self._held:
+            self._interrupted = False
+            raise KeyboardInterrupt
 
-def _wait(fd: int) -> None:
-    import select  # noqa: PLC0415 - hardly any output is non-blocking
-
-    poll = select.poll()
-    poll.register(fd, select.POLLOUT)
-    poll.poll()
+    def interrupt(self) -> None:
+        """Raise KeyboardInterrupt, as soon as that does no harm."""
+        self._patience = _PATIENCE
+        self._interrupted = True
+        self.hold()
+        self.release()
