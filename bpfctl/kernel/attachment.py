@@ -1,6 +1,8 @@
 """What a link is attached to: the part of struct bpf_link_info (include/uapi/linux/bpf.h) that differs by link type.
 
 Fields keep the kernel's names. One that this kernel did not write is None; so is an array that it has no entries for.
+Cookies are 0 as well where the kernel has room for them and no words: those of perf events and kprobe_multi are told
+since Linux 6.9, those of tracing and raw tracepoints since 6.17.
 """
 
 from __future__ import annotations

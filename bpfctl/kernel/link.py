@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from bpfctl.kernel.attachment import Attachment
-    from bpfctl.kernel.owner import Owner
+    from bpfctl.kernel.owner import How, Owner
     from bpfctl.kernel.prog import ProgramInfo
     from bpfctl.kernel.select import Select
 
@@ -62,6 +62,7 @@ class LinkRow(NamedTuple):
     functions: tuple[Function, ...] | None  # of kprobe_multi links; None when the kernel does not tell their addresses
     pinned: tuple[str, ...] | None  # None: nobody asked, or nothing is pinned at all
     owners: tuple[Owner, ...]
+    bpf_cookie: int | None = None  # of perf events: what bpftool tells beside the owners
 
     @property
     def id(self) -> int:
@@ -77,11 +78,6 @@ class LinkRow(NamedTuple):
     def cookie(self) -> int | None:
         """The number that the program is given here; None for types without, or with one for each function."""
         return getattr(self.info.attachment, "cookie", None)
-
-    @property
-    def bpf_cookie(self) -> int | None:
-        """What bpftool calls so: the cookie of a perf event; None before Linux 6.6, which tells nothing of these."""
-        return self.cookie if self.info.type == LinkType.PERF_EVENT else None
 
     def open(self) -> Link:
         """Open the link; KernelError with ENOENT when it is gone meanwhile."""
@@ -142,14 +138,25 @@ class Link(handle.Handle):
         info = self.info()
         at = info.attachment
         ifindex = at.ifindex if isinstance(at, (attachment.Xdp, attachment.Device)) else 0
+        owners = around.owners(info.id)
         return LinkRow(
             info,
             target.program(info.prog_id) if isinstance(at, attachment.Tracing) else None,
             netns.interface_name(ifindex) if ifindex else None,
             _functions(at, symbols) if isinstance(at, attachment.KprobeMulti) else None,
             around.pinned(info.id),
-            around.owners(info.id),
+            owners,
+            _bpf_cookie(info, around) if owners and info.type is LinkType.PERF_EVENT else None,
         )
+
+
+def _bpf_cookie(info: LinkInfo, around: Surroundings) -> int | None:
+    """Return the cookie of a perf event; None where neither the kernel tells it nor a BPF iterator may look.
+
+    Since Linux 6.9 it is told with the link (d5c16492c66f, "bpf: Add cookie to perf_event bpf_link_info records").
+    """
+    told: int | None = getattr(info.attachment, "cookie", None)
+    return around.cookie(info.id) if told is None else told
 
 
 def _functions(at: attachment.KprobeMulti, symbols: kallsyms.Symbols) -> tuple[Function, ...] | None:
@@ -159,7 +166,7 @@ def _functions(at: attachment.KprobeMulti, symbols: kallsyms.Symbols) -> tuple[F
     return tuple(Function(addr, symbols.find(addr), cookie) for addr, cookie in pairs)
 
 
-def rows(which: Select | None = None, *, pinned: bool = False, owners: bool = True) -> Iterator[LinkRow]:
+def rows(which: Select | None = None, *, pinned: bool = False, owners: bool | How = True) -> Iterator[LinkRow]:
     """Yield the facts of each link that is meant; ``pinned`` and ``owners`` say what of its surroundings to look up."""
     around = Surroundings(handle.LINK, pinned=pinned, owners=owners)
     symbols = kallsyms.Symbols()
