@@ -111,7 +111,9 @@ class TableOutput(PlainOutput):
                     ]
                 )
         if fit.hidden:
-            yield [Segment(f"(a wider screen also shows: {', '.join(fit.hidden)})", _QUIET)]
+            more = f"(a wider screen also shows: {', '.join(fit.hidden)})"
+            for text in columns.wrap((more,), self._console.width, "", cell_len):
+                yield [Segment(text, _QUIET)]
 
     def _fields(self, shown: tuple[Column, ...], row: Any) -> Iterator[Line]:
         found = [(column, items) for column in shown if (items := self._items(column, row))]

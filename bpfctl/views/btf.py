@@ -53,9 +53,9 @@ VIEW: View[BtfRow] = View(
         Column("id", lambda row: row.info.id, "number", "handle"),
         Column("name", _name, tone="name"),
         Column("size", lambda row: row.info.size, "bytes"),
-        Column("programs", lambda row: tuple(map(str, row.prog_ids)), "list", rank=1),
-        Column("maps", lambda row: tuple(map(str, row.map_ids)), "list", rank=2),
-        Column("owners", lambda row: shared.owners_items(row.owners), "list"),
+        Column("programs", lambda row: tuple(map(str, row.prog_ids)), "list", rank=2),
+        Column("maps", lambda row: tuple(map(str, row.map_ids)), "list", rank=3),
+        Column("owners", lambda row: shared.owners_items(row.owners), "list", rank=1),
     ),
     lambda _row: {},
 )

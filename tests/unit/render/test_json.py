@@ -10,22 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bpfctl.render.json import JsonOutput, dumps
-from bpfctl.render.sink import Sink
 from bpfctl.views.view import View
+from tests.memory import Memory
 
 VIEW = View("things", lambda row: row, lambda row: iter([str(row)]), (), lambda _: {"more": 1})
-
-
-class Memory(Sink):
-    """A sink that keeps what it is given."""
-
-    def __init__(self):
-        super().__init__(-1)
-        self.text = ""
-
-    def flush(self):
-        self.text += "".join(self._pieces)
-        self.drop()
 
 
 def written(*, pretty=False, extra=False, **show):

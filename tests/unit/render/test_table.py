@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import pytest
 
-from bpfctl.render.sink import Sink
 from bpfctl.render.table import TableOutput
 from bpfctl.views.view import Column, View
+from tests.memory import Memory
 
 
 class Row(NamedTuple):
@@ -39,18 +39,6 @@ VIEW = View(
     lambda _: {},
     (Column("note", lambda row: row.note),),
 )
-
-
-class Memory(Sink):
-    """A sink that keeps what it is given."""
-
-    def __init__(self):
-        super().__init__(-1)
-        self.text = ""
-
-    def flush(self):
-        self.text += "".join(self._pieces)
-        self.drop()
 
 
 @pytest.fixture
