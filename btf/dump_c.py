@@ -1,0 +1,142 @@
+"""C headers from BTF, byte for byte those of ``bpftool btf dump … format c``.
+
+::
+
+    vmlinux = BTF.from_bytes(Path("/sys/kernel/btf/vmlinux").read_bytes())
+    Path("vmlinux.h").write_text("".join(header(vmlinux)), errors="surrogateescape")
+
+First all types are put in order (`btf._c_order`), then they are written one after the other. What a
+definition mentions and is not defined yet gets a declaration before it; whether that is needed is
+looked up type by type, and types that will never need one again are remembered.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from btf import kind as _kind
+from btf._c_emit import Emitter
+from btf._c_order import Search
+from btf._c_sort import ordered
+from btf._c_text import Writer
+from btf._table import Table, decode
+from btf.errors import BTFError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from btf.read import BTF
+
+#: How many definitions a piece of a header has.
+_ENOUGH = 256
+#: The component index of a tag that is on a declaration itself: -1.
+_WHOLE = 0xFFFFFFFF
+
+_TOP = """\
+#ifndef __VMLINUX_H__
+#define __VMLINUX_H__
+
+#ifndef BPF_NO_PRESERVE_ACCESS_INDEX
+#pragma clang attribute push (__attribute__((preserve_access_index)), apply_to = record)
+#endif
+
+#ifndef __ksym
+#define __ksym __attribute__((section(".ksyms")))
+#endif
+
+#ifndef __weak
+#define __weak __attribute__((weak))
+#endif
+
+#ifndef __bpf_fastcall
+#if __has_attribute(bpf_fastcall)
+#define __bpf_fastcall __attribute__((bpf_fastcall))
+#else
+#define __bpf_fastcall
+#endif
+#endif
+
+"""
+_KFUNCS_TOP = "\n/* BPF kfuncs */\n#ifndef BPF_NO_KFUNC_PROTOTYPES\n"
+_KFUNCS_END = "#endif\n\n"
+_END = """\
+#ifndef BPF_NO_PRESERVE_ACCESS_INDEX
+#pragma clang attribute pop
+#endif
+
+#endif /* __VMLINUX_H__ */
+"""
+
+
+def header(btf: BTF, *, roots: Iterable[int] | None = None, sort: bool = True) -> Iterator[str]:
+    """Yield a C header of all types, or of ``roots`` and what they need, in pieces.
+
+    Without ``sort`` the types come in the order of their ids, as far as C allows. Raises BTFError for
+    types that C cannot have, such as a struct that contains itself; that may be after some pieces.
+    """
+    table = Table(btf)
+    writer = Writer(table)
+    try:
+        for piece in _pieces(table, writer, roots, sort=sort):
+            yield decode(piece)
+    except IndexError:
+        raise BTFError("a type refers to an id that is out of range") from None
+    except RecursionError:
+        raise BTFError("types are nested too deep") from None
+
+
+def declaration(btf: BTF, type_id: int, name: str = "") -> str:
+    """Return the C declaration of something of this type, without semicolon.
+
+    Types without a name are written out. Raises BTFError for what has no values, such as a function.
+    """
+    writer = Writer(Table(btf))
+    try:
+        return decode(writer.declaration(type_id, name.encode("utf-8", "surrogateescape").decode("latin-1")))
+    except IndexError:
+        raise BTFError("a type refers to an id that is out of range") from None
+    except RecursionError:
+        raise BTFError("types are nested too deep") from None
+
+
+def _pieces(table: Table, writer: Writer, roots: Iterable[int] | None, *, sort: bool) -> Iterator[str]:
+    """Yield the header as text of one character per byte."""
+    search, emitter = Search(table), Emitter(table, writer)
+    out, define = emitter.out, emitter.define
+    out.append(_TOP)
+    every = range(1, len(table.starts))
+    wanted = roots if roots is not None else ordered(table, search.state) if sort else every
+    for type_id in search.all(wanted):
+        define(type_id)
+        if len(out) > _ENOUGH:
+            yield _take(out, writer)
+    if roots is None:
+        out.append(_KFUNCS_TOP)
+        out.extend(_kfuncs(table, writer))
+        out.append(_KFUNCS_END)
+    out.append(_END)
+    yield _take(out, writer)
+
+
+def _take(out: list[str], writer: Writer) -> str:
+    piece = "".join(out)
+    out.clear()
+    writer.spend(len(piece))
+    return piece
+
+
+def _kfuncs(table: Table, writer: Writer) -> Iterator[str]:
+    """Yield the declarations of the functions that the kernel marks as callable by programs, by name."""
+    words, kfuncs, fast = table.words, [], set()
+    for start in table.starts:
+        if words[start + 1] >> 24 & 0x7F != _kind.DECL_TAG or words[start + 3] != _WHOLE:
+            continue
+        type_id, tag = words[start + 2], table.names[words[start]]
+        if table.head(type_id)[0] == _kind.FUNC:
+            if tag == "bpf_kfunc":
+                kfuncs.append(type_id)
+            elif tag == "bpf_fastcall":
+                fast.add(type_id)
+    for type_id in sorted(kfuncs, key=table.name):
+        text = writer.declaration(table.head(type_id)[1], table.name(type_id))
+        yield f"extern {'__bpf_fastcall ' if type_id in fast else ''}{text} __weak __ksym;\n"
