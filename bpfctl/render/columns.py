@@ -99,7 +99,7 @@ def _shrink(widths: dict[int, int], least: dict[int, int], room: int) -> dict[in
 
 
 def wrap(cell: Items, width: int, between: str, measure: Measure) -> list[str]:
-    """Return the lines of a cell: as many items as fit on each; one that is too long is broken, at best at a space."""
+    """Return the lines of a cell, each with the items that fit; one too long is broken, best at a space or slash."""
     mark = between.rstrip()
     lines: list[str] = []
     line = ""
@@ -126,6 +126,7 @@ def _broken(text: str, width: int, measure: Measure) -> Iterator[str]:
             yield text[:space]
             text = text[space + 1 :]
         else:
+            end = text.rfind("/", end // 2, end) + 1 or end
             yield text[:end]
             text = text[end:]
     yield text

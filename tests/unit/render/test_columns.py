@@ -79,6 +79,7 @@ def test_a_table_is_wider_than_the_screen_only_where_nothing_can_yield(data, roo
         (("100", "200", "300"), 9, ["100, 200,", "300"]),
         (("100", "200", "300"), 4, ["100,", "200,", "300"]),
         (("a long sentence",), 7, ["a long", "sentenc", "e"]),
+        (("/sys/fs/bpf/some/where",), 14, ["/sys/fs/bpf/", "some/where"]),
         (("unbreakable",), 4, ["unbr", "eaka", "ble"]),
     ],
 )
