@@ -16,7 +16,7 @@ from bpfctl.uapi.layouts import PROG_INFO
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bpfctl.kernel.owner import Owner
+    from bpfctl.kernel.owner import How, Owner
     from bpfctl.kernel.select import Select
     from btf.value import Value
 
@@ -214,11 +214,11 @@ class Program(handle.Handle):
         )
 
     def matches(self, which: Select) -> bool:
-        """Return whether a tag, or a name as the kernel has it or in full, is this program's."""
+        """Return whether a tag or a name is this program's; a name that the kernel has cut is none."""
         info = self.info()
         if which.by == "tag":
             return info.tag == which.value
-        return info.name == which.value or self.full_name(info) == which.value
+        return self.full_name(info) == which.value
 
 
 def select(which: Select | None = None) -> Iterator[Program]:
@@ -231,7 +231,7 @@ def one(which: Select) -> Program:
     return Program.one(which)
 
 
-def rows(which: Select | None = None, *, pinned: bool = False, owners: bool = True) -> Iterator[ProgramRow]:
+def rows(which: Select | None = None, *, pinned: bool = False, owners: bool | How = True) -> Iterator[ProgramRow]:
     """Yield the facts of each program that is meant; ``pinned`` and ``owners`` say what else to look up."""
     around = Surroundings(handle.PROG, pinned=pinned, owners=owners)
     for program in Program.select(which):
