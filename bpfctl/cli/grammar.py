@@ -59,14 +59,14 @@ def first(word: str, keywords: Sequence[str]) -> str | None:
 
 
 def number(word: str, what: str) -> int:
-    """Read a number as C's strtoul with base 0 does: decimal, 0x hexadecimal, 0 octal."""
+    """Read a number as C's strtoul with base 0 does: decimal, 0x hexadecimal, 0 octal, in newer libraries 0b binary."""
     digits = word.lower()
     octal = len(digits) > 1 and digits[0] == "0" and digits[1:].isdecimal()
     try:
         value = int(digits, 8 if octal else 0)
     except ValueError:
         value = -1
-    if not 0 <= value < 1 << 32 or not word.isascii() or "_" in word:
+    if not 0 <= value < 1 << 32 or not word.isascii() or any(letter in digits for letter in "_o "):
         raise UsageError(f"can't parse {word} as {what}")
     return value
 

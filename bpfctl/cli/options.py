@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from bpfctl.kernel.owner import How
+
 
 class Options(NamedTuple):
     """What the global options say."""
@@ -28,6 +30,7 @@ class Options(NamedTuple):
     plain: bool = False
     extra: bool = False
     no_owners: bool = False
+    owners: How = "auto"
     mistake: str = ""  # what is wrong with the options themselves; found where app.run() can tell it in any voice
     mistake_code: int = 255
 
@@ -47,11 +50,12 @@ _SHORT = {
     "i": "certificate",
     "B": "base_btf",
 }
-_TAKES_VALUE = {"private_key", "certificate", "base_btf"}
+_TAKES_VALUE = {"private_key", "certificate", "base_btf", "owners"}
 _LONG = (
     "help", "version", "json", "pretty", "debug", "bpffs", "mapcompat", "nomount", "use-loader", "sign", "base-btf",
 )  # fmt: skip
-_OURS = ("plain", "extra", "no-owners")
+_OURS = ("plain", "extra", "no-owners", "owners")
+_HOW = ("auto", "iter", "proc", "none")
 # Options of commands whose value may begin with a minus, as in --sort -id: it is not a cluster of ours then.
 _LEAVES_VALUE = ("--type", "--name", "--owner", "--sort")
 # bpftool once had this option and still accepts it.
@@ -74,6 +78,7 @@ def split(arguments: Sequence[str]) -> tuple[Options, list[str]]:
         found["json"] = True
     if "mistake" not in found and not found.get("help"):
         _check_signing(found)
+        _check_owners(found)
     return Options()._replace(**found), left  # type: ignore[arg-type]
 
 
@@ -85,6 +90,13 @@ def _check_signing(found: dict[str, str | bool | int]) -> None:
         found["mistake"] = "a private key (-k) and a certificate (-i) are of use only for signing (-S)"
     if "mistake" in found:
         found["mistake_code"] = 234
+
+
+def _check_owners(found: dict[str, str | bool | int]) -> None:
+    """Tell of a way to find owners that there is not."""
+    how = found.get("owners", "auto")
+    if how not in _HOW and "mistake" not in found:
+        found["mistake"] = f"--owners is {', '.join(_HOW[:-1])} or {_HOW[-1]}, not '{how}'"
 
 
 class _LacksValue(Exception):
@@ -104,6 +116,8 @@ def _read(waiting: Iterator[str], found: dict[str, str | bool | int], left: list
         elif len(argument) > 1 and argument[0] == "-" and all(c in _SHORT or c in _IGNORED for c in _flags(argument)):
             _take_cluster(argument, waiting, found)
         else:
+            if argument.startswith("-"):  # the letters before one that nobody knows count all the same
+                _take_cluster(argument[: 1 + _known(argument[1:])], waiting, found)
             left.append(argument)
 
 
@@ -128,6 +142,12 @@ def _take_cluster(argument: str, waiting: Iterator[str], found: dict[str, str | 
             break
         if option:
             found[option] = True
+
+
+def _known(letters: str) -> int:
+    """Return how many letters at the start are options without a value."""
+    known = {letter for letter, option in _SHORT.items() if option not in _TAKES_VALUE}
+    return next((at for at, letter in enumerate(letters) if letter not in known), len(letters))
 
 
 def _flags(argument: str) -> str:

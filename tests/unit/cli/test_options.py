@@ -27,6 +27,8 @@ from bpfctl.cli.options import Options, split
         ("--base-btf=base prog", {"base_btf": "base"}, "prog"),
         ("--base=base", {"base_btf": "base"}, ""),
         ("--plain --extra --no-owners", {"plain": True, "extra": True, "no_owners": True}, ""),
+        ("--owners=iter prog --owner x", {"owners": "iter"}, "prog --owner x"),
+        ("prog --owners proc", {"owners": "proc"}, "prog"),
         ("-l prog", {}, "prog"),
         # what is no global option stays for the command to judge
         ("prog --type xdp", {}, "prog --type xdp"),
@@ -49,6 +51,12 @@ from bpfctl.cli.options import Options, split
 )
 def test_split(line, expected, left):
     assert split(line.split()) == (Options()._replace(**expected), left.split())
+
+
+def test_no_such_way_to_find_owners():
+    options, _ = split(["--owners=magic", "prog"])
+
+    assert options.mistake == "--owners is auto, iter, proc or none, not 'magic'"
 
 
 @pytest.mark.parametrize("line", ["-B", "--base-btf", "prog -jB", "--private-key"])
