@@ -34,7 +34,7 @@ from bpfctl.cli.options import Options, split
         ("prog --type xdp", {}, "prog --type xdp"),
         ("prog --watch -j", {"json": True}, "prog --watch"),
         ("prog -x", {}, "prog -x"),
-        ("-jx", {}, "-jx"),
+        ("-jx", {"json": True}, "-jx"),
         ("--json=1", {}, "--json=1"),
         ("--plai", {}, "--plai"),
         ("--ver", {"version": True}, ""),
