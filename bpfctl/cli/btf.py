@@ -11,6 +11,7 @@ from bpfctl.views.btf import VIEW
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from bpfctl.kernel.owner import How
     from bpfctl.kernel.select import Select
 
 
@@ -29,6 +30,6 @@ def show(
     lists.show(ctx.obj, VIEW, _rows, which, wanted)
 
 
-def _rows(which: Select | None, *, pinned: bool, owners: bool) -> Iterator[btf.BtfRow]:  # noqa: ARG001
+def _rows(which: Select | None, *, pinned: bool, owners: How) -> Iterator[btf.BtfRow]:  # noqa: ARG001
     """Yield the rows of a list; BTF objects cannot be pinned."""
     return btf.rows(which, owners=owners)

@@ -10,6 +10,8 @@ Options, anywhere on the line:
       --plain       write plain text as bpftool does, also on a terminal
       --extra       add to JSON what the kernel tells and bpftool leaves out
   -f, --bpffs       show where objects are pinned
+      --owners HOW  how to find the processes that hold an object: /proc (proc),
+                    a BPF iterator (iter), whichever is quicker (auto)
       --no-owners   do not look up which processes hold an object
   -n, --nomount     mount no BPF file system to pin an object in
   -d, --debug       tell each system call and its answer

@@ -12,8 +12,9 @@ Row_co = TypeVar("Row_co", covariant=True)
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from bpfctl.cli.options import Options
     from bpfctl.cli.session import Session
-    from bpfctl.kernel.owner import Owner
+    from bpfctl.kernel.owner import How, Owner
     from bpfctl.kernel.select import Select
     from bpfctl.views.view import Column, View
 
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     class Rows(Protocol[Row_co]):
         """How a room of bpfctl.kernel yields rows."""
 
-        def __call__(self, which: Select | None, *, pinned: bool, owners: bool) -> Iterator[Row_co]:
+        def __call__(self, which: Select | None, *, pinned: bool, owners: How) -> Iterator[Row_co]:
             """Yield the rows of the objects that are meant."""
 
 
@@ -57,7 +58,7 @@ def show(run: Session, view: View[Row], rows: Rows[Row], which: Select | None, w
     """Show what a handle and the options of a list leave; UsageError for options that make no sense."""
     options, listing = run.options, which is None
     pinned = options.bpffs or wanted.pinned
-    owners = not options.no_owners or wanted.owner is not None
+    owners = _owners(options, wanted)
     if wanted == EVERYTHING:
         run.out.show(view, rows(which, pinned=pinned, owners=owners), listing=listing)
         return
@@ -79,6 +80,12 @@ def show(run: Session, view: View[Row], rows: Rows[Row], which: Select | None, w
     if not 0 < wanted.watch < 1 << 31:
         raise UsageError(f"can't wait {wanted.watch:g} seconds between two rounds of --watch")
     run.out.watch(view, ask, listing=listing, seconds=wanted.watch)
+
+
+def _owners(options: Options, wanted: Wanted) -> How:
+    """Return how to look for owners; a filter by them needs them even so."""
+    how = "none" if options.no_owners else options.owners
+    return "auto" if how == "none" and wanted.owner is not None else how
 
 
 def _filters(view: View[Any], wanted: Wanted) -> Iterator[Callable[[Any], bool]]:

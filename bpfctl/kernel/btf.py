@@ -20,7 +20,7 @@ from btf.read import BTF
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bpfctl.kernel.owner import Owner
+    from bpfctl.kernel.owner import How, Owner
     from bpfctl.kernel.select import Select
 
 _KEPT = 8  # how many sets of types are kept; neighbours in a listing share theirs
@@ -105,7 +105,7 @@ class Btf(handle.Handle):
         return raw, b"".join(arrays)
 
 
-def rows(which: Select | None = None, *, owners: bool = True) -> Iterator[BtfRow]:
+def rows(which: Select | None = None, *, owners: bool | How = True) -> Iterator[BtfRow]:
     """Yield the facts of each BTF object that is meant; ``owners`` says whether to look up who holds it."""
     around = Surroundings(handle.BTF, pinned=False, owners=owners)
     progs: dict[int, tuple[int, ...]] | None = None

@@ -112,7 +112,7 @@ def test_help_of_the_program_tells_all_there_is(capfd, line):
     for name, commands in OBJECTS.items():
         if any(command.run for command in commands):
             assert f"\n  {name} " in captured.err
-    for option in "--json", "--plain", "--extra", "--bpffs", "--no-owners", "--base-btf":
+    for option in "--json", "--plain", "--extra", "--bpffs", "--owners", "--no-owners", "--base-btf":
         assert option in captured.err
     assert max(map(len, captured.err.splitlines())) <= 80
 

@@ -123,11 +123,11 @@ def test_which_and_in_which_order(wanted, ids):
 @pytest.mark.parametrize(
     ("wanted", "options", "asked"),
     [
-        (EVERYTHING, Options(), (False, True)),
-        (EVERYTHING, Options(bpffs=True, no_owners=True), (True, False)),
-        (Wanted(pinned=True), Options(), (True, True)),
-        (Wanted(owner="tc"), Options(no_owners=True), (False, True)),
-        (Wanted(name="x"), Options(no_owners=True), (False, False)),
+        (EVERYTHING, Options(), (False, "auto")),
+        (EVERYTHING, Options(bpffs=True, no_owners=True), (True, "none")),
+        (Wanted(pinned=True), Options(owners="proc"), (True, "proc")),
+        (Wanted(owner="tc"), Options(no_owners=True), (False, "auto")),
+        (Wanted(name="x"), Options(owners="none"), (False, "none")),
     ],
 )
 def test_a_filter_has_looked_up_what_it_needs(wanted, options, asked):
