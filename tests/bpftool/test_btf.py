@@ -49,14 +49,13 @@ def test_the_whole_list(zoo, tool, voice):
 @pytest.mark.parametrize("tool", BPFTOOLS)
 @pytest.mark.parametrize("voice", [["-j"], ["-p"], []], ids=["json", "indented", "plain"])
 def test_one_alone(zoo, tool, voice):
-    for id_ in (zoo.created["btf:zoo"].id, client.ids("btf")[0]):
-        theirs, mine = same(tool, *voice, "btf", "list", "id", str(id_))
+    theirs, mine = same(tool, *voice, "btf", "list", "id", str(zoo.created["btf:zoo"].id))
 
-        assert mine == theirs
-        assert mine.rc == 0
+    assert mine == theirs
+    assert mine.rc == 0
 
 
-@pytest.mark.parametrize("count", [1, 2, 3, 4, 7, 13])
+@pytest.mark.parametrize("count", [1, 3, 4, 7])
 def test_the_order_of_those_that_refer_to_it(count):
     """bpftool's hash table turns their order round as it grows; every number of them comes out as there."""
     blob = Blob()
@@ -94,7 +93,6 @@ def test_the_order_of_those_that_refer_to_it(count):
         ["show", "id", "4000000000"],
         ["show", "id", "1x"],
         ["show", "id"],
-        ["show", "7"],
         ["show", "prog", "3"],
         ["show", "id", "1", "2"],
     ],
