@@ -222,9 +222,9 @@ def test_extra_keys(zoo):
         if row["type"] == "raw_tracepoint" or "tracepoint" in row:
             assert more == {"category": "sched"}, made.name
         elif made.name in ("tracing_ext", "tracing_prog"):
+            function = "replaceable" if made.name == "tracing_ext" else "count_every_packet_that_arrives"
             of = zoo.created["prog:replaceable"].id
-            told_ = {"target_func": "replaceable", "target_prog_id": of, "target_prog_name": "replaceable"}
-            assert more == told_, made.name
+            assert more == {"target_func": function, "target_prog_id": of, "target_prog_name": "replaceable"}
         elif row.get("target_btf_id"):
             assert more.keys() == {"target_func"}, made.name
             assert zoo.type_id(f"func:{more['target_func']}") == row["target_btf_id"]

@@ -144,7 +144,7 @@ def _fentry_of_a_program(zoo: Zoo) -> int:
         name="fentry_prog",
         expected_attach_type=zoo.number("BPF_TRACE_FENTRY"),
         attach_prog_fd=zoo.fd("prog:replaceable"),
-        attach_btf_id=zoo.types.replaceable,
+        attach_btf_id=zoo.types.main,  # the extension has the other function for itself
     )
 
 
