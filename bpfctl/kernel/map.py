@@ -15,7 +15,7 @@ from bpfctl.uapi.layouts import MAP_INFO
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bpfctl.kernel.owner import Owner
+    from bpfctl.kernel.owner import How, Owner
     from bpfctl.kernel.select import Select
 
 _NAME_ROOM = 15  # BPF_OBJ_NAME_LEN without its null byte
@@ -188,7 +188,7 @@ def one(which: Select) -> Map:
     return Map.one(which)
 
 
-def rows(which: Select | None = None, *, pinned: bool = False, owners: bool = True) -> Iterator[MapRow]:
+def rows(which: Select | None = None, *, pinned: bool = False, owners: bool | How = True) -> Iterator[MapRow]:
     """Yield the facts of each map that is meant; ``pinned`` and ``owners`` say what else to look up."""
     around = Surroundings(handle.MAP, pinned=pinned, owners=owners)
     for map_ in Map.select(which):
