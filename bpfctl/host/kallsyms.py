@@ -10,6 +10,8 @@ _FILE = "/proc/kallsyms"
 # what is attached to it sits behind that.
 _ENDBR = 4
 
+_SCANS = 32  # look-ups answered by a search of the text, 1 ms each; a dictionary of all symbols takes 50 ms
+
 
 class Symbol(NamedTuple):
     """A name in the kernel; ``module`` is None for the kernel proper."""
@@ -23,30 +25,50 @@ class Symbols:
 
     def __init__(self, file: str = _FILE) -> None:
         self._file = file
-        self._lines: dict[int, bytes] | None = None
+        self._text: bytes | None = None  # with a newline before each line
+        self._width = 0  # of an address, in digits
+        self._scans = 0
+        self._lines: dict[bytes, bytes] | None = None
 
     @property
     def readable(self) -> bool:
         """Whether the kernel tells us addresses; to some it says all zeros (kernel.kptr_restrict, CAP_SYSLOG)."""
-        return bool(self._load())
+        text = self._load()
+        zeros = text.count(b"\n" + b"0" * self._width + b" ")
+        return zeros < text.count(b"\n")
 
-    def _load(self) -> dict[int, bytes]:
-        if self._lines is None:
+    def _load(self) -> bytes:
+        if self._text is None:
             try:
                 with open(self._file, "rb") as file:
-                    lines = file.read().splitlines()
+                    self._text = b"\n" + file.read().removesuffix(b"\n")
             except OSError:  # no /proc, or not ours to read
-                lines = []
-            lines.reverse()  # of several names for one address the first is meant
-            self._lines = {int(line[: line.index(b" ")], 16): line for line in lines if b" " in line}
-            self._lines.pop(0, None)
-        return self._lines
+                self._text = b""
+            self._width = max(self._text.find(b" ") - 1, 0)
+        return self._text
 
     def find(self, address: int) -> Symbol | None:
         """Return the symbol at an address or just before its landing instruction; None when there is none."""
-        lines = self._load()
-        line = lines.get(address) or lines.get(address - _ENDBR)
+        line = self._line(address) or self._line(address - _ENDBR)
         if line is None:
             return None
         _, _, name, *module = line.decode(errors="surrogateescape").split()
         return Symbol(name, module[0].strip("[]") if module else None)
+
+    def _line(self, address: int) -> bytes | None:
+        """Return the first line with an address: found in the text, or in a dictionary by those who ask often."""
+        text = self._load()
+        if address <= 0 or not text:
+            return None
+        key = b"%0*x" % (self._width, address)
+        if self._lines is None and self._scans == _SCANS:
+            width = self._width
+            self._lines = {line[:width]: line for line in reversed(text.split(b"\n"))}
+        if self._lines is not None:
+            return self._lines.get(key)
+        self._scans += 1
+        start = text.find(b"\n" + key + b" ")
+        if start < 0:
+            return None
+        end = text.find(b"\n", start + 1)
+        return text[start + 1 : end if end > 0 else len(text)]

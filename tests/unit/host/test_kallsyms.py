@@ -36,6 +36,21 @@ def test_find(kallsyms):
     assert symbols.find(0) is None
 
 
+def test_many_look_ups(kallsyms):
+    """Those who ask often get the same answers from a dictionary."""
+    symbols = Symbols(str(kallsyms))
+    addresses = [0xFFFFFFFF81000000, 0xFFFFFFFF81001014, 0xFFFFFFFFC0300000, 0, 1, 0xFFFFFFFFFFFFFFFF]
+
+    few = [symbols.find(address) for address in addresses]
+    many = [symbols.find(address) for _ in range(100) for address in addresses]
+
+    assert (
+        few
+        == [Symbol("_stext", None), Symbol("vfs_read", None), Symbol("bpf_prog_6deef7357e7b4530", "bpf")] + [None] * 3
+    )
+    assert many == few * 100
+
+
 def test_a_function_that_begins_with_a_landing_instruction(kallsyms):
     """Four bytes behind a symbol is still that symbol; before it is another matter."""
     symbols = Symbols(str(kallsyms))
