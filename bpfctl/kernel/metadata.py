@@ -77,7 +77,7 @@ def _decode(info: MapInfo, data: bytes) -> Iterator[tuple[str, Value]]:
         variable = types.type(place.type_id)
         if isinstance(variable, Var) and variable.name.startswith(_PREFIX):
             try:
-                value = decode(types, variable.type_id, data[place.offset :])
+                value = decode(types, variable.type_id, data[place.offset : place.offset + place.size])
             except BTFError:  # of a type that has no values
                 continue
             yield variable.name.removeprefix(_PREFIX), value

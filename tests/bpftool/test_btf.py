@@ -7,6 +7,8 @@ import os
 
 import pytest
 
+from bpfctl.kernel import btf
+from btf import kind
 from tests.bpftool import peer
 from tests.kernel import client
 from tests.kernel.typeblob import SIGNED, Blob
@@ -83,6 +85,33 @@ def test_the_order_of_those_that_refer_to_it(count):
     assert mine == theirs
     told = json.loads(mine.stdout)
     assert len(told["prog_ids"]) == len(told["map_ids"]) == count
+
+
+def types_by_bpftool(id_):
+    dumped = json.loads(peer.run(peer.bpftools()[0], "-j", "btf", "dump", "id", str(id_)).stdout)
+    return [(type_["id"], type_["kind"], type_["name"]) for type_ in dumped["types"]]
+
+
+def types_by_us(id_):
+    found = btf.load(id_)
+    return [(type_id, kind.NAMES[found.kind(type_id)], found.name(type_id) or "(anon)") for type_id in found.ids]
+
+
+def test_types_by_id(zoo):
+    """What was loaded comes back out of the kernel as bpftool reads it."""
+    id_ = zoo.created["btf:zoo"].id
+
+    assert types_by_us(id_) == types_by_bpftool(id_)
+
+
+def test_types_of_modules():
+    """A module's types continue those of the kernel, which its names and references point into."""
+    modules = [row.id for row in btf.rows(owners=False) if row.info.kernel_btf and row.name != "vmlinux"]
+    if not modules:
+        pytest.skip("the kernel lacks modules with BTF (CONFIG_DEBUG_INFO_BTF_MODULES)")
+
+    for id_ in modules[:3]:
+        assert types_by_us(id_) == types_by_bpftool(id_)
 
 
 @CURRENT
