@@ -117,9 +117,14 @@ TOLD = {
         ["7: iter  prog 3  target_name task_vma  pid 22 "],
     ),
     "iterator over cgroups": (
-        row(raw(OF.ITER, struct.pack("=QIIQI", 1, 7, 0, 652, 3)), b"cgroup\0"),
-        {"type": "iter", "prog_id": 3, "target_name": "cgroup", "cgroup_id": 652, "order": "descendants_post"},
-        ["7: iter  prog 3  target_name cgroup  cgroup_id 652  order descendants_post  "],
+        row(raw(OF.ITER, struct.pack("=QIIQI", 1, 7, 0, 652, 5)), b"cgroup\0"),
+        {"type": "iter", "prog_id": 3, "target_name": "cgroup", "cgroup_id": 652, "order": "children"},
+        ["7: iter  prog 3  target_name cgroup  cgroup_id 652  order children  "],
+    ),
+    "iterator over a new order of cgroups": (
+        row(raw(OF.ITER, struct.pack("=QIIQI", 1, 7, 0, 652, 9)), b"cgroup\0"),
+        {"type": "iter", "prog_id": 3, "target_name": "cgroup", "cgroup_id": 652, "order": 9},
+        ["7: iter  prog 3  target_name cgroup  cgroup_id 652  order 9  "],
     ),
     "network namespace": (
         row(raw(OF.NETNS, struct.pack("=II", 4026531840, 36))),
@@ -391,7 +396,7 @@ TARGETS = {
     "cgroup": "cgroup 1099511627776 inet_ingress",
     "iterator over one map": "bpf_map_elem of map 20",
     "iterator over one thread": "task tid 11",
-    "iterator over cgroups": "cgroup 652 descendants_post",
+    "iterator over cgroups": "cgroup 652 children",
     "network namespace": "netns 4026531840 sk_lookup",
     "xdp": "lo(1)",
     "netkit": "nk0(4) netkit_peer",
