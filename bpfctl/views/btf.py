@@ -28,7 +28,8 @@ def json(row: BtfRow) -> dict[str, Any]:
 def plain(row: BtfRow) -> Iterator[str]:
     """Yield bpftool's lines."""
     info = row.info
-    line = f"{info.id}: name {_name(row) or '<anon>'}  size {info.size}B"
+    name = f"[{row.name}]" if info.kernel_btf else row.name or "<anon>"
+    line = f"{info.id}: name {name}  size {info.size}B"
     if row.prog_ids:
         line += "  prog_ids " + _list(row.prog_ids)
     if row.map_ids:
@@ -37,8 +38,11 @@ def plain(row: BtfRow) -> Iterator[str]:
     yield from shared.owners_plain(row.owners)
 
 
-def _name(row: BtfRow) -> str | None:
-    return f"[{row.name}]" if row.info.kernel_btf else row.name or None
+def _origin(row: BtfRow) -> str:
+    """Return where the types come from: the kernel itself, a module of it, or whoever loaded them."""
+    if not row.info.kernel_btf:
+        return "loaded"
+    return "kernel" if row.name == "vmlinux" else "module"
 
 
 def _list(ids: tuple[int, ...]) -> str:

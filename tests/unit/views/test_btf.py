@@ -9,7 +9,8 @@ from bpfctl.kernel.owner import Owner
 from bpfctl.views.btf import VIEW
 
 VMLINUX = BtfRow(BtfInfo(1, 5500000, "vmlinux", kernel_btf=True), (), (), ())
-LOADED = BtfRow(BtfInfo(12, 1234, "", kernel_btf=False), (5, 6), (7,), (Owner(99, "agent"),))
+MODULE = BtfRow(BtfInfo(2, 9000, "xfs", kernel_btf=True), (), (), ())
+LOADED = BtfRow(BtfInfo(12, 1234, "", kernel_btf=False), (6, 5), (7,), (Owner(99, "agent"),))
 OLD = BtfRow(BtfInfo(12, 1234, None, kernel_btf=None), (), (7,), ())
 
 
@@ -22,16 +23,21 @@ OLD = BtfRow(BtfInfo(12, 1234, None, kernel_btf=None), (), (7,), ())
             ["1: name [vmlinux]  size 5500000B"],
         ),
         (
+            MODULE,
+            {"id": 2, "size": 9000, "prog_ids": (), "map_ids": (), "kernel": True, "name": "xfs"},
+            ["2: name [xfs]  size 9000B"],
+        ),
+        (
             LOADED,
             {
                 "id": 12,
                 "size": 1234,
-                "prog_ids": (5, 6),
+                "prog_ids": (6, 5),
                 "map_ids": (7,),
                 "pids": [{"pid": 99, "comm": "agent"}],
                 "kernel": False,
             },
-            ["12: name <anon>  size 1234B  prog_ids 5,6  map_ids 7", "\tpids agent(99)"],
+            ["12: name <anon>  size 1234B  prog_ids 6,5  map_ids 7", "\tpids agent(99)"],
         ),
         (
             OLD,
@@ -53,9 +59,11 @@ def test_columns():
     assert cells == {
         "id": 12,
         "name": None,
+        "origin": "loaded",
         "size": 1234,
         "programs": ("5", "6"),
         "maps": ("7",),
         "owners": ("agent(99)",),
     }
-    assert VIEW.column("name").get(VMLINUX) == "[vmlinux]"
+    assert VIEW.column("name").get(VMLINUX) == "vmlinux"
+    assert [VIEW.column("origin").get(row) for row in (VMLINUX, MODULE, OLD)] == ["kernel", "module", "loaded"]
