@@ -6,6 +6,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <linux/kcmp.h>
 #include <linux/perf_event.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -42,6 +43,12 @@ long bpfctl_ioctl(int fd, unsigned long request, unsigned long argument)
 {
 	long rc = ioctl(fd, request, argument);
 	return rc < 0 ? -errno : rc;
+}
+
+long bpfctl_same_files(int pid, int other)
+{
+	long rc = syscall(__NR_kcmp, pid, other, KCMP_FILES, 0, 0);
+	return rc < 0 ? -errno : rc == 0;
 }
 
 /*

@@ -21,6 +21,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from bpfctl._sys import task
 from bpfctl.errors import BpfctlError, KernelError
 from bpfctl.host import fdinfo
 from bpfctl.kernel.handle import FILE_KINDS
@@ -93,13 +94,13 @@ class _Walk:
     def __init__(self, kind: Kind) -> None:
         self._files = {name for name, word in FILE_KINDS.items() if word == kind.word}
         self._id = f"{kind.word}_id".encode()
-        self._owners: dict[int, list[Owner]] = {}
+        self._owners: dict[int, dict[int, Owner]] = {}
         self._fdinfo: dict[int, bytes] = {}
         self._refused = False
 
     def table(self) -> Table:
         """Return what the walk has found."""
-        owners = {id_: tuple(sorted(held)) for id_, held in self._owners.items()}
+        owners = {id_: tuple(sorted(held.values())) for id_, held in self._owners.items()}
         return Table(owners, self._fdinfo, None, self._refused)
 
     def steps(self) -> Iterator[int]:
@@ -118,12 +119,12 @@ class _Walk:
             if not entry.isdecimal() or entry == ours:
                 continue
             try:
-                folder = f"/proc/{entry}/fd"
-                names = os.listdir(folder)
-                if names:
-                    met += len(names)
-                    yield met
-                    self._look(int(entry), folder, names)
+                for folder in _tables(entry):
+                    names = os.listdir(folder)
+                    if names:
+                        met += len(names)
+                        yield met
+                        self._look(int(entry), folder, names)
             except PermissionError:
                 self._refused = True
             except (FileNotFoundError, ProcessLookupError):
@@ -138,10 +139,10 @@ class _Walk:
         try:
             held = self._held(place, names)
             if held:
-                comm = fdinfo.at("../comm", place).removesuffix(b"\n").decode(errors="surrogateescape")
-                owner = Owner(pid, comm)
+                leader = "../../../comm" if "/task/" in folder else "../comm"
+                comm = fdinfo.at(leader, place).removesuffix(b"\n").decode(errors="surrogateescape")
                 for id_ in held:
-                    self._owners.setdefault(id_, []).append(owner)
+                    self._owners.setdefault(id_, {})[pid] = Owner(pid, comm)
         finally:
             os.close(place)
 
@@ -161,3 +162,24 @@ class _Walk:
                 held.add(id_)
                 self._fdinfo[id_] = text
         return held
+
+
+def _tables(pid: str) -> Iterator[str]:
+    """Yield a folder for each table of open files that a process has.
+
+    Nearly always that is the one of its leader. But a thread may have a table of its own (unshare(2)), and the
+    leader may have ended before the others. Where kcmp(2) does not tell, threads count as sharing.
+    """
+    yield f"/proc/{pid}/fd"
+    threads = f"/proc/{pid}/task"
+    if os.stat(threads).st_nlink == 3:  # one thread, "." and ".."
+        return
+    known = [int(pid)]
+    for thread in map(int, os.listdir(threads)):
+        try:
+            shares = any(task.same_files(thread, other) for other in known)
+        except OSError:
+            continue
+        if not shares:
+            known.append(thread)
+            yield f"{threads}/{thread}/fd"

@@ -196,6 +196,48 @@ def test_threads_count_once(how, fds):
     assert (Owner(pid, "holder"),) == found[client.id_of("map", fds["map"])]
 
 
+# Holds a BPF object in a thread alone: the leader has closed it, or has ended (SYS_exit ends one thread).
+THREAD = """
+import ctypes, os, platform, sys, threading
+CLONE_FILES, SYS_EXIT = 0x400, {"x86_64": 60}.get(platform.machine(), 93)
+libc, fd, unshared, closed = ctypes.CDLL(None), int(sys.argv[2]), threading.Event(), threading.Event()
+def thread():
+    if sys.argv[1] == "unshared":
+        assert libc.unshare(CLONE_FILES) == 0
+        unshared.set()
+        closed.wait()
+    else:
+        while open(f"/proc/{os.getpid()}/stat").read().split()[2] != "Z":
+            pass
+    os.write(1, b"!")
+    os.read(0, 1)
+    os._exit(0)
+threading.Thread(target=thread).start()
+if sys.argv[1] == "unshared":
+    unshared.wait()
+    os.close(fd)
+    closed.set()
+else:
+    libc.syscall(SYS_EXIT, 0)
+"""
+
+
+@pytest.mark.parametrize("case", ["unshared", "leader ended"])
+def test_a_thread_alone_holds_it(how, fds, case):
+    """Threads need not share the table of their leader, and may outlive it; the owner is the process still."""
+    fd = fds["map"]
+    with subprocess.Popen(
+        [sys.executable, "-c", THREAD, case, str(fd)], pass_fds=[fd], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as child:
+        assert child.stdout.read(1) == b"!"
+        _made.add(child.pid)
+        found = owners(handle.MAP, how)
+        comm = Path(f"/proc/{child.pid}/comm").read_text().removesuffix("\n")
+        child.stdin.close()
+
+    assert found[client.id_of("map", fd)] == (Owner(child.pid, comm),)
+
+
 @pytest.mark.parametrize(
     "name", [b'\x1b[31m[bold]"', b"a\nb\n", b"\xff\xfe)", "æøå漢字".encode()[:15], b"0123456789abcdefgh", b"\0"]
 )
