@@ -1,0 +1,74 @@
+"""The documentation is true: its examples run, its commands exist, and no command is missing from it."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bpfctl.cli.table import OBJECTS
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCKS = [
+    pytest.param(block, id=f"{doc.stem}-{number}")
+    for doc in DOCS
+    for number, block in enumerate(re.findall(r"^```python\n(.*?)^```", doc.read_text(), re.MULTILINE | re.DOTALL))
+]
+NEEDS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+
+
+@NEEDS_ROOT
+@pytest.mark.parametrize("block", BLOCKS)
+def test_python_in_the_documents_runs(block):
+    # Ids are made up in the text; any map will do, so one is there.
+    code = (
+        "import bpfctl\nheld = bpfctl.Map.create(bpfctl.MapType.ARRAY, 4, 8, 1)\n"
+        + block.replace("by_id(7)", "by_id(held.info().id)")
+        + "\nheld.close()\n"
+    )
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@NEEDS_ROOT
+@pytest.mark.parametrize("example", sorted((ROOT / "docs" / "examples").glob("*.py")), ids=lambda path: path.stem)
+def test_examples_run(example):
+    done = subprocess.run([sys.executable, "-W", "error", example], capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_every_command_is_documented():
+    text = (ROOT / "docs" / "commands.md").read_text().replace("\\|", "|")
+    missing = [
+        f"{name} {command.word}"
+        for name, commands in OBJECTS.items()
+        for command in commands
+        if command.run and not re.search(rf"`[^`]*\b{name} (\w+\|)*{command.word}\b", text)
+    ]
+
+    assert missing == []
+
+
+def test_links_between_documents_lead_somewhere():
+    broken = [
+        f"{doc.name}: {target}"
+        for doc in DOCS
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", doc.read_text())
+        if not (doc.parent / target).exists()
+    ]
+
+    assert broken == []
+
+
+def test_the_picture_of_the_house_names_every_room():
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    rooms = {f"{path.parent.name}/" for path in (ROOT / "bpfctl").glob("*/__init__.py")} | {"btf/", "plugins/", "tests/"}
+
+    assert {room for room in rooms if room not in text} == set()
