@@ -164,8 +164,9 @@ class Handle:
         return one(cls.select(which), f"several {cls.kind.noun}s match this handle")
 
     def matches(self, which: Select) -> bool:
-        """Return whether a tag or a name is this object's; a kind that has neither is never asked."""
-        raise NotImplementedError
+        """Return whether a tag or a name is this object's; objects of some kinds have neither."""
+        del which
+        return False
 
     def fileno(self) -> int:
         """Return the descriptor's number, which stays ours."""
