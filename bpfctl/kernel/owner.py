@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     How = Literal["auto", "iter", "proc", "none"]
 
-_ITERATOR_IS_WORTH = 40_000  # descriptors; see above
+_ITERATOR_IS_WORTH = 30_000  # descriptors; see above
 
 
 class Owner(NamedTuple):
