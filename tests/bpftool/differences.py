@@ -35,6 +35,7 @@ PINNED_LINK = "`map show pinned FILE`, a link is pinned there"
 RIGHTS = "missing rights"
 MOUNT = "mounting a BPF file system to pin into a folder"
 FULL_DISK = "a full disk"
+CLOSED = "a closed stdout"
 VERSION = "`version`"
 
 _MAP_BTF_ID = 64  # where struct bpf_map_info has it
@@ -51,7 +52,7 @@ def rows() -> dict[str, tuple[str, str]]:
 
 def without_stale_btf_id(maps: Pieces, zoo: Zoo) -> Pieces:
     """STALE_BTF_ID: leave out of bpftool's lists what it says of the BTF of maps that have none."""
-    bare = {made.id for made in zoo.created.values() if made.kind == "map" and not _btf_id(made.fd)}
+    bare = {made.id for made in zoo.created.values() if made.kind == "map" and not btf_id(made.fd)}
     return {id_: _NO_BTF_ID.sub("", piece) if id_ in bare else piece for id_, piece in maps.items()}
 
 
@@ -112,5 +113,6 @@ def without_owners(piece: str) -> str:
     return _OWNERS.sub("", piece)
 
 
-def _btf_id(fd: int) -> int:
+def btf_id(fd: int) -> int:
+    """Return what the kernel says of a map's BTF."""
     return int(struct.unpack_from("=I", client.info(fd), _MAP_BTF_ID)[0])

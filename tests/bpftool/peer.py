@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 # The oldest bpftool that bpfctl must not differ from; older ones know less, and must agree in what they know.
 CURRENT = (7, 8)
 CHECKOUT = Path(__file__).parents[2]
-_ENVIRONMENT = {**os.environ, "PYTHONPATH": str(CHECKOUT), "PYTHONSAFEPATH": "1"}
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(CHECKOUT), "PYTHONSAFEPATH": "1"}
 
 
 class Answer(NamedTuple):
@@ -114,7 +114,7 @@ def _captured(command: Callable[[], int]) -> Answer:
 
 
 def _run(command: list[str | bytes]) -> Answer:
-    done = subprocess.run(command, capture_output=True, env=_ENVIRONMENT, stdin=subprocess.DEVNULL, check=False)
+    done = subprocess.run(command, capture_output=True, env=ENVIRONMENT, stdin=subprocess.DEVNULL, check=False)
     return Answer(done.returncode, done.stdout, done.stderr)
 
 

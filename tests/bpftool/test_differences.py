@@ -1,0 +1,227 @@
+"""Each row of docs/differences.md is shown by a test: here, or where it belongs."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.bpftool import differences, peer, test_words
+from tests.kernel import client
+from tests.kernel.zoo import Zoo
+
+TESTS = Path(__file__).parents[1]
+NEWEST, *OLDER = peer.bpftools()
+CURRENT = pytest.mark.skipif(
+    peer.version(NEWEST) < peer.CURRENT, reason="needs bpftool 7.8 to compare with (BPFCTL_BPFTOOL=FILE)"
+)
+
+SHOWN = {
+    differences.NO_MATCH: ["bpftool/test_zoo.py::test_no_match"],
+    differences.LINK_STATUS: [
+        "bpftool/test_zoo.py::test_a_link_by_its_id",
+        "bpftool/test_link.py::test_one_link_alone",
+    ],
+    "functions of a `kprobe_multi` link whose address no symbol has": [
+        "unit/views/test_link.py::test_in_bpftools_words"
+    ],
+    "functions of a `kprobe_multi` link where the kernel hides addresses": [
+        "unit/views/test_link.py::test_in_bpftools_words"
+    ],
+    "a cgroup iterator over `children`": ["unit/views/test_link.py::test_in_bpftools_words"],
+    differences.STALE_BTF_ID: ["bpftool/test_zoo.py::test_lists", "bpftool/test_differences.py::test_stale_btf_id"],
+    differences.NOT_ESCAPED: [
+        "bpftool/test_differences.py::test_hostile_words",
+        "unit/render/test_json.py::test_hostile_names",
+    ],
+    differences.RAW_TEXT: ["bpftool/test_differences.py::test_hostile_pins"],
+    "single characters beyond ASCII, or tabs and line breaks, in values with types (`-j`)": [
+        "bpftool/test_prog_types.py::test_metadata_of_every_sort"
+    ],
+    "several members without a name in a struct (`-j`)": [
+        "unit/views/test_value.py::test_members_without_name_do_not_hide_each_other"
+    ],
+    "values of types that bpftool cannot show (such as `float`)": ["unit/views/test_value.py::test_both_forms"],
+    differences.NEW_TYPES: ["bpftool/test_differences.py::test_types_newer_than_the_tool"],
+    differences.OWNERS: ["bpftool/test_zoo.py::test_owners_are_all_that_owners_add"],
+    differences.BATCH_ERRNO: ["bpftool/test_differences.py::test_a_batch_that_succeeds"],
+    differences.BATCH_LINE: ["bpftool/test_zoo.py::test_a_batch_that_fails"],
+    differences.PINNED_LINK: ["bpftool/test_zoo.py::test_mistakes", "bpftool/test_map.py::test_a_links_pin_is_no_map"],
+    differences.RIGHTS: ["kernel/test_adversity.py::test_a_refusal_is_one_sentence_with_advice"],
+    differences.MOUNT: ["bpftool/test_differences.py::test_mounting"],
+    differences.FULL_DISK: [
+        "bpftool/test_differences.py::test_where_nothing_can_be_written",
+        "unit/cli/test_ends.py::test_a_full_disk",
+    ],
+    differences.CLOSED: ["bpftool/test_differences.py::test_where_nothing_can_be_written"],
+    differences.VERSION: ["bpftool/test_differences.py::test_version"],
+    test_words.UNKNOWN: ["bpftool/test_words.py::test_words_that_begin_nothing"],
+}
+WORDS = "bpftool/test_words.py::test_wrong_words_that_are_answered_otherwise_on_purpose"
+SHOWN |= {row: [WORDS] for _, _, row in test_words.DIFFERENT.values() if row and row not in SHOWN}
+
+
+def test_the_document_and_the_tests_tell_the_same_differences():
+    """No row without a test, no test without a row."""
+    assert set(SHOWN) == set(differences.rows())
+
+
+def test_the_tests_are_there():
+    wanted = {test for tests in SHOWN.values() for test in tests}
+    there = set()
+    for file in {test.partition("::")[0] for test in wanted}:
+        tree = ast.parse((TESTS / file).read_text())
+        there |= {f"{file}::{node.name}" for node in tree.body if isinstance(node, ast.FunctionDef)}
+
+    assert wanted - there == set()
+
+
+@pytest.fixture(scope="module")
+def zoo():
+    with Zoo(hostile=True) as inhabited:
+        yield inhabited
+
+
+def test_stale_btf_id(zoo):
+    """In a list, bpftool tells of a map without BTF either nothing or the id of another map's BTF; by id, nothing."""
+    ids = {made.id: differences.btf_id(made.fd) for made in zoo.created.values() if made.kind == "map"}
+    mine = peer.documents(peer.inside("-j", "map").stdout)
+    for tool in peer.bpftools():
+        theirs = peer.documents(peer.run(tool, "-j", "map").stdout)
+        others = {0, *client.ids("btf")}
+        for id_, btf_id in ids.items():
+            told = json.loads(theirs[id_]).get("btf_id", 0)
+            assert json.loads(mine[id_]).get("btf_id", 0) == btf_id
+            assert told == btf_id or (not btf_id and told in others)
+        bare = next(id_ for id_ in ids if not ids[id_])
+        assert b"btf_id" not in peer.run(tool, "-j", "map", "show", "id", str(bare)).stdout
+
+
+def hard(word):
+    return any(character in word for character in '"\\\x1b\udcff\n')
+
+
+@CURRENT
+@pytest.mark.parametrize("word", ['a"b', "a\\b", "a\x1bb", "a\tb", "a\x7fb", "a\udcffb"], ids=ascii)
+def test_hostile_words(word):
+    """In an error, a word is the same in both; in our JSON it can be read."""
+    words = ["prog", "show", "id", word]
+    theirs, mine = peer.run(NEWEST, "-j", *words), peer.inside("-j", *words)
+
+    assert theirs.stdout == b'{"error":"can\'t parse %s as ID"}\n' % os.fsencode(word)
+    assert json.loads(mine.stdout) == {"error": f"can't parse {word} as ID".replace("\udcff", "\ufffd")}
+    assert peer.run(NEWEST, *words).stderr == b"Error: can't parse %s as ID\n" % os.fsencode(word)
+    assert peer.inside(*words).stderr.decode().rstrip("\n").isprintable()
+
+
+@CURRENT
+def test_hostile_pins(zoo):
+    """A path is spelled where bpftool writes it as it is, and escaped in JSON; all else is the same."""
+    paths = {str(path): name for path, name in zoo.pins.items()}
+    assert any(map(hard, paths))
+    for name in {name for path, name in paths.items() if hard(path)}:
+        kind, id_ = zoo.created[name].kind, zoo.created[name].id
+        words = [kind, "show", "id", str(id_)]
+        theirs, mine = peer.run(NEWEST, "-f", *words).stdout, peer.inside("-f", *words).stdout
+        for path in paths:
+            spelled = path.encode("utf-8", "backslashreplace").replace(b"\\udcff", b"\\xff")
+            spelled = spelled.replace(b"\n", b"\\x0a").replace(b"\x1b", b"\\x1b")
+            theirs = theirs.replace(os.fsencode(path), spelled)
+        assert theirs == mine
+        row = json.loads(peer.inside("-j", "-f", *words).stdout)
+        told = [path.replace("\udcff", "\ufffd") for path, of in paths.items() if of == name]
+        assert sorted(row["pinned"]) == sorted(told)
+
+
+@pytest.mark.skipif(not OLDER, reason="needs a second bpftool, older than the kernel (BPFCTL_BPFTOOL=FILE)")
+def test_types_newer_than_the_tool(zoo):
+    """Where an older bpftool writes a number, we write the name that the kernel's BTF has for it."""
+    number_of = {"prog": "BPF_PROG_TYPE_", "map": "BPF_MAP_TYPE_", "link": "BPF_LINK_TYPE_"}
+    seen = 0
+    for kind, prefix in number_of.items():
+        theirs = peer.documents(peer.run(OLDER[-1], "-j", kind).stdout)
+        mine = peer.documents(peer.inside("-j", kind).stdout)
+        for id_ in zoo.ids(kind):
+            old, new = json.loads(theirs[id_])["type"], json.loads(mine[id_])["type"]
+            if isinstance(old, int):
+                assert zoo.number(prefix + new.upper()) == old
+                seen += 1
+            else:
+                assert old == new
+    if not seen:
+        pytest.skip("the kernel has no type that bpftool lacks")
+
+
+@CURRENT
+def test_a_batch_that_succeeds(zoo, tmp_path):
+    """bpftool may end with the error of a call that mattered to nobody; we never do."""
+    commands = [f"map show id {next(iter(zoo.ids('map')))}", "map show name hash_flags"]
+    file = tmp_path / "batch"
+    file.write_text("\n".join(commands))
+    for options in (["-j"], ["-p"], []):
+        line = [*options, "batch", "file", str(file)]
+        mine = peer.inside(*line)
+        assert mine.rc == 0
+        assert b"error" not in mine.stdout + mine.stderr
+        for tool in peer.bpftools():
+            theirs = peer.run(tool, *line)
+            assert theirs == mine or differences.without_stale_errno(theirs, len(commands)) == mine
+
+
+@CURRENT
+def test_mounting(zoo):
+    """Both mount a BPF file system over a folder that is none; we say so, unless in JSON."""
+    id_ = str(zoo.created["map:hash"].id)
+    said = []
+    for run in (lambda *words: peer.run(NEWEST, *words), peer.inside):
+        folder = zoo.place.root / f"folder{len(said)}"
+        folder.mkdir()
+        answer = run("map", "pin", "id", id_, str(folder / "pin"))
+        assert (answer.rc, answer.stdout) == (0, b"")
+        assert f" {folder} bpf " in Path("/proc/self/mounts").read_text()
+        fd = client.obj_get(folder / "pin")
+        assert str(client.id_of("map", fd)) == id_
+        os.close(fd)
+        (folder / "pin").unlink()
+        said.append(answer.stderr)
+    assert said[0] == b""
+    assert str(folder).encode() in said[1]
+    assert said[1].count(b"\n") == 1
+    second = zoo.place.root / "silent"
+    second.mkdir()
+    answer = peer.inside("-j", "map", "pin", "id", id_, str(second / "pin"))
+    assert answer == (0, b"null\n", b"")
+    (second / "pin").unlink()
+
+
+@CURRENT
+def test_where_nothing_can_be_written():
+    """bpftool does not notice."""
+    for command, code in (([NEWEST], 0), ([sys.executable, "-m", "bpfctl"], 255)):
+        line = [*command, "-j", "version"]
+        with open("/dev/full", "wb") as full:
+            done = subprocess.run(line, stdout=full, stderr=subprocess.PIPE, check=False, env=peer.ENVIRONMENT)
+        assert (done.returncode, bool(done.stderr)) == (code, bool(code))
+        shell = ["sh", "-c", '"$@" >&-', "sh", *line]
+        done = subprocess.run(shell, stderr=subprocess.PIPE, check=False, env=peer.ENVIRONMENT)
+        assert (done.returncode, bool(done.stderr)) == (code, bool(code))
+
+
+@CURRENT
+def test_version():
+    """A script that looks for a version finds the one that we speak like; a person is told both."""
+    theirs, mine = (
+        json.loads(run("-j", "version").stdout) for run in (lambda *words: peer.run(NEWEST, *words), peer.inside)
+    )
+    plain = peer.inside("version").stdout.decode()
+
+    assert list(mine) == list(theirs)
+    assert list(mine["features"]) == list(theirs["features"])
+    assert plain.startswith("bpfctl v")
+    assert f"bpftool v{mine['version']}" in plain
+    assert tuple(map(int, mine["version"].split(".")))[:2] == peer.CURRENT
