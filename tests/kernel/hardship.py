@@ -12,16 +12,17 @@ import errno
 import importlib
 import os
 import pkgutil
-import shutil
 import struct
 import subprocess
 import sys
 import tempfile
 import time
 import traceback
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from tests.bpftool import peer
 from tests.kernel import client
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
     Hardship = Callable[[], None]
 
-BPFTOOL = shutil.which(os.environ.get("BPFTOOL", "bpftool"), path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 PATIENCE = float(os.environ.get("BPFCTL_TEST_PATIENCE", "1"))  # how much longer than usual a test may repeat itself
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -144,6 +144,7 @@ def _main(arguments: list[str]) -> int:
     return main()
 
 
+@cache
 def _import_all() -> None:
     """Import what a command may import later: an ordinary user may be unable to read this Python's files."""
     import bpfctl
@@ -157,15 +158,17 @@ def _import_all() -> None:
 
 def bpftool(*arguments: str | bytes, hardship: Hardship | None = None) -> Outcome | None:
     """Run bpftool in the same place; None where none is installed."""
-    if BPFTOOL is None:
+    try:
+        newest = peer.bpftools()[0]
+    except FileNotFoundError:
         return None
     done = subprocess.run(
-        [BPFTOOL, *arguments], capture_output=True, stdin=subprocess.DEVNULL, preexec_fn=hardship, check=False
+        [newest, *arguments], capture_output=True, stdin=subprocess.DEVNULL, preexec_fn=hardship, check=False
     )
     return Outcome(done.returncode, done.stdout, done.stderr.decode(errors="backslashreplace"))
 
 
-def rounds(wanted: int, seconds: float, least: int = 20) -> Iterator[int]:
+def rounds(wanted: int, seconds: float, least: int = 5) -> Iterator[int]:
     """Count to ``wanted``; on a slow machine only as far as so many seconds reach, times BPFCTL_TEST_PATIENCE."""
     end = time.monotonic() + seconds * PATIENCE
     for number in range(wanted):
