@@ -29,61 +29,58 @@ class Chain(NamedTuple):
 
     def parts(self) -> tuple[str, str, str]:
         """Return what stands before a name, before no name, and behind."""
-        space = "" if self.pointer else " "
-        if self.how == _BEFORE:
-            return self.named + self.last + space, self.bare + self.last, self.after
-        return self.named + space, self.bare, self.last + self.after
+        named, bare, after, pointer, how, last, _ = self
+        if how == _BEFORE:
+            return f"{named}{last} ", bare + last, after
+        return named if pointer else named + " ", bare, last + after
 
-    def opened(self, *, array: bool) -> Chain:
+    def _opened(self, *, array: bool = False) -> Chain:
         """Return the chain with room for more around its name, where it ended in [N] or (parameters)."""
-        if self.how == _BEFORE:
-            return self._replace(named=self.named + self.last, bare=self.bare + self.last, how=_AFTER, last="")
-        if self.how == _AFTER:
+        named, bare, after, pointer, how, last, fixed = self
+        if how == _AFTER:
             return self
-        space = "" if self.pointer else " "
-        if self.how == _FUNCTION:
-            named, bare, after = self.named + " (", self.bare + " (", f"){self.last}{self.after}"
-        elif array:
-            named, bare, after = self.named + space, self.bare, self.last + self.after
-        else:
-            named, bare, after = f"{self.named}{space}(", self.bare + "(", f"){self.last}{self.after}"
-        return Chain(named, bare, after, True, _AFTER, "", self.fixed)
+        if how == _BEFORE:
+            return Chain(named + last, bare + last, after, False, _AFTER, "", fixed)
+        space = " " if how == _FUNCTION or not pointer else ""
+        if how == _FUNCTION:
+            bare += " "
+        if how == _ARRAY and array:
+            return Chain(named + space, bare, last + after, True, _AFTER, "", fixed)
+        return Chain(f"{named}{space}(", bare + "(", f"){last}{after}", True, _AFTER, "", fixed)
 
     def pointed_at(self) -> Chain:
         """Return the chain of a pointer to this."""
-        named, bare, after, pointer, _, last, fixed = self if self.how < _ARRAY else self.opened(array=False)
+        named, bare, after, pointer, how, last, fixed = self
+        if how >= _ARRAY:
+            named, bare, after, pointer, _, last, _ = self._opened()
         star = "*" if pointer else last + " *"
         return Chain(named + star, bare + star, after, True, _AFTER, "", fixed)
 
     def qualified(self, word: str) -> Chain:
         """Return the chain of this with a qualifier."""
-        if self.how == _BEFORE:
-            named, bare, after, pointer, how, last, fixed = self
+        named, bare, after, pointer, how, last, fixed = self
+        if how == _BEFORE:
             return Chain(f"{named}{word} ", f"{bare}{word} ", after, pointer, how, last, fixed)
-        if self.how == _AFTER:
-            return self._replace(named=f"{self.named} {word}", bare=f"{self.bare} {word}", pointer=False)
+        if how == _AFTER:
+            return Chain(f"{named} {word}", f"{bare} {word}", after, False, how, last, fixed)
         return self  # compilers give arrays and functions those of their elements and results
 
     def tagged(self, attribute: str) -> Chain:
         """Return the chain of this with a type tag."""
-        chain = self.opened(array=False)
-        return chain._replace(pointer=False, how=_BEFORE, last=f" __attribute__(({attribute}))")
+        named, bare, after, *_, fixed = self._opened()
+        return Chain(named, bare, after, False, _BEFORE, f" __attribute__(({attribute}))", fixed)
 
     def times(self, number: int) -> Chain:
         """Return the chain of an array of this."""
-        return self.opened(array=True)._replace(how=_ARRAY, last=f"[{number}]")
+        named, bare, after, pointer, _, _, fixed = self._opened(array=True)
+        return Chain(named, bare, after, pointer, _ARRAY, f"[{number}]", fixed)
 
     def called_with(self, params: str, *, fixed: bool) -> Chain:
         """Return the chain of a function that returns this."""
-        chain = self.opened(array=False)
-        return chain._replace(how=_FUNCTION, last=f"({params})", fixed=chain.fixed and fixed)
+        named, bare, after, pointer, _, _, result = self._opened()
+        return Chain(named, bare, after, pointer, _FUNCTION, f"({params})", result and fixed)
 
 
-def named(text: str) -> Chain:
-    """Return the chain of a type by itself."""
-    return Chain("", "", "", False, _BEFORE, text, True)
-
-
-def inlined(text: str) -> Chain:
-    """Return the chain of a type that is defined where it is used, so that it may look different elsewhere."""
-    return Chain("", "", "", False, _BEFORE, text, False)
+def named(text: str, *, fixed: bool = True) -> Chain:
+    """Return the chain of a type by itself; not ``fixed`` when it is defined right there."""
+    return Chain("", "", "", False, _BEFORE, text, fixed)

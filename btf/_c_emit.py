@@ -43,11 +43,9 @@ class Emitter:
     def define(self, type_id: int) -> None:
         """Write a type of the queue, which has a name or is an enum."""
         table, settled = self.table, self._settled
-        start = table.starts[type_id]
-        info = table.words[start + 1]
-        kind = info >> 24 & 0x7F
+        kind = table.kinds[type_id]
         if kind in _RECORDS:
-            members = table.words[start + 4 : start + 3 + 3 * (info & 0xFFFFFF) : 3]
+            members = table.column(type_id, 3, 1)
             if not settled.issuperset(members):
                 self._open.add(type_id)
                 for member in members:
@@ -70,22 +68,20 @@ class Emitter:
         settled, table = self._settled, self.table
         if type_id in settled:
             return True
-        start = table.starts[type_id]
-        name, info, target = table.words[start : start + 3]
-        kind = info >> 24 & 0x7F
+        kind, start = table.kinds[type_id], table.starts[type_id]
         done = True
         if kind in _TRANSPARENT:
-            done = self._mention(target, owner)
+            done = self._mention(table.words[start + 2], owner)
         elif kind in _RECORDS:
-            if not name:
+            if not table.words[start]:
                 done = self._mention_members(type_id, owner)
             elif type_id == owner:
                 return False
             else:
                 self.out.append(self.writer.forward(type_id) + ";\n\n")
         elif kind == _kind.FUNC_PROTO:
-            done = self._mention(target, owner)
-            for param in table.words[start + 4 : start + 3 + 2 * (info & 0xFFFFFF) : 2]:
+            done = self._mention(table.words[start + 2], owner)
+            for param in table.column(type_id, 2, 1):
                 if param not in settled and not self._mention(param, owner):
                     done = False
             if not done:
@@ -93,7 +89,7 @@ class Emitter:
         elif kind == _kind.TYPEDEF:
             if type_id not in self._open:
                 self._open.add(type_id)
-                self._mention(target, type_id)
+                self._mention(table.words[start + 2], type_id)
                 self._open.remove(type_id)
             if type_id not in settled:
                 self.out.append(self.writer.typedef(type_id))
@@ -113,10 +109,9 @@ class Emitter:
         """Write what has to come before a record without a name, which is defined where it is mentioned."""
         if type_id in self._open:
             return False
-        table, done = self.table, True
-        start = table.starts[type_id] + 3
+        done = True
         self._open.add(type_id)
-        for member in table.words[start + 1 : start + 3 * (table.words[start - 2] & 0xFFFFFF) : 3]:
+        for member in self.table.column(type_id, 3, 1):
             if not self._mention(member, owner):
                 done = False
         self._open.remove(type_id)

@@ -3,30 +3,33 @@
 It keeps headers alike from one build of a kernel to the next: types come by kind, then by the name of
 the type at the end of their chain of references, then by their own name, and what is still equal by
 a hash of the names inside.
+
+Most types come last: functions, pointers and whatever has no name. By then what they need has been
+defined but for a handful of types, so that only those are sorted that lead to one of the handful.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from itertools import chain, islice
-from operator import mul
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from btf import kind as _kind
-from btf._c_order import DONE, SILENT
+from btf._c_hash import Hashes
+from btf._c_order import DONE, ENUMS, RECORDS, REFERENCES, Search, constants
 from btf.errors import BTFError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import TypeAlias
 
     from btf._table import Table
 
-_ENUMS = frozenset({_kind.ENUM, _kind.ENUM64})
-_RECORDS = frozenset({_kind.STRUCT, _kind.UNION})
+    #: Names to sort by -> the types that have them.
+    ByName: TypeAlias = defaultdict[str, list[int]]
+
 _CHAIN = _kind.MODIFIERS | {_kind.PTR, _kind.TYPEDEF, _kind.DECL_TAG, _kind.ARRAY}
-#: Kinds that nothing is written for; a tag is one too, but has its place.
-_SILENT = SILENT - {_kind.DECL_TAG}
-_CONSTANTS, _LAST = 0, 10
+#: Kind -> its place in the order. Enums without a name have the first; types without a place are last.
 _RANKS = {
     _kind.ENUM: 1,
     _kind.ENUM64: 1,
@@ -36,131 +39,144 @@ _RANKS = {
     _kind.UNION: 3,
     _kind.FUNC_PROTO: 4,
 }
-_MASK = (1 << 64) - 1
-_MAX_DEPTH = 200
+_MAX_CHAIN = 200
 
 
-def ordered(table: Table, state: bytearray) -> Iterator[int]:
-    """Yield all ids that a definition may be needed for, but the very first.
+def sorted_queue(table: Table) -> list[int]:
+    """Return all definitions of a header in bpftool's order; BTFError if a type contains itself.
 
-    bpftool's order begins with void as number 0, which it passes over; but having sorted void to
-    where it belongs, it passes over whatever came first instead (src/btf.c dump_btf_c). In a kernel
-    that is one enum of constants. Who needs it finds it in a header that is not sorted.
-
-    Those of the last rank come without what is done by then according to ``state``: they are the
-    bulk of the types, and hardly any of them has something left to define.
+    The very first type is left out unless another one needs it. In bpftool the first is void, which
+    it passes over; but having sorted void to where it belongs, it passes over what came first
+    instead (src/btf.c dump_btf_c). In a kernel that is one enum of constants. Who needs it finds it
+    in a header that is not sorted.
     """
-    ranks: defaultdict[int, defaultdict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
-    words, names, records = table.words, table.names, ranks[_RANKS[_kind.STRUCT]]
-    last: list[int] = []
-    for type_id, start in enumerate(table.starts):
-        kind = words[start + 1] >> 24 & 0x7F
-        if kind in _SILENT:
-            continue
-        offset = words[start]
-        if not offset and kind not in _ENUMS:
-            last.append(type_id)
-        elif kind in _RECORDS:
-            own = names[offset]
-            records[f"{own}\0{own}"].append(type_id)
-        else:
-            rank, name = _place(table, type_id)
-            if rank == _LAST:
-                last.append(type_id)
+    search, hashes = Search(table, constants=()), Hashes(table)
+    enums, *ranks = [list(_in_order(names, hashes)) for names in _ranks(table)]
+    first = next(chain(enums, *ranks), 0)
+    for rank in ranks:
+        search.all(rank[1:] if rank[:1] == [first] else rank)
+    # enums that only define constants come first, but which ones those are is cheaper to tell now
+    if not search.results.isdisjoint(enums):
+        loose = constants(table)
+    else:
+        loose = {type_id for type_id in enums if search.state[type_id] != DONE}
+    names: ByName = defaultdict(list)
+    for type_id in _Rest(table, search.state).leading_to_more(loose):
+        names[f"{table.name(_end(table, type_id))}\0{table.name(type_id)}"].append(type_id)
+    search.all(_in_order(names, hashes))
+    return [type_id for type_id in enums if type_id in loose and type_id != first] + search.queue
+
+
+def _ranks(table: Table) -> list[ByName]:
+    """Return the types of each rank but the last."""
+    words, starts, kinds, names = table.words, table.starts, table.kinds, table.names
+    ranks: list[ByName] = [defaultdict(list) for _ in range(5)]
+    for kind in ENUMS:
+        for type_id in table.ids(kind):
+            start = starts[type_id]
+            if name := names[words[start]]:
+                ranks[1][f"{name}\0{name}"].append(type_id)
             else:
-                ranks[rank][f"{name}\0{names[offset]}"].append(type_id)
-    hashes = Hashes(table)
-    first = chain.from_iterable(_by_name(ranks[rank], hashes) for rank in sorted(ranks))
-    yield from islice(first, 1, None)
-    rest: defaultdict[str, list[int]] = defaultdict(list)
-    for type_id in last:
-        if state[type_id] != DONE:
-            rest[f"{_place(table, type_id)[1]}\0{table.name(type_id)}"].append(type_id)
-    yield from _by_name(rest, hashes)
+                ranks[0][names[words[start + 3]] if words[start + 1] & 0xFFFFFF else ""].append(type_id)
+    for kind in (_kind.INT, _kind.FLOAT, *RECORDS):
+        rank = ranks[_RANKS[kind]]
+        for type_id in table.ids(kind):
+            if name := names[words[starts[type_id]]]:
+                rank[f"{name}\0{name}"].append(type_id)
+    for kind in (_kind.TYPEDEF, _kind.TYPE_TAG, _kind.DECL_TAG):
+        for type_id in table.ids(kind):
+            end = _end(table, type_id)
+            if place := _RANKS.get(kinds[end]):
+                ranks[place][f"{names[words[starts[end]]]}\0{names[words[starts[type_id]]]}"].append(type_id)
+    return ranks
 
 
-def _by_name(types: dict[str, list[int]], hashes: Hashes) -> Iterator[int]:
-    for name in sorted(types):
-        type_ids = types[name]
-        if len(type_ids) > 1:
-            # the ids are in order, and stay so where the hashes are equal
-            type_ids.sort(key=hashes.of)
-        yield from type_ids
-
-
-def _place(table: Table, type_id: int) -> tuple[int, str]:
-    """Return a type's rank and the name that it is sorted by."""
-    words, names = table.words, table.names
-    start = table.starts[type_id]
-    name, info = words[start], words[start + 1]
-    kind = info >> 24 & 0x7F
-    if kind in _ENUMS and not name:
-        return _CONSTANTS, names[words[start + 3]] if info & 0xFFFFFF else ""
-    named = name
-    for _ in range(_MAX_DEPTH):
+def _end(table: Table, type_id: int) -> int:
+    """Return the type at the end of a chain of references."""
+    words, starts, kinds, end = table.words, table.starts, table.kinds, type_id
+    for _ in range(_MAX_CHAIN):
+        kind = kinds[end]
         if kind not in _CHAIN:
-            return _RANKS.get(kind, _LAST) if named else _LAST, names[name]
-        start = table.starts[words[start + 3 if kind == _kind.ARRAY else start + 2]]
-        name, kind = words[start], words[start + 1] >> 24 & 0x7F
+            return end
+        end = words[starts[end] + (3 if kind == _kind.ARRAY else 2)]
     raise BTFError(f"type {type_id} is part of a circle of references")
 
 
-class Hashes:
-    """What tells types with the same name apart (src/btf.c btf_type_disambig_hash)."""
+def _in_order(types: ByName, hashes: Hashes) -> Iterator[int]:
+    for name in sorted(types):
+        type_ids = types[name]
+        if len(type_ids) > 1:
+            type_ids.sort(key=lambda type_id: (hashes.of(type_id), type_id))
+        yield from type_ids
 
-    def __init__(self, table: Table) -> None:
+
+class _Rest:
+    """The types that no search has reached."""
+
+    def __init__(self, table: Table, state: bytearray) -> None:
         self.table = table
-        self._strings: dict[int, int] = {}
+        self._state = state
+        #: Id -> those of the rest that refer to it, without functions.
+        self.parents: defaultdict[int, list[int]] = defaultdict(list)
+        words, starts, parents = table.words, table.starts, self.parents
+        for kind in REFERENCES:
+            for type_id in table.ids(kind):
+                if state[type_id] != DONE:
+                    parents[words[starts[type_id] + 2]].append(type_id)
+        for type_id in table.ids(_kind.ARRAY):
+            if state[type_id] != DONE:
+                for part in words[starts[type_id] + 3 : starts[type_id] + 5]:
+                    parents[part].append(type_id)
+        for kind in RECORDS:
+            for type_id in table.ids(kind):
+                if state[type_id] != DONE:
+                    for member in table.column(type_id, 3, 1):
+                        parents[member].append(type_id)
+        self._waiting = {
+            type_id for kind in (_kind.FWD, _kind.TYPEDEF) for type_id in table.ids(kind) if state[type_id] != DONE
+        }
 
-    def of(self, type_id: int) -> int:
-        """Return the hash of a type with its members."""
-        return self._hash(type_id, members=True, depth=0)
+    def _ids(self, *kinds: int) -> Iterator[int]:
+        for kind in kinds:
+            for type_id in self.table.ids(kind):
+                if self._state[type_id] != DONE:
+                    yield type_id
 
-    def _hash(self, type_id: int, *, members: bool, depth: int) -> int:
-        if depth > _MAX_DEPTH:
-            raise BTFError(f"type {type_id} is part of a circle of references")
-        table = self.table
-        words = table.words
-        start = table.starts[type_id]
-        name, info, target = words[start : start + 3]
-        kind, vlen = info >> 24 & 0x7F, info & 0xFFFFFF
-        value = self._add_name(0, name)
-        if kind in _ENUMS:
-            step = 2 if kind == _kind.ENUM else 3
-            for at in range(start + 3, start + 3 + step * vlen, step):
-                value = self._add_name(value, words[at])
-        elif kind in _RECORDS:
-            if members:
-                for at in range(start + 3, start + 3 + 3 * vlen, 3):
-                    value = self._add_name(value, words[at])
-                    value = _add(value, self._hash(words[at + 1], members=False, depth=depth + 1))
-        elif kind == _kind.ARRAY:
-            value = _add(value, words[start + 5])
-            value = _add(value, self._hash(words[start + 3], members=members, depth=depth + 1))
-        elif kind in _CHAIN:
-            value = _add(value, self._hash(target, members=members, depth=depth + 1))
-        return value
+    def leading_to_more(self, loose: set[int]) -> set[int]:
+        """Return all types through which something is found that has to be defined yet.
 
-    def _add_name(self, value: int, offset: int) -> int:
-        if not offset:
-            return value
-        hashed = self._strings.get(offset)
-        if hashed is None:
-            # libbpf's str_hash; a char has a sign where most kernels are looked at
-            text = memoryview(self.table.names[offset].encode("latin-1")).cast("b")
-            hashed = self._strings[offset] = sum(map(mul, reversed(text), _powers(len(text)))) & _MASK
-        return _add(value, hashed)
+        On the way, drop those enums from ``loose`` that are part of another type.
+        """
+        found: set[int] = set()
+        new = set(self._ids(_kind.FWD, _kind.TYPEDEF))
+        loose.difference_update(self.parents)
+        wanted = new | loose
+        while wanted:
+            found |= self._upwards(new)
+            functions = self._functions(found | wanted)
+            for _result, *params in functions.values():
+                loose.difference_update(params)
+            wanted = new = {type_id for type_id, types in functions.items() if not found.isdisjoint(types)} - found
+        return found
 
+    def _upwards(self, type_ids: set[int]) -> set[int]:
+        """Return these types and all that lead to them without a function in between."""
+        found, waiting = set(type_ids), list(type_ids)
+        while waiting:
+            for parent in self.parents.get(waiting.pop(), ()):
+                if parent not in found:
+                    found.add(parent)
+                    waiting.append(parent)
+        return found
 
-def _add(value: int, more: int) -> int:
-    return (value * 31 + more) & _MASK
-
-
-_POWERS = [1]
-
-
-def _powers(count: int) -> list[int]:
-    """Return at least so many powers of 31."""
-    while len(_POWERS) < count:
-        _POWERS.append(_POWERS[-1] * 31 & _MASK)
-    return _POWERS
+    def _functions(self, wanted: set[int]) -> dict[int, list[int]]:
+        """Return the functions with one of these types, and their result and parameters."""
+        words, starts, disjoint = self.table.words, self.table.starts, wanted.isdisjoint
+        functions = {}
+        for type_id in self.table.ids(_kind.FUNC_PROTO):
+            start = starts[type_id]
+            # the result's type and the type in each (name, type) of a parameter
+            types = words[start + 2 : start + 3 + 2 * (words[start + 1] & 0xFFFFFF) : 2]
+            if not disjoint(types):
+                functions[type_id] = types.tolist()
+        return functions

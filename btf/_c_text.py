@@ -9,27 +9,26 @@ from struct import Struct
 from typing import TYPE_CHECKING
 
 from btf import kind as _kind
-from btf._c_declarator import Chain, inlined, named
+from btf._c_declarator import Chain, named
 from btf._c_layout import Layout
 from btf.errors import BTFError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import TypeAlias
 
     from btf._table import Table
 
-    #: Alignment, size, and what stands before a name, before no name, and behind.
+    #: Alignment, size, and the line of a member: what stands before a name, before no name, and behind.
     Shape: TypeAlias = tuple[int, int, str, str, str]
 
 _RECORDS = {_kind.STRUCT: "struct", _kind.UNION: "union"}
 _ENUMS = frozenset({_kind.ENUM, _kind.ENUM64})
 _QUALIFIERS = {_kind.CONST: "const", _kind.VOLATILE: "volatile", _kind.RESTRICT: "restrict"}
-_MEMBER = Struct("=3I")
+_MEMBERS = Struct("=3I").iter_unpack
+_BUILTIN_LIST, _GNU_LIST = "__builtin_va_list", "__gnuc_va_list"
 _MAX_TABS = 13
 _MAX_NAME = 255  # of a name with a number
-_BUILTIN_LIST, _GNU_LIST = "__builtin_va_list", "__gnuc_va_list"
-#: Longest declarator and most text; a kernel's are 700 and a quarter of its type section.
+#: Longest declarator, and most text per word of types; in a kernel 700 and 4.
 _MAX_LENGTH, _MAX_TEXT = 1 << 14, 64
 
 
@@ -40,8 +39,8 @@ class Writer:
         self.table = table
         self.layout = Layout(table)
         self._chains: dict[int, Chain] = {0: named("void")}
-        self._shapes = _Shapes(self._shape)
-        self._level = 0
+        #: What members look like, by depth.
+        self._shapes: list[_Shapes] = []
         self._names: dict[int, str] = {}
         #: How often each tag (struct, union, enum), and each other name, was met.
         self._tags: dict[str, int] = {}
@@ -65,12 +64,10 @@ class Writer:
         return self._names.get(type_id) or self._name(type_id, self._idents)
 
     def _name(self, type_id: int, taken: dict[str, int]) -> str:
-        words, start = self.table.words, self.table.starts[type_id]
-        name = self.table.names[words[start]]
-        info = words[start + 1]
-        kind, vlen = info >> 24 & 0x7F, info & 0xFFFFFF
+        name, kind = self.table.name(type_id), self.table.kinds[type_id]
         # what is only declared may be declared again
-        if name and kind != _kind.FWD and (kind != _kind.ENUM or vlen) and (count := _count(name, taken)) > 1:
+        declared = kind == _kind.FWD or (kind == _kind.ENUM and not self.table.column(type_id, 2, 0))
+        if name and not declared and (count := _count(name, taken)) > 1:
             name = f"{name}___{count}"[:_MAX_NAME]
         self._names[type_id] = name
         return name
@@ -86,27 +83,29 @@ class Writer:
         chain = self._chains.get(type_id)
         if chain is None:
             chain = self._make_chain(type_id, level)
-            self.spend(len(chain.named))
             if chain.fixed:
-                if len(chain.named) + len(chain.last) + len(chain.after) > _MAX_LENGTH:
+                length = len(chain.named) + len(chain.last) + len(chain.after)
+                if length > _MAX_LENGTH:
                     raise BTFError(f"the declarator of type {type_id} is too long")
+                self.spend(length)
                 self._chains[type_id] = chain
         return chain
 
     def _make_chain(self, type_id: int, level: int) -> Chain:  # noqa: C901 - one case for each kind
         table = self.table
-        kind, target, rest = table.head(type_id)
+        kind, start = table.kinds[type_id], table.starts[type_id]
+        target = table.words[start + 2]
         if kind == _kind.PTR:
             return self._chain(target, level).pointed_at()
         if kind in _RECORDS:
             tag = self.tag(type_id)
-            return named(f"{_RECORDS[kind]} {tag}") if tag else inlined(self.record(type_id, level))
+            return named(f"{_RECORDS[kind]} {tag}") if tag else named(self.record(type_id, level), fixed=False)
         if kind in _QUALIFIERS:
             return self._chain(target, level).qualified(_QUALIFIERS[kind])
         if kind == _kind.TYPEDEF:
             return named(self.ident(type_id))
         if kind == _kind.ARRAY:
-            return self._chain(table.words[rest], level).times(table.words[rest + 2])
+            return self._chain(table.words[start + 3], level).times(table.words[start + 5])
         if kind == _kind.FUNC_PROTO:
             result = self._chain(target, level)
             params, fixed = self._params(type_id, level)
@@ -115,14 +114,14 @@ class Writer:
             return named(table.name(type_id))
         if kind in _ENUMS:
             tag = self.tag(type_id)
-            return named(f"enum {tag}") if tag else inlined(self.enum(type_id, level))
+            return named(f"enum {tag}") if tag else named(self.enum(type_id, level), fixed=False)
         if kind == _kind.FWD:
             return named(self.forward(type_id))
         if kind == _kind.TYPE_TAG:
             name = table.name(type_id)
-            attribute = name if table.words[rest - 2] >> 31 else f'btf_type_tag("{name}")'
+            attribute = name if table.words[start + 1] >> 31 else f'btf_type_tag("{name}")'
             return self._chain(target, level).tagged(attribute)
-        raise BTFError(f"type {type_id} ({_kind.NAMES[kind] if kind < len(_kind.NAMES) else kind}) has no values")
+        raise BTFError(f"type {type_id} is no type of a value")
 
     def _params(self, type_id: int, level: int) -> tuple[str, bool]:
         """Return the parameters of a function, and whether they are the same wherever they stand."""
@@ -144,34 +143,34 @@ class Writer:
             texts.append("...")
         return ", ".join(texts), fixed
 
-    def _shape(self, type_id: int) -> Shape:
-        """Return what a member of this type looks like in the record that is being written."""
-        level = self._level
+    def _at(self, level: int) -> _Shapes:
+        """Return what members look like at a depth."""
+        while len(self._shapes) <= level:
+            self._shapes.append(_Shapes(self, len(self._shapes)))
+        return self._shapes[level]
+
+    def shape(self, type_id: int, level: int) -> tuple[Shape, bool]:
+        """Return what a member of this type looks like, and whether always."""
         chain = self._chain(type_id, level)
-        self._level = level
-        shape = (self.layout.alignment(type_id), self.layout.size(type_id), *chain.parts())
-        if chain.fixed:
-            self._shapes[type_id] = shape
-        return shape
+        before, bare, after = chain.parts()
+        line = "\n" + _tabs(level)
+        return (*self.layout.measure(type_id), line + before, line + bare, after + ";"), chain.fixed
 
     # Definitions
 
     def forward(self, type_id: int) -> str:
         """Return the declaration of a struct or union."""
-        words, start = self.table.words, self.table.starts[type_id]
-        info = words[start + 1]
-        kind = info >> 24 & 0x7F
+        table = self.table
+        kind = table.kinds[type_id]
         if kind == _kind.FWD:
-            kind = _kind.UNION if info >> 31 else _kind.STRUCT
+            kind = _kind.UNION if table.words[table.starts[type_id] + 1] >> 31 else _kind.STRUCT
         return f"{_RECORDS[kind]} {self.tag(type_id)}"
 
     def typedef(self, type_id: int) -> str:
         """Return a typedef; nothing for a type that compilers have of their own and do not let define."""
-        _, target, _ = self.table.head(type_id)
-        name = self.table.name(type_id)
-        if name == _BUILTIN_LIST:
+        if self.table.name(type_id) == _BUILTIN_LIST:
             return ""
-        name = self.ident(type_id)
+        target, name = self.table.words[self.table.starts[type_id] + 2], self.ident(type_id)
         if not target and name == _GNU_LIST:
             # what old compilers say of it is void, of which there are no values
             return f"typedef {_BUILTIN_LIST} {_GNU_LIST};\n\n"
@@ -179,92 +178,98 @@ class Writer:
 
     def enum(self, type_id: int, level: int = 0) -> str:
         """Return the definition of an enum."""
-        table, words = self.table, self.table.words
+        table = self.table
         start = table.starts[type_id]
-        offset, info, size = words[start : start + 3]
-        head = f"enum {self.tag(type_id)}" if offset else "enum"
-        rest = words[start + 3 : start + 3 + (info & 0xFFFFFF) * (2 if info >> 24 & 0x7F == _kind.ENUM else 3)].tolist()
+        info, size = table.words[start + 1 : start + 3]
+        wide = table.kinds[type_id] == _kind.ENUM64
+        tag = self.tag(type_id)
+        head = f"enum {tag}" if tag else "enum"
+        rest = table.words[start + 3 : start + 3 + (3 if wide else 2) * (info & 0xFFFFFF)].tolist()
         if not rest:
             return head
-        wide = info >> 24 & 0x7F == _kind.ENUM64
-        suffix = "" if not wide else "LL" if info >> 31 else "ULL"
-        names, start_of_line = table.names, "\n" + _tabs(level + 1)
-        lines = []
+        end = "," if not wide else "LL," if info >> 31 else "ULL,"
+        names, met, line = table.names, self._idents, "\n" + _tabs(level + 1)
+        text = [head, " {"]
         for offset, value in _kind.enum_rows(info, rest):
             name = names[offset]
-            if (count := _count(name, self._idents)) > 1:
-                name += f"___{count}"
-            lines.append(f"{start_of_line}{name} = {value}{suffix},")
+            if name in met:
+                name = f"{name}___{_count(name, met)}"
+            else:
+                met[name] = 1
+            text.append(f"{line}{name} = {value}{end}")
+        text.append(f"\n{_tabs(level)}}}")
         if size == 1:
-            attribute = " __attribute__((mode(byte)))"
+            text.append(" __attribute__((mode(byte)))")
         elif size == 8 and table.pointer_size == 8 and not (wide and any(rest[2::3])):
             # no value says that the enum has 64 bits
-            attribute = " __attribute__((mode(word)))"
-        else:
-            attribute = ""
-        text = f"{head} {{{''.join(lines)}\n{_tabs(level)}}}{attribute}"
-        if level:
-            self.spend(len(text))
-        return text
+            text.append(" __attribute__((mode(word)))")
+        return self._joined(text, level)
 
-    def record(self, type_id: int, level: int = 0) -> str:  # noqa: C901, PLR0912 - in one loop for speed
+    def record(self, type_id: int, level: int = 0) -> str:
         """Return the definition of a struct or union."""
-        table, layout, names = self.table, self.layout, self.table.names
+        table, layout, names, shapes = self.table, self.layout, self.table.names, self._at(level + 1)
         start = table.starts[type_id]
-        offset, info, size = table.words[start : start + 3]
-        is_struct = info >> 24 & 0x7F == _kind.STRUCT
-        lines = ["struct" if is_struct else "union"]
-        if offset:
-            lines[0] += " " + self.tag(type_id)
-        lines[0] += " {"
+        info, size = table.words[start + 1 : start + 3]
         rows = table.words[start + 3 : start + 3 + 3 * (info & 0xFFFFFF)]
-        new_line = "\n" + _tabs(level + 1)
-        shapes, bitfields = self._shapes, info >> 31
-        self._level = level + 1
-        end, width, widest, packed = 0, 0, 8, False
-        for offset, member, at in _MEMBER.iter_unpack(rows):
+        word = _RECORDS[table.kinds[type_id]]
+        tag = self.tag(type_id)
+        text = [f"{word} {tag} {{" if tag else f"{word} {{"]
+        write, gaps, bitfields = text.append, [], info >> 31
+        end, widest, packed, width, last = 0, 8, False, 0, 0
+        for offset, member, at in _MEMBERS(rows):
             alignment, bits, before, bare, after = shapes[member]
-            last = width
             if bitfields:
-                width, at = at >> 24, at & 0xFFFFFF  # noqa: PLW2901
+                last, width, at = width, at >> 24, at & 0xFFFFFF  # noqa: PLW2901
+            if end < at:
+                gaps.append((len(text), end, at, alignment, last and width))
             if at % alignment and not width:
                 packed = True
             if alignment > widest:  # noqa: PLR1730 - half the time of max()
                 widest = alignment
-            if end < at:
-                is_packed = is_struct and layout.is_packed(type_id)
-                between = bool(last and width)
-                lines += layout.padding(end, at, 8 if is_packed else alignment, new_line, bitfield=between)
             name = names[offset]
-            if not name:
-                before = bare
             if width:
-                lines.append(f"{new_line}{before}{name}{after}: {width};")
+                write(f"{before if name else bare}{name}{after[:-1]}: {width};")
+                end = at + width
             else:
-                lines.append(f"{new_line}{before}{name}{after};")
-            end = at + (width or bits)
-        if size * 8 % widest:
-            packed = True
-        layout.note(type_id, 0 if packed else widest)
+                write(f"{before}{name}{after}" if name else bare + after)
+                end = at + bits
+        packed = packed or size * 8 % widest != 0
+        layout.note(type_id, widest, packed=packed)
+        is_struct = word == "struct"
         if is_struct and end < size * 8:
-            lines += layout.padding(end, size * 8, 8 if packed else widest, new_line, bitfield=False)
-        lines.append(f"\n{_tabs(level)}}}" if rows or size else "}")
+            gaps.append((len(text), end, size * 8, widest, 0))
+        line = "\n" + _tabs(level + 1)
+        for index, end, at, alignment, between in reversed(gaps):
+            filling = layout.filling(end, at, 8 if packed and is_struct else alignment, bitfield=between > 0)
+            text[index:index] = [line + field for field in filling]
+        write(f"\n{_tabs(level)}}}" if rows or size else "}")
         if packed and is_struct:
-            lines.append(" __attribute__((packed))")
-        text = "".join(lines)
+            write(" __attribute__((packed))")
+        return self._joined(text, level)
+
+    def _joined(self, text: list[str], level: int) -> str:
+        """Return the text of a definition, which can stand in many places if it has no name."""
+        joined = "".join(text)
         if level:
-            self.spend(len(text))
-        return text
+            self.spend(len(joined))
+        return joined
 
 
 class _Shapes(dict[int, "Shape"]):
-    """Type id -> what a member of this type looks like, made when it is first asked for."""
+    """Type id -> what a member of this type looks like at a depth, made when it is first asked for."""
 
-    __slots__ = ("__missing__",)
+    __slots__ = ("_level", "_writer")
 
-    def __init__(self, make: Callable[[int], Shape]) -> None:
+    def __init__(self, writer: Writer, level: int) -> None:
         super().__init__()
-        self.__missing__ = make
+        self._writer = writer
+        self._level = level
+
+    def __missing__(self, type_id: int) -> Shape:
+        shape, fixed = self._writer.shape(type_id, self._level)
+        if fixed:
+            self[type_id] = shape
+        return shape
 
 
 def _tabs(level: int) -> str:

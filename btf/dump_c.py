@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from btf import kind as _kind
 from btf._c_emit import Emitter
 from btf._c_order import Search
-from btf._c_sort import ordered
+from btf._c_sort import sorted_queue
 from btf._c_text import Writer
 from btf._table import Table, decode
 from btf.errors import BTFError
@@ -101,12 +101,10 @@ def declaration(btf: BTF, type_id: int, name: str = "") -> str:
 
 def _pieces(table: Table, writer: Writer, roots: Iterable[int] | None, *, sort: bool) -> Iterator[str]:
     """Yield the header as text of one character per byte."""
-    search, emitter = Search(table), Emitter(table, writer)
+    emitter = Emitter(table, writer)
     out, define = emitter.out, emitter.define
     out.append(_TOP)
-    every = range(1, len(table.starts))
-    wanted = roots if roots is not None else ordered(table, search.state) if sort else every
-    for type_id in search.all(wanted):
+    for type_id in _queue(table, roots, sort=sort):
         define(type_id)
         if len(out) > _ENOUGH:
             yield _take(out, writer)
@@ -118,6 +116,14 @@ def _pieces(table: Table, writer: Writer, roots: Iterable[int] | None, *, sort: 
     yield _take(out, writer)
 
 
+def _queue(table: Table, roots: Iterable[int] | None, *, sort: bool) -> list[int]:
+    if roots is None and sort:
+        return sorted_queue(table)
+    search = Search(table)
+    search.all(range(1, len(table.starts)) if roots is None else roots)
+    return search.queue
+
+
 def _take(out: list[str], writer: Writer) -> str:
     piece = "".join(out)
     out.clear()
@@ -127,16 +133,14 @@ def _take(out: list[str], writer: Writer) -> str:
 
 def _kfuncs(table: Table, writer: Writer) -> Iterator[str]:
     """Yield the declarations of the functions that the kernel marks as callable by programs, by name."""
-    words, kfuncs, fast = table.words, [], set()
-    for start in table.starts:
-        if words[start + 1] >> 24 & 0x7F != _kind.DECL_TAG or words[start + 3] != _WHOLE:
-            continue
-        type_id, tag = words[start + 2], table.names[words[start]]
-        if table.head(type_id)[0] == _kind.FUNC:
-            if tag == "bpf_kfunc":
-                kfuncs.append(type_id)
-            elif tag == "bpf_fastcall":
-                fast.add(type_id)
+    words, starts, kfuncs, fast = table.words, table.starts, [], set()
+    for tag in table.ids(_kind.DECL_TAG):
+        _, _, function, component = words[starts[tag] : starts[tag] + 4]
+        if component == _WHOLE and table.kinds[function] == _kind.FUNC:
+            if table.name(tag) == "bpf_kfunc":
+                kfuncs.append(function)
+            elif table.name(tag) == "bpf_fastcall":
+                fast.add(function)
     for type_id in sorted(kfuncs, key=table.name):
-        text = writer.declaration(table.head(type_id)[1], table.name(type_id))
+        text = writer.declaration(words[starts[type_id] + 2], table.name(type_id))
         yield f"extern {'__bpf_fastcall ' if type_id in fast else ''}{text} __weak __ksym;\n"
