@@ -221,6 +221,8 @@ def test_extra_keys(zoo):
         row = plain[made.id]
         if row["type"] == "raw_tracepoint" or "tracepoint" in row:
             assert more == {"category": "sched"}, made.name
+        elif row["type"] == "tracing" and not row["target_btf_id"]:
+            assert more == {}, f"{made.name}: Linux tells no target before 5.13"
         elif made.name in ("tracing_ext", "tracing_prog"):
             function = "replaceable" if made.name == "tracing_ext" else "count_every_packet_that_arrives"
             of = zoo.created["prog:replaceable"].id
