@@ -64,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("command", nargs="+", metavar="-- CMD")
     words = "run the kernel tests on kernels; unknown words go to pytest"
     test = actions.add_parser("test", help=words, allow_abbrev=False)
-    for action, timeout in ((run, 300), (test, 1800)):
+    for action, timeout in ((run, 300), (test, 3600)):
         action.add_argument("--kernel", action="append", default=[], choices=list(kernels.TABLE))
         action.add_argument("--all", action="store_true", help="each kernel for this machine's own programs")
         action.add_argument("--args", default="", help="more words for the kernel's command line")
