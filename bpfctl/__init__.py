@@ -19,9 +19,10 @@ Names are looked up when they are first used, so that importing this package cos
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # typing's own costs every start of the program milliseconds
 if TYPE_CHECKING:
+    from typing import Any
+
     from bpfctl.errors import (
         Ambiguous,
         BpfctlError,

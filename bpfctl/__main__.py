@@ -6,7 +6,8 @@ bpfctl ends in one of these ways, and in JSON with one valid document in all of 
 * an error of ours: one sentence, and bpftool's exit code;
 * the reader has closed the pipe: silently by SIGPIPE, as a C program;
 * the output cannot be written, as on a full disk: one sentence, exit code 255;
-* Ctrl-C: silently by SIGINT, so that the shell sees 130 and its loop ends too;
+* Ctrl-C: silently by SIGINT, so that the shell sees 130 and its loop ends too (Python itself, before it has come
+  here, shows a traceback; so we come here with next to nothing imported);
 * a bug of ours: one sentence that asks for a report, exit code 255, and with -d the traceback.
 """
 
@@ -23,11 +24,11 @@ if __name__ == "__main__" and not sys.flags.safe_path and __file__ != f"{sys.pat
     del sys.path[0]
 
 import os
-import signal
-from typing import TYPE_CHECKING, NoReturn
 
+TYPE_CHECKING = False  # typing's own name for it costs milliseconds, in which Ctrl-C would still show a traceback
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import NoReturn
 
     from bpfctl.cli.options import Options
     from bpfctl.render.output import Output
@@ -39,9 +40,10 @@ class _CtrlC:
 
     sink: Sink | None = None
 
-    def __call__(self, _number: int, _frame: object) -> None:
-        # A second Ctrl-C does not wait until the first has tidied up.
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    def __call__(self, number: int, _frame: object) -> None:
+        from signal import SIG_DFL, signal
+
+        signal(number, SIG_DFL)  # a second Ctrl-C does not wait until the first has tidied up
         if self.sink is None:
             raise KeyboardInterrupt
         self.sink.interrupt()
@@ -49,15 +51,17 @@ class _CtrlC:
 
 def main() -> int:
     """Run the command line of this process; the result is the exit code, unless a signal ends it."""
-    _occupy_standard_descriptors()
-    ctrl_c = _CtrlC()
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not when the shell has us ignore it
-        signal.signal(signal.SIGINT, ctrl_c)
-    sys.unraisablehook = _unraisable
     try:
+        import signal
+
+        ctrl_c = _CtrlC()
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not when the shell has us ignore it
+            signal.signal(signal.SIGINT, ctrl_c)
+        sys.unraisablehook = _unraisable
+        _occupy_standard_descriptors()
         return _guarded(ctrl_c)
     except KeyboardInterrupt:
-        _die(signal.SIGINT)
+        _die("SIGINT")
 
 
 def _guarded(ctrl_c: _CtrlC) -> int:
@@ -71,7 +75,7 @@ def _guarded(ctrl_c: _CtrlC) -> int:
         sink = ctrl_c.sink = Sink(1)
         return run(sys.argv[1:], sink)
     except ClosedPipe:
-        _die(signal.SIGPIPE)
+        _die("SIGPIPE")
     except OutputError as error:
         _complain(f"Error: {error}")
         return error.exit_code
@@ -134,6 +138,7 @@ def _output(sink: Sink, chosen: Options) -> Output:
 def _fault(error: Exception, *, debug: bool) -> str:
     """Return the sentence about an exception that should not have happened, after its traceback if that is wanted."""
     what = f"{type(error).__name__}: {error}".partition("\n")[0].removesuffix(": ")
+    what = what if what.isprintable() else ascii(what)
     if debug:
         import traceback
 
@@ -165,12 +170,15 @@ def _occupy_standard_descriptors() -> None:
 def _unraisable(unraisable: sys.UnraisableHookArgs) -> None:
     """Deal with an exception that Python cannot raise where it happened, such as in a finaliser."""
     if issubclass(unraisable.exc_type, KeyboardInterrupt):
-        _die(signal.SIGINT)
+        _die("SIGINT")
     sys.__unraisablehook__(unraisable)
 
 
-def _die(number: signal.Signals) -> NoReturn:
+def _die(name: str) -> NoReturn:
     """End by a signal, as a program does that has no handler for it."""
+    import signal
+
+    number = signal.Signals[name]
     signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})
     os.kill(os.getpid(), number)

@@ -150,6 +150,16 @@ def test_ctrl_c_ends_us_by_the_signal(option):
         assert json.loads(begin + rest)[-1] == {"error": "interrupted"}
 
 
+def test_ctrl_c_does_not_wait_for_a_reader_that_does_not_read(tmp_path):
+    """The pipe is full: what is left is given up a second later."""
+    with start("-j", "batch", "file", much(tmp_path), stdout=subprocess.PIPE) as process:
+        process.stdout.read(10)
+        time.sleep(0.2)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=60) == -signal.SIGINT
+        assert process.stderr.read() == ""
+
+
 def test_ctrl_c_is_ignored_where_the_shell_says_so():
     """A command in the background of a script has SIGINT ignored."""
     ignore = ["sh", "-c", 'trap "" INT; exec "$@"', "sh", SCRIPT, "--plain", "batch", "file", "-"]
