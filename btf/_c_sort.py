@@ -119,22 +119,14 @@ class _Rest:
         #: Id -> those of the rest that refer to it, without functions.
         self.parents: defaultdict[int, list[int]] = defaultdict(list)
         words, starts, parents = table.words, table.starts, self.parents
-        for kind in REFERENCES:
-            for type_id in table.ids(kind):
-                if state[type_id] != DONE:
-                    parents[words[starts[type_id] + 2]].append(type_id)
-        for type_id in table.ids(_kind.ARRAY):
-            if state[type_id] != DONE:
-                for part in words[starts[type_id] + 3 : starts[type_id] + 5]:
-                    parents[part].append(type_id)
-        for kind in RECORDS:
-            for type_id in table.ids(kind):
-                if state[type_id] != DONE:
-                    for member in table.column(type_id, 3, 1):
-                        parents[member].append(type_id)
-        self._waiting = {
-            type_id for kind in (_kind.FWD, _kind.TYPEDEF) for type_id in table.ids(kind) if state[type_id] != DONE
-        }
+        for type_id in self._ids(*REFERENCES):
+            parents[words[starts[type_id] + 2]].append(type_id)
+        for type_id in self._ids(_kind.ARRAY):
+            for part in words[starts[type_id] + 3 : starts[type_id] + 5]:
+                parents[part].append(type_id)
+        for type_id in self._ids(*RECORDS):
+            for member in table.column(type_id, 3, 1):
+                parents[member].append(type_id)
 
     def _ids(self, *kinds: int) -> Iterator[int]:
         for kind in kinds:

@@ -76,12 +76,16 @@ class Names(dict[int, str]):
         self._text = str(strings, "latin-1")
 
     def __missing__(self, offset: int) -> str:
+        self[offset] = name = self.cut(offset)
+        return name
+
+    def cut(self, offset: int) -> str:
+        """Return the string at ``offset`` without remembering it; BTFError if there is none."""
         text = self._text
         end = text.find("\0", offset)
         if end < 0:
             raise BTFError(f"string offset {offset} is out of range")
-        self[offset] = name = text[offset:end]
-        return name
+        return text[offset:end]
 
 
 class _Kinds(dict[int, int]):

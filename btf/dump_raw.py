@@ -1,0 +1,298 @@
+"""Types in words, byte for byte those of ``bpftool btf dump`` (src/btf.c dump_btf_type): text or JSON.
+
+::
+
+    print("".join(text(btf, [1, 2])), end="")
+
+Both voices name the same fields in the same order, so that a type is taken apart once and put into
+the templates of a voice. A kernel has 300,000 of these lines: the templates are made once, and types
+are read from the words of the type section.
+"""
+
+from __future__ import annotations
+
+from json import dumps
+from struct import Struct
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+from btf import kind as _kind
+from btf._table import Names, Table, decode
+from btf.errors import BTFError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from btf.read import BTF
+
+_Row: TypeAlias = tuple[str, ...]
+_REFERENCE: _Row = ("type_id",)
+#: Kind -> the fields that follow its name.
+_FIELDS: dict[int, _Row] = {
+    _kind.INT: ("size", "bits_offset", "nr_bits", "encoding"),
+    _kind.PTR: _REFERENCE,
+    _kind.ARRAY: ("type_id", "index_type_id", "nr_elems"),
+    _kind.STRUCT: ("size", "vlen"),
+    _kind.UNION: ("size", "vlen"),
+    _kind.ENUM: ("encoding", "size", "vlen"),
+    _kind.FWD: ("fwd_kind",),
+    _kind.TYPEDEF: _REFERENCE,
+    _kind.VOLATILE: _REFERENCE,
+    _kind.CONST: _REFERENCE,
+    _kind.RESTRICT: _REFERENCE,
+    _kind.FUNC: ("type_id", "linkage"),
+    _kind.FUNC_PROTO: ("ret_type_id", "vlen"),
+    _kind.VAR: ("type_id", "linkage"),
+    _kind.DATASEC: ("size", "vlen"),
+    _kind.FLOAT: ("size",),
+    _kind.DECL_TAG: ("type_id", "component_idx"),
+    _kind.TYPE_TAG: _REFERENCE,
+    _kind.ENUM64: ("encoding", "size", "vlen"),
+}
+_WORDS = frozenset({"encoding", "fwd_kind", "linkage"})
+#: Kind -> what JSON calls the list of its members.
+_LISTS = {
+    _kind.STRUCT: "members",
+    _kind.UNION: "members",
+    _kind.ENUM: "values",
+    _kind.ENUM64: "values",
+    _kind.FUNC_PROTO: "params",
+    _kind.DATASEC: "vars",
+}
+_MEMBER: _Row = ("name", "type_id", "bits_offset")
+_BITFIELD: _Row = (*_MEMBER, "bitfield_size")
+_VALUE: _Row = ("name", "val")
+_PARAM: _Row = ("name", "type_id")
+_VAR: _Row = ("type_id", "offset", "size")
+_ROWS = (_MEMBER, _BITFIELD, _VALUE, _PARAM, _VAR)
+
+_ENCODINGS = {0: "(none)", 1: "SIGNED", 2: "CHAR", 4: "BOOL"}
+_LINKAGES = ("static", "global", "extern")
+_KINDS = ("UNKNOWN", *_kind.NAMES[1:])
+_PAIRS, _TRIPLES = Struct("=2I").iter_unpack, Struct("=3I").iter_unpack
+#: How many types a piece has.
+_ENOUGH = 512
+
+
+class _Voice(NamedTuple):
+    """Templates of one form."""
+
+    types: dict[int, str]
+    rows: dict[_Row, str]
+    #: What stands between members, after the last one, and instead of any.
+    between: str
+    after: str
+    nothing: str
+    #: The same for 64-bit values, signed and unsigned, which C needs a suffix for.
+    wide: tuple[str, str]
+    is_json: bool
+
+
+def text(btf: BTF, type_ids: Iterable[int] | None = None, *, safe: Callable[[str], str] | None = None) -> Iterator[str]:
+    """Yield lines on the types, or on BTF's own types in order, in pieces of many.
+
+    ``safe`` is asked for each name, if names are to be shown where control characters do harm.
+    Raises BTFError when a type or a name does not exist.
+    """
+    table = Table(btf)
+    writer = _Writer(table, _text(), "(anon)", safe)
+    for piece in writer.pieces(_ids(btf, type_ids)):
+        yield "".join(piece)
+
+
+def json(
+    btf: BTF,
+    type_ids: Iterable[int] | None = None,
+    *,
+    quote: Callable[[str], str] = dumps,
+    pretty: bool = False,
+) -> Iterator[str]:
+    """Yield a JSON document of the types, or of BTF's own types in order, in pieces of many.
+
+    ``quote`` makes a string of JSON; ``pretty`` is bpftool's ``-p``. Raises BTFError as `text` does.
+    """
+    table = Table(btf)
+    writer = _Writer(table, _json(pretty=pretty), quote("(anon)"), quote)
+    before = f'{{{_line(1)}"types": [' if pretty else '{"types":['
+    filled = False
+    for piece in writer.pieces(_ids(btf, type_ids)):
+        yield before + ",".join(piece)
+        before, filled = ",", True
+    end = f"{_line(1) if pretty else ''}]" if filled else f"{before}]"
+    yield f"{end}{_line(0) if pretty else ''}}}"
+
+
+def _ids(btf: BTF, type_ids: Iterable[int] | None) -> list[int]:
+    ids = btf.ids if type_ids is None else type_ids
+    wanted = list(ids)
+    for type_id in wanted:
+        if not 0 <= type_id < btf.ids.stop:
+            raise BTFError(f"type id {type_id} is out of range")
+    return wanted
+
+
+def _text() -> _Voice:
+    types = {}
+    for kind, name in enumerate(_KINDS):
+        fields = "".join(f" {field}=%s" for field in _FIELDS.get(kind, ()))
+        types[kind] = f"[%d] {name} '%s'{fields.replace(' linkage', ', linkage') if kind == _kind.VAR else fields}"
+        if kind not in _LISTS:
+            types[kind] += "\n"
+    rows = {row: "\n\t" + " ".join("'%s'" if field == "name" else f"{field}=%s" for field in row) for row in _ROWS}
+    return _Voice(types, rows, "", "\n", "\n", (rows[_VALUE] + "ULL", rows[_VALUE] + "LL"), is_json=False)
+
+
+def _json(*, pretty: bool) -> _Voice:
+    def line(depth: int) -> str:
+        return _line(depth) if pretty else ""
+
+    def members(fields: _Row, depth: int) -> str:
+        colon = ": " if pretty else ":"
+        return ",".join(
+            f'{line(depth)}"{field}"{colon}' + ('"%s"' if field in _WORDS or field == "kind" else "%s")
+            for field in fields
+        )
+
+    types = {}
+    for kind, name in enumerate(_KINDS):
+        fields = members(("id", "kind", "name", *_FIELDS.get(kind, ())), 3).replace('"%s"', f'"{name}"', 1)
+        end = f",{members((_LISTS[kind],), 3)}".replace("%s", "[") if kind in _LISTS else f"{line(2)}}}"
+        types[kind] = f"{{{fields}{end}"
+    rows = {row: f"{{{members(row, 5)}{line(4)}}}" for row in _ROWS}
+    end = f"]{line(2)}}}"
+    return _Voice(types, rows, ",", line(3) + end, end, (rows[_VALUE], rows[_VALUE]), is_json=True)
+
+
+def _line(depth: int) -> str:
+    return "\n" + "    " * depth
+
+
+class _Writer:
+    """Puts types into the templates of a voice."""
+
+    def __init__(self, table: Table, voice: _Voice, anonymous: str, spell: Callable[[str], str] | None) -> None:
+        self.table = table
+        self.voice = voice
+        self.names = _Spelled(table.names, anonymous, spell)
+        self._params = _Params(self.names, voice.rows[_PARAM])
+
+    def pieces(self, type_ids: list[int]) -> Iterator[list[str]]:
+        """Yield the texts of the types, many at once."""
+        write = self._type
+        for first in range(0, len(type_ids), _ENOUGH):
+            yield [write(type_id) for type_id in type_ids[first : first + _ENOUGH]]
+
+    def _type(self, type_id: int) -> str:
+        table, voice = self.table, self.voice
+        kind, start = table.kinds[type_id], table.starts[type_id]
+        name, info, target = table.words[start : start + 3]
+        names = self.names
+        if kind == _kind.FUNC:
+            return voice.types[kind] % (type_id, names[name], target, _linkage(info & 0xFFFFFF))
+        if kind == _kind.FUNC_PROTO:
+            vlen = info & 0xFFFFFF
+            rows = [*map(self._params.__getitem__, _PAIRS(table.words[start + 3 : start + 3 + 2 * vlen]))]
+            return self._filled(voice.types[kind] % (type_id, names[name], target, vlen), rows)
+        if kind in (_kind.STRUCT, _kind.UNION):
+            vlen = info & 0xFFFFFF
+            rows = self._members(table.words[start + 3 : start + 3 + 3 * vlen], bitfields=info >> 31 > 0)
+            return self._filled(voice.types[kind] % (type_id, names[name], target, vlen), rows)
+        if kind in (_kind.ENUM, _kind.ENUM64):
+            rows = self._values(start, info)
+            signed = "SIGNED" if info >> 31 else "UNSIGNED"
+            return self._filled(voice.types[kind] % (type_id, names[name], signed, target, info & 0xFFFFFF), rows)
+        if kind == _kind.DATASEC:
+            vlen = info & 0xFFFFFF
+            rows = self._vars(table.words[start + 3 : start + 3 + 3 * vlen])
+            return self._filled(voice.types[kind] % (type_id, names[name], target, vlen), rows)
+        fields = self._fields(kind, start)
+        # a kind that is newer than this table has its number alone
+        return voice.types.get(kind, voice.types[_kind.UNKN]) % (type_id, names[name], *fields)
+
+    def _fields(self, kind: int, start: int) -> tuple[int | str, ...]:
+        words = self.table.words
+        if kind == _kind.INT:
+            number = words[start + 3]
+            encoding = _ENCODINGS.get(number >> 24 & 0xF, "UNKN")
+            return words[start + 2], number >> 16 & 0xFF, number & 0xFF, encoding
+        if kind == _kind.ARRAY:
+            return tuple(words[start + 3 : start + 6])
+        if kind == _kind.FWD:
+            return ("union" if words[start + 1] >> 31 else "struct",)
+        if kind == _kind.VAR:
+            return words[start + 2], _linkage(words[start + 3])
+        if kind == _kind.DECL_TAG:
+            return words[start + 2], _kind.signed(words[start + 3], 32)
+        return (words[start + 2],) if kind in _FIELDS else ()
+
+    def _filled(self, head: str, rows: list[str]) -> str:
+        voice = self.voice
+        return f"{head}{voice.between.join(rows)}{voice.after}" if rows else head + voice.nothing
+
+    def _members(self, words: memoryview, *, bitfields: bool) -> list[str]:
+        names, member, bitfield = self.names, self.voice.rows[_MEMBER], self.voice.rows[_BITFIELD]
+        if not bitfields:
+            return [member % (names[name], type_id, offset) for name, type_id, offset in _TRIPLES(words)]
+        return [
+            bitfield % (names[name], type_id, place & 0xFFFFFF, place >> 24)
+            if place >> 24
+            else member % (names[name], type_id, place)
+            for name, type_id, place in _TRIPLES(words)
+        ]
+
+    def _values(self, start: int, info: int) -> list[str]:
+        names, voice, row = self.names, self.voice, self.voice.rows[_VALUE]
+        signed, wide = info >> 31, info >> 24 & 0x7F == _kind.ENUM64
+        rest = self.table.words[start + 3 : start + 3 + (3 if wide else 2) * (info & 0xFFFFFF)].tolist()
+        if wide:
+            row = voice.wide[signed]
+        elif voice.is_json and not signed:
+            # bpftool reads the value as signed before it prints it as an unsigned 64-bit number
+            rest[1::2] = [_kind.signed(value, 32) & 0xFFFFFFFFFFFFFFFF for value in rest[1::2]]
+        return [row % (names[name], value) for name, value in _kind.enum_rows(info, rest)]
+
+    def _vars(self, words: memoryview) -> list[str]:
+        rows, table = [], self.table
+        for type_id, offset, size in _TRIPLES(words):
+            row = self.voice.rows[_VAR] % (type_id, offset, size)
+            if not self.voice.is_json and type_id < len(table.starts):
+                kind = table.kinds[type_id]
+                name = self.names[table.words[table.starts[type_id]]]
+                row += f" ({_KINDS[kind if kind < len(_KINDS) else 0]} '{name}')"
+            rows.append(row)
+        return rows
+
+
+class _Spelled(dict[int, str]):
+    """String offset -> name as it is printed."""
+
+    __slots__ = ("_names", "_spell")
+
+    def __init__(self, names: Names, anonymous: str, spell: Callable[[str], str] | None) -> None:
+        super().__init__({0: anonymous})
+        self._names = names
+        self._spell = spell
+
+    def __missing__(self, offset: int) -> str:
+        name = decode(self._names.cut(offset))
+        self[offset] = name = self._spell(name) if self._spell else name
+        return name
+
+
+class _Params(dict[tuple[int, ...], str]):
+    """Name offset and type id of a parameter -> how it is printed; a kernel has each three times."""
+
+    __slots__ = ("_names", "_row")
+
+    def __init__(self, names: dict[int, str], row: str) -> None:
+        super().__init__()
+        self._names = names
+        self._row = row
+
+    def __missing__(self, pair: tuple[int, ...]) -> str:
+        name, type_id = pair
+        self[pair] = text = self._row % (self._names[name], type_id)
+        return text
+
+
+def _linkage(number: int) -> str:
+    return _LINKAGES[number] if number < len(_LINKAGES) else "(unknown)"
