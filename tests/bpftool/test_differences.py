@@ -24,7 +24,7 @@ CURRENT = pytest.mark.skipif(
 SHOWN = {
     differences.NO_MATCH: ["bpftool/test_zoo.py::test_no_match"],
     differences.LINK_STATUS: [
-        "bpftool/test_zoo.py::test_a_link_by_its_id",
+        "bpftool/test_zoo.py::test_a_link_by_its_handles",
         "bpftool/test_link.py::test_one_link_alone",
     ],
     "functions of a `kprobe_multi` link whose address no symbol has": [
