@@ -157,14 +157,14 @@ def _import_all() -> None:
 
 
 def bpftool(*arguments: str | bytes, hardship: Hardship | None = None) -> Outcome | None:
-    """Run bpftool in the same place; None where none is installed."""
+    """Run bpftool in the same place; None where none is installed that may be run there."""
     try:
-        newest = peer.bpftools()[0]
-    except FileNotFoundError:
+        command = [peer.bpftools()[0], *arguments]
+        done = subprocess.run(
+            command, capture_output=True, stdin=subprocess.DEVNULL, preexec_fn=hardship, check=False
+        )
+    except (FileNotFoundError, PermissionError):
         return None
-    done = subprocess.run(
-        [newest, *arguments], capture_output=True, stdin=subprocess.DEVNULL, preexec_fn=hardship, check=False
-    )
     return Outcome(done.returncode, done.stdout, done.stderr.decode(errors="backslashreplace"))
 
 
