@@ -51,9 +51,7 @@ def _open(path: str) -> BinaryIO:
         raise UsageError(f"Can't open file ({path}): {getattr(error, 'strerror', error)}") from None
 
 
-def _run_lines(
-    session: Session, file: BinaryIO, path: str, dispatch: Callable[[Session, Sequence[str]], None]
-) -> None:
+def _run_lines(session: Session, file: BinaryIO, path: str, dispatch: Callable[[Session, Sequence[str]], None]) -> None:
     out, count, line = session.out, 0, Line(b"", 0)
     out.begin_batch()
     try:

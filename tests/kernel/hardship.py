@@ -160,9 +160,7 @@ def bpftool(*arguments: str | bytes, hardship: Hardship | None = None) -> Outcom
     """Run bpftool in the same place; None where none is installed that may be run there."""
     try:
         command = [peer.bpftools()[0], *arguments]
-        done = subprocess.run(
-            command, capture_output=True, stdin=subprocess.DEVNULL, preexec_fn=hardship, check=False
-        )
+        done = subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL, preexec_fn=hardship, check=False)
     except (FileNotFoundError, PermissionError):
         return None
     return Outcome(done.returncode, done.stdout, done.stderr.decode(errors="backslashreplace"))

@@ -56,7 +56,7 @@ def test_words_are_split_as_bpftool_splits_them(text, words):
     ("text", "sentence"),
     [
         (b"prog 'show\n", "unterminated quoted string in command {}"),
-        (b'prog "show\'\n', "unterminated quoted string in command {}"),
+        (b"prog \"show'\n", "unterminated quoted string in command {}"),
         (b"a " * 4096, "too many arguments to command {}"),
         (b"prog sh\0ow", "null byte in command {}"),
     ],
