@@ -305,9 +305,9 @@ class _Compiler:
                 return text.decode("ascii")
             return read(data, offset)
 
-        return _Plan(read_text if self._is_text(of) else read, total, 1 + number * values)
+        return _Plan(read_text if self.is_text(of) else read, total, 1 + number * values)
 
-    def _is_text(self, of: types.Array) -> bool:
+    def is_text(self, of: types.Array) -> bool:
         """Tell whether elements are ``char`` itself: a typedef to it means bytes rather than text."""
         type_id = of.type_id
         while isinstance(element := self.btf.type(type_id), _QUALIFIERS):
