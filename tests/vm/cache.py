@@ -26,6 +26,14 @@ def root() -> Path:
 
 
 @contextmanager
+def fetching() -> Iterator[None]:
+    """Hold the cache against all other fetchers: several things come from one suite, whose state is shared."""
+    root().mkdir(parents=True, exist_ok=True)
+    with lock(root()):
+        yield
+
+
+@contextmanager
 def lock(path: Path, *, shared: bool = False) -> Iterator[None]:
     """Hold PATH, which exists, against other users of this cache; shared holders are in nobody's way."""
     fd = os.open(path, os.O_RDONLY)

@@ -91,7 +91,7 @@ def fetch(kernel: Kernel, *, refresh: bool = False) -> Path:
     need("apt-get", "dpkg-deb", "tar", "depmod", "zstd")
     home = kernel.folder.parent
     home.mkdir(parents=True, exist_ok=True)
-    with cache.lock(home):
+    with cache.fetching():
         if kernel.fetched and not refresh:  # while we waited for the lock
             return kernel.folder
         suite = Suite(kernel.suite, kernel.arch, cache.root() / "apt")

@@ -47,8 +47,7 @@ def _fetch(name: str, suite: str, arch: str, packages: Sequence[str], *, refresh
     if target.exists() and not refresh:
         return target
     need("apt-get", "dpkg-deb", "tar")
-    cache.root().mkdir(parents=True, exist_ok=True)
-    with cache.lock(cache.root()):
+    with cache.fetching():
         if target.exists() and not refresh:  # while we waited for the lock
             return target
         source = Suite(suite, arch, cache.root() / "apt")

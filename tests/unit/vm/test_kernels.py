@@ -88,16 +88,15 @@ def test_a_newer_release_replaces_the_older_unless_it_is_in_use(home):
     assert folders[2] == (home / "link").resolve()
 
 
-def test_one_fetcher_waits_for_the_other(home):
+def test_one_fetcher_waits_for_the_other():
     """The lock excludes threads of one process, too, as each opens the folder anew."""
-    home.mkdir()
     order = []
 
     def second() -> None:
-        with cache.lock(home):
+        with cache.fetching():
             order.append("second")
 
-    with cache.lock(home):
+    with cache.fetching():
         thread = threading.Thread(target=second)
         thread.start()
         thread.join(0.1)
