@@ -10,10 +10,11 @@ demo: $(VENV)/installed ## install bpfctl into .venv and show what the kernel ru
 	$(BIN)/python docs/examples/demo.py
 
 test: $(VENV)/developed test-packages ## run all tests that need no guest, then the kernel tests in two guests
-	$(BIN)/python -m pytest
+	BPFCTL_BPFTOOL=$$($(BIN)/python -m tests.vm bpftool) $(BIN)/python -m pytest
 	$(BIN)/python -m tests.vm test --kernel 5.10 --kernel newest
 
 test-vm: $(VENV)/developed test-packages ## run the kernel tests in guests of every kernel
+	$(BIN)/python -m pytest -m vm tests/vm
 	$(BIN)/python -m tests.vm test --all
 
 check: $(VENV)/developed ## style, types, layers, fresh generated files
@@ -25,7 +26,7 @@ check: $(VENV)/developed ## style, types, layers, fresh generated files
 	$(BIN)/python -m bpfctl._tools.gen_uapi --check
 
 bench: $(VENV)/installed test-packages ## start-up and listing times beside bpftool
-	$(BIN)/python benchmarks/startup.py
+	BPFCTL_BPFTOOL=bpftool:$$($(BIN)/python -m tests.vm bpftool) $(BIN)/python benchmarks/startup.py
 
 wheel: $(VENV)/developed ## one cp311-abi3 wheel and the source distribution, in dist/
 	$(BIN)/python -m pip install --quiet build

@@ -8,9 +8,7 @@ need bpftool bpftool            # the peer
 need qemu-system-x86_64 qemu-system-x86 # guests
 need busybox busybox-static     # their first program
 need depmod kmod
-need xz xz-utils
 need zstd zstd
-need lz4 lz4
 need ip iproute2                # network namespaces of the zoo
 need unshare util-linux
 [ -z "$missing" ] && exit 0
