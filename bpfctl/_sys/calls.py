@@ -112,7 +112,8 @@ def _raise_memlock() -> bool:
     return False
 
 
-def _once(cmd: int, attr: Any) -> int:
+def once(cmd: int, attr: Any) -> int:
+    """Make the call, whatever comes of it, and return what the kernel answered: a result, or a negated errno."""
     size = ffi.sizeof(attr[0])
     if _trace is None:
         rc: int = lib.bpfctl_bpf(cmd, attr, size)
@@ -124,14 +125,14 @@ def _once(cmd: int, attr: Any) -> int:
 
 def answer(cmd: int, attr: Any) -> int:
     """Make the call and return what the kernel answered: a result, or a negated errno."""
-    rc = _once(cmd, attr)
+    rc = once(cmd, attr)
     if rc < 0:
         tries = _VERIFIER_TRIES if cmd == PROG_LOAD else 0
         if rc == -EPERM and cmd in _CHARGES_MEMORY and _raise_memlock():
-            rc = _once(cmd, attr)
+            rc = once(cmd, attr)
         while rc == -EINTR or (rc == -EAGAIN and tries > 0):
             tries -= rc == -EAGAIN
-            rc = _once(cmd, attr)
+            rc = once(cmd, attr)
     return rc
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from errno import EBUSY, EDEADLK, EINTR, ENOENT, ETIMEDOUT
 from typing import Any, NamedTuple
 
 from bpfctl._sys import calls
@@ -94,6 +95,12 @@ class Batch(NamedTuple):
     values: bytes
     entries: int
     cursor: bytes | None  # None: this was the last batch
+    errno: int = 0  # why it stopped early, at an entry that was in the way
+
+
+# Answers to a batch lookup that has taken what it could: an entry vanished three times under its hands (EINTR, in
+# generic_map_lookup_batch() up to Linux 6.13), or others hold the lock of a bucket (htab_lock_bucket()).
+_STOPPED = frozenset({EINTR, EBUSY, EDEADLK, ETIMEDOUT})
 
 
 def lookup_batch(
@@ -113,23 +120,23 @@ def lookup_batch(
     attr = ffi.new("struct bpf_map_batch_attr *")
     # A hash map's cursor is a 4-byte bucket number whatever the size of its keys.
     following = ffi.new("uint8_t[]", max(key_size, 4))
+    if cursor is not None:
+        ffi.memmove(following, cursor, len(cursor))  # where a batch that stops at its first entry goes on
     keys = ffi.new("uint8_t[]", count * key_size)
     values = ffi.new("uint8_t[]", count * value_size)
     _keep, attr.in_batch = calls.input_(cursor)
     attr.out_batch, attr.keys, attr.values = calls.address(following), calls.address(keys), calls.address(values)
     attr.count, attr.map_fd, attr.elem_flags = count, fd, elem_flags
-    try:
-        calls.call(calls.MAP_LOOKUP_AND_DELETE_BATCH if take else calls.MAP_LOOKUP_BATCH, attr)
-    except FileNotFoundError:
-        last = True
-    else:
-        last = False
+    rc = calls.once(calls.MAP_LOOKUP_AND_DELETE_BATCH if take else calls.MAP_LOOKUP_BATCH, attr)
+    if rc < 0 and rc != -ENOENT and -rc not in _STOPPED:
+        raise calls.error(rc)
     got = int(attr.count)
     return Batch(
         bytes(ffi.buffer(keys, got * key_size)),
         bytes(ffi.buffer(values, got * value_size)),
         got,
-        None if last else bytes(ffi.buffer(following)),
+        None if rc == -ENOENT else bytes(ffi.buffer(following)),
+        0 if rc == -ENOENT else max(-rc, 0),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bpfctl._sys import calls, maps
-from bpfctl.errors import KernelError
+from bpfctl.errors import KernelError, status
 from bpfctl.host import cpus, fdinfo
 from bpfctl.kernel import handle
 from bpfctl.kernel.surroundings import Surroundings
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bpfctl.kernel.select import Select
 
 _NAME_ROOM = 15  # BPF_OBJ_NAME_LEN without its null byte
-_PER_CPU = frozenset(
+PER_CPU = frozenset(
     {
         MapType.PERCPU_HASH,
         MapType.PERCPU_ARRAY,
@@ -79,7 +79,7 @@ class MapInfo(NamedTuple):
 
     def value_room(self) -> int:
         """Return how many bytes a lookup copies: the value, or for each possible CPU a slot rounded up to 8 bytes."""
-        if self.type not in _PER_CPU:
+        if self.type not in PER_CPU:
             return self.value_size
         return (self.value_size + 7 & ~7) * cpus.possible()
 
@@ -142,13 +142,32 @@ class Map(handle.Handle):
     def lookup(self, key: bytes) -> bytes:
         """Return the value of a key as the kernel has it; KernelError ENOENT when it has none.
 
-        The value of a per-CPU map has a slot of value_size, rounded up to 8, for each possible CPU.
+        The value of a per-CPU map has a slot of value_size, rounded up to 8, for each possible CPU. Queues and stacks
+        have no keys: an empty one gets the value that would be taken next.
         """
-        info = self.info()
         try:
-            return maps.lookup(self.fileno(), key, info.value_room())
+            return maps.lookup(self.fileno(), key or None, self.info().value_room())
         except OSError as error:
-            raise KernelError(f"can't look up a key of map {info.id}", error.errno or 0) from None
+            number = error.errno or 0
+            raise KernelError("lookup failed", number, exit_code=status(number)) from None
+
+    def next_key(self, key: bytes | None = None) -> bytes:
+        """Return the key after one, or the first; KernelError ENOENT after the last."""
+        try:
+            return maps.next_key(self.fileno(), key, self.info().key_size)
+        except OSError as error:
+            number = error.errno or 0
+            raise KernelError("can't get next key", number, exit_code=status(number)) from None
+
+    def items(self) -> Iterator[tuple[bytes, bytes]]:
+        """Yield key and value of each entry, read in batches; for what holds while others write see elements.py."""
+        from bpfctl.kernel.elements import Walk  # noqa: PLC0415 - listings do not read entries
+
+        return Walk(self, self.info()).pairs()
+
+    def keys(self) -> Iterator[bytes]:
+        """Yield the key of each entry."""
+        return (key for key, _ in self.items())
 
     def info(self) -> MapInfo:
         """Ask the kernel what it knows of the map."""

@@ -12,16 +12,22 @@ from bpfctl.views.view import Column, View
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bpfctl.kernel.map import MapRow
+    from bpfctl.kernel.map import MapInfo, MapRow
+
+
+def head_json(info: MapInfo) -> dict[str, Any]:
+    """Return the members by which a map is known (show_map_header_json)."""
+    out: dict[str, Any] = {"id": info.id, "type": map_type(info.type) or int(info.type)}
+    if info.name:
+        out["name"] = info.name
+    out["flags"] = info.map_flags
+    return out
 
 
 def json(row: MapRow) -> dict[str, Any]:
     """Return bpftool's JSON members, in its order."""
     info = row.info
-    out: dict[str, Any] = {"id": info.id, "type": map_type(info.type) or int(info.type)}
-    if row.name:
-        out["name"] = row.name
-    out["flags"] = info.map_flags
+    out = head_json(info)
     if info.ifindex:
         out |= shared.device_json(info.ifindex, info.netns_dev, info.netns_ino)
     out["bytes_key"] = info.key_size
@@ -44,13 +50,18 @@ def json(row: MapRow) -> dict[str, Any]:
     return out
 
 
+def head_plain(info: MapInfo) -> str:
+    """Return the line by which a map is known (show_map_header_plain)."""
+    line = f"{info.id}: {map_type(info.type) or f'type {int(info.type)}'}  "
+    if info.name:
+        line += f"name {info.name}  "
+    return line + f"flags {info.map_flags:#x}" + shared.device_plain(info.ifindex, info.netns_dev, info.netns_ino)
+
+
 def plain(row: MapRow) -> Iterator[str]:
     """Yield bpftool's lines."""
     info = row.info
-    line = f"{info.id}: {map_type(info.type) or f'type {int(info.type)}'}  "
-    if row.name:
-        line += f"name {row.name}  "
-    yield line + f"flags {info.map_flags:#x}" + shared.device_plain(info.ifindex, info.netns_dev, info.netns_ino)
+    yield head_plain(info)
     line = f"\tkey {info.key_size}B  value {info.value_size}B  max_entries {info.max_entries}"
     if row.memlock is not None:
         line += f"  memlock {row.memlock}B"

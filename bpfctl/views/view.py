@@ -24,6 +24,26 @@ class Column(NamedTuple):
     rank: int = 0  # on a narrow screen the columns of the highest rank leave first; those of rank 0 stay
 
 
+class Stream(NamedTuple):
+    """The entries of one object, which may be too many to hold at once: text in large pieces, ready to be written.
+
+    ``json`` and ``document`` yield items of an array, with commas between those of a piece. They are told how deep
+    the array's items stand if they are to be indented, None if not, and how a string is spelled in JSON. All of them
+    read the same source, so one may be called, once.
+    """
+
+    head: dict[str, Any]  # in JSON, what stands before the entries where several objects are shown
+    title: str  # the same as a line of text
+    items: str  # what the array is called then
+    json: Callable[[int | None, Callable[[Any], str]], Iterator[bytes]]
+    plain: Callable[[], Iterator[bytes]]
+    #: Where this is not None it replaces ``plain``.
+    document: Callable[[int | None, Callable[[Any], str]], Iterator[bytes]] | None
+    columns: Callable[[], tuple[Column, ...]]
+    rows: Callable[[], Iterator[Any]]
+    empty: str  # the sentence for a table without rows
+
+
 class View(NamedTuple, Generic[Row]):
     """The two forms that bpftool prints, byte for byte, and the columns of a table for people.
 
