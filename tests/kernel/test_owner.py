@@ -2,37 +2,32 @@
 
 from __future__ import annotations
 
-import json
 import os
 import resource
 import subprocess
 import sys
 import threading
 import time
-import traceback
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from bpfctl.errors import KernelError, NotSupported
-from bpfctl.kernel import handle, owner, owner_iter
+from bpfctl.kernel import handle, owner
 from bpfctl.kernel.owner import Owner
 from bpfctl.kernel.surroundings import Surroundings
 from tests.kernel import client
 from tests.kernel.facts import Facts
-from tests.kernel.typeblob import Blob
+from tests.kernel.holder import FAMILY, RAW_TRACEPOINT, RETURN_0, SOCKET_FILTER, objects, process
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 KINDS = {kind.word: kind for kind in (handle.PROG, handle.MAP, handle.LINK, handle.BTF)}
-RETURN_0 = bytes.fromhex("b700000000000000 9500000000000000")
-SOCKET_FILTER, PERF_EVENT, RAW_TRACEPOINT, TRACING = 1, 7, 17, 26
+PERF_EVENT, TRACING = 7, 26
 TRACE_ITER, ATTACH_PERF_EVENT = 28, 41
 SOFTWARE, CPU_CLOCK = 1, 0
-ARRAY = 2
 
 
 @pytest.fixture(scope="module")
@@ -66,66 +61,14 @@ def how(request, facts) -> str:
 @pytest.fixture
 def fds() -> Iterator[dict[str, int]]:
     """One object of each kind."""
-    made: dict[str, int] = {}
-    try:
-        made["prog"] = client.prog_load(SOCKET_FILTER, RETURN_0, name="owned")
-        made["map"] = client.map_create(ARRAY, 4, 4, 1, name="owned")
-        blob = Blob()
-        blob.int_("int", 4, 1)
-        made["btf"] = client.btf_load(blob.raw())
-        program = client.prog_load(RAW_TRACEPOINT, RETURN_0)
-        try:
-            made["link"] = client.raw_tracepoint_open("sched_process_exit", program)
-        finally:
-            os.close(program)
+    with objects() as made:
         yield made
-    finally:
-        for fd in made.values():
-            os.close(fd)
-
-
-_made = {os.getpid()}
 
 
 def owners(kind: handle.Kind, how: owner.How) -> dict[int, tuple[Owner, ...]]:
-    """Return the table without processes that are none of the test's: others may list BPF objects at this moment."""
+    """Return the table without processes that are none of the tests'."""
     found = owner.table(kind, how).owners
-    return {id_: ours for id_, held in found.items() if (ours := tuple(o for o in held if o.pid in _made))}
-
-
-@contextmanager
-def process(*fds: int, name: bytes = b"holder", then: Callable[[], object] = lambda: None) -> Iterator[int]:
-    """A process with these descriptors and no other BPF object, that has called ``then``; yields its pid."""
-    ready, go = os.pipe(), os.pipe()
-    pid = os.fork()
-    if not pid:
-        try:
-            keep = {*fds, ready[1], go[0]}
-            for fd in map(int, os.listdir("/proc/self/fd")):
-                if fd > 2 and fd not in keep:
-                    try:
-                        os.close(fd)
-                    except OSError:  # the folder that was listed
-                        continue
-            Path("/proc/self/comm").write_bytes(name)
-            then()
-            os.write(ready[1], b"!")
-            os.read(go[0], 1)
-        except BaseException:
-            traceback.print_exc()
-            raise
-        finally:
-            os._exit(0)
-    os.close(ready[1])
-    os.close(go[0])
-    try:
-        assert os.read(ready[0], 1) == b"!", "the process could not do its part"
-        _made.add(pid)
-        yield pid
-    finally:
-        os.close(ready[0])
-        os.close(go[1])
-        os.waitpid(pid, 0)
+    return {id_: ours for id_, held in found.items() if (ours := tuple(o for o in held if o.pid in FAMILY))}
 
 
 @pytest.mark.parametrize("word", KINDS)
@@ -230,7 +173,7 @@ def test_a_thread_alone_holds_it(how, fds, case):
         [sys.executable, "-c", THREAD, case, str(fd)], pass_fds=[fd], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as child:
         assert child.stdout.read(1) == b"!"
-        _made.add(child.pid)
+        FAMILY.add(child.pid)
         found = owners(handle.MAP, how)
         comm = Path(f"/proc/{child.pid}/comm").read_text().removesuffix("\n")
         child.stdin.close()
@@ -339,135 +282,3 @@ def test_cookie_of_a_perf_event_link(facts, cookie):
         assert around.cookie(client.id_of("link", link)) == cookie
         assert around.cookie(client.id_of("link", other)) is None
         assert Surroundings(handle.LINK, pinned=False, owners=False).cookie(client.id_of("link", link)) is None
-
-
-# Choosing between the ways ----------------------------------------------------------------------------------------
-
-
-def refuse(_kind: handle.Kind) -> owner.Table:
-    raise NotSupported("not here")
-
-
-def test_many_descriptors_turn_to_the_iterator(monkeypatch, fds):
-    """Past its bound the walk over /proc gives way, and goes on where the iterator is refused."""
-    id_ = client.id_of("prog", fds["prog"])
-    monkeypatch.setattr(owner, "_ITERATOR_IS_WORTH", 0)
-    asked = []
-
-    def answer(kind: handle.Kind) -> owner.Table:
-        asked.append(kind)
-        return owner.Table({}, {}, {}, partial=False)
-
-    with process(fds["prog"]) as pid:
-        monkeypatch.setattr(owner, "by_iterator", answer)
-        assert owner.table(handle.PROG) == answer(handle.PROG)
-        monkeypatch.setattr(owner, "by_iterator", refuse)
-        assert owners(handle.PROG, "auto")[id_] == (Owner(pid, "holder"),)
-    assert asked == [handle.PROG] * 2
-
-
-@pytest.mark.usefixtures("fds")
-def test_few_descriptors_are_left_to_proc(monkeypatch):
-    """Below the bound no iterator is made."""
-    monkeypatch.setattr(owner, "by_iterator", pytest.fail)
-
-    assert owner.table(handle.PROG).cookies is None
-
-
-def test_hidden_processes_turn_to_the_iterator(monkeypatch):
-    """Where /proc hid a process, an object without a known owner is asked for again, once."""
-    hidden, seen = Owner(1, "hidden"), Owner(2, "seen")
-    asked = []
-
-    def answer(kind: handle.Kind) -> owner.Table:
-        asked.append(kind)
-        return owner.Table({7: (hidden,), 8: (hidden, seen)}, {}, {}, partial=False)
-
-    walked = owner.Table({8: (seen,)}, {8: b"pos: 0\n"}, None, partial=True)
-    monkeypatch.setattr(owner, "table", lambda *_: walked)
-    monkeypatch.setattr(owner, "by_iterator", answer)
-    around = Surroundings(handle.PROG, pinned=False, owners=True)
-
-    assert around.owners(8) == (seen,)
-    assert not asked
-    assert around.owners(7) == (hidden,)
-    assert around.owners(9) == ()
-    assert around.owners(8) == (hidden, seen)
-    assert around.fdinfo(8, -1) == b"pos: 0\n"
-    assert asked == [handle.PROG]
-
-
-def test_an_iterator_that_must_be_but_cannot(monkeypatch):
-    """Who insists on the iterator is told why there is none."""
-    monkeypatch.setattr(owner_iter, "VMLINUX", "/nonexistent")
-    owner_iter._layout.cache_clear()
-
-    with pytest.raises(KernelError, match="can't read the kernel's BTF: No such file"):
-        owner.table(handle.PROG, "iter")
-
-
-def test_nobody_asked():
-    """Without owners nothing is looked at."""
-    assert owner.table(handle.PROG, "none") == owner.Table({}, {}, {}, partial=False)
-
-
-# From other places than root's on the host -------------------------------------------------------------------------
-
-ASK = """
-import json
-from bpfctl.errors import BpfctlError
-from bpfctl.kernel import handle, owner
-answers = {}
-for how in "proc", "auto", "iter":
-    try:
-        answers[how] = owner.table(handle.PROG, how).owners
-    except BpfctlError as error:
-        answers[how] = str(error)
-print(json.dumps(answers))
-"""
-
-
-def ask(*wrapper: str) -> dict[str, object]:
-    """Return the answers of each way to a process that is started in some other place."""
-    path = f"import sys; sys.path[1:1] = {[folder for folder in sys.path if folder]!r}\n"
-    words = [*wrapper, sys.executable, "-S", "-c", path + ASK]  # without the hooks of site, which take long
-    done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2])
-    assert not done.stderr
-    return json.loads(done.stdout)
-
-
-def test_as_an_ordinary_user(fds):
-    """Processes of others are not ours to look at: nothing is said of them, and no iterator may run."""
-    with process(fds["prog"]):
-        answers = ask("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
-
-    assert answers == {"proc": {}, "auto": {}, "iter": "an iterator needs CAP_BPF and CAP_PERFMON"}
-
-
-def test_in_another_pid_namespace(fds):
-    """Numbers are those of the namespace that we are in, so /proc has to tell them."""
-    with process(fds["prog"]):
-        answers = ask("unshare", "--pid", "--fork", "--mount-proc")
-
-    told = "an iterator counts processes as the initial PID namespace does, and this is another"
-    assert answers == {"proc": {}, "auto": {}, "iter": told}
-
-
-def test_no_proc(fds):
-    """Without /proc nobody is known to hold anything."""
-    with process(fds["prog"]):
-        answers = ask("unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /proc && exec "$@"', "sh")
-
-    assert answers == {"proc": {}, "auto": {}, "iter": "no /proc to tell who we are"}
-
-
-def test_out_of_descriptors(fds):
-    """Owners that could not be looked for are an error, not an empty list."""
-
-    def then() -> None:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))
-        with pytest.raises(KernelError, match="can't look at"):
-            owner.table(handle.PROG, "proc")
-
-    with process(fds["prog"]), process(then=then):
-        pass
