@@ -9,6 +9,7 @@ import os
 import signal
 import socket
 import struct
+import time
 from collections import deque
 from contextlib import ExitStack
 
@@ -263,7 +264,8 @@ def test_rows_are_whole_while_objects_come_and_go(kind):
     """1,000 lists in process and some by the command, each complete, while others create and delete at full speed."""
     view = importlib.import_module(f"bpfctl.views.{kind}").VIEW
     met = set()
-    for number in hardship.rounds(1_000, 1.5):
+
+    def look(number):
         surroundings = {"pinned": number % 50 == 0} if kind != "btf" else {}
         rows = every_row(kind, owners=number % 50 == 25, **surroundings)
         documents = [view.json(row) for row in rows]
@@ -272,10 +274,17 @@ def test_rows_are_whole_while_objects_come_and_go(kind):
         for row, document in zip(rows, documents, strict=True):
             assert_whole(kind, document)
             assert all(view.plain(row))
+
+    for number in hardship.rounds(1_000, 1.5):
+        look(number)
     for _ in hardship.rounds(8, 1, least=2):
         outcome = hardship.bpfctl("-j", "-f", kind, "show")
         assert (outcome.code, outcome.err) == (0, "")
         for document in json.loads(outcome.out):
             assert_whole(kind, document)
 
-    assert len(met - set(client.ids(kind))) > 2, "nothing came and went"
+    # On one slow processor little happens meanwhile: look until enough has.
+    deadline = time.monotonic() + 60
+    while len(met - set(client.ids(kind))) < 3:
+        assert time.monotonic() < deadline, "nothing comes and goes"
+        look(1)
