@@ -88,7 +88,7 @@ def run(arguments: Sequence[str], sink: Sink) -> int:
     """Run a command line and return its exit code; ClosedPipe and OutputError when the output cannot be written."""
     from bpfctl.cli import app, options
     from bpfctl.cli.session import Session
-    from bpfctl.errors import BpfctlError, OutputError
+    from bpfctl.errors import BpfctlError, Nothing, OutputError
     from bpfctl.render.sink import ClosedPipe
     from bpfctl.render.text import safe
 
@@ -103,6 +103,8 @@ def run(arguments: Sequence[str], sink: Sink) -> int:
         app.run(Session(out, chosen), words)
     except (ClosedPipe, OutputError):
         raise
+    except Nothing as nothing:
+        code = nothing.exit_code
     except BpfctlError as error:
         code = error.exit_code
         out.error(error.sentence, error.hint)

@@ -4,6 +4,7 @@
 
     BpfctlError
     ├── UsageError            the words of a command make no sense
+    ├── Nothing               there was nothing to answer, which the output says already
     ├── NotFound              nothing matches a name or a tag
     ├── Ambiguous             several objects match where one is needed
     ├── KernelError           a system call failed (also an OSError)
@@ -16,6 +17,7 @@
 from __future__ import annotations
 
 import os
+from errno import ENOENT
 
 
 class BpfctlError(Exception):
@@ -46,6 +48,14 @@ class UsageError(BpfctlError):
         self.exit_code = exit_code
 
 
+class Nothing(BpfctlError):
+    """There was nothing to answer, which the output says already; only the exit code is left to tell it."""
+
+    def __init__(self, exit_code: int) -> None:
+        super().__init__("nothing there")
+        self.exit_code = exit_code
+
+
 class NotFound(BpfctlError):
     """Nothing matches the name or the tag that was asked for."""
 
@@ -65,6 +75,11 @@ class KernelError(BpfctlError, OSError):
         self.tried = tried
         self.hint = hint
         self.exit_code = exit_code
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether what was asked for is not there."""
+        return self.errno == ENOENT
 
     @property
     def sentence(self) -> str:

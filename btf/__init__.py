@@ -14,13 +14,13 @@ from __future__ import annotations
 TYPE_CHECKING = False  # without importing typing, see btf.read
 
 if TYPE_CHECKING:
-    from btf.encode import Encoder, encode
+    from btf.encode import Encoder
     from btf.errors import BTFError
     from btf.read import BTF, enum_values
     from btf.value import Decoder, decode
     from btf.write import Builder
 
-__all__ = ["BTF", "BTFError", "Builder", "Decoder", "Encoder", "decode", "encode", "enum_values"]
+__all__ = ["BTF", "BTFError", "Builder", "Decoder", "Encoder", "decode", "enum_values"]
 
 _HOMES = {
     "BTF": "btf.read",
@@ -29,7 +29,6 @@ _HOMES = {
     "Decoder": "btf.value",
     "Encoder": "btf.encode",
     "decode": "btf.value",
-    "encode": "btf.encode",
     "enum_values": "btf.read",
 }
 

@@ -62,7 +62,7 @@ def _without_dashes(words: Sequence[str]) -> tuple[list[str], int]:
 
 
 def _is_option(word: str) -> bool:
-    return word.startswith("-") and len(word) > 1
+    return word.startswith("-") and len(word) > 1 and not word[1].isdecimal()  # numbers may be negative
 
 
 def _no_option(word: str) -> None:

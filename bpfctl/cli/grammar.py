@@ -26,6 +26,10 @@ class Words:
     def __len__(self) -> int:
         return len(self._words)
 
+    def peek(self, ahead: int = 0) -> str:
+        """Return a word without taking it; empty when there is none."""
+        return self._words[ahead] if ahead < len(self._words) else ""
+
     def next(self, what: str) -> str:
         """Take a word; UsageError says ``what`` is missing."""
         if not self._words:

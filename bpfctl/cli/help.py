@@ -57,7 +57,11 @@ def _of_object(object_: str) -> str:
 
 
 def _of_program() -> str:
+    from textwrap import wrap
+
     there = {name: [command.word for command in commands if command.run] for name, commands in OBJECTS.items()}
     lines = ["Usage: bpfctl [OPTIONS] OBJECT [COMMAND] [WORDS]", ""]
-    lines += [f"  {name:<10} {', '.join(words)}" for name, words in there.items() if words]
+    for name, words in there.items():
+        if words:
+            lines += wrap(", ".join(words), 78, initial_indent=f"  {name:<10} ", subsequent_indent=" " * 13)
     return "\n".join([*lines, _MORE, "", _OPTIONS])

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     Pinned = bool
     Sort = str | None
     Watch = float | None
+    DryRun = bool
 
 else:
 

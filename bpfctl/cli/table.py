@@ -17,7 +17,15 @@ class Command(NamedTuple):
 
 
 def _object(module: str, *words: str, **commands: tuple[str, str]) -> tuple[Command, ...]:
-    return tuple(Command(word, f"{module}:{commands[word][0]}", commands[word][1]) if word in commands else Command(word, "") for word in words)
+    """Return the commands of an object; one in another module than most is told as module:function."""
+    return tuple(
+        Command(word, _at(module, commands[word][0]), commands[word][1]) if word in commands else Command(word, "")
+        for word in words
+    )
+
+
+def _at(module: str, function: str) -> str:
+    return function if ":" in function else f"{module}:{function}"
 
 
 _HELP = ("help", "show the commands of this object")
@@ -33,6 +41,12 @@ OBJECTS: dict[str, tuple[Command, ...]] = {
         "map", "show", "list", "help", "dump", "update", "lookup", "getnext", "delete", "pin", "event_pipe", "create",
         "peek", "push", "enqueue", "pop", "dequeue", "freeze",
         show=("show", "show maps"), list=("show", "show maps"), pin=("pin", "pin a map"),
+        update=("map_write:update", "set a value"), push=("map_write:update", "put a value into a queue or stack"),
+        enqueue=("map_write:update", "put a value into a queue or stack"), delete=("map_write:delete", "delete a key"),
+        create=("map_write:create", "create a map and pin it"),
+        freeze=("map_write:freeze", "make a map read-only for user space"),
+        pop=("map_write:pop", "take a value out of a queue or stack"),
+        dequeue=("map_write:pop", "take a value out of a queue or stack"),
     ),
     "link": _object(
         "link", "show", "list", "help", "pin", "detach",

@@ -33,6 +33,7 @@ Watch = Annotated[
     float | None,
     typer.Option("--watch", metavar="[SECONDS]", help=f"Show again every so many seconds ({_PERIOD}) until Ctrl-C."),
 ]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Change nothing, but show the bytes of key and value.")]
 
 # The base of Typer's complaints about a command line; Typer 0.28 has them in a package of its own instead of click's.
 _Complaint: type[Exception] = typer.BadParameter.__mro__[2]
@@ -41,7 +42,8 @@ _Complaint: type[Exception] = typer.BadParameter.__mro__[2]
 def call(session: Session, name: str, function: Any, words: list[str]) -> None:
     """Run a command through Typer; a mistake in the words is a UsageError."""
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
-    app.command(context_settings={"help_option_names": ["-h", "--help"]})(function)
+    settings = {"help_option_names": ["-h", "--help"], "ignore_unknown_options": any(map(_is_negative, words))}
+    app.command(context_settings=settings)(function)
     command = typer.main.get_command(app)
     help_ = io.StringIO()
     try:
@@ -53,6 +55,11 @@ def call(session: Session, name: str, function: Any, words: list[str]) -> None:
         raise UsageError(_sentence(error)) from None
     if help_.getvalue():
         session.out.sink.write(help_.getvalue().rstrip() + "\n")
+
+
+def _is_negative(word: str) -> bool:
+    """Tell whether a word is a number, which Typer would take for options."""
+    return word[:1] == "-" and word[1:2].isdecimal()
 
 
 def _with_period(words: list[str]) -> list[str]:

@@ -96,8 +96,12 @@ class Handle:
     @classmethod
     def by_id(cls, id_: int) -> Self:
         """Open an object by id; KernelError with ENOENT when there is none."""
+        return cls._by_id(id_, cls.kind.open_flags)
+
+    @classmethod
+    def _by_id(cls, id_: int, flags: int) -> Self:
         try:
-            return cls(calls.fd_by_id(cls.kind.fd_by_id, id_, cls.kind.open_flags))
+            return cls(calls.fd_by_id(cls.kind.fd_by_id, id_, flags))
         except OSError as error:
             number = _number(error)
             raise KernelError(cls.kind.opened.format(id_), number, hint=privilege_hint(number)) from None
@@ -105,7 +109,11 @@ class Handle:
     @classmethod
     def pinned(cls, path: str) -> Self:
         """Open a pinned object; UsageError when another kind of object is pinned there."""
-        fd = open_pin(path, cls.kind.open_flags)
+        return cls._pinned(path, cls.kind.open_flags)
+
+    @classmethod
+    def _pinned(cls, path: str, flags: int) -> Self:
+        fd = open_pin(path, flags)
         try:
             found = kind_of(fd.fileno())
         except BaseException:

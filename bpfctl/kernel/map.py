@@ -76,7 +76,6 @@ class MapInfo(NamedTuple):
             f["map_extra"],
         )
 
-
     def value_room(self) -> int:
         """Return how many bytes a lookup copies: the value, or for each possible CPU a slot rounded up to 8 bytes."""
         if self.type not in PER_CPU:
@@ -122,20 +121,31 @@ class Map(handle.Handle):
     __slots__ = ()
 
     @classmethod
+    def by_id(cls, id_: int, *, write: bool = False) -> Map:
+        """Open a map by id, for reading unless told otherwise; KernelError with ENOENT when there is none."""
+        return cls._by_id(id_, 0 if write else cls.kind.open_flags)
+
+    @classmethod
     def create(
         cls,
-        map_type: MapType,
+        map_type: MapType | int,
         key_size: int,
         value_size: int,
         max_entries: int,
         *,
         name: str = "",
         flags: int = 0,
+        inner: Map | None = None,
+        ifindex: int = 0,
     ) -> Map:
-        """Create a map; sizes in bytes, flags of the kernel (uapi.flags.MapFlag). The name is cut to 15 characters."""
-        short = name.encode()[:_NAME_ROOM]
+        """Create a map; sizes in bytes, flags of the kernel (uapi.flags.MapFlag). The name is cut to 15 bytes.
+
+        ``inner`` is a map like those that a map of maps shall hold, ``ifindex`` the device that shall have the map.
+        """
+        more = {"inner_map_fd": inner.fileno() if inner else 0, "ifindex": ifindex}
+        short = name.encode(errors="surrogateescape")[:_NAME_ROOM]
         try:
-            return cls(maps.create(map_type, key_size, value_size, max_entries, name=short, flags=flags))
+            return cls(maps.create(map_type, key_size, value_size, max_entries, name=short, flags=flags, **more))
         except OSError as error:
             raise KernelError(f"can't create map '{name}'", error.errno or 0) from None
 
@@ -150,6 +160,57 @@ class Map(handle.Handle):
         except OSError as error:
             number = error.errno or 0
             raise KernelError("lookup failed", number, exit_code=status(number)) from None
+
+    def find(self, key: bytes) -> bytes | None:
+        """Return the value of a key as lookup() does; None when it has none."""
+        try:
+            return self.lookup(key)
+        except KernelError as error:
+            if not error.is_missing:
+                raise
+        return None
+
+    @classmethod
+    def writable(cls, which: Select) -> Map:
+        """Open the one map that is meant for writing too; Ambiguous when a name matches several."""
+        if which.by == "pinned":
+            return cls._pinned(str(which.value), 0)
+        if which.by == "id":
+            return cls.by_id(int(which.value), write=True)
+        with cls.one(which) as found:  # and keep it, so that its id stays its own
+            return cls.by_id(found.info().id, write=True)
+
+    def update(self, key: bytes | None, value: bytes, flags: int = 0) -> None:
+        """Set the value of a key; queues and stacks, which have no keys, take another value.
+
+        Flags are the kernel's (uapi.flags.UpdateFlag). The map must be open for writing. The value of a per-CPU map has
+        a slot of value_size, rounded up to 8, for each possible CPU.
+        """
+        try:
+            maps.update(self.fileno(), key or None, value, flags)
+        except OSError as error:
+            raise _refused("update failed", error) from None
+
+    def delete(self, key: bytes) -> None:
+        """Delete a key; KernelError ENOENT when it is not there. The map must be open for writing."""
+        try:
+            maps.delete(self.fileno(), key)
+        except OSError as error:
+            raise _refused("delete failed", error) from None
+
+    def take(self, key: bytes | None = None) -> bytes:
+        """Return the value of a key, or the next of a queue or stack, and delete it; KernelError ENOENT without one."""
+        try:
+            return maps.lookup_and_delete(self.fileno(), key or None, self.info().value_room())
+        except OSError as error:
+            raise _refused("pop failed", error) from None
+
+    def freeze(self) -> None:
+        """Make the map read-only for user space, for good. The map must be open for writing."""
+        try:
+            maps.freeze(self.fileno())
+        except OSError as error:
+            raise _refused("failed to freeze map", error) from None
 
     def next_key(self, key: bytes | None = None) -> bytes:
         """Return the key after one, or the first; KernelError ENOENT after the last."""
@@ -195,6 +256,12 @@ class Map(handle.Handle):
     def matches(self, which: Select) -> bool:
         """Return whether a name is this map's."""
         return self.info().name == which.value
+
+
+def _refused(tried: str, error: OSError) -> KernelError:
+    """Return the error of a command on entries, which bpftool answers with the errno."""
+    number = error.errno or 0
+    return KernelError(tried, number, exit_code=status(number))
 
 
 def select(which: Select | None = None) -> Iterator[Map]:

@@ -68,6 +68,15 @@ def map_types() -> Iterator[str]:
     return every(MapType, "bpf_map_type", "BPF_MAP_TYPE_")
 
 
+def map_type_number(word: str) -> int | None:
+    """Return the number of bpftool's word for a map type; None for one that even the running kernel does not know."""
+    for kind in MapType:
+        if map_type(kind) == word:
+            return int(kind)
+    found = (number for number in _from_kernel("bpf_map_type") if map_type(number) == word)
+    return next(found, None)
+
+
 def link_type(number: int) -> str | None:
     """Return bpftool's word for a link type; None for one that even the running kernel's BTF does not name."""
     return name(LinkType, "bpf_link_type", "BPF_LINK_TYPE_", number)

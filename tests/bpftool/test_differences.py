@@ -1,8 +1,7 @@
-"""Each row of docs/differences.md is shown by a test: here, or where it belongs."""
+"""Differences on purpose, beside bpftool: rows of docs/differences.md that no other test shows."""
 
 from __future__ import annotations
 
-import ast
 import json
 import os
 import subprocess
@@ -11,74 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.bpftool import differences, peer, test_words
+from tests.bpftool import differences, peer
 from tests.kernel import client
 from tests.kernel.zoo import Zoo
 
-TESTS = Path(__file__).parents[1]
 NEWEST, *OLDER = peer.bpftools()
 CURRENT = pytest.mark.skipif(
     peer.version(NEWEST) < peer.CURRENT, reason="needs bpftool 7.8 to compare with (BPFCTL_BPFTOOL=FILE)"
 )
-
-SHOWN = {
-    differences.NO_MATCH: ["bpftool/test_zoo.py::test_no_match"],
-    differences.LINK_STATUS: [
-        "bpftool/test_zoo.py::test_a_link_by_its_handles",
-        "bpftool/test_link.py::test_one_link_alone",
-    ],
-    "functions of a `kprobe_multi` link whose address no symbol has": [
-        "unit/views/test_link.py::test_in_bpftools_words"
-    ],
-    "functions of a `kprobe_multi` link where the kernel hides addresses": [
-        "unit/views/test_link.py::test_in_bpftools_words"
-    ],
-    "a cgroup iterator over `children`": ["unit/views/test_link.py::test_in_bpftools_words"],
-    differences.STALE_BTF_ID: ["bpftool/test_zoo.py::test_lists", "bpftool/test_differences.py::test_stale_btf_id"],
-    differences.NOT_ESCAPED: [
-        "bpftool/test_differences.py::test_hostile_words",
-        "unit/render/test_json.py::test_hostile_names",
-    ],
-    differences.RAW_TEXT: ["bpftool/test_differences.py::test_hostile_pins"],
-    "single characters beyond ASCII, or tabs and line breaks, in values with types (`-j`)": [
-        "bpftool/test_prog_types.py::test_metadata_of_every_sort"
-    ],
-    "several members without a name in a struct (`-j`)": [
-        "unit/views/test_value.py::test_members_without_name_do_not_hide_each_other"
-    ],
-    "values of types that bpftool cannot show (such as `float`)": ["unit/views/test_value.py::test_both_forms"],
-    differences.NEW_TYPES: ["bpftool/test_differences.py::test_types_newer_than_the_tool"],
-    differences.OWNERS: ["bpftool/test_zoo.py::test_owners_are_all_that_owners_add"],
-    differences.BATCH_ERRNO: ["bpftool/test_differences.py::test_a_batch_that_succeeds"],
-    differences.BATCH_LINE: ["bpftool/test_zoo.py::test_a_batch_that_fails"],
-    differences.PINNED_LINK: ["bpftool/test_zoo.py::test_mistakes", "bpftool/test_map.py::test_a_links_pin_is_no_map"],
-    differences.RIGHTS: ["kernel/test_adversity.py::test_a_refusal_is_one_sentence_with_advice"],
-    differences.MOUNT: ["bpftool/test_differences.py::test_mounting"],
-    differences.FULL_DISK: [
-        "bpftool/test_differences.py::test_where_nothing_can_be_written",
-        "unit/cli/test_ends.py::test_a_full_disk",
-    ],
-    differences.CLOSED: ["bpftool/test_differences.py::test_where_nothing_can_be_written"],
-    differences.VERSION: ["bpftool/test_differences.py::test_version"],
-    test_words.UNKNOWN: ["bpftool/test_words.py::test_words_that_begin_nothing"],
-}
-WORDS = "bpftool/test_words.py::test_wrong_words_that_are_answered_otherwise_on_purpose"
-SHOWN |= {row: [WORDS] for _, _, row in test_words.DIFFERENT.values() if row and row not in SHOWN}
-
-
-def test_the_document_and_the_tests_tell_the_same_differences():
-    """No row without a test, no test without a row."""
-    assert set(SHOWN) == set(differences.rows())
-
-
-def test_the_tests_are_there():
-    wanted = {test for tests in SHOWN.values() for test in tests}
-    there = set()
-    for file in {test.partition("::")[0] for test in wanted}:
-        tree = ast.parse((TESTS / file).read_text())
-        there |= {f"{file}::{node.name}" for node in tree.body if isinstance(node, ast.FunctionDef)}
-
-    assert wanted - there == set()
 
 
 @pytest.fixture(scope="module")

@@ -212,7 +212,7 @@ class Types:
 @settings(max_examples=300, deadline=None)
 @given(st.data())
 def test_what_is_decoded_is_encoded_again(data):
-    """As Python values and as JSON, for every type: the same bytes, but for what no value shows (padding, NUL tails)."""
+    """As Python values and as JSON, for every type; padding and what lies behind a NUL is not shown by any value."""
     made = Types(data.draw)
     id_ = made.any(3)
     btf = BTF.from_bytes(made.b.build())

@@ -1,0 +1,314 @@
+"""bpfctl map update, delete, create, freeze, push and pop: what changes maps."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import ExitStack
+from errno import ENODEV
+from functools import cache
+from typing import TYPE_CHECKING, NamedTuple
+
+from bpfctl.cli import data, grammar, opt
+from bpfctl.errors import KernelError, Nothing, UsageError
+from bpfctl.host import cpus
+from bpfctl.kernel.map import Map, MapInfo
+from bpfctl.uapi.enums import MapType
+from bpfctl.uapi.flags import UpdateFlag
+
+if TYPE_CHECKING:
+    from bpfctl.cli.session import Session
+    from bpfctl.kernel.prog import Program
+    from bpfctl.kernel.select import Select
+    from btf.encode import Encoder
+
+_OF_MAPS = frozenset({MapType.ARRAY_OF_MAPS, MapType.HASH_OF_MAPS})
+_FLAGS = {"any": UpdateFlag.ANY, "noexist": UpdateFlag.NOEXIST, "exist": UpdateFlag.EXIST}
+_ROW = 16  # bytes in a line
+_NAME_ROOM = 15  # BPF_OBJ_NAME_LEN without its null byte
+
+
+def update(ctx: opt.Context, words: opt.Words = None, *, dry_run: opt.DryRun = False) -> None:
+    """Set a value: MAP [key DATA] [value DATA|MAP|PROG] [any|exist|noexist]."""
+    left = grammar.Words(words)
+    left.at_least(2, "update")
+    which = grammar.map_(left)
+    with ExitStack() as opened:
+        map_ = opened.enter_context(Map.one(which) if dry_run else Map.writable(which))
+        element = _Element(map_, opened)
+        element.read(left, value=True)
+        if dry_run:
+            _show(ctx.obj, element)
+            return
+        if element.held and which.by == "id" and element.info.type is MapType.PROG_ARRAY:
+            ctx.obj.out.note("Warning: the kernel empties a program array when nobody holds it, so pin it")
+        map_.update(element.key.packed(), element.value.packed(), element.flags)
+    ctx.obj.out.done()
+
+
+def delete(ctx: opt.Context, words: opt.Words = None, *, dry_run: opt.DryRun = False) -> None:
+    """Delete a key: MAP key DATA."""
+    left = grammar.Words(words)
+    left.at_least(2, "delete")
+    which = grammar.map_(left)
+    with ExitStack() as opened:
+        map_ = opened.enter_context(Map.one(which) if dry_run else Map.writable(which))
+        element = _Element(map_, opened)
+        element.read(left, value=False)
+        if dry_run:
+            _show(ctx.obj, element)
+            return
+        map_.delete(element.key.packed())
+    ctx.obj.out.done()
+
+
+def freeze(ctx: opt.Context, words: opt.Words = None) -> None:
+    """Make a map read-only for user space, for good: MAP."""
+    left = grammar.Words(words)
+    left.at_least(2, "freeze")
+    which = grammar.map_(left)
+    with Map.writable(which) as map_:
+        left.end()
+        map_.freeze()
+    ctx.obj.out.done()
+
+
+def pop(ctx: opt.Context, words: opt.Words = None) -> None:
+    """Take the next value out of a queue or stack: MAP."""
+    left = grammar.Words(words)
+    left.at_least(2, "pop")
+    which = grammar.map_(left)
+    left.end()
+    with Map.writable(which) as map_:
+        info = map_.info()
+        if info.key_size:
+            raise UsageError("values are popped out of queues and stacks, not out of maps with keys")
+        try:
+            value = map_.take()
+        except KernelError as error:
+            if not error.is_missing:
+                raise
+            ctx.obj.out.lines(["Error: empty map"], None)
+            raise Nothing(error.exit_code) from None
+    rows = [value[at : at + _ROW] for at in range(0, len(value), _ROW)]
+    lines = [row[:8].hex(" ") + (f"  {row[8:].hex(' ')}" if row[8:] else "") for row in rows]
+    shown = ["value:", *lines] if len(value) > _ROW else [f"value: {lines[0]}"]
+    ctx.obj.out.lines(shown, {"key": [], "value": _hex(value)})
+
+
+class _Element:
+    """Key, value and flags of one element, read from words."""
+
+    def __init__(self, map_: Map, opened: ExitStack) -> None:
+        self.map = map_
+        self.info = map_.info()
+        self.opened = opened  # holds what is put into the map until it is there
+        self.held: Select | None = None
+        self.key = data.Data((b"",))
+        self.value = data.Data((b"",))
+        self.flags = 0
+
+    def read(self, words: grammar.Words, *, value: bool) -> None:
+        """Read ``key DATA``, ``value DATA`` and flags in any order, as parse_elem() in bpftool's src/map.c does."""
+        info, had_flags = self.info, not value
+        key_form = _form("key", info)
+        # A map without keys needs none, but then deleting from it is the kernel's to refuse.
+        sizes = {"key": info.key_size, "value": info.value_size if value else 0}
+        missing = [word for word in sizes if sizes[word] or (word == "key" and not value)]
+        while words:
+            given = words.peek()
+            word = words.keyword("key", "value", *_FLAGS)
+            if word is None:
+                raise UsageError(f"expected key or value, got: {given}")
+            if word in _FLAGS:
+                if had_flags:
+                    raise UsageError(f"flags specified multiple times: {given}")
+                self.flags, had_flags = _FLAGS[word], True
+                continue
+            if word not in missing:
+                raise UsageError(f"{'duplicate' if sizes[word] else 'unnecessary'} {word}")
+            if word == "key":
+                self.key = data.parse(words, key_form)
+            else:
+                self._read_value(words, known="key" not in missing)
+            missing.remove(word)
+        if missing:
+            raise UsageError(f"did not find {missing[0]}")
+        if self.value.changed and not self.flags:
+            self.flags = UpdateFlag.EXIST  # what was deleted meanwhile has no rest that could stay
+
+    def _read_value(self, words: grammar.Words, *, known: bool) -> None:
+        kind = self.info.type
+        if kind in _OF_MAPS or kind is MapType.PROG_ARRAY:
+            what = "map of progs" if kind is MapType.PROG_ARRAY else "map in map"
+            if len(words) < 2:
+                raise UsageError(f"not enough value arguments for {what}")
+            self.value = data.Data((self._open(words, of_maps=kind in _OF_MAPS),))
+            return
+
+        def old() -> bytes | None:
+            if not known or not self.info.key_size:
+                raise UsageError("a part of a value can be set once the key is known: put key DATA first")
+            return self.map.find(self.key.packed())
+
+        self.value = data.parse(words, _form("value", self.info), old)
+
+    def _open(self, words: grammar.Words, *, of_maps: bool) -> bytes:
+        """Open what a handle names and return its descriptor, which the kernel takes for a value."""
+        if of_maps:
+            self.held = grammar.map_(words)
+            held: Map | Program = self.opened.enter_context(Map.writable(self.held))
+        else:
+            from bpfctl.kernel.prog import Program
+
+            self.held = grammar.prog(words)
+            held = self.opened.enter_context(Program.one(self.held))
+        return held.fileno().to_bytes(4, sys.byteorder)
+
+
+def _form(name: str, info: MapInfo) -> data.Form:
+    """Return what the words of a key or value have to become."""
+    is_key = name == "key"
+    size = info.key_size if is_key else info.value_size
+    type_id = info.btf_key_type_id if is_key else info.btf_value_type_id
+    own = 0 if is_key else info.btf_vmlinux_value_type_id or 0
+
+    @cache
+    def types() -> Encoder | None:
+        return _encoder(info.btf_id or 0, own or type_id or 0, size, of_kernel=bool(own))
+
+    many = not is_key and info.value_room() != size
+    return data.Form(name, size, types, is_key and info.type is MapType.LPM_TRIE, cpus.possible() if many else 0)
+
+
+def _encoder(btf_id: int, type_id: int, size: int, *, of_kernel: bool) -> Encoder | None:
+    """Return what writes a type; None where the map has none, or one that does not describe its bytes."""
+    if not type_id or not (btf_id or of_kernel):
+        return None
+    from bpfctl.kernel import btf as objects
+    from btf.encode import Encoder
+    from btf.errors import BTFError
+
+    try:
+        encoder = Encoder(objects.vmlinux() if of_kernel else objects.load(btf_id), type_id, data.address)
+    except BTFError:
+        return None
+    return encoder if encoder.size == size else None
+
+
+def _show(session: Session, element: _Element) -> None:
+    """Show what would be written, in words that can be given back."""
+    lines: list[str] = []
+    value: dict[str, object] = {}
+    for name, told in (("key", element.key), ("value", element.value)):
+        if element.held and name == "value":
+            lines.append(f"value {element.held}")
+            value[name] = str(element.held)
+        elif len(told.parts) == 1 and told.parts[0]:
+            lines.append(f"{name} hex {told.parts[0].hex(' ')}")
+            value[name] = _hex(told.parts[0])
+        elif len(told.parts) > 1:
+            lines.append("value " + " ".join(f"cpu {cpu} hex {part.hex(' ')}" for cpu, part in enumerate(told.parts)))
+            value["values"] = [{"cpu": cpu, "value": _hex(part)} for cpu, part in enumerate(told.parts)]
+    session.out.lines(lines, value)
+
+
+def _hex(part: bytes) -> list[str]:
+    return [f"{byte:#04x}" for byte in part]
+
+
+class _Spec(NamedTuple):
+    """What a new map shall be."""
+
+    type: int = 0
+    name: str | None = None
+    key: int = 0
+    value: int = 0
+    entries: int = 0
+    flags: int = 0
+    ifindex: int = 0
+
+
+_NUMBERS = {"key": "key size", "value": "value size", "entries": "max entries", "flags": "flags"}
+
+
+def create(ctx: opt.Context, words: opt.Words = None) -> None:
+    """Create a map and pin it: FILE type TYPE key SIZE value SIZE entries N name NAME [flags N] [inner_map MAP]."""
+    from bpfctl.kernel import pin
+
+    left = grammar.Words(words)
+    left.at_least(7, "create")
+    path = left.next("the path")
+    with ExitStack() as opened:
+        inner: list[Map] = []
+        spec = _spec(left, opened, inner)
+        if spec.name is None:
+            raise UsageError("map name not specified")
+        if len(spec.name.encode(errors="surrogateescape")) > _NAME_ROOM:
+            ctx.obj.out.note(f"Warning: map name is longer than {_NAME_ROOM} characters, it will be truncated.")
+        try:
+            made = Map.create(
+                spec.type,
+                spec.key,
+                spec.value,
+                spec.entries,
+                name=spec.name,
+                flags=spec.flags,
+                inner=inner[0] if inner else None,
+                ifindex=spec.ifindex,
+            )
+        except KernelError as error:
+            raise KernelError("map create failed", error.errno or 0, hint=error.hint) from None
+        mounted = pin.pin(opened.enter_context(made), path, mount=not ctx.obj.options.nomount)
+    if mounted:
+        ctx.obj.out.note(f"mounted a BPF file system on {mounted}")
+    ctx.obj.out.done()
+
+
+def _spec(words: grammar.Words, opened: ExitStack, inner: list[Map]) -> _Spec:
+    """Read the words of do_create() in bpftool's src/map.c, which come in any order."""
+    spec, last = _Spec(), "create"
+    while words:
+        words.at_least(2, last)
+        given = words.peek()
+        word = words.keyword("type", "name", *_NUMBERS, "dev", "offload_dev", "inner_map")
+        if word is None:
+            raise UsageError(f"unknown arg {given}")
+        if word == "inner_map":
+            words.at_least(2, given)
+            inner[:] = [opened.enter_context(Map.one(grammar.map_(words)))]
+            continue
+        last = words.peek()
+        spec = _with(spec, word, words.next(word))
+    return spec
+
+
+def _with(spec: _Spec, word: str, told: str) -> _Spec:
+    if word == "name":
+        return spec._replace(name=told)
+    if word == "type":
+        if spec.type:
+            raise UsageError("map type already specified")
+        return spec._replace(type=_type(told))
+    if word in _NUMBERS:
+        if getattr(spec, word):
+            raise UsageError(f"{_NUMBERS[word]} already specified")
+        number = grammar.number(told, _NUMBERS[word])
+        return _Spec(**{**spec._asdict(), word: number})
+    if spec.ifindex:
+        raise UsageError("offload device already specified")
+    import socket
+
+    try:
+        return spec._replace(ifindex=socket.if_nametoindex(told))
+    except OSError as error:
+        raise KernelError(f"unrecognized netdevice '{told}'", error.errno or ENODEV) from None
+
+
+def _type(word: str) -> int:
+    """Return the number of a type, whose word may not be cut short: a newer type might begin like it."""
+    from bpfctl.kernel import names
+
+    number = names.map_type_number(word)
+    if number is None:
+        raise UsageError(f"unrecognized map type: {word}")
+    return number
