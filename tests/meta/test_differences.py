@@ -1,0 +1,86 @@
+"""docs/differences.md and the tests hold each other: every row there is shown by a test."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+from tests.bpftool import differences
+
+TESTS = Path(__file__).parents[1]
+WORDS = "bpftool/test_words.py::test_wrong_words_that_are_answered_otherwise_on_purpose"
+
+SHOWN = {
+    differences.NO_MATCH: ["bpftool/test_zoo.py::test_no_match"],
+    differences.LINK_STATUS: [
+        "bpftool/test_zoo.py::test_a_link_by_its_handles",
+        "bpftool/test_link.py::test_one_link_alone",
+    ],
+    "functions of a `kprobe_multi` link whose address no symbol has": [
+        "unit/views/test_link.py::test_in_bpftools_words"
+    ],
+    "functions of a `kprobe_multi` link where the kernel hides addresses": [
+        "unit/views/test_link.py::test_in_bpftools_words"
+    ],
+    "a cgroup iterator over `children`": ["unit/views/test_link.py::test_in_bpftools_words"],
+    differences.STALE_BTF_ID: ["bpftool/test_zoo.py::test_lists", "bpftool/test_differences.py::test_stale_btf_id"],
+    differences.NOT_ESCAPED: [
+        "bpftool/test_differences.py::test_hostile_words",
+        "unit/render/test_json.py::test_hostile_names",
+    ],
+    differences.RAW_TEXT: ["bpftool/test_differences.py::test_hostile_pins"],
+    "single characters beyond ASCII, or tabs and line breaks, in values with types (`-j`)": [
+        "bpftool/test_prog_types.py::test_metadata_of_every_sort"
+    ],
+    "several members without a name in a struct (`-j`)": [
+        "unit/views/test_value.py::test_members_without_name_do_not_hide_each_other"
+    ],
+    "values of types that bpftool cannot show (such as `float`)": ["unit/views/test_value.py::test_both_forms"],
+    differences.NEW_TYPES: ["bpftool/test_differences.py::test_types_newer_than_the_tool"],
+    differences.OWNERS: ["bpftool/test_zoo.py::test_owners_are_all_that_owners_add"],
+    differences.BATCH_ERRNO: ["bpftool/test_differences.py::test_a_batch_that_succeeds"],
+    differences.BATCH_LINE: ["bpftool/test_zoo.py::test_a_batch_that_fails"],
+    differences.PINNED_LINK: ["bpftool/test_zoo.py::test_mistakes", "bpftool/test_map.py::test_a_links_pin_is_no_map"],
+    differences.RIGHTS: ["kernel/test_adversity.py::test_a_refusal_is_one_sentence_with_advice"],
+    differences.MOUNT: ["bpftool/test_differences.py::test_mounting"],
+    differences.FULL_DISK: [
+        "bpftool/test_differences.py::test_where_nothing_can_be_written",
+        "unit/cli/test_ends.py::test_a_full_disk",
+    ],
+    differences.CLOSED: ["bpftool/test_differences.py::test_where_nothing_can_be_written"],
+    "bytes above 255, or with a sign, in `key` and `value`": [
+        "bpftool/test_map_write.py::test_bytes_over_255_are_refused",
+        "unit/cli/test_data.py::test_mistakes",
+    ],
+    "one word where several bytes are wanted": ["bpftool/test_map_write.py::test_integers_and_addresses"],
+    "`update` and `delete` with too few words": ["bpftool/test_map_write.py::test_too_few_words"],
+    "`pop` on a map with keys": ["bpftool/test_map_write.py::test_pop_on_other_maps"],
+    "words behind the map of `pop`": ["bpftool/test_map_write.py::test_pop_on_other_maps"],
+    "a program put into a program array by its id": ["bpftool/test_map_write.py::test_maps_in_maps_and_programs"],
+    differences.VERSION: ["bpftool/test_differences.py::test_version"],
+    "an unknown object or command under `-j`": ["bpftool/test_words.py::test_words_that_begin_nothing"],
+    "numbers above 4294967295": [WORDS],
+    "an empty word where an id belongs": [WORDS],
+    "a tag with more than 16 digits, or with what is no digit behind 14 of them": [WORDS],
+    "words behind the path of `pin`": [WORDS],
+    "a path outside every BPF file system after `pinned`": [WORDS],
+    "`link detach` without a link": [WORDS, "bpftool/test_link.py::test_detach_without_a_handle"],
+    "an option that lacks its value": [WORDS],
+    "options for signing that lack each other": [WORDS],
+    "`batch file` with a folder": [WORDS],
+}
+
+
+def test_the_document_and_the_tests_tell_the_same_differences():
+    """No row without a test, no test without a row."""
+    assert set(SHOWN) == set(differences.rows())
+
+
+def test_the_tests_are_there():
+    wanted = {test for tests in SHOWN.values() for test in tests}
+    there = set()
+    for file in {test.partition("::")[0] for test in wanted}:
+        tree = ast.parse((TESTS / file).read_text())
+        there |= {f"{file}::{node.name}" for node in tree.body if isinstance(node, ast.FunctionDef)}
+
+    assert wanted - there == set()
