@@ -103,7 +103,7 @@ class Walk:
 
     def __init__(self, map_: Map, info: MapInfo) -> None:
         self._fd = map_.fileno()
-        self._info = info
+        self.info = info
         self._room = info.value_room()
         self._patience = 8 * info.max_entries + 1024  # entries seen before, until the map changes faster than we read
         self.restarts = 0
@@ -112,19 +112,19 @@ class Walk:
         """How many keys were deleted before their value could be read."""
 
     def __iter__(self) -> Iterator[Chunk]:
-        if self._info.type not in _BY_BATCH:
+        if self.info.type not in _BY_BATCH:
             return self._by_key(None)
-        return self._by_prefix() if self._info.type is MapType.LPM_TRIE else self._by_batch()
+        return self._by_prefix() if self.info.type is MapType.LPM_TRIE else self._by_batch()
 
     def pairs(self) -> Iterator[tuple[bytes, bytes]]:
         """Yield key and value of each entry that has a value, as bytes."""
         return chain.from_iterable(zip(*self._split(chunk), strict=True) for chunk in self if not chunk.errno)
 
     def _split(self, chunk: Chunk) -> tuple[Iterable[bytes], Iterable[bytes]]:
-        return pieces(chunk.keys, self._info.key_size), pieces(chunk.values, self._room, chunk.entries)
+        return pieces(chunk.keys, self.info.key_size), pieces(chunk.values, self._room, chunk.entries)
 
     def _by_batch(self) -> Iterator[Chunk]:
-        info = self._info
+        info = self.info
         # A bucket may hold the whole map, and a few entries more that the kernel keeps for itself.
         largest = 2 * max(info.max_entries, 1)
         wanted = max(1, min(_CHUNK_ENTRIES, _CHUNK_BYTES // (info.key_size + self._room), info.max_entries))
@@ -163,7 +163,7 @@ class Walk:
         A trie is walked in an order that its prefixes alone decide (trie_get_next_key() in kernel/bpf/lpm_trie.c):
         by the last address of each, and the longer prefix before the shorter one that has the same.
         """
-        size = self._info.key_size
+        size = self.info.key_size
         greatest = before = (-1, 0)
         for chunk in self._by_batch():
             keep: list[bool] = []
@@ -183,7 +183,7 @@ class Walk:
                 yield Chunk(keys, values, sum(keep))
 
     def _by_key(self, key: bytes | None) -> Iterator[Chunk]:
-        fixed = self._info.type in _FIXED_KEYS
+        fixed = self.info.type in _FIXED_KEYS
         keys: list[bytes] = []
         values: list[bytes] = []
         before = 0
@@ -233,11 +233,11 @@ class Walk:
     def _lose_patience(self, entries: int) -> None:
         self._patience -= entries
         if self._patience < 0:
-            raise KernelError(f"map {self._info.id} changes faster than its entries can be read", EAGAIN)
+            raise KernelError(f"map {self.info.id} changes faster than its entries can be read", EAGAIN)
 
     def _next(self, key: bytes | None) -> bytes | None:
         try:
-            return maps.next_key(self._fd, key, self._info.key_size)
+            return maps.next_key(self._fd, key, self.info.key_size)
         except OSError as error:
             if error.errno == ENOENT:
                 return None
@@ -246,11 +246,11 @@ class Walk:
             raise self._failed(error) from None
 
     def _unreadable(self, errno: int) -> NotSupported:
-        kind = self._info.type
+        kind = self.info.type
         word = map_type(kind) or f"type {int(kind)}"
         reason = UNREADABLE.get(MapType(kind)) if isinstance(kind, MapType) else None
         error = NotSupported(
-            f"map {self._info.id} cannot be dumped: {reason or f'the kernel cannot list the entries of a {word} map'}"
+            f"map {self.info.id} cannot be dumped: {reason or f'the kernel cannot list the entries of a {word} map'}"
         )
         error.exit_code = status(errno)
         return error
@@ -258,7 +258,7 @@ class Walk:
     def _failed(self, error: OSError) -> KernelError:
         number = error.errno or 0
         hint = handle.privilege_hint(number)
-        tried = f"can't read the entries of map {self._info.id}"
+        tried = f"can't read the entries of map {self.info.id}"
         return KernelError(tried, number, hint=hint, exit_code=status(number))
 
 

@@ -6,14 +6,15 @@ other without a space, and what closes a collection that is not empty stands on 
 
 from __future__ import annotations
 
+from itertools import chain, islice
 from json.encoder import JSONEncoder
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from bpfctl.render.sink import Sink
-    from bpfctl.views.view import View
+    from bpfctl.views.view import Stream, View
 
 Row = TypeVar("Row")
 
@@ -24,6 +25,11 @@ def dumps(value: Any) -> str:
     """Return compact JSON in which every character can be printed; bytes that are no text become U+FFFD."""
     text = _encode(value)
     return text if text.isprintable() else "".join(c if c.isprintable() else _escape(ord(c)) for c in text)
+
+
+def _after_first(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Return the same pieces once the first is there, so that what fails at once fails before anything is written."""
+    return chain(list(islice(pieces, 1)), pieces)
 
 
 def _escape(code: int) -> str:
@@ -127,6 +133,58 @@ class JsonOutput:
             self._separator = ""
             self._empty = True
 
+    def stream(self, streams: Sequence[Stream], *, listing: bool) -> None:
+        """Write an array of entries; where several objects have some, an array of objects with an array each."""
+        if not listing:
+            for stream in streams:
+                self._items("", stream.json(self._inner(1), dumps))
+            return
+        self._begin("[", "]")
+        for stream in streams:
+            entries = _after_first(stream.json(self._inner(2), dumps))
+            self._begin("{", "}")
+            for name, value in stream.head.items():
+                self._member(name, value)
+            self._items(stream.items, entries)
+            self._end()
+        self._end()
+
+    def item(self, stream: Stream) -> None:
+        """Write an entry."""
+        self._raw(b"".join(stream.json(self._inner(0), dumps)))
+
+    def _inner(self, more: int) -> int | None:
+        """Return how deep something stands that so many more collections are around; None when nothing is indented."""
+        return len(self._closers) + more if self._pretty else None
+
+    def _member(self, name: str, value: Any) -> None:
+        text = self._text(value, len(self._closers))
+        self.sink.hold()
+        self._name(name)
+        self.sink.write(text)
+        self._separator = ","
+        self.sink.release()
+
+    def _items(self, name: str, pieces: Iterator[bytes]) -> None:
+        """Write an array, the member ``name`` of the open object if it has one, whose items are text already."""
+        pieces = _after_first(pieces)
+        self.sink.hold()
+        if name:
+            self._name(name)
+        self._begin("[", "]")
+        self.sink.release()
+        for piece in pieces:
+            self._raw(piece)
+        self._end()
+
+    def _raw(self, piece: bytes) -> None:
+        self.sink.hold()
+        self.sink.write(self._separator)
+        self.sink.write_bytes(piece)
+        self._separator = ","
+        self._empty = False
+        self.sink.release()
+
     def done(self) -> None:
         """Write null."""
         self._value(None)
@@ -137,6 +195,13 @@ class JsonOutput:
 
     def note(self, text: str) -> None:
         """Say nothing: bpftool drops its remarks too."""
+
+    def warn(self, text: str) -> None:
+        """Write a remark to stderr."""
+        from bpfctl.render.plain import complain  # noqa: PLC0415 - few outputs need one
+        from bpfctl.render.text import safe  # noqa: PLC0415
+
+        complain(safe(text))
 
     def begin_batch(self) -> None:
         """Open the array of a series."""

@@ -8,13 +8,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from bpfctl.render.sink import Sink
-    from bpfctl.views.view import View
+    from bpfctl.views.view import Stream, View
 
 Row = TypeVar("Row")
 
 
 class Output(Protocol):
-    """One voice. A command calls exactly one of show(), watch(), lines() and done(), or raises."""
+    """One voice. A command calls exactly one of show(), watch(), stream(), item(), lines() and done(), or raises."""
 
     sink: Sink
 
@@ -24,6 +24,12 @@ class Output(Protocol):
     def watch(self, view: View[Row], ask: Callable[[], Iterable[Row]], *, listing: bool, seconds: float) -> None:
         """Show what ``ask`` returns every so many seconds, until Ctrl-C or SIGTERM."""
 
+    def stream(self, streams: Sequence[Stream], *, listing: bool) -> None:
+        """Show the entries of each object as they come; ``listing``: and which object it is, as there are several."""
+
+    def item(self, stream: Stream) -> None:
+        """Show the only entry of an object, which a handle has asked for."""
+
     def done(self) -> None:
         """Say that a command which has nothing to tell succeeded."""
 
@@ -32,6 +38,9 @@ class Output(Protocol):
 
     def note(self, text: str) -> None:
         """Tell a person something on the side; JSON has no place for it."""
+
+    def warn(self, text: str) -> None:
+        """Tell a person something that must not be missed; it goes to stderr in every voice."""
 
     def begin_batch(self) -> None:
         """Begin a series of commands."""

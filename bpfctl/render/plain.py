@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, TypeVar
 
+from bpfctl.errors import OutputError
 from bpfctl.render.text import safe, safe_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from bpfctl.render.json import JsonOutput
     from bpfctl.render.sink import Sink
-    from bpfctl.views.view import View
+    from bpfctl.views.view import Stream, View
 
 Row = TypeVar("Row")
 
@@ -38,6 +40,42 @@ class PlainOutput:
             self.sink.write("\n")
             self.sink.flush()
 
+    def stream(self, streams: Sequence[Stream], *, listing: bool) -> None:
+        """Write the entries of each object, and before them which one has them where there are several."""
+        documents = [stream._replace(json=stream.document) for stream in streams if stream.document]
+        if len(documents) == len(streams):
+            self._as_json(lambda out: out.stream(documents, listing=listing))
+            return
+        for at, stream in enumerate(streams):
+            if listing:
+                self.sink.write("\n" if at else "")
+                self.sink.write(safe_line(stream.title) + "\n")
+            for piece in stream.plain():
+                self.sink.write_bytes(piece)
+
+    def item(self, stream: Stream) -> None:
+        """Write an entry."""
+        if stream.document:
+            document = stream._replace(json=stream.document)
+            self._as_json(lambda out: out.item(document))
+        for piece in stream.plain() if not stream.document else ():
+            self.sink.write_bytes(piece)
+
+    def _as_json(self, write: Callable[[JsonOutput], None]) -> None:
+        """Write what bpftool shows in JSON's form even as plain text; an error ends it, and is told elsewhere."""
+        from bpfctl.render.json import JsonOutput  # noqa: PLC0415 - few plain outputs have any
+        from bpfctl.render.sink import ClosedPipe  # noqa: PLC0415
+
+        out = JsonOutput(self.sink, pretty=True)
+        try:
+            write(out)
+        except (ClosedPipe, OutputError):
+            raise
+        except BaseException:
+            out.close()
+            raise
+        out.close()
+
     def done(self) -> None:
         """Say nothing: no news is good news."""
 
@@ -50,6 +88,10 @@ class PlainOutput:
         """Write a remark to stderr."""
         self.sink.flush()
         complain(safe(text))
+
+    def warn(self, text: str) -> None:
+        """Write a remark to stderr."""
+        self.note(text)
 
     def begin_batch(self) -> None:
         """Nothing marks the begin of a series."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import select
+import stat
 from errno import EPIPE
 
 from bpfctl.errors import OutputError
 
 _ENOUGH = 1 << 16
 _AT_ONCE = 4096  # PIPE_BUF: what a pipe that has room at all takes without blocking
+_AT_ONCE_FILE = 1 << 20
 _PATIENCE = 1000  # milliseconds that the reader has to take what is left after an interruption
 
 
@@ -26,18 +28,23 @@ class Sink:
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
-        self._pieces: list[str] = []
+        self._pieces: list[bytes] = []
         self._size = 0
         self._left = memoryview(b"")
         self._poll: select.poll | None = None
+        self._waits = _may_block(fd)
         self._patience: int | None = None
         self._held = 0
         self._interrupted = False
 
     def write(self, text: str) -> None:
         """Take text; it may stay here until flush()."""
-        self._pieces.append(text)
-        self._size += len(text)
+        self.write_bytes(text.encode(errors="surrogateescape"))
+
+    def write_bytes(self, data: bytes) -> None:
+        """Take text that is encoded already."""
+        self._pieces.append(data)
+        self._size += len(data)
         if self._size >= _ENOUGH and not self._held:
             self.flush()
 
@@ -45,7 +52,7 @@ class Sink:
         """Write everything; ClosedPipe or OutputError when that is impossible, and then nothing more is written."""
         if self._pieces:
             self.hold()
-            self._left = memoryview(bytes(self._left) + "".join(self._pieces).encode(errors="surrogateescape"))
+            self._left = memoryview(b"".join((self._left, *self._pieces)))
             self._pieces.clear()
             self._size = 0
             self.release()
@@ -59,6 +66,8 @@ class Sink:
 
     def _wait(self) -> None:
         """Wait until the reader has room, since Ctrl-C would interrupt a write with nobody knowing how far it was."""
+        if not self._waits:
+            return
         if self._poll is None:
             self._poll = select.poll()
             self._poll.register(self.fd, select.POLLOUT)
@@ -67,7 +76,7 @@ class Sink:
 
     def _some(self) -> None:
         try:
-            self._left = self._left[os.write(self.fd, self._left[:_AT_ONCE]) :]
+            self._left = self._left[os.write(self.fd, self._left[: _AT_ONCE if self._waits else _AT_ONCE_FILE]) :]
         except BlockingIOError:
             return  # another program has filled the pipe that we share
         except OSError as error:
@@ -93,3 +102,9 @@ class Sink:
         self._interrupted = True
         self.hold()
         self.release()
+
+
+def _may_block(fd: int) -> bool:
+    """Return whether a write may have to wait for a reader, unlike one into a file or into /dev/null."""
+    mode = os.fstat(fd).st_mode
+    return not stat.S_ISREG(mode) and not (stat.S_ISCHR(mode) and not os.isatty(fd))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from itertools import islice
 from typing import IO, TYPE_CHECKING, Any, TypeVar, cast
 
 from rich.cells import cell_len
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from rich.console import ConsoleOptions, RenderResult
 
     from bpfctl.render.sink import Sink
-    from bpfctl.views.view import Column, View
+    from bpfctl.views.view import Column, Stream, View
 
     Line = list[Segment]
 
@@ -44,6 +45,7 @@ _TITLE = Style(bold=True)
 _QUIET = Style(dim=True)
 _END = Segment("\n")
 _GAP = " " * columns.GAP
+_BLOCK = 1000  # entries that are measured before their table is laid out
 
 
 class TableOutput(PlainOutput):
@@ -90,6 +92,40 @@ class TableOutput(PlainOutput):
         else:
             yield from self._fields(view.columns + view.details, rows[0])
 
+    def stream(self, streams: Sequence[Stream], *, listing: bool) -> None:
+        """Write a table of each object's entries; it is set anew where entries have what those before them lacked."""
+        self._console.size = _size(self.sink.fd)
+        for at, stream in enumerate(streams):
+            head = [[Segment(safe(stream.title), _TITLE)]] if listing else []
+            self._console.print(_Lines([[], *head] if at else head), end="")
+            for lines in self._blocks(stream):
+                self._console.print(_Lines(lines), end="")
+
+    def item(self, stream: Stream) -> None:
+        """Write an entry field by field."""
+        self._console.size = _size(self.sink.fd)
+        rows, shown = list(stream.rows()), stream.columns()
+        self._console.print(
+            _Lines(self._fields(shown, rows[0]) if len(rows) == 1 else self._table(shown, rows)), end=""
+        )
+
+    def _blocks(self, stream: Stream) -> Iterator[Iterable[Line]]:
+        rows, shown = stream.rows(), stream.columns()
+        setters: list[tuple[int, _Setter]] = []
+        laid: set[int] = set()  # the columns that are shown, or have no room
+        hidden: dict[str, None] = {}
+        while block := list(islice(rows, _BLOCK)):
+            cells = [[self._items(column, row) for row in block] for column in shown]
+            there = {at for at, column in enumerate(cells) if any(column)}
+            if not there <= laid:
+                fit = columns.fit(shown, cells, self._console.width, cell_len)
+                setters = [(at, _Setter(shown[at], width)) for at, width in fit.shown]
+                laid |= there
+                hidden |= dict.fromkeys(fit.hidden)
+                yield self._titles(setters)
+            yield self._rows(setters, cells)
+        yield self._more(tuple(hidden)) if laid else [[Segment(stream.empty, _QUIET)]]
+
     def _items(self, column: Column, row: Any) -> tuple[str, ...]:
         items = cell.items(column, row)
         return items if self._utf8 else cell.ascii_only(items)
@@ -97,21 +133,29 @@ class TableOutput(PlainOutput):
     def _table(self, shown: tuple[Column, ...], rows: Sequence[Any]) -> Iterator[Line]:
         cells = [[self._items(column, row) for row in rows] for column in shown]
         fit = columns.fit(shown, cells, self._console.width, cell_len)
-        setters = [_Setter(shown[at], width) for at, width in fit.shown]
-        kept = [cells[at] for at, _ in fit.shown]
-        yield _joined([setter.padded(setter.column.title, _TITLE) for setter in setters])
-        yield [Segment(_GAP.join(("─" if self._utf8 else "-") * setter.width for setter in setters), _QUIET)]
-        for row in zip(*kept, strict=True):
-            blocks = [setter.lines(items) for setter, items in zip(setters, row, strict=True)]
+        setters = [(at, _Setter(shown[at], width)) for at, width in fit.shown]
+        yield from self._titles(setters)
+        yield from self._rows(setters, cells)
+        yield from self._more(fit.hidden)
+
+    def _titles(self, setters: Sequence[tuple[int, _Setter]]) -> Iterator[Line]:
+        yield _joined([setter.padded(setter.column.title, _TITLE) for _, setter in setters])
+        yield [Segment(_GAP.join(("─" if self._utf8 else "-") * setter.width for _, setter in setters), _QUIET)]
+
+    def _rows(self, setters: Sequence[tuple[int, _Setter]], cells: Sequence[Sequence[columns.Items]]) -> Iterator[Line]:
+        for row in zip(*(cells[at] for at, _ in setters), strict=True):
+            blocks = [setter.lines(items) for (_, setter), items in zip(setters, row, strict=True)]
             for at in range(max(map(len, blocks))):
                 yield _joined(
                     [
                         setter.padded(block[at] if at < len(block) else "", setter.style)
-                        for setter, block in zip(setters, blocks, strict=True)
+                        for (_, setter), block in zip(setters, blocks, strict=True)
                     ]
                 )
-        if fit.hidden:
-            more = f"(a wider screen also shows: {', '.join(fit.hidden)})"
+
+    def _more(self, hidden: Sequence[str]) -> Iterator[Line]:
+        if hidden:
+            more = f"(a wider screen also shows: {', '.join(hidden)})"
             for text in columns.wrap((more,), self._console.width, "", cell_len):
                 yield [Segment(text, _QUIET)]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from errno import ENOENT, ENOSPC
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from bpfctl.host import cpus
 from bpfctl.kernel.map import PER_CPU
@@ -17,16 +17,14 @@ from bpfctl.views import entry_table, form, typed
 from bpfctl.views import map as map_view
 from bpfctl.views.form import KEY, VALUE, Hex, Layout, Number, Object
 from bpfctl.views.view import Stream
-from btf.errors import BTFError
-from btf.value import Decoder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from bpfctl.kernel.elements import Chunk
     from bpfctl.kernel.map import MapInfo
+    from bpfctl.kernel.map_types import Types
     from bpfctl.views.form import Node
-    from btf.read import BTF
 
 OF_MAPS = frozenset({MapType.ARRAY_OF_MAPS, MapType.HASH_OF_MAPS})
 _HAVE_GAPS = OF_MAPS | {MapType.PROG_ARRAY}
@@ -34,20 +32,12 @@ _WIDE = 16  # bytes or characters: what is longer begins a line of its own
 _LINE = 24  # of key and value together
 
 
-class Types(NamedTuple):
-    """What a map's keys and values are; a key without type has the id 0."""
-
-    btf: BTF
-    key: int
-    value: int
-
-
 class Shape:
     """How the entries of one map look."""
 
     def __init__(self, info: MapInfo, types: Types | None = None) -> None:
         self.info = info
-        self.types = types if types and _have_values(types) else None
+        self.types = types
         self.per_cpu = info.type in PER_CPU
         self.step = (info.value_size + 7 & ~7) if self.per_cpu else info.value_size
         self.cpus = cpus.possible() if self.per_cpu else 1
@@ -68,6 +58,11 @@ class Shape:
             rows=lambda: entry_table.rows(self, chunks),
             empty=f"map {self.info.id} has no entries",
         )
+
+    def one(self, entry: Chunk) -> Stream:
+        """Return what shows a single entry that has a value."""
+        stream = self.stream((entry,))
+        return stream._replace(plain=lambda: form.lines(self.lines(), self.strides).fill(*entry[:3]))
 
     # JSON
 
@@ -110,9 +105,8 @@ class Shape:
     def _typed(self, types: Types, *, json: bool) -> tuple[Node, Node | None]:
         """Return the tree of an entry by its types, and that of its key alone."""
         btf, key_type, value_type = types
-        size = self.info.value_size
-        key = typed.tree(btf, key_type, KEY, 0, self.info.key_size, json=json) if key_type else None
-        value = self._values(lambda offset: typed.tree(btf, value_type, VALUE, offset, size, json=json))
+        key = typed.tree(btf, key_type, KEY, 0, json=json) if key_type else None
+        value = self._values(lambda offset: typed.tree(btf, value_type, VALUE, offset, json=json))
         return Object(((("key", key),) if key is not None else ()) + (value,)), key
 
     # plain text
@@ -157,15 +151,25 @@ class Shape:
         return [f"key:{_after(wide)}", Hex(KEY, 0, size), gap, f"value:{_after(wide)}", message, "\n"]
 
 
-def _have_values(types: Types) -> bool:
-    """Return whether there is anything to show of these types, which a damaged BTF may say in vain."""
-    try:
-        for type_id in (types.key, types.value):
-            if type_id:
-                Decoder(types.btf, type_id)
-    except BTFError:
-        return False
-    return True
+def missing(key: bytes) -> list[str]:
+    """Return what tells that a key is not there (do_lookup)."""
+    return ["key:", *_rows(key), "", "Not found"]
+
+
+def next_key(key: bytes | None, following: bytes) -> tuple[list[str], dict[str, Any]]:
+    """Return the lines and the value that tell the key after another (do_getnext)."""
+    before = ["key: None"] if key is None else ["key:", *_rows(key)]
+    value = {"key": None if key is None else _items(key), "next_key": _items(following)}
+    return [*before, "next key:", *_rows(following)], value
+
+
+def _rows(raw: bytes) -> list[str]:
+    text = b"".join(form.lines([Hex(KEY, 0, len(raw))], (len(raw), 0)).fill(raw, b"", 1))
+    return text.decode().split("\n")
+
+
+def _items(raw: bytes) -> list[str]:
+    return [f"{byte:#04x}" for byte in raw]
 
 
 def _after(wide: bool) -> str:

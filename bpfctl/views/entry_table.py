@@ -6,16 +6,18 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bpfctl.kernel.elements import pieces
+from bpfctl.kernel.elements import ENOTSUPP, pieces
 from bpfctl.uapi.enums import MapType
 from bpfctl.views import value as values
 from bpfctl.views.view import Column
-from btf.value import Char, Decoder, Enumerator, Record
+from btf import kind
+from btf.value import Char, Decoder, Enumerator, Record, Section
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from bpfctl.kernel.elements import Chunk
+    from bpfctl.kernel.map_types import Types
     from bpfctl.views.element import Shape
     from btf.read import BTF
     from btf.value import Value
@@ -39,22 +41,24 @@ class Row(NamedTuple):
 
 def columns(shape: Shape) -> tuple[Column, ...]:
     """Return the columns of a map's entries."""
-    types, kind = shape.types, shape.info.type
+    types, of = shape.types, shape.info.type
+    if types and _is_section(types):
+        return _VARIABLES
     found: list[Column] = []
     if shape.info.key_size:
         found += _of("key", _members(types.btf, types.key) if types and types.key else None, "handle")
     if shape.per_cpu:
         found.append(Column("cpu", lambda row: row.cpu if not row.errno else None, "number", "quiet"))
-    if isinstance(kind, MapType) and kind in _IDS:
-        found.append(Column(_IDS[kind], lambda row: int.from_bytes(row.value, sys.byteorder), "number", "handle"))
+    if isinstance(of, MapType) and of in _IDS:
+        found.append(Column(_IDS[of], lambda row: int.from_bytes(row.value, sys.byteorder), "number", "handle"))
     else:
         found += _of("value", _members(types.btf, types.value) if types else None, "")
-    found.append(Column("error", lambda row: os.strerror(row.errno) if row.errno else None, tone="alarm"))
+    found.append(Column("error", _error, tone="alarm"))
     return tuple(found)
 
 
 def rows(shape: Shape, chunks: Iterable[Chunk]) -> Iterator[Row]:
-    """Yield the rows of entries, decoded."""
+    """Yield the rows of entries, decoded; of a section of variables, a row for each."""
     types, size, step = shape.types, shape.info.value_size, shape.step
     key_of = Decoder(types.btf, types.key) if types and types.key else bytes
     value_of = Decoder(types.btf, types.value) if types and shape.info.type not in _IDS else bytes
@@ -66,7 +70,26 @@ def rows(shape: Shape, chunks: Iterable[Chunk]) -> Iterator[Row]:
         keys = pieces(chunk.keys, shape.info.key_size, chunk.entries)
         for key, value in zip(keys, pieces(chunk.values, shape.room, chunk.entries), strict=True):
             for cpu in range(shape.cpus):
-                yield Row(key_of(key), value_of(value[cpu * step : cpu * step + size]), cpu)
+                found = value_of(value[cpu * step : cpu * step + size])
+                if isinstance(found, Section):
+                    yield from (Row(name, variable, cpu) for name, variable in _variables(found))
+                else:
+                    yield Row(key_of(key), found, cpu)
+
+
+def _is_section(types: Types) -> bool:
+    return types.btf.kind(types.btf.resolve(types.value)) == kind.DATASEC
+
+
+def _variables(section: Section) -> Iterator[tuple[str, Value]]:
+    for name, variable in section.fields:
+        yield (name, variable[name]) if isinstance(variable, Record) and name in variable else (name, variable)
+
+
+def _error(row: Row) -> str | None:
+    if not row.errno:
+        return None
+    return "the kernel does not tell" if row.errno == ENOTSUPP else os.strerror(row.errno)
 
 
 def _members(btf: BTF, type_id: int) -> list[tuple[str, bool]] | None:
@@ -110,3 +133,10 @@ def _cell(row: Row, value: Value | bytes) -> str | None:  # noqa: ARG001 - cells
     if isinstance(value, str):
         return value
     return values.plain(value).strip('"')
+
+
+_VARIABLES = (
+    Column("variable", lambda row: row.key, tone="name"),
+    Column("value", lambda row: _cell(row, row.value)),
+    Column("error", _error, tone="alarm"),
+)

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from bpfctl.views import value as values
 from bpfctl.views.form import Layout, Number, Object, Text, text
 from btf import types
-from btf.errors import BTFError
 from btf.value import Bits, Decoder, Record, Section
 
 if TYPE_CHECKING:
@@ -28,11 +27,8 @@ _REMEMBERED = 1 << 12  # how many values of a type are kept as text
 _REMEMBERED_BYTES = 8
 
 
-def tree(btf: BTF, type_id: int, stream: int, offset: int, room: int, *, json: bool) -> Node:
-    """Return the tree of a value that has ``room`` bytes; BTFError for a type without values, or of more bytes."""
-    size = Decoder(btf, type_id).size
-    if size > room:
-        raise BTFError(f"type {type_id} has {size} bytes, and the value {room}")
+def tree(btf: BTF, type_id: int, stream: int, offset: int, *, json: bool) -> Node:
+    """Return the tree of a value; BTFError for a type that a btf.value.Decoder would not take."""
     return _Trees(btf, stream, json=json).node(type_id, offset)
 
 

@@ -1,0 +1,100 @@
+"""bpfctl map dump, lookup, peek and getnext: what is in maps."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from bpfctl.cli import grammar, opt
+from bpfctl.errors import KernelError, Nothing, UsageError
+from bpfctl.kernel.elements import Chunk, Walk
+from bpfctl.kernel.map import Map
+from bpfctl.kernel.map_types import types
+from bpfctl.uapi.enums import MapType
+from bpfctl.views.element import Shape, missing, next_key
+
+if TYPE_CHECKING:
+    from bpfctl.cli.session import Session
+    from bpfctl.kernel.map import MapInfo
+
+
+def dump(ctx: opt.Context, words: opt.Words = None) -> None:
+    """Show all entries of a map, or of every map of a name: MAP."""
+    left = grammar.Words(words)
+    left.at_least(2, "dump")
+    which = grammar.map_(left)
+    left.end()
+    with ExitStack() as opened:
+        maps = [opened.enter_context(map_) for map_ in Map.select(which)]
+        walks = [Walk(map_, map_.info()) for map_ in maps]
+        streams = []
+        for walk in walks:
+            _caution(ctx.obj, walk.info)
+            streams.append(Shape(walk.info, types(walk.info)).stream(walk))
+        ctx.obj.out.stream(streams, listing=len(streams) > 1)
+        for walk in walks:
+            _tell_changes(ctx.obj, walk)
+
+
+def lookup(ctx: opt.Context, words: opt.Words = None) -> None:
+    """Show the value of a key: MAP [key DATA]; queues and stacks have no keys."""
+    left = grammar.Words(words)
+    left.at_least(2, "lookup")
+    with Map.one(grammar.map_(left)) as map_:
+        info = map_.info()
+        key = _key(left, info) if info.key_size or left else b""
+        try:
+            value = map_.lookup(key)
+        except KernelError as error:
+            if not error.is_missing:
+                raise
+            ctx.obj.out.lines(missing(key), None)
+            raise Nothing(error.exit_code) from None
+        ctx.obj.out.item(Shape(info, types(info)).one(Chunk(key, value, 1)))
+
+
+def getnext(ctx: opt.Context, words: opt.Words = None) -> None:
+    """Show the key after a key, or the first one: MAP [key DATA]."""
+    left = grammar.Words(words)
+    left.at_least(2, "getnext")
+    with Map.one(grammar.map_(left)) as map_:
+        key = _key(left, map_.info()) if left else None
+        ctx.obj.out.lines(*next_key(key, map_.next_key(key)))
+
+
+def _key(words: grammar.Words, info: MapInfo) -> bytes:
+    """Read ``key DATA``, as parse_elem() in bpftool's src/map.c does where no value is wanted."""
+    from bpfctl.cli import data, map_form
+
+    if not words:
+        raise UsageError("did not find key")
+    found: bytes | None = None
+    while words:
+        given = words.peek()
+        word = words.keyword("key", "value", "any", "noexist", "exist")
+        if word is None:
+            raise UsageError(f"expected key or value, got: {given}")
+        if word == "value":
+            raise UsageError("unnecessary value")
+        if word != "key":
+            raise UsageError(f"flags specified multiple times: {given}")
+        if found is not None or not info.key_size:
+            raise UsageError("unnecessary key" if not info.key_size else "duplicate key")
+        found = data.parse(words, map_form.key(info)).packed()
+    return found or b""
+
+
+def _caution(session: Session, info: MapInfo) -> None:
+    if info.type is MapType.REUSEPORT_SOCKARRAY and info.value_size != 8:
+        session.out.note("Warning: cannot read values from reuseport_sockarray map with value_size != 8")
+
+
+def _tell_changes(session: Session, walk: Walk) -> None:
+    """Say what others did to the map while it was read, where that may have cost entries."""
+    told = []
+    if walk.restarts:
+        told.append(f"the walk started over {walk.restarts} time{'s' if walk.restarts > 1 else ''}")
+    if walk.skipped:
+        told.append(f"{walk.skipped} key{'s were' if walk.skipped > 1 else ' was'} gone before the value was read")
+    if told:
+        session.out.warn(f"map {walk.info.id} changed meanwhile: {', '.join(told)}")
