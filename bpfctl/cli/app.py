@@ -14,6 +14,9 @@ from bpfctl.render.text import safe
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+_TAKES_DATA = frozenset({"update", "lookup", "getnext", "delete", "push", "enqueue"})
+
+
 def run(session: Session, words: Sequence[str]) -> None:
     """Run what the command line says; raises whatever goes wrong in it."""
     options = session.options
@@ -62,7 +65,7 @@ def _without_dashes(words: Sequence[str]) -> tuple[list[str], int]:
 
 
 def _is_option(word: str) -> bool:
-    return word.startswith("-") and len(word) > 1 and not word[1].isdecimal()  # numbers may be negative
+    return word.startswith("-") and len(word) > 1
 
 
 def _no_option(word: str) -> None:
@@ -110,6 +113,13 @@ def _function(object_: str, command: Command) -> tuple[str, Any]:
 def _call(session: Session, object_: str, command: Command, words: list[str], literal: int) -> None:
     name, function = _function(object_, command)
     options = words[: len(words) - literal] if literal else words
+    if command.word in _TAKES_DATA:
+        # Numbers may be negative: behind the first of them stand words alone.
+        first = next((at for at, word in enumerate(options) if word[:1] == "-" and word[1:2].isdecimal()), len(options))
+        ours = [word for word in options[first:] if word.startswith("--")]
+        words = [*options[:first], *ours, *(word for word in words[first:] if word not in ours)]
+        options = words[: first + len(ours)]
+        literal = len(words) - len(options)
     if any(map(_is_option, options)):
         _call_typer(session, name, function, [*options, "--", *words[len(options) :]] if literal else words)
     else:

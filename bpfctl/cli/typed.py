@@ -42,8 +42,7 @@ _Complaint: type[Exception] = typer.BadParameter.__mro__[2]
 def call(session: Session, name: str, function: Any, words: list[str]) -> None:
     """Run a command through Typer; a mistake in the words is a UsageError."""
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
-    settings = {"help_option_names": ["-h", "--help"], "ignore_unknown_options": any(map(_is_negative, words))}
-    app.command(context_settings=settings)(function)
+    app.command(context_settings={"help_option_names": ["-h", "--help"]})(function)
     command = typer.main.get_command(app)
     help_ = io.StringIO()
     try:
@@ -55,11 +54,6 @@ def call(session: Session, name: str, function: Any, words: list[str]) -> None:
         raise UsageError(_sentence(error)) from None
     if help_.getvalue():
         session.out.sink.write(help_.getvalue().rstrip() + "\n")
-
-
-def _is_negative(word: str) -> bool:
-    """Tell whether a word is a number, which Typer would take for options."""
-    return word[:1] == "-" and word[1:2].isdecimal()
 
 
 def _with_period(words: list[str]) -> list[str]:
