@@ -29,7 +29,7 @@ def _unescape(field: str) -> str:
 def mounts() -> list[Mount]:
     """Return the mounts of this mount namespace; empty without /proc."""
     try:
-        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:  # noqa: PTH123
+        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
             lines = file.read().splitlines()
     except OSError:
         return []

@@ -42,7 +42,9 @@ def json(row: PluginRow) -> dict[str, Any]:
 
 def plain(row: PluginRow) -> Iterator[str]:
     """Yield a plugin's line, and a second one when something is wrong with it."""
-    yield f"{row.plugin.kind}  {row.plugin.distribution} {row.plugin.version}" + (f"  {row.summary}" if row.summary else "")
+    yield f"{row.plugin.kind}  {row.plugin.distribution} {row.plugin.version}" + (
+        f"  {row.summary}" if row.summary else ""
+    )
     if row.problem:
         yield f"\tbroken: {row.problem}"
 

@@ -22,7 +22,9 @@ class TracepointSource:
         """Yield the tracepoints whose ``CATEGORY:NAME`` matches; NotSupported without a tracefs."""
         events = tracefs.tracepoints()
         if events is None:
-            raise NotSupported("tracepoints cannot be listed: no tracefs is mounted (mount -t tracefs tracefs /sys/kernel/tracing)")
+            raise NotSupported(
+                "tracepoints cannot be listed: no tracefs is mounted (mount -t tracefs tracefs /sys/kernel/tracing)"
+            )
         for category, name in events:
             target = f"{category}:{name}"
             if fnmatchcase(target, pattern):

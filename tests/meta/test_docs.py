@@ -69,6 +69,10 @@ def test_links_between_documents_lead_somewhere():
 
 def test_the_picture_of_the_house_names_every_room():
     text = (ROOT / "docs" / "architecture.md").read_text()
-    rooms = {f"{path.parent.name}/" for path in (ROOT / "bpfctl").glob("*/__init__.py")} | {"btf/", "plugins/", "tests/"}
+    rooms = {f"{path.parent.name}/" for path in (ROOT / "bpfctl").glob("*/__init__.py")} | {
+        "btf/",
+        "plugins/",
+        "tests/",
+    }
 
     assert {room for room in rooms if room not in text} == set()

@@ -26,9 +26,7 @@ def test_names_cannot_act_on_the_terminal(capfd):
     out.lines(["\x1b[1m"], None)
     out.close()
 
-    assert capfd.readouterr().out == (
-        "\\x1b[2J\\x0a\\x9b\\xff: thing\n\tname \\x1b[2J\\x0a\\x9b\\xff\n\\x1b[1m\n"
-    )
+    assert capfd.readouterr().out == ("\\x1b[2J\\x0a\\x9b\\xff: thing\n\tname \\x1b[2J\\x0a\\x9b\\xff\n\\x1b[1m\n")
 
 
 def test_an_error_is_one_line_with_its_hint(capfd):
