@@ -134,13 +134,13 @@ def test_a_link_by_its_handles(zoo, options):
 
 @pytest.mark.parametrize("kind", ["prog", "map"])
 def test_names_and_tags(zoo, batch, kind):
-    """All that the objects are called, and programs' tags."""
+    """What every third object is called, and programs' tags: each look-up walks through all objects."""
     infos = [client.info(made.fd) for made in zoo.created.values() if made.kind == kind]
     names = {info[NAME[kind]].rstrip(b"\0").decode() for info in infos} - {"", CUT_NAME}
-    commands = [[kind, "show", "name", name] for name in sorted(names)]
+    commands = [[kind, "show", "name", name] for name in sorted(names)[::3]]
     if kind == "prog":
         commands.append(["prog", "show", "name", FULL_NAME])
-        commands += [["prog", "show", "tag", tag] for tag in sorted({info[TAG].hex() for info in infos})]
+        commands += [["prog", "show", "tag", tag] for tag in sorted({info[TAG].hex() for info in infos})[::3]]
     line = ["-j", *batch(commands)]
 
     def answers():
