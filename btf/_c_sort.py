@@ -50,9 +50,10 @@ def sorted_queue(table: Table) -> list[int]:
     instead (src/btf.c dump_btf_c). In a kernel that is one enum of constants. Who needs it finds it
     in a header that is not sorted.
     """
-    search, hashes = Search(table, constants=()), Hashes(table)
+    hashes = Hashes(table)
     enums, *ranks = [list(_in_order(names, hashes)) for names in _ranks(table)]
     first = next(chain(enums, *ranks), 0)
+    search = Search(table, _Constant(table, first))
     for rank in ranks:
         search.all(rank[1:] if rank[:1] == [first] else rank)
     # enums that only define constants come first, but which ones those are is cheaper to tell now
@@ -61,7 +62,7 @@ def sorted_queue(table: Table) -> list[int]:
     else:
         loose = {type_id for type_id in enums if search.state[type_id] != DONE}
     names: ByName = defaultdict(list)
-    for type_id in _Rest(table, search.state).leading_to_more(loose):
+    for type_id in _Rest(table, search.state).leading_to_more(first, loose) - {first}:
         names[f"{table.name(_end(table, type_id))}\0{table.name(type_id)}"].append(type_id)
     search.all(_in_order(names, hashes))
     return [type_id for type_id in enums if type_id in loose and type_id != first] + search.queue
@@ -110,6 +111,17 @@ def _in_order(types: ByName, hashes: Hashes) -> Iterator[int]:
         yield from type_ids
 
 
+class _Constant:
+    """The enum that was passed over, if it only defines constants; a search for others may still find it."""
+
+    def __init__(self, table: Table, type_id: int) -> None:
+        self.table = table
+        self.type_id = type_id
+
+    def __contains__(self, type_id: object) -> bool:
+        return type_id == self.type_id and type_id in constants(self.table)
+
+
 class _Rest:
     """The types that no search has reached."""
 
@@ -134,13 +146,15 @@ class _Rest:
                 if self._state[type_id] != DONE:
                     yield type_id
 
-    def leading_to_more(self, loose: set[int]) -> set[int]:
-        """Return all types through which something is found that has to be defined yet.
+    def leading_to_more(self, first: int, loose: set[int]) -> set[int]:
+        """Return all types that lead to something not defined yet: the first of all, declarations, typedefs.
 
         On the way, drop those enums from ``loose`` that are part of another type.
         """
         found: set[int] = set()
         new = set(self._ids(_kind.FWD, _kind.TYPEDEF))
+        if self._state[first] != DONE:
+            new.add(first)
         loose.difference_update(self.parents)
         wanted = new | loose
         while wanted:

@@ -74,10 +74,11 @@ def header(btf: BTF, *, roots: Iterable[int] | None = None, sort: bool = True) -
     Without ``sort`` the types come in the order of their ids, as far as C allows. Raises BTFError for
     types that C cannot have, such as a struct that contains itself; that may be after some pieces.
     """
+    wanted = None if roots is None else [_checked(btf, type_id) for type_id in roots]
     table = Table(btf)
     writer = Writer(table)
     try:
-        for piece in _pieces(table, writer, roots, sort=sort):
+        for piece in _pieces(table, writer, wanted, sort=sort):
             yield decode(piece)
     except IndexError:
         raise BTFError("a type refers to an id that is out of range") from None
@@ -92,11 +93,19 @@ def declaration(btf: BTF, type_id: int, name: str = "") -> str:
     """
     writer = Writer(Table(btf))
     try:
-        return decode(writer.declaration(type_id, name.encode("utf-8", "surrogateescape").decode("latin-1")))
+        return decode(
+            writer.declaration(_checked(btf, type_id), name.encode("utf-8", "surrogateescape").decode("latin-1"))
+        )
     except IndexError:
         raise BTFError("a type refers to an id that is out of range") from None
     except RecursionError:
         raise BTFError("types are nested too deep") from None
+
+
+def _checked(btf: BTF, type_id: int) -> int:
+    if not 0 <= type_id < btf.ids.stop:
+        raise BTFError(f"type id {type_id} is out of range")
+    return type_id
 
 
 def _pieces(table: Table, writer: Writer, roots: Iterable[int] | None, *, sort: bool) -> Iterator[str]:

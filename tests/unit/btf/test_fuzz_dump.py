@@ -1,0 +1,62 @@
+"""Dumps of input from an enemy: text or BTFError, soon, and nothing else."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from struct import pack
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from btf import dump_raw
+from btf.dump_c import declaration, header
+from btf.errors import BTFError
+from btf.prototype import prototype
+from btf.read import BTF
+from tests.unit.btf.c_cases import CASES
+
+heads = st.builds(
+    lambda kind, vlen, flag: flag << 31 | kind << 24 | vlen, st.integers(0, 20), st.integers(0, 4), st.booleans()
+)
+words = st.one_of(st.integers(0, 12), heads, st.integers(0, 0xFFFFFFFF))
+SOUND = [case.data for case in CASES.values()]
+
+
+def exercise(data):
+    """Dump a blob in every form."""
+    try:
+        btf = BTF.from_bytes(data)
+    except BTFError:
+        return
+    for dump in (header, dump_raw.text, dump_raw.json):
+        with suppress(BTFError):
+            assert all(isinstance(piece, str) for piece in dump(btf))
+    with suppress(BTFError):
+        list(header(btf, sort=False))
+    for type_id in (-1, 0, *btf.ids, btf.ids.stop):
+        with suppress(BTFError):
+            list(header(btf, roots=[type_id]))
+        with suppress(BTFError):
+            assert isinstance(declaration(btf, type_id, "x"), str)
+        with suppress(BTFError):
+            assert isinstance(prototype(btf, type_id), str)
+
+
+@settings(max_examples=300, deadline=5000)
+@given(st.lists(words, max_size=40))
+def test_any_types(section):
+    """Arbitrary words as type section."""
+    strings = b"\0e\0s\0abc\0\xff\0"
+    size = 4 * len(section)
+    data = pack("<HBBIIIII", 0xEB9F, 1, 0, 24, 0, size, size, len(strings))
+    exercise(data + pack(f"<{len(section)}I", *section) + strings)
+
+
+@settings(max_examples=300, deadline=5000)
+@given(st.sampled_from(SOUND), st.lists(st.tuples(st.integers(24, 600), st.integers(0, 12)), min_size=1, max_size=5))
+def test_damaged_types(sound, damage):
+    """Sound types with some of their bytes changed to small numbers, which often are ids and kinds."""
+    data = bytearray(sound)
+    for at, byte in damage:
+        data[at % len(data)] = byte
+    exercise(bytes(data))
