@@ -5,13 +5,11 @@ from __future__ import annotations
 import sys
 from contextlib import ExitStack
 from errno import ENODEV
-from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from bpfctl.cli import data, grammar, opt
+from bpfctl.cli import data, grammar, map_form, opt
 from bpfctl.errors import KernelError, Nothing, UsageError
-from bpfctl.host import cpus
-from bpfctl.kernel.map import Map, MapInfo
+from bpfctl.kernel.map import Map
 from bpfctl.uapi.enums import MapType
 from bpfctl.uapi.flags import UpdateFlag
 
@@ -19,11 +17,9 @@ if TYPE_CHECKING:
     from bpfctl.cli.session import Session
     from bpfctl.kernel.prog import Program
     from bpfctl.kernel.select import Select
-    from btf.encode import Encoder
 
 _OF_MAPS = frozenset({MapType.ARRAY_OF_MAPS, MapType.HASH_OF_MAPS})
 _FLAGS = {"any": UpdateFlag.ANY, "noexist": UpdateFlag.NOEXIST, "exist": UpdateFlag.EXIST}
-_ROW = 16  # bytes in a line
 _NAME_ROOM = 15  # BPF_OBJ_NAME_LEN without its null byte
 
 
@@ -74,6 +70,10 @@ def freeze(ctx: opt.Context, words: opt.Words = None) -> None:
 
 def pop(ctx: opt.Context, words: opt.Words = None) -> None:
     """Take the next value out of a queue or stack: MAP."""
+    from bpfctl.kernel.elements import Chunk
+    from bpfctl.kernel.map_types import types
+    from bpfctl.views.element import Shape
+
     left = grammar.Words(words)
     left.at_least(2, "pop")
     which = grammar.map_(left)
@@ -89,10 +89,7 @@ def pop(ctx: opt.Context, words: opt.Words = None) -> None:
                 raise
             ctx.obj.out.lines(["Error: empty map"], None)
             raise Nothing(error.exit_code) from None
-    rows = [value[at : at + _ROW] for at in range(0, len(value), _ROW)]
-    lines = [row[:8].hex(" ") + (f"  {row[8:].hex(' ')}" if row[8:] else "") for row in rows]
-    shown = ["value:", *lines] if len(value) > _ROW else [f"value: {lines[0]}"]
-    ctx.obj.out.lines(shown, {"key": [], "value": _hex(value)})
+    ctx.obj.out.item(Shape(info, types(info)).one(Chunk(b"", value, 1)))
 
 
 class _Element:
@@ -110,7 +107,7 @@ class _Element:
     def read(self, words: grammar.Words, *, value: bool) -> None:
         """Read ``key DATA``, ``value DATA`` and flags in any order, as parse_elem() in bpftool's src/map.c does."""
         info, had_flags = self.info, not value
-        key_form = _form("key", info)
+        key_form = map_form.key(info)
         # A map without keys needs none, but then deleting from it is the kernel's to refuse.
         sizes = {"key": info.key_size, "value": info.value_size if value else 0}
         missing = [word for word in sizes if sizes[word] or (word == "key" and not value)]
@@ -150,7 +147,7 @@ class _Element:
                 raise UsageError("a part of a value can be set once the key is known: put key DATA first")
             return self.map.find(self.key.packed())
 
-        self.value = data.parse(words, _form("value", self.info), old)
+        self.value = data.parse(words, map_form.value(self.info), old)
 
     def _open(self, words: grammar.Words, *, of_maps: bool) -> bytes:
         """Open what a handle names and return its descriptor, which the kernel takes for a value."""
@@ -163,36 +160,6 @@ class _Element:
             self.held = grammar.prog(words)
             held = self.opened.enter_context(Program.one(self.held))
         return held.fileno().to_bytes(4, sys.byteorder)
-
-
-def _form(name: str, info: MapInfo) -> data.Form:
-    """Return what the words of a key or value have to become."""
-    is_key = name == "key"
-    size = info.key_size if is_key else info.value_size
-    type_id = info.btf_key_type_id if is_key else info.btf_value_type_id
-    own = 0 if is_key else info.btf_vmlinux_value_type_id or 0
-
-    @cache
-    def types() -> Encoder | None:
-        return _encoder(info.btf_id or 0, own or type_id or 0, size, of_kernel=bool(own))
-
-    many = not is_key and info.value_room() != size
-    return data.Form(name, size, types, is_key and info.type is MapType.LPM_TRIE, cpus.possible() if many else 0)
-
-
-def _encoder(btf_id: int, type_id: int, size: int, *, of_kernel: bool) -> Encoder | None:
-    """Return what writes a type; None where the map has none, or one that does not describe its bytes."""
-    if not type_id or not (btf_id or of_kernel):
-        return None
-    from bpfctl.kernel import btf as objects
-    from btf.encode import Encoder
-    from btf.errors import BTFError
-
-    try:
-        encoder = Encoder(objects.vmlinux() if of_kernel else objects.load(btf_id), type_id, data.address)
-    except BTFError:
-        return None
-    return encoder if encoder.size == size else None
 
 
 def _show(session: Session, element: _Element) -> None:
