@@ -128,59 +128,53 @@ class _Rest:
     def __init__(self, table: Table, state: bytearray) -> None:
         self.table = table
         self._state = state
-        #: Id -> those of the rest that refer to it, without functions.
-        self.parents: defaultdict[int, list[int]] = defaultdict(list)
-        words, starts, parents = table.words, table.starts, self.parents
-        for type_id in self._ids(*REFERENCES):
-            parents[words[starts[type_id] + 2]].append(type_id)
-        for type_id in self._ids(_kind.ARRAY):
-            for part in words[starts[type_id] + 3 : starts[type_id] + 5]:
-                parents[part].append(type_id)
-        for type_id in self._ids(*RECORDS):
-            for member in table.column(type_id, 3, 1):
-                parents[member].append(type_id)
-
-    def _ids(self, *kinds: int) -> Iterator[int]:
-        for kind in kinds:
-            for type_id in self.table.ids(kind):
-                if self._state[type_id] != DONE:
-                    yield type_id
+        words, starts = table.words, table.starts
+        #: The types of the rest but functions, each as often as it refers to another one, and to which.
+        self._from = list(table.ids(*REFERENCES, unless=state))
+        self._to = [words[starts[type_id] + 2] for type_id in self._from]
+        for type_id in table.ids(_kind.ARRAY, unless=state):
+            self._from += type_id, type_id
+            self._to += words[starts[type_id] + 3 : starts[type_id] + 5]
+        for type_id in table.ids(*RECORDS, unless=state):
+            members = table.column(type_id, 3, 1)
+            self._from += [type_id] * len(members)
+            self._to += members
 
     def leading_to_more(self, first: int, loose: set[int]) -> set[int]:
         """Return all types that lead to something not defined yet: the first of all, declarations, typedefs.
 
         On the way, drop those enums from ``loose`` that are part of another type.
         """
-        found: set[int] = set()
-        new = set(self._ids(_kind.FWD, _kind.TYPEDEF))
-        if self._state[first] != DONE:
+        new = set(self.table.ids(_kind.FWD, _kind.TYPEDEF, unless=self._state))
+        if not self._state[first]:
             new.add(first)
-        loose.difference_update(self.parents)
-        wanted = new | loose
+        found = self._upwards(new)
+        loose.difference_update(self._to)
+        wanted = found | loose
         while wanted:
-            found |= self._upwards(new)
-            functions = self._functions(found | wanted)
+            functions = self._functions(wanted)
             for _result, *params in functions.values():
                 loose.difference_update(params)
-            wanted = new = {type_id for type_id, types in functions.items() if not found.isdisjoint(types)} - found
+            new = {type_id for type_id, types in functions.items() if not found.isdisjoint(types)} - found
+            wanted = self._upwards(new) - found
+            found |= wanted
+            wanted -= new  # a function takes or returns another one only behind a pointer
         return found
 
     def _upwards(self, type_ids: set[int]) -> set[int]:
         """Return these types and all that lead to them without a function in between."""
-        found, waiting = set(type_ids), list(type_ids)
-        while waiting:
-            for parent in self.parents.get(waiting.pop(), ()):
-                if parent not in found:
-                    found.add(parent)
-                    waiting.append(parent)
+        found, new = set(type_ids), type_ids
+        while new:
+            new = {parent for parent, to in zip(self._from, self._to, strict=True) if to in new} - found
+            found |= new
         return found
 
     def _functions(self, wanted: set[int]) -> dict[int, list[int]]:
         """Return the functions with one of these types, and their result and parameters."""
-        words, starts, disjoint = self.table.words, self.table.starts, wanted.isdisjoint
+        words, disjoint = self.table.words, wanted.isdisjoint
         functions = {}
         for type_id in self.table.ids(_kind.FUNC_PROTO):
-            start = starts[type_id]
+            start = self.table.starts[type_id]
             # the result's type and the type in each (name, type) of a parameter
             types = words[start + 2 : start + 3 + 2 * (words[start + 1] & 0xFFFFFF) : 2]
             if not disjoint(types):

@@ -10,6 +10,8 @@ Names are text of one character per byte (latin-1), so that string offsets are t
 
 from __future__ import annotations
 
+import sys
+from itertools import compress
 from typing import TYPE_CHECKING
 
 from btf import kind as _kind
@@ -21,6 +23,10 @@ if TYPE_CHECKING:
     from btf.read import BTF
 
 _VOID = bytes(12)
+_IS_ZERO = bytes([1] + [0] * 255)
+_SEVEN_BITS = bytes(range(128)) * 2
+#: The names that ``long`` has in debug information, their words in alphabetical order.
+_LONGS = (["long"], ["int", "long"], ["long", "unsigned"], ["int", "long", "unsigned"])
 
 
 class Table:
@@ -44,17 +50,31 @@ class Table:
         #: Where each type starts, by id.
         self.starts = starts
         #: The kind of each type, by id.
-        self.kinds = bytes(map(_Kinds().__getitem__, map(self.words[1:].__getitem__, starts)))
+        self.kinds = _kinds(self.words, starts)
         #: The ids that do not belong to a base.
         self.own = btf.ids
         self.names = Names(b"".join([part.strings for part in chain]))
-        self.pointer_size = btf.pointer_size
+        self.pointer_size = self._pointer_size()
 
-    def ids(self, kind: int) -> Iterator[int]:
-        """Yield the ids of all types of a kind."""
-        find, type_id = self.kinds.find, -1
-        while (type_id := find(kind, type_id + 1)) >= 0:
-            yield type_id
+    def ids(self, *kinds: int, unless: bytes | bytearray | None = None) -> Iterator[int]:
+        """Return the ids of all types of these kinds, but those that have a byte in ``unless`` that is not zero."""
+        mask = bytearray(256)
+        for kind in kinds:
+            mask[kind] = 1
+        chosen = self.kinds.translate(mask)
+        if unless is not None:
+            free = unless.translate(_IS_ZERO)
+            both = int.from_bytes(chosen, "little") & int.from_bytes(free, "little")
+            chosen = both.to_bytes(len(chosen), "little")
+        return compress(range(len(chosen)), chosen)
+
+    def _pointer_size(self) -> int:
+        """Return the size of ``long`` as the first type called so has it (libbpf src/btf.c determine_ptr_size)."""
+        for type_id in self.ids(_kind.INT):
+            size = self.words[self.starts[type_id] + 2]
+            if size in (4, 8) and sorted(self.name(type_id).split()) in _LONGS:
+                return size
+        return 8
 
     def name(self, type_id: int) -> str:
         """Return a type's name, one character per byte."""
@@ -76,7 +96,11 @@ class Names(dict[int, str]):
         self._text = str(strings, "latin-1")
 
     def __missing__(self, offset: int) -> str:
-        self[offset] = name = self.cut(offset)
+        text = self._text
+        end = text.find("\0", offset)
+        if end < 0:
+            raise BTFError(f"string offset {offset} is out of range")
+        self[offset] = name = text[offset:end]
         return name
 
     def cut(self, offset: int) -> str:
@@ -88,14 +112,10 @@ class Names(dict[int, str]):
         return text[offset:end]
 
 
-class _Kinds(dict[int, int]):
-    """Info word -> kind; a whole kernel uses only some 300 info words."""
-
-    __slots__ = ()
-
-    def __missing__(self, info: int) -> int:
-        self[info] = kind = _kind.of(info)
-        return kind
+def _kinds(words: memoryview, starts: list[int]) -> bytes:
+    """Return the kind of each type: 7 bits of the highest byte of its second word."""
+    highest = bytes(words)[3 if sys.byteorder == "little" else 0 :: 4]
+    return bytes(map(highest[1:].__getitem__, starts)).translate(_SEVEN_BITS)
 
 
 def decode(text: str) -> str:

@@ -48,6 +48,7 @@ _FIELDS: dict[int, _Row] = {
     _kind.TYPE_TAG: _REFERENCE,
     _kind.ENUM64: ("encoding", "size", "vlen"),
 }
+_REFERENCES = frozenset(kind for kind, fields in _FIELDS.items() if fields == _REFERENCE)
 _WORDS = frozenset({"encoding", "fwd_kind", "linkage"})
 #: Kind -> what JSON calls the list of its members.
 _LISTS = {
@@ -66,7 +67,8 @@ _VAR: _Row = ("type_id", "offset", "size")
 _ROWS = (_MEMBER, _BITFIELD, _VALUE, _PARAM, _VAR)
 
 _ENCODINGS = {0: "(none)", 1: "SIGNED", 2: "CHAR", 4: "BOOL"}
-_LINKAGES = ("static", "global", "extern")
+_LINKAGES, _UNKNOWN = ("static", "global", "extern"), "(unknown)"
+_HIGH = 0xFFFFFFFF << 32
 _KINDS = ("UNKNOWN", *_kind.NAMES[1:])
 _PAIRS, _TRIPLES = Struct("=2I").iter_unpack, Struct("=3I").iter_unpack
 #: How many types a piece has.
@@ -177,36 +179,52 @@ class _Writer:
 
     def pieces(self, type_ids: list[int]) -> Iterator[list[str]]:
         """Yield the texts of the types, many at once."""
-        write = self._type
         for first in range(0, len(type_ids), _ENOUGH):
-            yield [write(type_id) for type_id in type_ids[first : first + _ENOUGH]]
+            yield list(self._types(type_ids[first : first + _ENOUGH]))
 
-    def _type(self, type_id: int) -> str:
-        table, voice = self.table, self.voice
-        kind, start = table.kinds[type_id], table.starts[type_id]
-        name, info, target = table.words[start : start + 3]
-        names = self.names
-        if kind == _kind.FUNC:
-            return voice.types[kind] % (type_id, names[name], target, _linkage(info & 0xFFFFFF))
-        if kind == _kind.FUNC_PROTO:
-            vlen = info & 0xFFFFFF
-            rows = [*map(self._params.__getitem__, _PAIRS(table.words[start + 3 : start + 3 + 2 * vlen]))]
-            return self._filled(voice.types[kind] % (type_id, names[name], target, vlen), rows)
+    def _types(self, type_ids: list[int]) -> Iterator[str]:
+        table, voice, spell = self.table, self.voice, self.names.spell
+        words, kinds, starts, templates = table.words, table.kinds, table.starts, self.voice.types
+        function, params, linkages = templates[_kind.FUNC], self._params.__getitem__, _LINKAGES
+        between, after = voice.between.join, voice.after
+        for type_id in type_ids:
+            kind, start = kinds[type_id], starts[type_id]
+            name, info, target = words[start : start + 3]
+            if kind == _kind.FUNC:
+                # half of all types, each with a name of its own, which is not worth remembering
+                linkage = info & 0xFFFFFF
+                word = linkages[linkage] if linkage < 3 else _UNKNOWN
+                yield function % (type_id, spell(name), target, word)
+            elif kind == _kind.FUNC_PROTO and (vlen := info & 0xFFFFFF):
+                head = templates[kind] % (type_id, self.names[name], target, vlen)
+                rows = map(params, _PAIRS(words[start + 3 : start + 3 + 2 * vlen]))
+                yield f"{head}{between(rows)}{after}"
+            elif kind in _REFERENCES:
+                yield templates[kind] % (type_id, self.names[name], target)
+            elif kind in _LISTS:
+                yield self._list(kind, start, type_id)
+            else:
+                # a kind that is newer than this table has its number alone
+                template = templates.get(kind, templates[_kind.UNKN])
+                yield template % (type_id, self.names[name], *self._fields(kind, start))
+
+    def _list(self, kind: int, start: int, type_id: int) -> str:
+        """Return a type with members."""
+        voice, words = self.voice, self.table.words
+        name, info, target = words[start : start + 3]
+        vlen = info & 0xFFFFFF
+        fields: tuple[int | str, ...] = target, vlen
         if kind in (_kind.STRUCT, _kind.UNION):
-            vlen = info & 0xFFFFFF
-            rows = self._members(table.words[start + 3 : start + 3 + 3 * vlen], bitfields=info >> 31 > 0)
-            return self._filled(voice.types[kind] % (type_id, names[name], target, vlen), rows)
-        if kind in (_kind.ENUM, _kind.ENUM64):
+            rows = self._members(words[start + 3 : start + 3 + 3 * vlen], bitfields=info >> 31 > 0)
+        elif kind in (_kind.ENUM, _kind.ENUM64):
             rows = self._values(start, info)
-            signed = "SIGNED" if info >> 31 else "UNSIGNED"
-            return self._filled(voice.types[kind] % (type_id, names[name], signed, target, info & 0xFFFFFF), rows)
-        if kind == _kind.DATASEC:
-            vlen = info & 0xFFFFFF
-            rows = self._vars(table.words[start + 3 : start + 3 + 3 * vlen])
-            return self._filled(voice.types[kind] % (type_id, names[name], target, vlen), rows)
-        fields = self._fields(kind, start)
-        # a kind that is newer than this table has its number alone
-        return voice.types.get(kind, voice.types[_kind.UNKN]) % (type_id, names[name], *fields)
+            fields = "SIGNED" if info >> 31 else "UNSIGNED", target, vlen
+        elif kind == _kind.DATASEC:
+            rows = self._vars(words[start + 3 : start + 3 + 3 * vlen])
+        else:
+            rows = []  # a function without parameters
+        head = voice.types[kind] % (type_id, self.names[name], *fields)
+        return f"{head}{voice.between.join(rows)}{voice.after}" if vlen else head + voice.nothing
 
     def _fields(self, kind: int, start: int) -> tuple[int | str, ...]:
         words = self.table.words
@@ -219,14 +237,11 @@ class _Writer:
         if kind == _kind.FWD:
             return ("union" if words[start + 1] >> 31 else "struct",)
         if kind == _kind.VAR:
-            return words[start + 2], _linkage(words[start + 3])
+            linkage = words[start + 3]
+            return words[start + 2], _LINKAGES[linkage] if linkage < 3 else _UNKNOWN
         if kind == _kind.DECL_TAG:
             return words[start + 2], _kind.signed(words[start + 3], 32)
         return (words[start + 2],) if kind in _FIELDS else ()
-
-    def _filled(self, head: str, rows: list[str]) -> str:
-        voice = self.voice
-        return f"{head}{voice.between.join(rows)}{voice.after}" if rows else head + voice.nothing
 
     def _members(self, words: memoryview, *, bitfields: bool) -> list[str]:
         names, member, bitfield = self.names, self.voice.rows[_MEMBER], self.voice.rows[_BITFIELD]
@@ -240,15 +255,15 @@ class _Writer:
         ]
 
     def _values(self, start: int, info: int) -> list[str]:
-        names, voice, row = self.names, self.voice, self.voice.rows[_VALUE]
+        spell, voice, row = self.names.spell, self.voice, self.voice.rows[_VALUE]
         signed, wide = info >> 31, info >> 24 & 0x7F == _kind.ENUM64
         rest = self.table.words[start + 3 : start + 3 + (3 if wide else 2) * (info & 0xFFFFFF)].tolist()
         if wide:
             row = voice.wide[signed]
         elif voice.is_json and not signed:
             # bpftool reads the value as signed before it prints it as an unsigned 64-bit number
-            rest[1::2] = [_kind.signed(value, 32) & 0xFFFFFFFFFFFFFFFF for value in rest[1::2]]
-        return [row % (names[name], value) for name, value in _kind.enum_rows(info, rest)]
+            rest[1::2] = [value | -(value >> 31) << 32 & _HIGH for value in rest[1::2]]
+        return [row % (spell(name), value) for name, value in _kind.enum_rows(info, rest)]
 
     def _vars(self, words: memoryview) -> list[str]:
         rows, table = [], self.table
@@ -263,19 +278,28 @@ class _Writer:
 
 
 class _Spelled(dict[int, str]):
-    """String offset -> name as it is printed."""
+    """String offset -> name as it is printed, remembered."""
 
-    __slots__ = ("_names", "_spell")
+    __slots__ = ("_anonymous", "_cut", "_spell")
 
     def __init__(self, names: Names, anonymous: str, spell: Callable[[str], str] | None) -> None:
         super().__init__({0: anonymous})
-        self._names = names
+        self._cut = names.cut
+        self._anonymous = anonymous
         self._spell = spell
 
     def __missing__(self, offset: int) -> str:
-        name = decode(self._names.cut(offset))
-        self[offset] = name = self._spell(name) if self._spell else name
+        self[offset] = name = self.spell(offset)
         return name
+
+    def spell(self, offset: int) -> str:
+        """Return a name as it is printed, without remembering it."""
+        if not offset:
+            return self._anonymous
+        name = self._cut(offset)
+        if not name.isascii():
+            name = decode(name)
+        return self._spell(name) if self._spell else name
 
 
 class _Params(dict[tuple[int, ...], str]):
@@ -292,7 +316,3 @@ class _Params(dict[tuple[int, ...], str]):
         name, type_id = pair
         self[pair] = text = self._row % (self._names[name], type_id)
         return text
-
-
-def _linkage(number: int) -> str:
-    return _LINKAGES[number] if number < len(_LINKAGES) else "(unknown)"
