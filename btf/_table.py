@@ -18,7 +18,7 @@ from btf import kind as _kind
 from btf.errors import BTFError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from btf.read import BTF
 
@@ -102,6 +102,11 @@ class Names(dict[int, str]):
             raise BTFError(f"string offset {offset} is out of range")
         self[offset] = name = text[offset:end]
         return name
+
+    def are_plain(self, spell: Callable[[str], str] | None) -> bool:
+        """Tell whether ``spell``, which goes by characters, leaves every name as it is."""
+        text = self._text.replace("\0", " ")
+        return text.isascii() and (spell is None or spell(text) == text)
 
     def cut(self, offset: int) -> str:
         """Return the string at ``offset`` without remembering it; BTFError if there is none."""

@@ -49,7 +49,7 @@ _FIELDS: dict[int, _Row] = {
     _kind.ENUM64: ("encoding", "size", "vlen"),
 }
 _REFERENCES = frozenset(kind for kind, fields in _FIELDS.items() if fields == _REFERENCE)
-_WORDS = frozenset({"encoding", "fwd_kind", "linkage"})
+_WORDS = frozenset({"kind", "name", "encoding", "fwd_kind", "linkage"})
 #: Kind -> what JSON calls the list of its members.
 _LISTS = {
     _kind.STRUCT: "members",
@@ -68,6 +68,7 @@ _ROWS = (_MEMBER, _BITFIELD, _VALUE, _PARAM, _VAR)
 
 _ENCODINGS = {0: "(none)", 1: "SIGNED", 2: "CHAR", 4: "BOOL"}
 _LINKAGES, _UNKNOWN = ("static", "global", "extern"), "(unknown)"
+_ANONYMOUS = "(anon)"
 _HIGH = 0xFFFFFFFF << 32
 _KINDS = ("UNKNOWN", *_kind.NAMES[1:])
 _PAIRS, _TRIPLES = Struct("=2I").iter_unpack, Struct("=3I").iter_unpack
@@ -96,7 +97,7 @@ def text(btf: BTF, type_ids: Iterable[int] | None = None, *, safe: Callable[[str
     Raises BTFError when a type or a name does not exist.
     """
     table = Table(btf)
-    writer = _Writer(table, _text(), "(anon)", safe)
+    writer = _Writer(table, _text(), safe)
     for piece in writer.pieces(_ids(btf, type_ids)):
         yield "".join(piece)
 
@@ -113,7 +114,7 @@ def json(
     ``quote`` makes a string of JSON; ``pretty`` is bpftool's ``-p``. Raises BTFError as `text` does.
     """
     table = Table(btf)
-    writer = _Writer(table, _json(pretty=pretty), quote("(anon)"), quote)
+    writer = _Writer(table, _json(pretty=pretty), lambda name: quote(name)[1:-1])
     before = f'{{{_line(1)}"types": [' if pretty else '{"types":['
     filled = False
     for piece in writer.pieces(_ids(btf, type_ids)):
@@ -149,10 +150,7 @@ def _json(*, pretty: bool) -> _Voice:
 
     def members(fields: _Row, depth: int) -> str:
         colon = ": " if pretty else ":"
-        return ",".join(
-            f'{line(depth)}"{field}"{colon}' + ('"%s"' if field in _WORDS or field == "kind" else "%s")
-            for field in fields
-        )
+        return ",".join(f'{line(depth)}"{field}"{colon}' + ('"%s"' if field in _WORDS else "%s") for field in fields)
 
     types = {}
     for kind, name in enumerate(_KINDS):
@@ -171,10 +169,10 @@ def _line(depth: int) -> str:
 class _Writer:
     """Puts types into the templates of a voice."""
 
-    def __init__(self, table: Table, voice: _Voice, anonymous: str, spell: Callable[[str], str] | None) -> None:
+    def __init__(self, table: Table, voice: _Voice, spell: Callable[[str], str] | None) -> None:
         self.table = table
         self.voice = voice
-        self.names = _Spelled(table.names, anonymous, spell)
+        self.names = _Spelled(table.names, spell)
         self._params = _Params(self.names, voice.rows[_PARAM])
 
     def pieces(self, type_ids: list[int]) -> Iterator[list[str]]:
@@ -194,7 +192,7 @@ class _Writer:
                 # half of all types, each with a name of its own, which is not worth remembering
                 linkage = info & 0xFFFFFF
                 word = linkages[linkage] if linkage < 3 else _UNKNOWN
-                yield function % (type_id, spell(name), target, word)
+                yield function % (type_id, spell(name) if name else _ANONYMOUS, target, word)
             elif kind == _kind.FUNC_PROTO and (vlen := info & 0xFFFFFF):
                 head = templates[kind] % (type_id, self.names[name], target, vlen)
                 rows = map(params, _PAIRS(words[start + 3 : start + 3 + 2 * vlen]))
@@ -263,7 +261,7 @@ class _Writer:
         elif voice.is_json and not signed:
             # bpftool reads the value as signed before it prints it as an unsigned 64-bit number
             rest[1::2] = [value | -(value >> 31) << 32 & _HIGH for value in rest[1::2]]
-        return [row % (spell(name), value) for name, value in _kind.enum_rows(info, rest)]
+        return [row % (spell(name) if name else _ANONYMOUS, value) for name, value in _kind.enum_rows(info, rest)]
 
     def _vars(self, words: memoryview) -> list[str]:
         rows, table = [], self.table
@@ -280,25 +278,21 @@ class _Writer:
 class _Spelled(dict[int, str]):
     """String offset -> name as it is printed, remembered."""
 
-    __slots__ = ("_anonymous", "_cut", "_spell")
+    __slots__ = ("_cut", "_spell", "spell")
 
-    def __init__(self, names: Names, anonymous: str, spell: Callable[[str], str] | None) -> None:
-        super().__init__({0: anonymous})
+    def __init__(self, names: Names, spell: Callable[[str], str] | None) -> None:
+        super().__init__({0: _ANONYMOUS})
         self._cut = names.cut
-        self._anonymous = anonymous
         self._spell = spell
+        #: A name as it is printed, without remembering it; the cut itself if no name is printed differently.
+        self.spell = self._cut if names.are_plain(spell) else self._spelled
 
     def __missing__(self, offset: int) -> str:
         self[offset] = name = self.spell(offset)
         return name
 
-    def spell(self, offset: int) -> str:
-        """Return a name as it is printed, without remembering it."""
-        if not offset:
-            return self._anonymous
-        name = self._cut(offset)
-        if not name.isascii():
-            name = decode(name)
+    def _spelled(self, offset: int) -> str:
+        name = decode(self._cut(offset))
         return self._spell(name) if self._spell else name
 
 

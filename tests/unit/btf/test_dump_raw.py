@@ -115,8 +115,8 @@ def test_some_types(btf):
 def test_names_are_spelled_by_the_caller(btf):
     """Whoever prints on a terminal says what is harmless there."""
     assert "[8] FWD 'F' fwd_kind=union\n" == "".join(dump_raw.text(btf, [8], safe=str.upper))
-    assert '{"types":[{"id":8,"kind":"FWD","name":<f>,"fwd_kind":"union"}]}' == "".join(
-        dump_raw.json(btf, [8], quote=lambda name: f"<{name}>")
+    assert '{"types":[{"id":8,"kind":"FWD","name":"F","fwd_kind":"union"}]}' == "".join(
+        dump_raw.json(btf, [8], quote=lambda name: f'"{name.upper()}"')
     )
 
 
