@@ -84,10 +84,11 @@ class Writer:
         if chain is None:
             chain = self._make_chain(type_id, level)
             if chain.fixed:
-                length = len(chain.named) + len(chain.last) + len(chain.after)
+                before, _, after, _, _, last, _ = chain
+                length = len(before) + len(after) + len(last)
                 if length > _MAX_LENGTH:
                     raise BTFError(f"the declarator of type {type_id} is too long")
-                self.spend(length)
+                self._room -= length
                 self._chains[type_id] = chain
         return chain
 
@@ -149,12 +150,12 @@ class Writer:
             self._shapes.append(_Shapes(self, len(self._shapes)))
         return self._shapes[level]
 
-    def shape(self, type_id: int, level: int) -> tuple[Shape, bool]:
-        """Return what a member of this type looks like, and whether always."""
-        chain = self._chain(type_id, level)
+    def shape(self, type_id: int, level: int, line: str) -> tuple[Shape, bool]:
+        """Return what a member of this type looks like on a new line, and whether always."""
+        chain = self._chains.get(type_id) or self._chain(type_id, level)
         before, bare, after = chain.parts()
-        line = "\n" + _tabs(level)
-        return (*self.layout.measure(type_id), line + before, line + bare, after + ";"), chain.fixed
+        alignment, size = self.layout.measure(type_id)
+        return (alignment, size, line + before, line + bare, after + ";"), chain[6]
 
     # Definitions
 
@@ -188,7 +189,7 @@ class Writer:
         if not rest:
             return head
         end = "," if not wide else "LL," if info >> 31 else "ULL,"
-        names, met, line = table.names, self._idents, "\n" + _tabs(level + 1)
+        names, met, line = table.names, self._idents, self._at(level + 1).line
         text = [head, " {"]
         for offset, value in _kind.enum_rows(info, rest):
             name = names[offset]
@@ -197,7 +198,7 @@ class Writer:
             else:
                 met[name] = 1
             text.append(f"{line}{name} = {value}{end}")
-        text.append(f"\n{_tabs(level)}}}")
+        text.append(f"{self._at(level).line}}}")
         if size == 1:
             text.append(" __attribute__((mode(byte)))")
         elif size == 8 and table.pointer_size == 8 and not (wide and any(rest[2::3])):
@@ -238,11 +239,10 @@ class Writer:
         is_struct = word == "struct"
         if is_struct and end < size * 8:
             gaps.append((len(text), end, size * 8, widest, 0))
-        line = "\n" + _tabs(level + 1)
         for index, end, at, alignment, between in reversed(gaps):
             filling = layout.filling(end, at, 8 if packed and is_struct else alignment, bitfield=between > 0)
-            text[index:index] = [line + field for field in filling]
-        write(f"\n{_tabs(level)}}}" if rows or size else "}")
+            text[index:index] = [shapes.line + field for field in filling]
+        write(f"{self._at(level).line}}}" if rows or size else "}")
         if packed and is_struct:
             write(" __attribute__((packed))")
         return self._joined(text, level)
@@ -258,22 +258,20 @@ class Writer:
 class _Shapes(dict[int, "Shape"]):
     """Type id -> what a member of this type looks like at a depth, made when it is first asked for."""
 
-    __slots__ = ("_level", "_writer")
+    __slots__ = ("_level", "_make", "line")
 
     def __init__(self, writer: Writer, level: int) -> None:
         super().__init__()
-        self._writer = writer
+        self._make = writer.shape
         self._level = level
+        #: How a line of a member begins.
+        self.line = "\n" + "\t" * min(level, _MAX_TABS)
 
     def __missing__(self, type_id: int) -> Shape:
-        shape, fixed = self._writer.shape(type_id, self._level)
+        shape, fixed = self._make(type_id, self._level, self.line)
         if fixed:
             self[type_id] = shape
         return shape
-
-
-def _tabs(level: int) -> str:
-    return "\t" * min(level, _MAX_TABS)
 
 
 def _count(name: str, met: dict[str, int]) -> int:
