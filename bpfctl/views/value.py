@@ -41,9 +41,17 @@ def _members(record: Record) -> dict[str, Any]:
     for name, item in record.fields:
         shown = json(item)
         if not name and isinstance(shown, dict):
-            shown = members.get("", {}) | shown
+            shown = _gathered(members.get("", {}), shown)
         members[name] = shown
     return members
+
+
+def _gathered(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
+    """Return the members of two structs without name; what these have under the empty key is gathered in turn."""
+    both = first | second
+    if "" in first and "" in second:
+        both[""] = _gathered(first[""], second[""])
+    return both
 
 
 def plain(value: Value) -> str:

@@ -6,7 +6,7 @@ import json
 from contextlib import suppress
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from bpfctl.views import value as view
@@ -182,7 +182,7 @@ class Types:
                 return b.add_int("letter", 1, encoding=types.CHAR)
             case "enum":
                 signed = draw(st.booleans())
-                values = [(f"E{n}", n) for n in draw(st.lists(st.integers(-128 if signed else 0, 127), unique=True))]
+                values = [(f"E{n}", n) for n in draw(st.lists(st.integers(-128 if signed else 0, 127), unique=True, max_size=4))]
                 return b.add_enum("e", values, size=draw(st.sampled_from([1, 2, 4, 8])), signed=signed)
             case "float":
                 return b.add_float("f", draw(st.sampled_from([2, 4, 8, 16])))
@@ -209,7 +209,8 @@ class Types:
         return (b.add_union if what == "union" else b.add_struct)("s", at, members)
 
 
-@settings(max_examples=300, deadline=None)
+# Shrinking bytes of a length that other draws decide takes hypothesis minutes; the failure as found says enough.
+@settings(max_examples=60, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 @given(st.data())
 def test_what_is_decoded_is_encoded_again(data):
     """As Python values and as JSON, for every type; padding and what lies behind a NUL is not shown by any value."""
@@ -223,9 +224,10 @@ def test_what_is_decoded_is_encoded_again(data):
 
     assert encoder(value, raw) == raw
     canonical = encoder(value)
-    assert view.json(decoder(canonical)) == view.json(value) or "nan" in repr(value)
     assert encoder(decoder(canonical)) == canonical
-    assert encoder(json.loads(json.dumps(view.json(decoder(canonical))))) == canonical
+    if "nan" not in repr(value):  # JSON knows neither the sign nor the payload of what is no number
+        assert view.json(decoder(canonical)) == view.json(value)
+        assert encoder(json.loads(json.dumps(view.json(decoder(canonical))))) == canonical
 
 
 anything = st.recursive(
