@@ -11,7 +11,6 @@ are read from the words of the type section.
 
 from __future__ import annotations
 
-from json import dumps
 from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
@@ -96,8 +95,7 @@ def text(btf: BTF, type_ids: Iterable[int] | None = None, *, safe: Callable[[str
     ``safe`` is asked for each name, if names are to be shown where control characters do harm.
     Raises BTFError when a type or a name does not exist.
     """
-    table = Table(btf)
-    writer = _Writer(table, _text(), safe)
+    writer = _Writer(Table(btf), _text(), safe)
     for piece in writer.pieces(_ids(btf, type_ids)):
         yield "".join(piece)
 
@@ -106,15 +104,20 @@ def json(
     btf: BTF,
     type_ids: Iterable[int] | None = None,
     *,
-    quote: Callable[[str], str] = dumps,
+    quote: Callable[[str], str] | None = None,
     pretty: bool = False,
 ) -> Iterator[str]:
     """Yield a JSON document of the types, or of BTF's own types in order, in pieces of many.
 
-    ``quote`` makes a string of JSON; ``pretty`` is bpftool's ``-p``. Raises BTFError as `text` does.
+    ``quote`` makes a string of JSON out of a name, character by character, as `json.dumps` does;
+    ``pretty`` is bpftool's ``-p``. Raises BTFError as `text` does.
     """
-    table = Table(btf)
-    writer = _Writer(table, _json(pretty=pretty), lambda name: quote(name)[1:-1])
+    if quote is None:
+        from json import dumps  # noqa: PLC0415 - callers with a quote of their own need none
+
+        quote = dumps
+    inside = quote
+    writer = _Writer(Table(btf), _json(pretty=pretty), lambda name: inside(name)[1:-1])
     before = f'{{{_line(1)}"types": [' if pretty else '{"types":['
     filled = False
     for piece in writer.pieces(_ids(btf, type_ids)):
