@@ -184,7 +184,7 @@ def test_mistakes(zoo, options):
 @pytest.mark.parametrize("options", VOICES)
 def test_a_batch_that_fails(batch, options):
     """It ends where it fails, and with that exit code."""
-    line = [*options, *batch([["btf", "show", "id", "1"], ["map", "show", "id", "4000000000"], ["version"]])]
+    line = [*options, *batch([["btf", "list"], ["map", "show", "id", "4000000000"], ["version"]])]
     theirs, mine = peer.run(NEWEST, *line), peer.inside(*line)
 
     assert differences.with_line(theirs, f"line 2 of {line[-1]}") == mine
