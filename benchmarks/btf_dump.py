@@ -1,0 +1,45 @@
+"""How long the types of a kernel take to write, from start to end, beside bpftool: a C header, text, JSON.
+
+python benchmarks/btf_dump.py [FILE]
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import clock
+
+FORMS = {
+    "C": (["btf", "dump", "file", "{}", "format", "c"], "from btf.dump_c import header as dump"),
+    "text": (["btf", "dump", "file", "{}"], "from btf.dump_raw import text as dump"),
+    "JSON": (["-j", "btf", "dump", "file", "{}"], "from btf.dump_raw import json as dump"),
+}
+PROGRAM = """
+import os
+from btf.read import BTF
+{}
+with open({!r}, "rb") as file:
+    btf = BTF.from_bytes(file.read())
+for piece in dump(btf):
+    os.write(1, piece.encode(errors="surrogateescape"))
+"""
+
+
+def main() -> None:
+    path = sys.argv[1] if len(sys.argv) > 1 else "/sys/kernel/btf/vmlinux"
+    os.environ["PYTHONPATH"] = str(Path(__file__).parents[1])
+    for form, (words, statement) in FORMS.items():
+        commands = {"btf": [sys.executable, "-c", PROGRAM.format(statement, path)]}
+        for name in os.environ.get("BPFCTL_BPFTOOL", "bpftool").split(":"):
+            tool = shutil.which(name, path=os.environ["PATH"] + ":/usr/sbin")
+            if tool:
+                commands[Path(tool).name] = [tool, *(word.format(path) for word in words)]
+        print(f"{form} of {path}")
+        print(clock.table(clock.measure(commands, runs=11), list(commands)[-1]), end="\n\n")
+
+
+if __name__ == "__main__":
+    main()
