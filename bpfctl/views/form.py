@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 KEY, VALUE = 0, 1
 
-_BLOCK = 1 << 18  # bytes of text that are made at once; about what a CPU keeps in its cache
+_BLOCK = 1 << 17  # bytes of text that are made at once; about what a CPU keeps in its cache
 _MOST_DIGITS = 512  # of a record, beyond which stepping through a block costs more than it saves
 
 
@@ -76,7 +76,7 @@ class Object(NamedTuple):
 
 Hole: TypeAlias = "_Rows | Number | _Made"
 #: Makes text of what a packed stream has for one hole or more of each record.
-Column: TypeAlias = "Callable[[bytes], Iterable[str]]"
+Column: TypeAlias = "Callable[[bytes], Iterable[bytes]]"
 #: A string is spelled already.
 Node: TypeAlias = "str | list[Node] | Object | Hex | Number | Text"
 
@@ -118,7 +118,7 @@ class _Rows(NamedTuple):
             row, byte = divmod(at, len(self.digits))
             yield self.offset + at, row * len(self.row) + self.digits[byte]
 
-    def column(self, packed: bytes, stride: int) -> list[str]:
+    def column(self, packed: bytes, stride: int) -> list[bytes]:
         """Return the text of each record."""
         per_row = len(self.digits)
         room = -(-self.size // per_row) * per_row
@@ -130,7 +130,7 @@ class _Rows(NamedTuple):
         for byte, digit in enumerate(self.digits):
             text[digit :: len(self.row)] = high[byte::per_row]
             text[digit + 1 :: len(self.row)] = low[byte::per_row]
-        spelled, step, length = text.decode("ascii"), room // per_row * len(self.row), self.length
+        spelled, step, length = bytes(text), room // per_row * len(self.row), self.length
         return [spelled[at : at + length] for at in range(0, len(spelled), step)]
 
 
@@ -207,11 +207,11 @@ class _Columns:
     """Text of any length."""
 
     def __init__(self, text: str, holes: Sequence[Hole], strides: tuple[int, int], between: str) -> None:
-        self._between = between
+        self._between = between.encode()
         self._columns: list[tuple[int, Column]] = []
         # Each % stands for a hole, or with another one for itself.
-        parts = re.split("(%[sd])", text.replace("%%", "\0"))
-        literals = [part.replace("\0", "%%") for part in parts[::2]]
+        parts = re.split(b"(%[sd])", text.encode(errors="surrogateescape").replace(b"%%", b"\0"))
+        literals = [part.replace(b"\0", b"%%") for part in parts[::2]]
         outer = literals[0]
         column: Column
         at = 0
@@ -220,14 +220,14 @@ class _Columns:
             if isinstance(hole, Number):
                 numbers = _together(holes[at:])
                 last += len(numbers) - 1
-                inner = "".join(f"{literal}%d" for literal in ["", *literals[at + 1 : last + 1]])
+                inner = b"%d".join([b"", *literals[at + 1 : last + 1], b""])
                 column = _numbers(inner, numbers, strides[hole.stream])
             elif isinstance(hole, _Made):
                 column = _made(hole, strides[hole.stream])
             else:
                 column = partial(hole.column, stride=strides[hole.stream])
             self._columns.append((hole.stream, column))
-            outer += "%s" + literals[last + 1]
+            outer += b"%s" + literals[last + 1]
             at = last + 1
         self._text = outer
 
@@ -236,7 +236,7 @@ class _Columns:
         streams = keys, values
         columns = [column(streams[stream]) for stream, column in self._columns]
         rows = zip(*columns, strict=True) if columns else [()] * records
-        return self._between.join(map(self._text.__mod__, rows)).encode(errors="surrogateescape")
+        return self._between.join(map(self._text.__mod__, rows))
 
 
 def _together(holes: Sequence[Hole]) -> list[Number]:
@@ -251,7 +251,7 @@ def _together(holes: Sequence[Hole]) -> list[Number]:
     return found
 
 
-def _numbers(text: str, holes: Iterable[Number], stride: int) -> Column:
+def _numbers(text: bytes, holes: Iterable[Number], stride: int) -> Column:
     code, end = "=", 0
     for hole in holes:
         code += f"{hole.offset - end}x{hole.code}"
@@ -263,7 +263,7 @@ def _numbers(text: str, holes: Iterable[Number], stride: int) -> Column:
 def _made(hole: _Made, stride: int) -> Column:
     unpack = Struct(f"{hole.offset}x{hole.size}s{stride - hole.offset - hole.size}x").iter_unpack
     make = hole.make
-    return lambda packed: [make(raw) for (raw,) in unpack(packed)]
+    return lambda packed: [make(raw).encode(errors="surrogateescape") for (raw,) in unpack(packed)]
 
 
 def tree(node: Node, layout: Layout, strides: tuple[int, int]) -> Form:

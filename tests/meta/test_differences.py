@@ -53,9 +53,7 @@ SHOWN = {
         "unit/cli/test_data.py::test_mistakes",
     ],
     "one word where several bytes are wanted": ["bpftool/test_map_write.py::test_integers_and_addresses"],
-    "`dump` of a map whose entries the kernel cannot list": [
-        "bpftool/test_map_dump.py::test_what_cannot_be_listed"
-    ],
+    "`dump` of a map whose entries the kernel cannot list": ["bpftool/test_map_dump.py::test_what_cannot_be_listed"],
     "`dump` of several maps of a name, one without types after one with": [
         "bpftool/test_map_dump.py::test_types_are_those_of_the_map"
     ],

@@ -182,7 +182,8 @@ class Types:
                 return b.add_int("letter", 1, encoding=types.CHAR)
             case "enum":
                 signed = draw(st.booleans())
-                values = [(f"E{n}", n) for n in draw(st.lists(st.integers(-128 if signed else 0, 127), unique=True, max_size=4))]
+                numbers = st.lists(st.integers(-128 if signed else 0, 127), unique=True, max_size=4)
+                values = [(f"E{n}", n) for n in draw(numbers)]
                 return b.add_enum("e", values, size=draw(st.sampled_from([1, 2, 4, 8])), signed=signed)
             case "float":
                 return b.add_float("f", draw(st.sampled_from([2, 4, 8, 16])))
