@@ -70,7 +70,7 @@ _LINKAGES, _UNKNOWN = ("static", "global", "extern"), "(unknown)"
 _ANONYMOUS = "(anon)"
 _HIGH = 0xFFFFFFFF << 32
 _KINDS = ("UNKNOWN", *_kind.NAMES[1:])
-_PAIRS, _TRIPLES = Struct("=2I").iter_unpack, Struct("=3I").iter_unpack
+_PAIRS, _TRIPLES, _HEAD = Struct("=2I").iter_unpack, Struct("=3I").iter_unpack, Struct("=3I").unpack_from
 #: How many types a piece has.
 _ENOUGH = 512
 
@@ -140,7 +140,7 @@ def _text() -> _Voice:
     types = {}
     for kind, name in enumerate(_KINDS):
         fields = "".join(f" {field}=%s" for field in _FIELDS.get(kind, ()))
-        types[kind] = f"[%d] {name} '%s'{fields.replace(' linkage', ', linkage') if kind == _kind.VAR else fields}"
+        types[kind] = f"[%s] {name} '%s'{fields.replace(' linkage', ', linkage') if kind == _kind.VAR else fields}"
         if kind not in _LISTS:
             types[kind] += "\n"
     rows = {row: "\n\t" + " ".join("'%s'" if field == "name" else f"{field}=%s" for field in row) for row in _ROWS}
@@ -190,7 +190,7 @@ class _Writer:
         between, after = voice.between.join, voice.after
         for type_id in type_ids:
             kind, start = kinds[type_id], starts[type_id]
-            name, info, target = words[start : start + 3]
+            name, info, target = _HEAD(words, 4 * start)
             if kind == _kind.FUNC:
                 # half of all types, each with a name of its own, which is not worth remembering
                 linkage = info & 0xFFFFFF
