@@ -253,13 +253,17 @@ long bpfctl_mount_bpffs(const char *folder);
 /* 1 when two tasks share their table of open files, 0 when not. */
 long bpfctl_same_files(int pid, int other);
 
+/* consumer_pos and producer_pos are of the kernel's type unsigned long. */
 struct bpfctl_ring {
 	uint64_t *consumer_pos;
 	uint64_t *producer_pos;
 	uint8_t *data;
 	uint64_t mask;
 	uint64_t page;
+	uint64_t at;
 	uint64_t discarded;
+	uint64_t missed;
+	uint64_t moved;
 };
 
 struct bpfctl_perf {
@@ -269,9 +273,21 @@ struct bpfctl_perf {
 	uint64_t length;
 };
 
-int bpfctl_ring_map(struct bpfctl_ring *ring, int map_fd, uint64_t size);
-long bpfctl_ring_read(struct bpfctl_ring *ring, uint8_t *out, size_t room, size_t *used);
+/* Where records are copied to: their bytes into out, where each begins and ends into spans. */
+struct bpfctl_batch {
+	uint8_t *out;
+	size_t room;
+	uint32_t *spans;
+	size_t most;
+	size_t used;
+};
+
+int bpfctl_ring_map(struct bpfctl_ring *ring, int map_fd, uint64_t size, int looks_on);
+long bpfctl_ring_take(struct bpfctl_ring *ring, struct bpfctl_batch *batch);
+long bpfctl_ring_watch(struct bpfctl_ring *ring, struct bpfctl_batch *batch);
+uint64_t bpfctl_ring_consumer(struct bpfctl_ring *ring);
+uint64_t bpfctl_ring_producer(struct bpfctl_ring *ring);
 void bpfctl_ring_unmap(struct bpfctl_ring *ring);
 int bpfctl_perf_map(struct bpfctl_perf *perf, int fd, uint64_t size);
-long bpfctl_perf_read(struct bpfctl_perf *perf, uint8_t *out, size_t room, size_t *used);
+long bpfctl_perf_take(struct bpfctl_perf *perf, struct bpfctl_batch *batch);
 void bpfctl_perf_unmap(struct bpfctl_perf *perf);

@@ -67,15 +67,18 @@ long bpfctl_mount_bpffs(const char *folder)
 
 /*
  * BPF ring buffer (kernel/bpf/ringbuf.c): a page with the consumer's position,
- * writable by us, a page with the producer's, and the data mapped twice in a
- * row, so that a record which wraps can be read in one piece.
+ * writable by the consumer, a page with the producer's, and the data mapped
+ * twice in a row, so that a record which wraps can be read in one piece.
+ *
+ * Who only looks on maps the first page read-only too, and follows the
+ * producer with a position of its own, ring->at.
  */
-int bpfctl_ring_map(struct bpfctl_ring *ring, int map_fd, uint64_t size)
+int bpfctl_ring_map(struct bpfctl_ring *ring, int map_fd, uint64_t size, int looks_on)
 {
 	uint64_t page = sysconf(_SC_PAGESIZE);
 	void *mine, *theirs;
 
-	mine = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_SHARED, map_fd, 0);
+	mine = mmap(NULL, page, PROT_READ | (looks_on ? 0 : PROT_WRITE), MAP_SHARED, map_fd, 0);
 	if (mine == MAP_FAILED)
 		return -errno;
 	theirs = mmap(NULL, page + 2 * size, PROT_READ, MAP_SHARED, map_fd, page);
@@ -89,7 +92,10 @@ int bpfctl_ring_map(struct bpfctl_ring *ring, int map_fd, uint64_t size)
 	ring->data = (uint8_t *)theirs + page;
 	ring->mask = size - 1;
 	ring->page = page;
+	ring->at = load_acquire(ring->consumer_pos);
 	ring->discarded = 0;
+	ring->missed = 0;
+	ring->moved = 0;
 	return 0;
 }
 
@@ -98,46 +104,180 @@ int bpfctl_ring_map(struct bpfctl_ring *ring, int map_fd, uint64_t size)
 #define RING_HEADER 8
 
 /*
- * Copies complete records into out, each as a 4-byte length and its bytes
- * padded to 8, and moves the consumer's position past them.  Returns the
- * number of records copied, or -EMSGSIZE when not even the first one fits; *used
- * is then the room that it needs.
+ * How far one position is ahead of another.  Positions only grow, and wrap at
+ * the kernel's unsigned long; the difference of two never exceeds 2 GiB, the
+ * largest ring, so 32 bits of it are enough where that type has no more.
  */
-long bpfctl_ring_read(struct bpfctl_ring *ring, uint8_t *out, size_t room, size_t *used)
+static uint64_t ahead(uint64_t position, uint64_t of)
+{
+	return sizeof(long) == 4 ? (uint32_t)(position - of) : position - of;
+}
+
+/* Copies payload and notes where it lies in out; 0 when there is no room for it. */
+static int put(struct bpfctl_batch *batch, long count, const uint8_t *data, size_t length)
+{
+	size_t padded = (length + 7) & ~(size_t)7;
+
+	if (padded > batch->room - batch->used)
+		return 0;
+	memcpy(batch->out + batch->used, data, length);
+	batch->spans[2 * count] = batch->used;
+	batch->spans[2 * count + 1] = batch->used + length;
+	batch->used += padded;
+	return 1;
+}
+
+/* The errno of a batch that came to nothing because its first record is larger than the room; used tells its size. */
+static long too_small(struct bpfctl_batch *batch, size_t length)
+{
+	batch->used = (length + 7) & ~(size_t)7;
+	return -EMSGSIZE;
+}
+
+/*
+ * Copies the complete records, and moves the consumer's position past each.
+ * Returns how many there were; -EMSGSIZE when not even the first one fits, and
+ * -EBADMSG when positions or lengths contradict each other, so that nothing
+ * there can be believed.
+ *
+ * The acquire of the producer's position pairs with its release at the end of
+ * a reservation, whose header says busy by then; the acquire of a header with
+ * the exchange of a commit, behind which the payload is complete; our release
+ * with the acquire of the next reservation, which may overwrite what we have
+ * copied, but not before.  ring->moved counts how often the consumer's position
+ * was not where we had left it: there is another consumer.
+ */
+long bpfctl_ring_take(struct bpfctl_ring *ring, struct bpfctl_batch *batch)
 {
 	uint64_t at = load_acquire(ring->consumer_pos);
-	uint64_t end = load_acquire(ring->producer_pos);
+	uint64_t left = ahead(load_acquire(ring->producer_pos), at);
 	long count = 0;
 
-	*used = 0;
-	while (at < end) {
+	batch->used = 0;
+	if (at != ring->at)
+		ring->moved++;
+	ring->at = at;
+	if (left > ring->mask || at & 7)
+		return -EBADMSG;
+	while (left && (size_t)count < batch->most) {
 		uint8_t *record = ring->data + (at & ring->mask);
 		uint32_t header = load_acquire((uint32_t *)record);
-		uint32_t length = header & ~(RING_BUSY | RING_DISCARD);
-		size_t padded = ((size_t)length + RING_HEADER + 7) & ~(size_t)7;
+		uint64_t length = header & ~(RING_BUSY | RING_DISCARD);
+		uint64_t padded = (length + RING_HEADER + 7) & ~(uint64_t)7;
 
 		if (header & RING_BUSY)
 			break;
+		if (padded > left)
+			return count ? count : -EBADMSG;
 		if (header & RING_DISCARD) {
 			ring->discarded++;
 		} else {
-			if (*used + padded > room) {
+			if (!put(batch, count, record + RING_HEADER, length)) {
 				if (!count)
-					*used = padded;
+					return too_small(batch, length);
 				break;
 			}
-			memcpy(out + *used, &length, sizeof(length));
-			memset(out + *used + 4, 0, 4);
-			memcpy(out + *used + RING_HEADER, record + RING_HEADER, padded - RING_HEADER);
-			*used += padded;
 			count++;
 		}
 		at += padded;
+		left -= padded;
+		ring->at = at;
 		store_release(ring->consumer_pos, at);
 	}
-	if (!count && *used)
-		return -EMSGSIZE;
 	return count;
+}
+
+/*
+ * Whether what was read from a position on cannot have been overwritten
+ * meanwhile.  Comes after the reading, with an acquire fence between.
+ *
+ * A reservation waits until the consumer has left room for it, so all is well
+ * while the consumer is not past our position: a producer that overwrites has
+ * seen it past there, and then so do we.  Behind the consumer it is the
+ * producer's position that tells.  A processor may show others the first bytes
+ * of a record before the position that announces it, so the last eighth of
+ * the lead is not used.
+ */
+static int intact(struct bpfctl_ring *ring, uint64_t at)
+{
+	uint64_t consumed = load_acquire(ring->consumer_pos);
+	uint64_t lead = ahead(load_acquire(ring->producer_pos), at);
+
+	if (ahead(at, consumed) <= ring->mask)
+		return lead <= ring->mask;
+	return lead <= ring->mask - (ring->mask >> 3);
+}
+
+#define RING_TRIES 4
+
+/*
+ * Copies the records from our own position on, and leaves the consumer's
+ * alone.  All that was copied is dropped if a producer may have overwritten
+ * it before we had it; reading then goes on at the consumer's position, or if
+ * nonsense stands there at the producer's, both of which records begin at,
+ * and ring->missed grows by the bytes between.
+ */
+long bpfctl_ring_watch(struct bpfctl_ring *ring, struct bpfctl_batch *batch)
+{
+	for (int try = 0; try < RING_TRIES; try++) {
+		uint64_t from = ring->at, at = from, discarded = 0;
+		uint64_t end = load_acquire(ring->producer_pos), left = ahead(end, at);
+		uint64_t needs = 0, behind;
+		int nonsense = left > ring->mask || at & 7;
+		long count = 0;
+
+		batch->used = 0;
+		while (left && !nonsense && (size_t)count < batch->most) {
+			uint8_t *record = ring->data + (at & ring->mask);
+			uint32_t header = load_acquire((uint32_t *)record);
+			uint64_t length = header & ~(RING_BUSY | RING_DISCARD);
+			uint64_t padded = (length + RING_HEADER + 7) & ~(uint64_t)7;
+
+			if (header & RING_BUSY)
+				break;
+			if (padded > left) {
+				nonsense = 1;
+				break;
+			}
+			if (header & RING_DISCARD) {
+				discarded++;
+			} else {
+				if (!put(batch, count, record + RING_HEADER, length)) {
+					needs = count ? 0 : length;
+					break;
+				}
+				count++;
+			}
+			at += padded;
+			left -= padded;
+		}
+		__atomic_thread_fence(__ATOMIC_ACQUIRE);
+		if (!nonsense && intact(ring, from)) {
+			ring->at = at;
+			ring->discarded += discarded;
+			return needs ? too_small(batch, needs) : count;
+		}
+		end = load_acquire(ring->producer_pos);
+		at = load_acquire(ring->consumer_pos);
+		if (at & 7 || ahead(end, at) > ring->mask || at == from)
+			at = end;
+		behind = ahead(at, from);
+		if (behind <= INT64_MAX)
+			ring->missed += behind;
+		ring->at = at;
+	}
+	batch->used = 0;
+	return 0;
+}
+
+uint64_t bpfctl_ring_consumer(struct bpfctl_ring *ring)
+{
+	return load_acquire(ring->consumer_pos);
+}
+
+uint64_t bpfctl_ring_producer(struct bpfctl_ring *ring)
+{
+	return load_acquire(ring->producer_pos);
 }
 
 void bpfctl_ring_unmap(struct bpfctl_ring *ring)
@@ -146,7 +286,10 @@ void bpfctl_ring_unmap(struct bpfctl_ring *ring)
 	munmap(ring->producer_pos, ring->page + 2 * (ring->mask + 1));
 }
 
-/* perf event buffer (include/uapi/linux/perf_event.h, struct perf_event_mmap_page) */
+/*
+ * Perf event buffer (include/uapi/linux/perf_event.h, struct
+ * perf_event_mmap_page): a page with both positions, and the data behind it.
+ */
 int bpfctl_perf_map(struct bpfctl_perf *perf, int fd, uint64_t size)
 {
 	uint64_t page = sysconf(_SC_PAGESIZE);
@@ -161,41 +304,51 @@ int bpfctl_perf_map(struct bpfctl_perf *perf, int fd, uint64_t size)
 	return 0;
 }
 
-/* Copies whole perf records (struct perf_event_header and what follows) into out. */
-long bpfctl_perf_read(struct bpfctl_perf *perf, uint8_t *out, size_t room, size_t *used)
+/*
+ * Copies whole records, struct perf_event_header and what follows; answers as
+ * bpfctl_ring_take() does.  The kernel writes only where data_tail has passed,
+ * so that one store at the end is enough.
+ */
+long bpfctl_perf_take(struct bpfctl_perf *perf, struct bpfctl_batch *batch)
 {
 	struct perf_event_mmap_page *page = perf->page;
 	uint8_t *data = (uint8_t *)perf->page + perf->data_offset;
 	uint64_t at = page->data_tail;
-	uint64_t end = load_acquire(&page->data_head);
+	uint64_t left = load_acquire(&page->data_head) - at;
 	long count = 0;
 
-	*used = 0;
-	while (at < end) {
+	batch->used = 0;
+	if (left > perf->mask + 1 || at & 7)
+		return -EBADMSG;
+	while (left && (size_t)count < batch->most) {
 		uint64_t offset = at & perf->mask;
 		/* Records are aligned to 8 bytes, so that a header never wraps. */
 		struct perf_event_header *header = (struct perf_event_header *)(data + offset);
 		size_t length = header->size, first = perf->mask + 1 - offset;
 
-		if (length < sizeof(*header))
-			return -EBADMSG;
-		if (*used + length > room) {
+		if (length < sizeof(*header) || length > left || length & 7) {
 			if (!count)
-				*used = length;
+				return -EBADMSG;
+			break;
+		}
+		if (length > batch->room - batch->used) {
+			if (!count)
+				return too_small(batch, length);
 			break;
 		}
 		if (first > length)
 			first = length;
-		memcpy(out + *used, data + offset, first);
-		memcpy(out + *used + first, data, length - first);
-		*used += length;
+		memcpy(batch->out + batch->used, data + offset, first);
+		memcpy(batch->out + batch->used + first, data, length - first);
+		batch->spans[2 * count] = batch->used;
+		batch->spans[2 * count + 1] = batch->used + length;
+		batch->used += length;
 		at += length;
+		left -= length;
 		count++;
 	}
 	if (count)
 		store_release(&page->data_tail, at);
-	else if (*used)
-		return -EMSGSIZE;
 	return count;
 }
 

@@ -1,53 +1,69 @@
 """Memory-mapped BPF ring buffers and perf event buffers: bytes of complete records, in order.
 
-The positions are read and written in core.c with acquire and release ordering, which Python cannot express.
+The positions are read and written in core.c with acquire and release ordering, which Python cannot express. A batch
+of records is copied there in one call, and cut into pieces here.
 """
 
 from __future__ import annotations
 
 import os
-import sys
 from errno import EMSGSIZE
 from typing import TYPE_CHECKING, Any
 
 from bpfctl._sys._ffi import ffi, lib
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from types import TracebackType
     from typing import Self
 
+MOST = 4096  # records of a batch
 _ROOM = 1 << 18
 
 
 class _Buffer:
     """A mapped buffer and the room that records are copied into; closed by ``close()`` or ``with``.
 
-    ``map_``, ``take`` and ``unmap`` are the functions of core.c for the kind of buffer.
+    ``take`` and ``unmap`` are the functions of core.c for the kind of buffer, which ``rc`` says was mapped.
     """
 
-    def __init__(self, shared: Any, fd: int, size: int, functions: tuple[Any, Any, Any]) -> None:
-        map_, self._take, self._unmap = functions
-        rc = map_(shared, fd, size)
+    def __init__(self, shared: Any, rc: int, take: Any, unmap: Any) -> None:
         if rc < 0:
             raise OSError(-rc, os.strerror(-rc))
         self._shared = shared
-        self._room = _ROOM
-        self._out = ffi.new("uint8_t[]", self._room)
-        self._used = ffi.new("size_t *")
+        self._take = take
+        self._unmap = unmap
+        self._batch = ffi.new("struct bpfctl_batch *")
+        self._spans = ffi.new("uint32_t[]", 2 * MOST)
+        self._batch.spans = self._spans
+        self._make_room(_ROOM)
 
-    def _copy(self) -> bytes:
-        """Copy what is complete; empty when nothing is."""
-        if self._shared is None:
-            raise ValueError("the buffer is closed")
-        rc = self._take(self._shared, self._out, self._room, self._used)
+    def _make_room(self, room: int) -> None:
+        self._out = ffi.new("uint8_t[]", room)
+        self._batch.out, self._batch.room = self._out, room
+
+    def take(self, most: int = MOST) -> list[bytes]:
+        """Return the next records that are complete; a short list does not mean that there are no more.
+
+        OSError EBADMSG when what stands in the buffer contradicts itself; ValueError once it is closed.
+        """
+        shared, batch = self._mapped(), self._batch
+        batch.most = min(most, MOST)
+        rc = self._take(shared, batch)
         if rc == -EMSGSIZE:  # one record is larger than our room
-            self._room = self._used[0]
-            self._out = ffi.new("uint8_t[]", self._room)
-            rc = self._take(self._shared, self._out, self._room, self._used)
+            self._make_room(batch.used)
+            rc = self._take(shared, batch)
         if rc < 0:
             raise OSError(-rc, os.strerror(-rc))
-        return bytes(ffi.buffer(self._out, self._used[0]))
+        if not rc:
+            return []
+        data = ffi.buffer(self._out, batch.used)[:]
+        spans = iter(ffi.unpack(self._spans, 2 * rc))
+        return [data[start:end] for start, end in zip(spans, spans, strict=True)]
+
+    def _mapped(self) -> Any:
+        if self._shared is None:
+            raise ValueError("the buffer is closed")
+        return self._shared
 
     def close(self) -> None:
         """Unmap the buffer; a second call does nothing."""
@@ -68,40 +84,51 @@ class _Buffer:
 
 
 class Ring(_Buffer):
-    """A BPF_MAP_TYPE_RINGBUF of ``size`` bytes (its max_entries) of the map behind ``map_fd``."""
+    """A BPF_MAP_TYPE_RINGBUF of ``size`` bytes (its max_entries) of the map behind ``map_fd``.
 
-    def __init__(self, map_fd: int, size: int) -> None:
-        functions = (lib.bpfctl_ring_map, lib.bpfctl_ring_read, lib.bpfctl_ring_unmap)
-        super().__init__(ffi.new("struct bpfctl_ring *"), map_fd, size, functions)
+    What is taken from it is consumed. With ``looks_on`` nothing is, nothing is ever written to the buffer, and a
+    descriptor for reading is enough.
+    """
 
-    def read(self) -> Iterator[bytes]:
-        """Yield the records that are complete now, oldest first; they are consumed in batches."""
-        while data := self._copy():
-            at = 0
-            while at < len(data):
-                length = int.from_bytes(data[at : at + 4], sys.byteorder)
-                yield data[at + 8 : at + 8 + length]
-                at += (length + 15) & ~7
+    def __init__(self, map_fd: int, size: int, *, looks_on: bool = False) -> None:
+        ring = ffi.new("struct bpfctl_ring *")
+        rc = lib.bpfctl_ring_map(ring, map_fd, size, looks_on)
+        take = lib.bpfctl_ring_watch if looks_on else lib.bpfctl_ring_take
+        super().__init__(ring, rc, take, lib.bpfctl_ring_unmap)
 
     @property
     def discarded(self) -> int:
-        """How many records the program reserved and then discarded."""
-        return int(self._shared.discarded)
+        """How many records met so far the program had reserved and then discarded."""
+        return int(self._mapped().discarded)
+
+    @property
+    def missed(self) -> int:
+        """How many bytes of records were overwritten before they were copied, which only happens to who looks on."""
+        return int(self._mapped().missed)
+
+    @property
+    def moved(self) -> int:
+        """How often somebody else had moved the consumer's position."""
+        return int(self._mapped().moved)
+
+    @property
+    def consumer_position(self) -> int:
+        """How many bytes were ever consumed."""
+        return int(lib.bpfctl_ring_consumer(self._mapped()))
+
+    @property
+    def producer_position(self) -> int:
+        """How many bytes were ever reserved."""
+        return int(lib.bpfctl_ring_producer(self._mapped()))
 
 
-class PerfBuffer(_Buffer):
-    """The buffer of one perf event; ``size`` in bytes is a power of two of pages."""
+class PerfRing(_Buffer):
+    """The buffer of one perf event; ``size`` in bytes is a power of two of pages.
+
+    Its records begin with struct perf_event_header: u32 type, u16 misc, u16 size.
+    """
 
     def __init__(self, fd: int, size: int) -> None:
-        functions = (lib.bpfctl_perf_map, lib.bpfctl_perf_read, lib.bpfctl_perf_unmap)
-        super().__init__(ffi.new("struct bpfctl_perf *"), fd, size, functions)
-
-    def read(self) -> Iterator[tuple[int, bytes]]:
-        """Yield (type, payload) of the records that are there now: PERF_RECORD_SAMPLE is 9, PERF_RECORD_LOST 2."""
-        while data := self._copy():
-            at = 0
-            while at < len(data):
-                kind = int.from_bytes(data[at : at + 4], sys.byteorder)
-                size = int.from_bytes(data[at + 6 : at + 8], sys.byteorder)
-                yield kind, data[at + 8 : at + size]
-                at += size
+        shared = ffi.new("struct bpfctl_perf *")
+        rc = lib.bpfctl_perf_map(shared, fd, size)
+        super().__init__(shared, rc, lib.bpfctl_perf_take, lib.bpfctl_perf_unmap)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from bpfctl._sys import attach, calls, maps, perf, programs
-from bpfctl._sys.ring import PerfBuffer, Ring
+from bpfctl._sys.ring import PerfRing, Ring
 from bpfctl.asm.build import Program
 from bpfctl.asm.insn import R0, R1, R2, R3, R4, R5, R6, R10
 from bpfctl.uapi.layouts import MAP_INFO, PROG_INFO
@@ -325,12 +325,12 @@ def test_ring_buffer(stack):
     program = load(stack, SOCKET_FILTER, submitting(fd, 20))
     ring = stack.enter_context(closing(Ring(fd, size)))
 
-    assert list(ring.read()) == []
+    assert ring.take() == []
     taken = 0
     for round_ in range(50):  # the buffer wraps several times
         for length in range(64, 64 + 10):
             client.run(program, bytes(length + ETHERNET))
-        records = list(ring.read())
+        records = ring.take()
         assert records == [struct.pack("=5I", *[length] * 5) for length in range(64, 64 + 10)], round_
         taken += len(records)
     assert taken == 500
@@ -343,7 +343,7 @@ def test_a_full_ring_buffer_loses_what_comes_last(stack):
     for length in range(64, 64 + 300):
         client.run(program, bytes(length + ETHERNET))
     with closing(Ring(fd, size)) as ring:
-        lengths = [struct.unpack("=5I", record)[0] for record in ring.read()]
+        lengths = [struct.unpack("=5I", record)[0] for record in ring.take()]
 
     assert lengths == list(range(64, 64 + len(lengths)))
     assert len(lengths) == (size - 1) // 32
@@ -362,26 +362,25 @@ def test_perf_buffer(stack):
         perf.open_event(SOFTWARE, BPF_OUTPUT, cpu=cpu, sample_type=raw_sample, sample_period=1, wakeup_events=1)
     ).fileno()
     maps.update(array, key(cpu), struct.pack("=I", event))
-    buffer = stack.enter_context(closing(PerfBuffer(event, size)))
+    buffer = stack.enter_context(closing(PerfRing(event, size)))
     perf.ioctl(event, perf.IOC_ENABLE)
     code = Program().mov(R6, R1).ldx(4, R2, R1, 0).stx(8, R10, -8, R2).mov(R1, R6).ld_map_fd(R2, array)
     code.ld_imm64(R3, 0xFFFFFFFF).mov(R4, R10).add(R4, -8).mov(R5, 8)
     program = load(stack, SOCKET_FILTER, code.call(PERF_EVENT_OUTPUT).mov(R0, 0).exit_().assemble())
-    lengths, lost = [], 0
+    records = []
     for length in range(64, 64 + 400):
         client.run(program, bytes(length + ETHERNET))
         if length % 100 == 0:
-            for kind, payload in buffer.read():
-                assert kind in (2, 9)
-                if kind == 9:
-                    lengths.append(struct.unpack_from("=IQ", payload)[1])
-                else:
-                    lost += struct.unpack_from("=QQ", payload)[1]
-    for kind, payload in buffer.read():
+            records += buffer.take()
+    records += buffer.take()
+    lengths, lost = [], 0
+    for record in records:
+        kind, _, taken = struct.unpack_from("=IHH", record)
+        assert (kind in (2, 9), taken) == (True, len(record))
         if kind == 9:
-            lengths.append(struct.unpack_from("=IQ", payload)[1])
+            lengths.append(struct.unpack_from("=IQ", record, 8)[1])
         else:
-            lost += struct.unpack_from("=QQ", payload)[1]
+            lost += struct.unpack_from("=QQ", record, 8)[1]
 
     assert lengths == sorted(set(lengths))
     assert len(lengths) + lost == 400
