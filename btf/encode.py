@@ -217,7 +217,7 @@ class _Writers:
                 return self._array(of)
             case types.Struct() | types.Union():
                 word = "union" if isinstance(of, types.Union) else "struct"
-                members = tuple((member.name, *self._place(member)) for member in of.members)
+                members = tuple((member.name, *self.place(member)) for member in of.members)
                 return self._record(members, f"{word} {of.name}".rstrip())
             case types.Var():
                 return self._record(((of.name, 0, self.plan(of.type_id)),), f"variable {of.name}")
@@ -342,7 +342,7 @@ class _Writers:
 
         return _Plan(write, what, text, items=(number, step, item))
 
-    def _place(self, member: types.Member) -> tuple[int, _Plan]:
+    def place(self, member: types.Member) -> tuple[int, _Plan]:
         """Return a member's byte offset, and how to write it there; the counterpart of reading it."""
         offset, bit = divmod(member.bits_offset, 8)
         of = self.btf.type(self.btf.resolve(member.type_id))

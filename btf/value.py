@@ -224,7 +224,7 @@ class _Compiler:
             case types.Array():
                 return self._array(of)
             case types.Struct() | types.Union():
-                fields = [(member.name, *self._member(member)) for member in of.members]
+                fields = [(member.name, *self.member(member)) for member in of.members]
                 return _record(Record, fields, of.size)
             case types.Var():
                 return _record(Record, [(of.name, 0, self.plan(of.type_id))], 0)
@@ -318,7 +318,7 @@ class _Compiler:
             and (element.encoding == types.CHAR or element.name == "char")
         )
 
-    def _member(self, member: types.Member) -> tuple[int, _Plan]:
+    def member(self, member: types.Member) -> tuple[int, _Plan]:
         """Return a member's byte offset, and how to read it there."""
         offset, bit = divmod(member.bits_offset, 8)
         of = self.btf.type(self.btf.resolve(member.type_id))
