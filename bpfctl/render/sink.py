@@ -90,11 +90,15 @@ class Sink:
         self._held += 1
 
     def release(self) -> None:
-        """End what hold() began, and raise KeyboardInterrupt if one came meanwhile."""
+        """End what hold() began; raise KeyboardInterrupt if one came meanwhile, and write if there is enough."""
         self._held -= 1
-        if self._interrupted and not self._held:
+        if self._held:
+            return
+        if self._interrupted:
             self._interrupted = False
             raise KeyboardInterrupt
+        if self._size >= _ENOUGH:
+            self.flush()
 
     def interrupt(self) -> None:
         """Raise KeyboardInterrupt, as soon as that does no harm."""
