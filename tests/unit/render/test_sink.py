@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from bpfctl.render.json import JsonOutput
-from bpfctl.render.sink import Sink
 from bpfctl.views.view import Stream
 from tests.memory import Memory
 
@@ -57,7 +56,7 @@ def test_an_interruption_comes_before_what_is_left_is_written():
     assert len(sink.text) == 3 * len(PIECE)
 
 
-def _interrupted(sink: Sink):
+def _interrupted(sink):
     sink.interrupt()  # while something is held, nothing happens
     assert sink.text == ""
     sink.release()
