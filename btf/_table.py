@@ -80,6 +80,13 @@ class Table:
         """Return a type's name, one character per byte."""
         return self.names[self.words[self.starts[type_id]]]
 
+    def record(self, type_id: int) -> list[int]:
+        """Return all words of a type whose kind has a known size."""
+        start = self.starts[type_id]
+        fixed, each = _kind.WORDS.get(self.kinds[type_id], (3, 0))
+        length = fixed + each * (self.words[start + 1] & 0xFFFFFF) if each else fixed
+        return self.words[start : start + length].tolist()
+
     def column(self, type_id: int, size: int, number: int) -> memoryview:
         """Return one column of a type's members, which are ``size`` words long."""
         start = self.starts[type_id]

@@ -35,15 +35,18 @@ STATIC, GLOBAL, EXTERN = 0, 1, 2
 class Builder:
     """Collects types; each method adds one and returns its id.
 
-    Names are text or, for what is no text, bytes. With ``base`` the result is a split BTF over it.
+    Names are text or, for what is no text, bytes. With ``base`` the result is a split BTF over it;
+    ``reuse`` then looks for strings in the base first, which takes a while to prepare.
     """
 
-    def __init__(self, *, byteorder: Literal["little", "big"] = "little", base: BTF | None = None) -> None:
+    def __init__(
+        self, *, byteorder: Literal["little", "big"] = "little", base: BTF | None = None, reuse: bool = False
+    ) -> None:
         self._sign = "<" if byteorder == "little" else ">"
         self._types = bytearray()
         self._strings = bytearray(b"\0") if base is None else bytearray()
         self._first_string = base.strings_end if base is not None else 0
-        self._offsets: dict[bytes, int] = {b"": 0}
+        self._offsets: dict[bytes, int] = {b"": 0} if base is None or not reuse else _offsets(base)
         self._next_id = base.ids.stop if base is not None else 1
 
     @property
@@ -72,7 +75,11 @@ class Builder:
         """Add a type of any kind: its head, and the words after it."""
         info = (flag << 31) | (kind << 24) | vlen
         words = [self.string(name), info, size_or_type, *rest]
-        self._types += pack(f"{self._sign}{len(words)}I", *(word & 0xFFFFFFFF for word in words))
+        return self.add_words([word & 0xFFFFFFFF for word in words])
+
+    def add_words(self, words: Sequence[int]) -> int:
+        """Add a type as words of the type section; its string offsets are those of `string`."""
+        self._types += pack(f"{self._sign}{len(words)}I", *words)
         self._next_id += 1
         return self._next_id - 1
 
@@ -220,3 +227,13 @@ class Builder:
             len(self._strings),
         )
         return header + self._types + self._strings
+
+
+def _offsets(base: BTF) -> dict[bytes, int]:
+    """Return where each string of a BTF and its bases is, at the lowest offset."""
+    found: dict[bytes, int] = {} if base.base is None else _offsets(base.base)
+    offset = base.strings_end - len(base.strings)
+    for string in base.strings.split(b"\0")[:-1]:
+        found.setdefault(string, offset)
+        offset += len(string) + 1
+    return found
