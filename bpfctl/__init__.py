@@ -12,7 +12,7 @@
 
 ``programs()``, ``maps()``, ``links()`` and ``btfs()`` yield rows: facts about each object with its surroundings, as
 long as it exists when its turn comes. ``Program``, ``Map``, ``Link`` and ``Btf`` are open handles, to be closed with
-``with`` or ``close()``. Errors are in ``bpfctl.errors``; all of them are ``BpfctlError``.
+``with`` or ``close()``; so are ``RingBuffer`` and ``PerfBuffer``, which yield the records of such maps. Errors are in ``bpfctl.errors``; all of them are ``BpfctlError``.
 
 Names are looked up when they are first used, so that importing this package costs nothing.
 """
@@ -40,8 +40,10 @@ if TYPE_CHECKING:
     from bpfctl.kernel.map import Map, MapInfo, MapRow
     from bpfctl.kernel.map import rows as maps
     from bpfctl.kernel.owner import Owner
+    from bpfctl.kernel.perf_buffer import PerfBuffer, Sample
     from bpfctl.kernel.prog import Program, ProgramInfo, ProgramRow
     from bpfctl.kernel.prog import rows as programs
+    from bpfctl.kernel.ring_buffer import RingBuffer
     from bpfctl.kernel.select import Select
     from bpfctl.uapi.enums import AttachType, LinkType, MapType, ProgType
 
@@ -64,11 +66,14 @@ _WHERE = {
     "NotFound": "errors",
     "NotSupported": "errors",
     "Owner": "kernel.owner",
+    "PerfBuffer": "kernel.perf_buffer",
     "PluginError": "errors",
     "ProgType": "uapi.enums",
     "Program": "kernel.prog",
     "ProgramInfo": "kernel.prog",
     "ProgramRow": "kernel.prog",
+    "RingBuffer": "kernel.ring_buffer",
+    "Sample": "kernel.perf_buffer",
     "Select": "kernel.select",
     "UsageError": "errors",
     "VerifierError": "errors",
@@ -97,11 +102,14 @@ __all__ = [
     "NotFound",
     "NotSupported",
     "Owner",
+    "PerfBuffer",
     "PluginError",
     "ProgType",
     "Program",
     "ProgramInfo",
     "ProgramRow",
+    "RingBuffer",
+    "Sample",
     "Select",
     "UsageError",
     "VerifierError",

@@ -27,6 +27,7 @@ class _Buffer:
     """
 
     def __init__(self, shared: Any, rc: int, take: Any, unmap: Any) -> None:
+        self._shared = None
         if rc < 0:
             raise OSError(-rc, os.strerror(-rc))
         self._shared = shared
@@ -71,6 +72,9 @@ class _Buffer:
             self._unmap(self._shared)
             self._shared = None
 
+    def __del__(self) -> None:
+        self.close()
+
     def __enter__(self) -> Self:
         return self
 
@@ -110,6 +114,11 @@ class Ring(_Buffer):
     def moved(self) -> int:
         """How often somebody else had moved the consumer's position."""
         return int(self._mapped().moved)
+
+    @property
+    def behind(self) -> int:
+        """How many bytes of records there are behind the last that was taken."""
+        return self.producer_position - int(self._mapped().at)
 
     @property
     def consumer_position(self) -> int:

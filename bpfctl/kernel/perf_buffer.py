@@ -1,0 +1,224 @@
+"""Perf event buffers: what programs send with bpf_perf_event_output() to a BPF_MAP_TYPE_PERF_EVENT_ARRAY.
+
+Each CPU has a buffer of its own, that of the perf event in the map's slot for the CPU. Who wants to read puts events of
+its own into the slots, and so takes the place of whoever read before: the map has no two readers.
+"""
+
+from __future__ import annotations
+
+import mmap
+import select
+import sys
+from contextlib import ExitStack, suppress
+from struct import Struct
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, overload
+
+from bpfctl._sys import perf
+from bpfctl._sys.ring import PerfRing
+from bpfctl.errors import KernelError, UsageError
+from bpfctl.host import cpus as machine
+from bpfctl.kernel import events
+from bpfctl.kernel.events import Record
+from bpfctl.kernel.map import Map
+from bpfctl.uapi.enums import MapType
+from bpfctl.uapi.flags import MapFlag
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from bpfctl.kernel.map import MapInfo
+    from btf.read import BTF
+    from btf.value import Value
+
+# include/uapi/linux/perf_event.h
+SAMPLE, LOST = 9, 2  # PERF_RECORD_
+_SOFTWARE, _BPF_OUTPUT = 1, 10  # PERF_TYPE_SOFTWARE, PERF_COUNT_SW_BPF_OUTPUT
+_SAMPLE_TIME, _SAMPLE_RAW = 1 << 2, 1 << 10
+_USE_CLOCKID = 1 << 25
+_CLOCK_MONOTONIC = 1
+
+_HEAD = Struct("=IHHQI")  # struct perf_event_header, the time, the size of what follows
+_LOST = Struct("=8xQQ")
+
+PAGES = 64
+
+
+class Sample(NamedTuple, Generic[Record]):
+    """One record: which CPU sent it, when (nanoseconds of CLOCK_MONOTONIC), and its bytes or value.
+
+    The kernel pads the bytes to a multiple of 8 less 4, so that some may follow that the program has not sent.
+    """
+
+    cpu: int
+    time: int
+    data: Record
+
+
+class Slot(NamedTuple):
+    """A slot of the map, the CPU whose records come there, and their buffer."""
+
+    key: int
+    cpu: int
+    ring: PerfRing
+
+
+class Slots:
+    """Slots of a map with events of ours in them; they are empty again when it is closed.
+
+    ``where`` is pairs of a slot and a CPU.
+    """
+
+    def __init__(self, map_: Map, info: MapInfo, where: Iterable[tuple[int, int]], pages: int, *, clock: bool) -> None:
+        self.slots: list[Slot] = []
+        self.fds: list[int] = []
+        with ExitStack() as opening:
+            map_ = opening.enter_context(Map.by_id(map_.info().id, write=True))
+            for index, cpu in where:
+                self._open(opening, map_, info, (index, cpu), pages, clock=clock)
+            self._opened = opening.pop_all()
+
+    def _open(
+        self, opening: ExitStack, map_: Map, info: MapInfo, at: tuple[int, int], pages: int, *, clock: bool
+    ) -> None:
+        index, cpu = at
+        event = opening.enter_context(
+            perf.open_event(
+                _SOFTWARE,
+                _BPF_OUTPUT,
+                cpu=cpu,
+                flags=_USE_CLOCKID if clock else 0,
+                clockid=_CLOCK_MONOTONIC if clock else 0,
+                sample_type=_SAMPLE_RAW | _SAMPLE_TIME,
+                sample_period=1,
+                wakeup_events=1,
+            )
+        )
+        ring = opening.enter_context(PerfRing(event.fileno(), pages * mmap.PAGESIZE))
+        key = index.to_bytes(4, sys.byteorder)
+        map_.update(key, event.fileno().to_bytes(4, sys.byteorder))
+        if info.map_flags & MapFlag.PRESERVE_ELEMS:  # otherwise the kernel takes out what came through our descriptor
+            opening.callback(_empty, map_, key)
+        perf.ioctl(event.fileno(), perf.IOC_ENABLE)
+        self.slots.append(Slot(index, cpu, ring))
+        self.fds.append(event.fileno())
+
+    def close(self) -> None:
+        """Empty the slots and close their events."""
+        self._opened.close()
+
+
+def _empty(map_: Map, key: bytes) -> None:
+    with suppress(KernelError):  # somebody else has emptied it
+        map_.delete(key)
+
+
+def every_cpu(info: MapInfo) -> list[tuple[int, int]]:
+    """Return the slot and number of each CPU that runs and that the map has a slot for."""
+    return [(cpu, cpu) for cpu in machine.online() if cpu < info.max_entries]
+
+
+class PerfBuffer(events.Reader[Sample[Record]]):
+    """The records that programs send to a perf event array: a Sample each, its data bytes or values of ``type``.
+
+    Records of one CPU come in their order, those of several CPUs by time as far as they are there.
+    """
+
+    @overload
+    def __init__(
+        self: PerfBuffer[bytes], map_: Map | int, *, pages: int = PAGES, cpus: Iterable[int] | None = None
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: PerfBuffer[bytes | Value],
+        map_: Map | int,
+        *,
+        pages: int = PAGES,
+        cpus: Iterable[int] | None = None,
+        type: str,
+        btf: BTF | None = None,
+    ) -> None: ...
+    def __init__(
+        self,
+        map_: Map | int,
+        *,
+        pages: int = PAGES,
+        cpus: Iterable[int] | None = None,
+        type: str | None = None,  # noqa: A002 - the word that people look for
+        btf: BTF | None = None,
+    ) -> None:
+        """Take the slots of these CPUs, or of all that run, with so many pages each (a power of two).
+
+        UsageError for other maps and for numbers that make no sense, NotFound for a type that nobody has, KernelError
+        when the kernel refuses. Whoever read before gets nothing any more.
+        """
+        if pages < 1 or pages & pages - 1:
+            raise UsageError(f"{pages} pages are no power of two")
+        super().__init__()
+        self._slots: Slots | None = None
+        self._lost: dict[int, int] = {}
+        try:
+            found, self.info = events.opened(map_, MapType.PERF_EVENT_ARRAY, "perf event array")
+            with found:
+                self._decode = events.decoder(type, self.info, btf)
+                where = every_cpu(self.info) if cpus is None else [(cpu, cpu) for cpu in cpus]
+                self._slots = open_slots(found, self.info, where, pages, clock=True)
+            for fd in self._slots.fds:
+                self._epoll.register(fd, select.EPOLLIN)
+        except BaseException:
+            self.close()
+            raise
+
+    def _take(self, most: int) -> list[Sample[Any]]:
+        found: list[Sample[Any]] = []
+        decode = self._decode
+        with self._lock:
+            if self._slots is None:
+                raise ValueError("the reader is closed")
+            for slot in self._slots.slots:
+                if len(found) >= most:
+                    break
+                try:
+                    records = slot.ring.take(most - len(found))
+                except OSError as error:
+                    raise events.refused(f"can't read the perf buffer of CPU {slot.cpu}", error) from None
+                cpu = slot.cpu
+                for record in records:
+                    kind, _, _, time, size = _HEAD.unpack_from(record)
+                    if kind == SAMPLE:
+                        found.append(Sample(cpu, time, decode(record[20 : 20 + size])))
+                    elif kind == LOST:
+                        self._lost[cpu] = self._lost.get(cpu, 0) + _LOST.unpack_from(record)[1]
+        found.sort(key=_time)
+        return found
+
+    @property
+    def lost(self) -> int:
+        """How many records the kernel has told us that it had to drop, because the buffer of their CPU was full.
+
+        The kernel tells it with the next record for which there is room.
+        """
+        return sum(self._lost.values())
+
+    @property
+    def lost_by_cpu(self) -> dict[int, int]:
+        """The same for each CPU that has lost any."""
+        return dict(self._lost)
+
+    def _free(self) -> None:
+        slots, self._slots = self._slots, None
+        if slots is not None:
+            slots.close()
+
+
+def open_slots(map_: Map, info: MapInfo, where: Iterable[tuple[int, int]], pages: int, *, clock: bool) -> Slots:
+    """Put events of ours into slots of a map; KernelError says what the kernel refuses."""
+    try:
+        return Slots(map_, info, where, pages, clock=clock)
+    except KernelError:
+        raise
+    except OSError as error:
+        raise events.refused(f"failed to create perf buffer of map {info.id}", error) from None
+
+
+def _time(sample: Sample[Any]) -> int:
+    return sample.time
