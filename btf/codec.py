@@ -36,14 +36,14 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from btf import types
 from btf._encode_one import Target, error, told
-from btf.encode import _Plan, _Writers, _written
+from btf._encode_plan import Writers, written
 from btf.errors import BTFError
 from btf.value import Enumerator, Record, _Compiler
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from btf.encode import Write
+    from btf._encode_plan import Plan, Write
     from btf.read import BTF
     from btf.value import Read
 
@@ -72,7 +72,7 @@ class Codec(Generic[T]):
 
     def encode(self, value: T, old: bytes = b"") -> bytes:
         """Return the bytes of a value; what is not given stays as in ``old``. BTFError says what does not fit."""
-        return _written(self._way.write, 0, value, "", old.ljust(self.size, b"\0"))
+        return written(self._way.write, 0, value, "", old.ljust(self.size, b"\0"))
 
 
 def plain(value: Any) -> Any:
@@ -135,7 +135,7 @@ class _Ways:
     def __init__(self, btf: BTF) -> None:
         self.btf = btf
         self.reads = _Compiler(btf)
-        self.writes = _Writers(btf, self.reads, None)
+        self.writes = Writers(btf, self.reads, None)
 
     def way(self, member: types.Member, as_: Any) -> _Way:
         """Compile what is at the place of a member."""
@@ -149,7 +149,7 @@ class _Ways:
             lambda target, at, value, path: way.write(target, at + offset, value, path),
         )
 
-    def _way(self, member: types.Member, as_: Any, read: Read, writes: _Plan) -> _Way:
+    def _way(self, member: types.Member, as_: Any, read: Read, writes: Plan) -> _Way:
         as_ = _behind(as_)
         of = self.btf.type(self.btf.resolve(member.type_id))
         if as_ in (Any, object, Record, Enumerator):
@@ -164,14 +164,14 @@ class _Ways:
         if isinstance(of, types.Struct | types.Union | types.Datasec):
             if origin is dict:
                 return _Way(lambda data, at: plain(read(data, at)), writes.write)
-            if names := _class_fields(as_):
+            if names := class_fields(as_):
                 return self._record(of, as_, names, writes.what)
         way = self._object(member, as_, read, writes) if isinstance(as_, type) else None
         if way is None:
             raise error(member.name, f"{writes.what} cannot be {_name(as_)}")
         return way
 
-    def _object(self, member: types.Member, as_: Any, read: Read, writes: _Plan) -> _Way | None:
+    def _object(self, member: types.Member, as_: Any, read: Read, writes: Plan) -> _Way | None:
         """Compile bytes, addresses and members of enums."""
         of = self.btf.type(self.btf.resolve(member.type_id))
         if _is_enum(as_) and _is_number(of):
@@ -183,7 +183,7 @@ class _Ways:
             return _Way(lambda data, at: as_(data[at : at + size]), _Packed(as_, size, writes.what).write)
         return None
 
-    def _number(self, as_: type, of: types.Type, read: Read, writes: _Plan) -> _Way:
+    def _number(self, as_: type, of: types.Type, read: Read, writes: Plan) -> _Way:
         if not _is_number(of) or (isinstance(of, types.Float) and as_ is not float):
             raise BTFError(f"{writes.what} cannot be {_name(as_)}")
         if as_ is float:
@@ -192,7 +192,7 @@ class _Ways:
             return _Way(read, _value_of(writes.write))
         return _Way(lambda data, at: as_(read(data, at)), _value_of(writes.write))
 
-    def _text(self, of: types.Type, read: Read, writes: _Plan) -> _Way:
+    def _text(self, of: types.Type, read: Read, writes: Plan) -> _Way:
         if isinstance(of, types.Enum | types.Enum64):
             return _Way(lambda data, at: str(plain(read(data, at))), writes.write)
         if not isinstance(of, types.Array) or self.btf.size_of(of.type_id) != 1:
@@ -238,7 +238,7 @@ class _Ways:
                 raise BTFError(f"{what} has no member '{name}', as {_name(as_)} has")
             ways.append((name, self.way(member, hint)))
         reads = [(name, way.read) for name, way in ways]
-        make, given = _maker(as_), _given(as_)
+        make, given = maker(as_), _given(as_)
 
         def read(data: bytes, at: int) -> Any:
             return make([(name, read_one(data, at)) for name, read_one in reads])
@@ -336,7 +336,7 @@ def _name(as_: Any) -> str:
     return as_.__name__ if isinstance(as_, type) else str(as_)
 
 
-def _class_fields(as_: Any) -> dict[str, Any]:
+def class_fields(as_: Any) -> dict[str, Any]:
     """Return the fields of a class and what they are said to be; nothing for a class without fields."""
     if not isinstance(as_, type):
         return {}
@@ -359,7 +359,8 @@ def _class_fields(as_: Any) -> dict[str, Any]:
     return {name: hints.get(name, Any) for name in names}
 
 
-def _maker(as_: Any) -> Callable[[list[tuple[str, Any]]], Any]:
+def maker(as_: Any) -> Callable[[list[tuple[str, Any]]], Any]:
+    """Return what makes an object of a class out of pairs of a field and its value, in the order of the fields."""
     by_name = hasattr(as_, "__total__") or any(
         each.kw_only for each in getattr(as_, "__dataclass_fields__", {}).values()
     )
