@@ -20,6 +20,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bpfctl.errors import UsageError
+from bpfctl.kernel.address import address
 from btf.errors import BTFError
 
 if TYPE_CHECKING:
@@ -175,25 +176,6 @@ def _address(word: str, form: Form) -> bytes | None:
     return bits.to_bytes(4, sys.byteorder) + data
 
 
-def address(word: str, size: int) -> bytes | None:
-    """Return an address of this size in network order: IPv4, MAC or IPv6; None when the word is none."""
-    if size == 6:
-        parts = word.replace("-", ":").split(":")
-        try:
-            data = bytes.fromhex("".join(parts))
-        except ValueError:
-            return None
-        return data if len(parts) == 6 and all(len(part) == 2 for part in parts) and len(data) == 6 else None
-    if size not in (4, 16) or (":" if size == 16 else ".") not in word:
-        return None
-    import socket
-
-    try:
-        return socket.inet_pton(socket.AF_INET6 if size == 16 else socket.AF_INET, word)
-    except (OSError, ValueError):
-        return None
-
-
 def _text(text: str, form: Form) -> bytes:
     if form.encoder and form.encoder.text:
         return _encoded(form, form.encoder, text)
@@ -282,7 +264,7 @@ def _by_slot(packed: bytes, form: Form) -> list[bytes]:
     if not form.cpus:
         return [packed]
     step = len(packed) // form.cpus
-    return [packed[at : at + form.size] for at in range(0, step * form.cpus, step)]
+    return [packed[cpu * step : cpu * step + form.size] for cpu in range(form.cpus)]
 
 
 def _by_cpu(words: Words, form: Form, old: Old) -> Data:

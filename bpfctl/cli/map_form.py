@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from bpfctl.cli import data
 from bpfctl.host import cpus
+from bpfctl.kernel.address import address
 from bpfctl.kernel.map import PER_CPU
 from bpfctl.uapi.enums import MapType
 
@@ -46,7 +47,7 @@ def _encoder(info: MapInfo, *, of_key: bool) -> Encoder | None:
     if told is None or not type_id:
         return None
     try:
-        encoder = Encoder(told.btf, type_id, data.address)
+        encoder = Encoder(told.btf, type_id, address)
     except BTFError:
         return None
     return encoder if encoder.size == (info.key_size if of_key else info.value_size) else None

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from errno import ENOENT
 from typing import TYPE_CHECKING
 
 from bpfctl.cli import grammar, opt
-from bpfctl.errors import KernelError, Nothing, UsageError
+from bpfctl.errors import Nothing, UsageError, status
 from bpfctl.kernel.elements import Chunk, Walk
 from bpfctl.kernel.map import Map
 from bpfctl.kernel.map_types import types
@@ -18,8 +19,18 @@ if TYPE_CHECKING:
     from bpfctl.kernel.map import MapInfo
 
 
-def dump(ctx: opt.Context, words: opt.Words = None) -> None:
-    """Show all entries of a map, or of every map of a name: MAP."""
+def dump(
+    ctx: opt.Context,
+    words: opt.Words = None,
+    *,
+    key_prefix: opt.KeyPrefix = None,
+    where: opt.Where = None,
+    sum_: opt.Sum = False,
+    top: opt.Top = None,
+    limit: opt.Limit = None,
+) -> None:
+    """Show the entries of a map, or of every map of a name: MAP."""
+    look = (key_prefix, sum_, where, top, limit)
     left = grammar.Words(words)
     left.at_least(2, "dump")
     which = grammar.map_(left)
@@ -28,28 +39,39 @@ def dump(ctx: opt.Context, words: opt.Words = None) -> None:
         maps = [opened.enter_context(map_) for map_ in Map.select(which)]
         walks = [Walk(map_, map_.info()) for map_ in maps]
         streams = []
+        looks = []
         for walk in walks:
             _caution(ctx.obj, walk.info)
-            streams.append(Shape(walk.info, types(walk.info)).stream(walk))
+            if any(part not in (None, False) for part in look):
+                from bpfctl.cli.look import Look, Looking
+
+                looks.append(Looking(walk.info, types(walk.info), Look(*look)))
+                streams.append(looks[-1].stream(walk))
+            else:
+                streams.append(Shape(walk.info, types(walk.info)).stream(walk))
         ctx.obj.out.stream(streams, listing=len(streams) > 1)
         for walk in walks:
             _tell_changes(ctx.obj, walk)
+        for each in looks:
+            each.tell(ctx.obj.out)
 
 
 def lookup(ctx: opt.Context, words: opt.Words = None) -> None:
-    """Show the value of a key: MAP [key DATA]; queues and stacks have no keys."""
+    """Show the value of a key: MAP [key DATA|value DATA]; a bloom filter is asked for a value, a queue for nothing."""
     left = grammar.Words(words)
     left.at_least(2, "lookup")
     with Map.one(grammar.map_(left)) as map_:
         info = map_.info()
-        key = _key(left, info) if info.key_size or left else b""
-        try:
-            value = map_.lookup(key)
-        except KernelError as error:
-            if not error.is_missing:
-                raise
+        key, value = b"", None
+        if info.type is MapType.BLOOM_FILTER:
+            asked = _value(left, info)
+            value = asked if map_.may_have(asked) else None
+        else:
+            key = _key(left, info) if info.key_size or left else b""
+            value = map_.find(key)
+        if value is None:
             ctx.obj.out.lines(missing(key), None)
-            raise Nothing(error.exit_code) from None
+            raise Nothing(status(ENOENT))
         ctx.obj.out.item(Shape(info, types(info)).one(Chunk(key, value, 1)))
 
 
@@ -82,6 +104,19 @@ def _key(words: grammar.Words, info: MapInfo) -> bytes:
             raise UsageError("unnecessary key" if not info.key_size else "duplicate key")
         found = data.parse(words, map_form.key(info)).packed()
     return found or b""
+
+
+def _value(words: grammar.Words, info: MapInfo) -> bytes:
+    """Read ``value DATA``, which is what bloom filters are asked for."""
+    from bpfctl.cli import data, map_form
+
+    if not words:
+        raise UsageError("a bloom filter knows only whether a value may be in it: add value DATA")
+    if words.keyword("value") is None:
+        raise UsageError(f"expected value, got: {words.peek()}")
+    value = data.parse(words, map_form.value(info)).packed()
+    words.end()
+    return value
 
 
 def _caution(session: Session, info: MapInfo) -> None:

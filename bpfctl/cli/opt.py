@@ -28,6 +28,12 @@ if TYPE_CHECKING:
     Sort = str | None
     Watch = float | None
     DryRun = bool
+    Limit = int | None
+    KeyPrefix = str | None
+    Where = list[str] | None
+    Sum = bool
+    Top = tuple[str, int] | None
+    Interval = float
 
 else:
 

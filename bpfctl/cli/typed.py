@@ -34,6 +34,25 @@ Watch = Annotated[
     typer.Option("--watch", metavar="[SECONDS]", help=f"Show again every so many seconds ({_PERIOD}) until Ctrl-C."),
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Change nothing, but show the bytes of key and value.")]
+Limit = Annotated[int | None, typer.Option("--limit", metavar="N", min=1, help="At most so many entries.")]
+KeyPrefix = Annotated[
+    str | None,
+    typer.Option(
+        "--key-prefix", metavar="DATA", help="Only keys that begin so: '0a 00', 'str abc', 10.0.0.0/8, fe80::/10."
+    ),
+]
+Where = Annotated[
+    list[str] | None,
+    typer.Option("--where", metavar="EXPR", help="Only entries for which this holds, such as '.pid > 1 && cpu == 0'."),
+]
+Sum = Annotated[
+    bool, typer.Option("--sum", help="Add the numbers that the CPUs have, and show one value for each key.")
+]
+Top = Annotated[
+    tuple[str, int] | None,
+    typer.Option("--top", metavar="FIELD N", help="The N entries with the largest numbers in a field."),
+]
+Interval = Annotated[float, typer.Option("--interval", metavar="SECONDS", help="How long a round lasts.")]
 
 # The base of Typer's complaints about a command line; Typer 0.28 has them in a package of its own instead of click's.
 _Complaint: type[Exception] = typer.BadParameter.__mro__[2]

@@ -15,6 +15,7 @@ from bpfctl.cli import data
 from bpfctl.cli.data import Form
 from bpfctl.cli.grammar import Words
 from bpfctl.errors import UsageError
+from bpfctl.kernel.address import address
 from btf import types
 from btf.encode import Encoder
 from btf.read import BTF
@@ -36,7 +37,7 @@ def typed():
     task = b.add_struct("task", 28, members)
     btf = BTF.from_bytes(b.build())
     parts = {"u32": u32, "s32": s32, "state": state, "text": text, "task": task, "mac": mac}
-    return {name: Encoder(btf, id_, data.address) for name, id_ in parts.items()}, Decoder(btf, task)
+    return {name: Encoder(btf, id_, address) for name, id_ in parts.items()}, Decoder(btf, task)
 
 
 TYPES, TASK = typed()

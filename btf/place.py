@@ -1,0 +1,118 @@
+"""Parts of a type by their path, as in ``list[3].next``: where they lie in a value, and what they are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from btf import types
+from btf._encode_one import error, near
+from btf.encode import _steps
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from btf.read import BTF
+
+_MOST_NAMES = 20  # of a type that a message tells
+_MEMBERS = (types.Struct, types.Union)
+
+
+class Place(NamedTuple):
+    """A part of a value; a bitfield has a width in bits, and the number of bits in its first byte before it."""
+
+    path: str
+    type_id: int  # without typedefs and modifiers
+    offset: int  # bytes
+    bit: int = 0
+    width: int = 0
+
+
+def find(btf: BTF, type_id: int, path: str) -> Place:
+    """Return the part at a path, all of it for an empty one; BTFError names the members that there are.
+
+    The type must be one that a `btf.value.Decoder` takes.
+    """
+    at = Place("", btf.resolve(type_id), 0)
+    for step in _steps(path) if path else ():
+        at = _item(btf, at, step) if isinstance(step, int) else _member(btf, at, step)
+    return at
+
+
+def members(btf: BTF, whole: Place) -> Iterator[Place]:
+    """Yield the parts of a part: members, those of members without name too, variables, or items of an array."""
+    of = btf.type(whole.type_id)
+    if isinstance(of, types.Array):
+        for number in range(of.nr_elems):
+            yield _item(btf, whole, number)
+    else:
+        yield from _named(btf, whole)
+
+
+def what(btf: BTF, type_id: int) -> str:
+    """Return a type in words, such as ``struct task``."""
+    match of := btf.type(btf.resolve(type_id)):
+        case types.Array():
+            return f"{what(btf, of.type_id)}[{of.nr_elems}]"
+        case types.Pointer():
+            return "a pointer"
+        case types.Datasec():
+            return f"section {of.name}"
+    return f"{_WORDS.get(type(of), '')} {of.name}".strip()
+
+
+_WORDS: dict[type, str] = {
+    types.Struct: "struct",
+    types.Union: "union",
+    types.Enum: "enum",
+    types.Enum64: "enum",
+    types.Var: "variable",
+}
+
+
+def _named(btf: BTF, whole: Place) -> Iterator[Place]:
+    of = btf.type(whole.type_id)
+    if isinstance(of, types.Datasec):
+        for var in of.vars:
+            variable = btf.type(var.type_id)
+            if isinstance(variable, types.Var):
+                yield _below(whole, variable.name, btf.resolve(variable.type_id), var.offset)
+    if isinstance(of, types.Var):
+        yield _below(whole, of.name, btf.resolve(of.type_id), 0)
+    for member in of.members if isinstance(of, _MEMBERS) else ():
+        type_id = btf.resolve(member.type_id)
+        byte, bit = divmod(member.bits_offset, 8)
+        width, inner = member.bitfield_size, btf.type(type_id)
+        if bit and not width and isinstance(inner, types.Int):  # a bitfield as it was before Linux 5.0
+            width, bit = inner.nr_bits, bit + inner.bits_offset
+        place = _below(whole, member.name, type_id, byte)._replace(bit=bit, width=width)
+        if member.name:
+            yield place
+        elif isinstance(inner, _MEMBERS):
+            yield from _named(btf, place._replace(path=whole.path))
+
+
+def _below(whole: Place, name: str, type_id: int, offset: int) -> Place:
+    return Place(f"{whole.path}.{name}" if whole.path else name, type_id, whole.offset + offset)
+
+
+def _member(btf: BTF, whole: Place, name: str) -> Place:
+    names: list[str] = []
+    for place in _named(btf, whole):
+        found = place.path.rpartition(".")[2]
+        if found == name:
+            return place
+        names.append(found)
+    told = near(name, names)
+    if not told and names:
+        told = f"; it has {', '.join(names[:_MOST_NAMES])}{', ...' if len(names) > _MOST_NAMES else ''}"
+    raise error(whole.path, f"{what(btf, whole.type_id)} has no member '{name}'{told}")
+
+
+def _item(btf: BTF, whole: Place, number: int) -> Place:
+    of = btf.type(whole.type_id)
+    if not isinstance(of, types.Array):
+        raise error(whole.path, f"{what(btf, whole.type_id)} is no array")
+    if number >= of.nr_elems:
+        raise error(whole.path, f"{what(btf, whole.type_id)} has no item {number}")
+    offset = whole.offset + number * btf.size_of(of.type_id)
+    return Place(f"{whole.path}[{number}]", btf.resolve(of.type_id), offset)
