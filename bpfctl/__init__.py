@@ -12,7 +12,8 @@
 
 ``programs()``, ``maps()``, ``links()`` and ``btfs()`` yield rows: facts about each object with its surroundings, as
 long as it exists when its turn comes. ``Program``, ``Map``, ``Link`` and ``Btf`` are open handles, to be closed with
-``with`` or ``close()``; so are ``RingBuffer`` and ``PerfBuffer``, which yield the records of such maps. Errors are in ``bpfctl.errors``; all of them are ``BpfctlError``.
+``with`` or ``close()``; so are ``RingBuffer`` and ``PerfBuffer``, which yield what programs send. Errors are in
+``bpfctl.errors``; all of them are ``BpfctlError``.
 
 Names are looked up when they are first used, so that importing this package costs nothing.
 """

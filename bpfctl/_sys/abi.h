@@ -289,5 +289,6 @@ uint64_t bpfctl_ring_consumer(struct bpfctl_ring *ring);
 uint64_t bpfctl_ring_producer(struct bpfctl_ring *ring);
 void bpfctl_ring_unmap(struct bpfctl_ring *ring);
 int bpfctl_perf_map(struct bpfctl_perf *perf, int fd, uint64_t size);
+uint64_t bpfctl_perf_behind(struct bpfctl_perf *perf);
 long bpfctl_perf_take(struct bpfctl_perf *perf, struct bpfctl_batch *batch);
 void bpfctl_perf_unmap(struct bpfctl_perf *perf);

@@ -304,6 +304,13 @@ int bpfctl_perf_map(struct bpfctl_perf *perf, int fd, uint64_t size)
 	return 0;
 }
 
+uint64_t bpfctl_perf_behind(struct bpfctl_perf *perf)
+{
+	struct perf_event_mmap_page *page = perf->page;
+
+	return load_acquire(&page->data_head) - page->data_tail;
+}
+
 /*
  * Copies whole records, struct perf_event_header and what follows; answers as
  * bpfctl_ring_take() does.  The kernel writes only where data_tail has passed,

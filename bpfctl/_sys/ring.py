@@ -141,3 +141,8 @@ class PerfRing(_Buffer):
         shared = ffi.new("struct bpfctl_perf *")
         rc = lib.bpfctl_perf_map(shared, fd, size)
         super().__init__(shared, rc, lib.bpfctl_perf_take, lib.bpfctl_perf_unmap)
+
+    @property
+    def behind(self) -> int:
+        """How many bytes of records there are behind the last that was taken."""
+        return int(lib.bpfctl_perf_behind(self._mapped()))

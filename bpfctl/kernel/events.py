@@ -111,22 +111,40 @@ class Reader(ABC, Generic[Record]):
 
     def __iter__(self) -> Iterator[Record]:
         """Yield each record, and wait for more until the reader is closed."""
-        waiting, announced = self._waiting, False
-        while True:
+        waiting = self._waiting
+        for batch in self.batches():
+            waiting.extend(batch)
             while waiting:
                 yield waiting.popleft()
-            if self._closed:
-                return
+
+    def batches(self, *, limit: int | None = None, seconds: float | None = None) -> Iterator[list[Record]]:
+        """Yield records as they come, many at once, and an empty list each time before it waits for more.
+
+        It ends when the reader is closed, and after so many records or seconds.
+        """
+        end = None if seconds is None else time.monotonic() + seconds
+        announced = False
+        while limit is None or limit > 0:
             try:
-                waiting.extend(self._batch())
-                if waiting or announced:
-                    if not waiting:
-                        time.sleep(_BUSY)
-                    announced = False
-                else:
-                    announced = self.poll()
+                batch = self.read(MOST if limit is None else min(MOST, limit))
             except _ClosedError:
                 return
+            if batch or not announced:
+                yield batch
+            left = None if end is None else end - time.monotonic()
+            if left is not None and left <= 0:
+                return
+            if batch:
+                limit = None if limit is None else limit - len(batch)
+                announced = False
+            elif announced:  # a record that is still in the making
+                announced = False
+                time.sleep(_BUSY)
+            else:
+                try:
+                    announced = self.poll(left)
+                except _ClosedError:
+                    return
 
     async def __aiter__(self) -> AsyncIterator[Record]:
         """Yield each record, and let other tasks run while there are none, until the reader is closed."""

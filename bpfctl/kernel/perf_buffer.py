@@ -11,7 +11,7 @@ import select
 import sys
 from contextlib import ExitStack, suppress
 from struct import Struct
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, overload
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, overload
 
 from bpfctl._sys import perf
 from bpfctl._sys.ring import PerfRing
@@ -24,7 +24,7 @@ from bpfctl.uapi.enums import MapType
 from bpfctl.uapi.flags import MapFlag
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from bpfctl.kernel.map import MapInfo
     from btf.read import BTF
@@ -37,13 +37,15 @@ _SAMPLE_TIME, _SAMPLE_RAW = 1 << 2, 1 << 10
 _USE_CLOCKID = 1 << 25
 _CLOCK_MONOTONIC = 1
 
-_HEAD = Struct("=IHHQI")  # struct perf_event_header, the time, the size of what follows
-_LOST = Struct("=8xQQ")
+HEAD = Struct("=IHHQI")  # struct perf_event_header, the time, the size of what follows
+LOSS = Struct("=8xQQ")
 
 PAGES = 64
 
+Data = TypeVar("Data")
 
-class Sample(NamedTuple, Generic[Record]):
+
+class Sample(NamedTuple, Generic[Data]):
     """One record: which CPU sent it, when (nanoseconds of CLOCK_MONOTONIC), and its bytes or value.
 
     The kernel pads the bytes to a multiple of 8 less 4, so that some may follow that the program has not sent.
@@ -51,7 +53,7 @@ class Sample(NamedTuple, Generic[Record]):
 
     cpu: int
     time: int
-    data: Record
+    data: Data
 
 
 class Slot(NamedTuple):
@@ -117,7 +119,55 @@ def every_cpu(info: MapInfo) -> list[tuple[int, int]]:
     return [(cpu, cpu) for cpu in machine.online() if cpu < info.max_entries]
 
 
-class PerfBuffer(events.Reader[Sample[Record]]):
+class _PerfReader(events.Reader[Record]):
+    """Reads from slots of a perf event array."""
+
+    def __init__(
+        self, map_: Map | int, where: Iterable[tuple[int, int]] | None, pages: int, *, clock: bool = True
+    ) -> None:
+        if pages < 1 or pages & pages - 1:
+            raise UsageError(f"{pages} pages are no power of two")
+        super().__init__()
+        self._slots: Slots | None = None
+        try:
+            found, self.info = events.opened(map_, MapType.PERF_EVENT_ARRAY, "perf event array")
+            with found:
+                self._slots = open_slots(found, self.info, where or every_cpu(self.info), pages, clock=clock)
+            for fd in self._slots.fds:
+                self._epoll.register(fd, select.EPOLLIN)
+        except BaseException:
+            self.close()
+            raise
+
+    def _mapped(self) -> list[Slot]:
+        if self._slots is None:
+            raise ValueError("the reader is closed")
+        return self._slots.slots
+
+    def _is_there(self) -> bool:
+        # The kernel announces each record once, to whomever, so that its word alone is not enough.
+        return bool(self._waiting) or any(slot.ring.behind for slot in self._mapped())
+
+    def _records(self, most: int) -> Iterator[tuple[Slot, list[bytes]]]:
+        """Yield records of each slot, at least so many in all if they are there."""
+        for slot in self._mapped():
+            while most > 0:
+                try:
+                    records = slot.ring.take(most)
+                except OSError as error:
+                    raise events.refused(f"can't read the perf buffer of CPU {slot.cpu}", error) from None
+                if not records:
+                    break
+                yield slot, records
+                most -= len(records)
+
+    def _free(self) -> None:
+        slots, self._slots = self._slots, None
+        if slots is not None:
+            slots.close()
+
+
+class PerfBuffer(_PerfReader[Sample[Data]]):
     """The records that programs send to a perf event array: a Sample each, its data bytes or values of ``type``.
 
     Records of one CPU come in their order, those of several CPUs by time as far as they are there.
@@ -151,19 +201,10 @@ class PerfBuffer(events.Reader[Sample[Record]]):
         UsageError for other maps and for numbers that make no sense, NotFound for a type that nobody has, KernelError
         when the kernel refuses. Whoever read before gets nothing any more.
         """
-        if pages < 1 or pages & pages - 1:
-            raise UsageError(f"{pages} pages are no power of two")
-        super().__init__()
-        self._slots: Slots | None = None
         self._lost: dict[int, int] = {}
+        super().__init__(map_, None if cpus is None else [(cpu, cpu) for cpu in cpus], pages)
         try:
-            found, self.info = events.opened(map_, MapType.PERF_EVENT_ARRAY, "perf event array")
-            with found:
-                self._decode = events.decoder(type, self.info, btf)
-                where = every_cpu(self.info) if cpus is None else [(cpu, cpu) for cpu in cpus]
-                self._slots = open_slots(found, self.info, where, pages, clock=True)
-            for fd in self._slots.fds:
-                self._epoll.register(fd, select.EPOLLIN)
+            self._decode = events.decoder(type, self.info, btf)
         except BaseException:
             self.close()
             raise
@@ -172,22 +213,21 @@ class PerfBuffer(events.Reader[Sample[Record]]):
         found: list[Sample[Any]] = []
         decode = self._decode
         with self._lock:
-            if self._slots is None:
-                raise ValueError("the reader is closed")
-            for slot in self._slots.slots:
-                if len(found) >= most:
+            # A record that tells of lost ones is none itself, so that there may be more to take.
+            while len(found) < most:
+                before = len(found)
+                told = 0
+                for slot, records in self._records(most - before):
+                    cpu = slot.cpu
+                    told += len(records)
+                    for record in records:
+                        kind, _, _, time, size = HEAD.unpack_from(record)
+                        if kind == SAMPLE:
+                            found.append(Sample(cpu, time, decode(record[HEAD.size : HEAD.size + size])))
+                        elif kind == LOST:
+                            self._lost[cpu] = self._lost.get(cpu, 0) + LOSS.unpack_from(record)[1]
+                if not told:
                     break
-                try:
-                    records = slot.ring.take(most - len(found))
-                except OSError as error:
-                    raise events.refused(f"can't read the perf buffer of CPU {slot.cpu}", error) from None
-                cpu = slot.cpu
-                for record in records:
-                    kind, _, _, time, size = _HEAD.unpack_from(record)
-                    if kind == SAMPLE:
-                        found.append(Sample(cpu, time, decode(record[20 : 20 + size])))
-                    elif kind == LOST:
-                        self._lost[cpu] = self._lost.get(cpu, 0) + _LOST.unpack_from(record)[1]
         found.sort(key=_time)
         return found
 
@@ -204,10 +244,29 @@ class PerfBuffer(events.Reader[Sample[Record]]):
         """The same for each CPU that has lost any."""
         return dict(self._lost)
 
-    def _free(self) -> None:
-        slots, self._slots = self._slots, None
-        if slots is not None:
-            slots.close()
+
+class PerfRecord(NamedTuple):
+    """A record as the kernel writes it, struct perf_event_header and what follows; ``key`` is the slot's."""
+
+    key: int
+    cpu: int
+    raw: bytes
+
+
+class PerfRecords(_PerfReader[PerfRecord]):
+    """Everything that comes to slots of a perf event array, with what the kernel itself has to tell.
+
+    ``where`` is pairs of a slot and a CPU, None for all CPUs. Times are those of the scheduler's clock.
+    """
+
+    def __init__(self, map_: Map | int, where: Iterable[tuple[int, int]] | None = None, *, pages: int = PAGES) -> None:
+        super().__init__(map_, where, pages, clock=False)
+
+    def _take(self, most: int) -> list[PerfRecord]:
+        with self._lock:
+            return [
+                PerfRecord(slot.key, slot.cpu, record) for slot, records in self._records(most) for record in records
+            ]
 
 
 def open_slots(map_: Map, info: MapInfo, where: Iterable[tuple[int, int]], pages: int, *, clock: bool) -> Slots:
