@@ -57,6 +57,15 @@ def lookup(fd: int, key: bytes | None, value_size: int, flags: int = 0) -> bytes
     return bytes(ffi.buffer(value))
 
 
+def may_have(fd: int, value: bytes) -> bool:
+    """Return whether a value may be in a bloom filter (Linux 5.16), asked for by a lookup without key."""
+    try:
+        _elem(calls.MAP_LOOKUP_ELEM, fd, None, ffi.from_buffer(value), 0)
+    except FileNotFoundError:
+        return False
+    return True
+
+
 def lookup_and_delete(fd: int, key: bytes | None, value_size: int, flags: int = 0) -> bytes:
     """Return the value of a key and delete it, in one step; queues and stacks have no key."""
     value = ffi.new("uint8_t[]", value_size)

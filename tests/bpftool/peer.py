@@ -52,9 +52,9 @@ def version(tool: str) -> tuple[int, int]:
     return int(words[1]), int(words[2])
 
 
-def run(tool: str, *args: str | bytes) -> Answer:
-    """Run bpftool."""
-    return _run([tool, *args])
+def run(tool: str, *args: str | bytes, stdin: int | None = None) -> Answer:
+    """Run bpftool, whose descriptor 0 is STDIN's file or nothing."""
+    return _run([tool, *args], stdin)
 
 
 def ours(*args: str | bytes) -> Answer:
@@ -67,9 +67,9 @@ def bpfctl(*args: str | bytes) -> Answer:
     return _run([sys.executable, "-m", "bpfctl", *args])
 
 
-def inside(*args: str) -> Answer:
+def inside(*args: str, stdin: int | None = None) -> Answer:
     """Run bpfctl as ``ours`` does, but in this process: in a guest, a start takes longer than a hundred answers."""
-    return _captured(lambda: _main(["--plain", "--no-owners", *args]))
+    return _captured(lambda: _main(["--plain", "--no-owners", *args]), stdin)
 
 
 def beside(*args: str) -> Answer:
@@ -95,12 +95,13 @@ def _main(args: list[str]) -> int:
     return main(args, Sink(1))
 
 
-def _captured(command: Callable[[], int]) -> Answer:
+def _captured(command: Callable[[], int], stdin: int | None = None) -> Answer:
     """Run a command that writes to descriptors 1 and 2."""
     files = {fd: os.memfd_create(str(fd)) for fd in (1, 2)}
-    kept = {fd: os.dup(fd) for fd in files}
+    given = files if stdin is None else {0: stdin, **files}
+    kept = {fd: os.dup(fd) for fd in given}
     try:
-        for fd, file in files.items():
+        for fd, file in given.items():
             os.dup2(file, fd)
         try:
             rc = command()
@@ -113,8 +114,9 @@ def _captured(command: Callable[[], int]) -> Answer:
             os.close(file)
 
 
-def _run(command: list[str | bytes]) -> Answer:
-    done = subprocess.run(command, capture_output=True, env=ENVIRONMENT, stdin=subprocess.DEVNULL, check=False)
+def _run(command: list[str | bytes], stdin: int | None = None) -> Answer:
+    given = subprocess.DEVNULL if stdin is None else stdin
+    done = subprocess.run(command, capture_output=True, env=ENVIRONMENT, stdin=given, check=False)
     return Answer(done.returncode, done.stdout, done.stderr)
 
 

@@ -26,6 +26,7 @@ from tests.kernel.inhabitants.types import BTFS, Types, build
 from tests.kernel.place import Place, add_device
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 INHABITANTS = [*BTFS, *MAPS, *PROGRAMS, *LINKS]
@@ -75,14 +76,18 @@ class Refused:
 
 
 class Zoo:
-    """All inhabitants, made on entry and released on exit; ``hostile`` adds the hard names. Needs root."""
+    """Inhabitants, made on entry and released on exit, all of them or ``only`` some. Needs root.
+
+    ``hostile`` adds the hard names.
+    """
 
     place: Place
     facts: Facts
     types: Types
 
-    def __init__(self, *, hostile: bool = False) -> None:
+    def __init__(self, *, hostile: bool = False, only: Iterable[str] | None = None) -> None:
         self._recipes = {recipe.full_name: recipe for recipe in INHABITANTS}
+        self._wanted = self._recipes if only is None else only
         self._pins = PINS | HOSTILE_PINS if hostile else PINS
         self._devices: dict[str, int] = {}
         self.types = build()
@@ -96,7 +101,7 @@ class Zoo:
             self.place = stack.enter_context(Place())
             self.facts = Facts(self.place.lockdown)
             self._stack = stack.enter_context(ExitStack())
-            for name in self._recipes:
+            for name in self._wanted:
                 self._admit(name)
             self._pin()
             self._all = stack.pop_all()
