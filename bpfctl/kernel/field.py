@@ -11,6 +11,7 @@ range and addresses mean the same as where values are written, and are refused i
 from __future__ import annotations
 
 import re
+import sys
 from functools import partial
 from itertools import chain
 from struct import Struct
@@ -43,8 +44,15 @@ _CODES = {1: "b", 2: "h", 4: "i", 8: "q"}
 _FLOATS = {2: "e", 4: "f", 8: "d"}
 _DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]{0,99})")
 _BYTE = re.compile(r"\[([0-9]{1,9})\]")
-# x < c is asked as c > x, by a method of c: that is a function of C for each record.
-_MIRRORED = {"==": "__eq__", "!=": "__ne__", "<": "__gt__", "<=": "__ge__", ">": "__lt__", ">=": "__le__"}
+# A comprehension for each sign: a function for each record would take three times as long.
+_ASK: dict[str, Callable[[Column, Any], Callable[[bytes], bytes]]] = {
+    "==": lambda column, wanted: lambda packed: bytes([value == wanted for value in column(packed)]),
+    "!=": lambda column, wanted: lambda packed: bytes([value != wanted for value in column(packed)]),
+    "<": lambda column, wanted: lambda packed: bytes([value < wanted for value in column(packed)]),
+    "<=": lambda column, wanted: lambda packed: bytes([value <= wanted for value in column(packed)]),
+    ">": lambda column, wanted: lambda packed: bytes([value > wanted for value in column(packed)]),
+    ">=": lambda column, wanted: lambda packed: bytes([value >= wanted for value in column(packed)]),
+}
 
 
 class Grid(NamedTuple):
@@ -120,7 +128,7 @@ class Field:
         if self._btf is not None and self.where is not None:
             return numbers(self._btf, self.where, self.stride)
         code = _CODES.get(self.size)
-        return unpacked(f"={self.offset}x{code.upper()}", self.stride) if code else None
+        return unpacked("=", self.offset, code.upper(), self.stride) if code else None
 
     def number(self) -> Column:
         """Return what reads the field as numbers; UsageError when it is none."""
@@ -137,8 +145,7 @@ class Field:
             column, wanted = self._untyped(word)
         else:
             column, wanted = self._by_type(self._btf, word)
-        method = getattr(wanted, _MIRRORED[sign])
-        return lambda packed: bytes(map(method, column(packed)))
+        return _ASK[sign](column, wanted)
 
     def holds(self) -> Callable[[bytes], bytes]:
         """Return what asks whether the field is not zero, or not empty."""
@@ -164,7 +171,7 @@ class Field:
         return UsageError(f"{self.name} {why}, being {self.what}{more}")
 
     def _raw(self) -> Column:
-        return unpacked(f"={self.offset}x{self.size}s", self.stride)
+        return unpacked("=", self.offset, f"{self.size}s", self.stride)
 
     def _text(self) -> Column:
         raw = self._raw()
@@ -239,7 +246,7 @@ class Field:
         if not low <= number <= high:
             raise self.refused(f"{word.text} is out of the range of {self.size} bytes ({low} to {high})")
         # A negative number can only mean that the bytes are to be read as a signed one.
-        return unpacked(f"={self.offset}x{code if number < 0 else code.upper()}", self.stride), number
+        return unpacked("=", self.offset, code if number < 0 else code.upper(), self.stride), number
 
     def _matches(self, word: Word) -> Callable[[bytes], bytes]:
         of = self._type
@@ -275,26 +282,34 @@ def _matcher(word: Word) -> Callable[[str], Any]:
         raise UsageError(f"--where: /{word.text}/ is no regular expression: {error}") from None
 
 
-def unpacked(code: str, stride: int) -> Column:
-    """Return what reads one value at a time from records of a stride; ``code`` ends before what is left of them."""
-    unpack = Struct(f"{code}{stride - Struct(code).size}x").iter_unpack
+def unpacked(order: str, offset: int, code: str, stride: int) -> Column:
+    """Return what reads the value of a code of the struct module, at an offset of records of a stride."""
+    layout = Struct(f"{order}{offset}x{code}")
+    size = layout.size - offset
+    if code in _CASTS and order in _NATIVE and not offset % size and not stride % size:
+        first, step = offset // size, stride // size
+        return lambda packed: memoryview(packed).cast(code)[first::step].tolist()  # type: ignore[call-overload]
+    unpack = Struct(f"{layout.format}{stride - layout.size}x").iter_unpack
     return lambda packed: chain.from_iterable(unpack(packed))
+
+
+_CASTS = frozenset("bBhHiIqQfd?")
+_NATIVE = ("=", "<" if sys.byteorder == "little" else ">")
 
 
 def numbers(btf: BTF, where: Place, stride: int) -> Column | None:
     """Return what reads a part of a type as numbers; None for what is no single number."""
     of = btf.type(where.type_id)
     sign = "<" if btf.byteorder == "little" else ">"
-    begin = f"{sign}{where.offset}x"
     match of:
         case types.Enum() | types.Enum64() if not where.width:
             code = _CODES.get(of.size)
-            return unpacked(begin + (code if of.signed else code.upper()), stride) if code else None
+            return unpacked(sign, where.offset, code if of.signed else code.upper(), stride) if code else None
         case types.Float():
             code = _FLOATS.get(of.size)
-            return unpacked(begin + code, stride) if code else None
+            return unpacked(sign, where.offset, code, stride) if code else None
         case types.Pointer():
-            return unpacked(begin + _CODES[btf.pointer_size].upper(), stride)
+            return unpacked(sign, where.offset, _CODES[btf.pointer_size].upper(), stride)
         case types.Int() | types.Enum() | types.Enum64():
             return _integers(btf, where, of, stride)
     return None
@@ -304,15 +319,15 @@ def _integers(btf: BTF, where: Place, of: types.Int | types.Enum | types.Enum64,
     bit, width = where.bit, where.width
     if isinstance(of, types.Int) and not width:
         if of.encoding & types.BOOL:
-            return unpacked(f"={where.offset}x?", stride)
+            return unpacked("=", where.offset, "?", stride)
         code = _CODES.get(of.size) if of.nr_bits == of.size * 8 and not of.bits_offset else None
         if code:
             sign = "<" if btf.byteorder == "little" else ">"
             signed = of.signed and not of.encoding & types.CHAR
-            return unpacked(f"{sign}{where.offset}x{code if signed else code.upper()}", stride)
+            return unpacked(sign, where.offset, code if signed else code.upper(), stride)
         bit, width = of.bits_offset, of.nr_bits
     size = (bit + width + 7) // 8
-    raw = unpacked(f"={where.offset}x{size}s", stride)
+    raw = unpacked("=", where.offset, f"{size}s", stride)
     byteorder: Literal["little", "big"] = btf.byteorder
     shift = bit if byteorder == "little" else size * 8 - bit - width
     mask, high = (1 << width) - 1, 1 << width >> 1 if of.signed else 0
