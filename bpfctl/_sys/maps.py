@@ -57,7 +57,7 @@ def lookup(fd: int, key: bytes | None, value_size: int, flags: int = 0) -> bytes
     return bytes(ffi.buffer(value))
 
 
-def may_have(fd: int, value: bytes) -> bool:
+def may_hold(fd: int, value: bytes) -> bool:
     """Return whether a value may be in a bloom filter (Linux 5.16), asked for by a lookup without key."""
     try:
         _elem(calls.MAP_LOOKUP_ELEM, fd, None, ffi.from_buffer(value), 0)

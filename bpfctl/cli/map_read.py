@@ -65,7 +65,7 @@ def lookup(ctx: opt.Context, words: opt.Words = None) -> None:
         key, value = b"", None
         if info.type is MapType.BLOOM_FILTER:
             asked = _value(left, info)
-            value = asked if map_.may_have(asked) else None
+            value = asked if map_.may_hold(asked) else None
         else:
             key = _key(left, info) if info.key_size or left else b""
             value = map_.find(key)

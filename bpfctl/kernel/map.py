@@ -161,10 +161,10 @@ class Map(handle.Handle):
             number = error.errno or 0
             raise KernelError("lookup failed", number, exit_code=status(number)) from None
 
-    def may_have(self, value: bytes) -> bool:
+    def may_hold(self, value: bytes) -> bool:
         """Return whether a value may be in a bloom filter; where not, it surely is not there."""
         try:
-            return maps.may_have(self.fileno(), value)
+            return maps.may_hold(self.fileno(), value)
         except OSError as error:
             raise KernelError("lookup failed", error.errno or 0) from None
 
