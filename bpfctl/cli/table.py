@@ -9,7 +9,10 @@ from typing import NamedTuple
 
 
 class Command(NamedTuple):
-    """A command: its word, ``module:function`` in bpfctl.cli, and one line of help."""
+    """A command: its word, ``module:function`` in bpfctl.cli, and one line of help.
+
+    The word is empty where the object is the command, as in ``bpfctl events MAP``.
+    """
 
     word: str
     run: str
@@ -70,12 +73,19 @@ OBJECTS: dict[str, tuple[Command, ...]] = {
         "pop",
         "dequeue",
         "freeze",
+        "restore",
+        "copy",
+        "diff",
+        "edit",
+        "watch",
+        "stat",
         show=("show", "show maps"),
         list=("show", "show maps"),
         pin=("pin", "pin a map"),
         dump=("map_read:dump", "show the entries of a map"),
         lookup=("map_read:lookup", "show the value of a key"),
         getnext=("map_read:getnext", "show the key after a key"),
+        event_pipe=("map_events:event_pipe", "show what programs send to a perf event array, until Ctrl-C"),
         peek=("map_read:lookup", "show the next value of a queue or stack"),
         update=("map_write:update", "set a value"),
         push=("map_write:update", "put a value into a queue or stack"),
@@ -85,6 +95,12 @@ OBJECTS: dict[str, tuple[Command, ...]] = {
         freeze=("map_write:freeze", "make a map read-only for user space"),
         pop=("map_write:pop", "take a value out of a queue or stack"),
         dequeue=("map_write:pop", "take a value out of a queue or stack"),
+        watch=("map_look:watch", "show which entries change, and how fast"),
+        stat=("map_look:stat", "show how full maps are"),
+        restore=("map_save:restore", "bring the entries of a file back that map dump has written"),
+        copy=("map_save:copy", "copy the entries of a map into another, or into a new one"),
+        diff=("map_diff:diff", "show what differs between two maps, or a map and a file"),
+        edit=("map_edit:edit", "change entries in an editor"),
     ),
     "link": _object(
         "link",
@@ -119,4 +135,5 @@ OBJECTS: dict[str, tuple[Command, ...]] = {
     # Our own come after bpftool's, so that no abbreviation of bpftool's changes its meaning.
     "probe": (Command("list", "probe:list_", "show what can be probed"), Command("help", "", "")),
     "plugin": (Command("list", "plugin:list_", "show the installed plugins"), Command("help", "", "")),
+    "events": (Command("", "events:show", "show the records of a ring buffer or perf event array"),),
 }

@@ -14,7 +14,7 @@ from struct import Struct
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bpfctl.errors import UsageError
-from bpfctl.kernel.field import Grid, numbers
+from bpfctl.kernel.field import Grid, adds, is_text, numbers
 from bpfctl.kernel.map_types import Types
 from bpfctl.uapi.enums import MapType
 from btf import place as places
@@ -124,10 +124,8 @@ class _Widened:
         """Add the type of a part's sum and return its id, 0 for what has none."""
         of = self._btf.type(place.type_id)
         match of:
-            case types.Int() if not of.encoding & (types.BOOL | types.CHAR) or place.width:
-                return self._number(place, signed=of.signed)
-            case types.Float():
-                return self._number(place, signed=None)
+            case types.Int() | types.Float() if adds(self._btf, place):
+                return self._number(place, signed=of.signed if isinstance(of, types.Int) else None)
             case types.Array():
                 return self._array(of, place)
             case types.Struct() | types.Union() | types.Datasec():
@@ -149,7 +147,7 @@ class _Widened:
         return self._ints[code]
 
     def _array(self, of: types.Array, place: Place) -> int:
-        if _is_text(self._btf, of):
+        if is_text(self._btf, of):
             return 0
         found = [self._type(item) for item in places.members(self._btf, place)]
         if not found or not found[0]:
@@ -173,8 +171,3 @@ class _Widened:
         if not members:
             return 0
         return self._builder.add_struct(name, (len(self.numbers) - begin) * 8, members)
-
-
-def _is_text(btf: BTF, of: types.Array) -> bool:
-    item = btf.type(btf.resolve(of.type_id))
-    return isinstance(item, types.Int) and item.size == 1 and (item.encoding & types.CHAR != 0 or item.name == "char")

@@ -335,6 +335,20 @@ def _integers(btf: BTF, where: Place, of: types.Int | types.Enum | types.Enum64,
     return lambda packed: [((number(each, byteorder) >> shift & mask) ^ high) - high for each in raw(packed)]
 
 
+def adds(btf: BTF, where: Place) -> bool:
+    """Return whether numbers of this part can be added: not those of enums, pointers, characters and truth."""
+    of = btf.type(where.type_id)
+    if isinstance(of, types.Int):
+        return bool(where.width) or not of.encoding & (types.BOOL | types.CHAR)
+    return isinstance(of, types.Float)
+
+
+def is_text(btf: BTF, of: types.Array) -> bool:
+    """Return whether an array is one of ``char``."""
+    item = btf.type(btf.resolve(of.type_id))
+    return isinstance(item, types.Int) and item.size == 1 and (item.encoding & types.CHAR != 0 or item.name == "char")
+
+
 class Fields:
     """Finds the fields of one map by their paths."""
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from bpfctl.render.sink import Sink
-    from bpfctl.views.view import Stream, View
+    from bpfctl.views.view import Board, Stream, View
 
 Row = TypeVar("Row")
 
@@ -128,14 +128,42 @@ class JsonOutput:
 
         for _ in rounds(seconds):
             self.show(view, list(ask()), listing=listing)
-            self.sink.write("\n")
+            self._next_document()
             self.sink.flush()
-            self._separator = ""
-            self._empty = True
+
+    def follow(self, view: View[Row], batches: Iterable[Iterable[Row]], *, array: bool = False) -> None:
+        """Write a document for each row, which without -p is a line; in a series of commands always an array."""
+        array = array or bool(self._closers)
+        if array:
+            self._begin("[", "]")
+        for batch in batches:
+            for document in self._documents(view, batch):
+                self._value(document)
+                if not array:
+                    self._next_document()
+            self.sink.flush()
+        if array:
+            self._end()
+
+    def board(self, board: Board[Row], ask: Callable[[], Row], *, seconds: float) -> None:
+        """Write an object for each round, which without -p is a line."""
+        from bpfctl.render.watch import rounds  # noqa: PLC0415 - as above
+
+        for _ in rounds(seconds):
+            self._value(board.json(ask()))
+            self._next_document()
+            self.sink.flush()
+
+    def _next_document(self) -> None:
+        self.sink.hold()
+        self.sink.write("\n")
+        self._separator = ""
+        self._empty = True
+        self.sink.release()
 
     def stream(self, streams: Sequence[Stream], *, listing: bool) -> None:
         """Write an array of entries; where several objects have some, an array of objects with an array each."""
-        if not listing:
+        if not listing and not (self._extra and all(stream.extra for stream in streams)):
             for stream in streams:
                 self._items("", stream.json(self._inner(1), dumps))
             return
@@ -143,7 +171,8 @@ class JsonOutput:
         for stream in streams:
             entries = _after_first(stream.json(self._inner(2), dumps))
             self._begin("{", "}")
-            for name, value in stream.head.items():
+            more = stream.extra() if self._extra and stream.extra else {}
+            for name, value in (stream.head | more).items():
                 self._member(name, value)
             self._items(stream.items, entries)
             self._end()

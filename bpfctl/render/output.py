@@ -8,13 +8,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from bpfctl.render.sink import Sink
-    from bpfctl.views.view import Stream, View
+    from bpfctl.views.view import Board, Stream, View
 
 Row = TypeVar("Row")
 
 
 class Output(Protocol):
-    """One voice. A command calls exactly one of show(), watch(), stream(), item(), lines() and done(), or raises."""
+    """One voice.
+
+    A command calls exactly one of show(), watch(), follow(), stream(), item(), lines() and done(), or raises.
+    """
 
     sink: Sink
 
@@ -23,6 +26,12 @@ class Output(Protocol):
 
     def watch(self, view: View[Row], ask: Callable[[], Iterable[Row]], *, listing: bool, seconds: float) -> None:
         """Show what ``ask`` returns every so many seconds, until Ctrl-C or SIGTERM."""
+
+    def follow(self, view: View[Row], batches: Iterable[Iterable[Row]], *, array: bool = False) -> None:
+        """Show rows as they come, each batch at once; in JSON each row is a document, or with ``array`` all are one."""
+
+    def board(self, board: Board[Row], ask: Callable[[], Row], *, seconds: float) -> None:
+        """Show what ``ask`` returns every so many seconds as watch() does, each time one thing."""
 
     def stream(self, streams: Sequence[Stream], *, listing: bool) -> None:
         """Show the entries of each object as they come; ``listing``: and which object it is, as there are several."""

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from bpfctl.render.json import JsonOutput
     from bpfctl.render.sink import Sink
-    from bpfctl.views.view import Stream, View
+    from bpfctl.views.view import Board, Stream, View
 
 Row = TypeVar("Row")
 
@@ -37,6 +37,21 @@ class PlainOutput:
 
         for _ in rounds(seconds):
             self.show(view, ask(), listing=listing)
+            self.sink.write("\n")
+            self.sink.flush()
+
+    def follow(self, view: View[Row], batches: Iterable[Iterable[Row]], *, array: bool = False) -> None:  # noqa: ARG002
+        """Write the lines of each row."""
+        for batch in batches:
+            PlainOutput.show(self, view, batch, listing=True)
+            self.sink.flush()
+
+    def board(self, board: Board[Row], ask: Callable[[], Row], *, seconds: float) -> None:
+        """Write the lines of each round, and an empty line after them."""
+        from bpfctl.render.watch import rounds  # noqa: PLC0415 - as above
+
+        for _ in rounds(seconds):
+            self.lines(board.plain(ask()), None)
             self.sink.write("\n")
             self.sink.flush()
 

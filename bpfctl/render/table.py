@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from itertools import islice
+from itertools import chain, islice
 from typing import IO, TYPE_CHECKING, Any, TypeVar, cast
 
 from rich.cells import cell_len
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from rich.console import ConsoleOptions, RenderResult
 
     from bpfctl.render.sink import Sink
-    from bpfctl.views.view import Column, Stream, View
+    from bpfctl.views.view import Board, Column, Stream, View
 
     Line = list[Segment]
 
@@ -73,16 +73,66 @@ class TableOutput(PlainOutput):
         if self._console.is_dumb_terminal:
             super().watch(view, ask, listing=listing, seconds=seconds)
             return
+
+        def draw(height: int) -> Iterable[Line]:
+            rows = list(ask())
+            yield from self._head(f"{view.noun}: {len(rows)}", seconds)
+            yield from self._lines(view, rows[:height], listing=listing)
+
+        self._redraw(draw, seconds)
+
+    def board(self, board: Board[Row], ask: Callable[[], Row], *, seconds: float) -> None:
+        """Draw as much of each round as the screen has room for."""
+        if self._console.is_dumb_terminal:
+            super().board(board, ask, seconds=seconds)
+            return
+
+        def draw(height: int) -> Iterable[Line]:
+            found = ask()
+            yield from self._head(board.head(found), seconds)
+            rows = board.rows(found)[:height]
+            yield from self._table(board.columns(found), rows) if rows else [[Segment(board.empty, _QUIET)]]
+
+        self._redraw(draw, seconds)
+
+    def _head(self, text: str, seconds: float) -> Iterator[Line]:
+        head = f"{text}   {time.strftime('%H:%M:%S')}   every {seconds:g} s   Ctrl-C ends"
+        yield from ([Segment(safe(head), _QUIET)], [])
+
+    def _redraw(self, draw: Callable[[int], Iterable[Line]], seconds: float) -> None:
+        """Fill the screen again and again with as many lines as it has room for."""
         with self._console.screen() as screen:
             for _ in rounds(seconds):
-                rows = list(ask())
                 self._console.size = _, height = _size(self.sink.fd)
-                head = f"{view.noun}: {len(rows)}   {time.strftime('%H:%M:%S')}   every {seconds:g} s   Ctrl-C ends"
-                lines = [[Segment(safe(head), _QUIET)], [], *self._lines(view, rows[:height], listing=listing)]
+                lines = list(draw(height))
                 if len(lines) > height:
                     lines[height - 1 :] = [[Segment("... and more than the screen has room for", _QUIET)]]
                 self._console.control(Control.home())
                 screen.update(_Lines(lines))
+
+    def follow(self, view: View[Row], batches: Iterable[Iterable[Row]], *, array: bool = False) -> None:
+        """Write the columns of each row as they come, which grow as wide as they must; the last has the rest."""
+        if not view.columns:
+            super().follow(view, batches, array=array)
+            return
+        widths = [0] * len(view.columns)
+        for batch in batches:
+            self._console.print(_Lines(chain.from_iterable(self._row(view, row, widths) for row in batch)), end="")
+            self.sink.flush()
+
+    def _row(self, view: View[Row], row: Row, widths: list[int]) -> Iterator[Line]:
+        *cells, last = [self._items(column, row) for column in view.columns]
+        shown = [" ".join(items) for items in cells]
+        widths[:-1] = map(max, widths, map(cell_len, shown))
+        head = [
+            Segment(text + " " * (width - cell_len(text)) + _GAP, _TONES.get(column.tone))
+            for column, text, width in zip(view.columns, shown, widths, strict=False)
+            if width
+        ]
+        first, *more = last or ("",)
+        yield [*head, Segment(first)]
+        blank = Segment(" " * sum(cell_len(part.text) for part in head))
+        yield from ([blank, Segment(line)] for line in more)
 
     def _lines(self, view: View[Row], rows: Sequence[Row], *, listing: bool) -> Iterator[Line]:
         if not rows:

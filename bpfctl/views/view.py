@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 Row = TypeVar("Row")
 
@@ -41,6 +41,21 @@ class Stream(NamedTuple):
     document: Callable[[int | None, Callable[[Any], str]], Iterator[bytes]] | None
     columns: Callable[[], tuple[Column, ...]]
     rows: Callable[[], Iterator[Any]]
+    empty: str  # the sentence for a table without rows
+    extra: Callable[[], dict[str, Any]] | None = None  # what stands behind ``head`` with --extra, which always shows it
+
+
+class Board(NamedTuple, Generic[Row]):
+    """What is looked at again and again: to programs and logs an object each round, to people a table of what is in it.
+
+    What is in a round decides its columns.
+    """
+
+    json: Callable[[Row], dict[str, Any]]
+    plain: Callable[[Row], Iterator[str]]  # lines without their newline
+    head: Callable[[Row], str]  # the line over the table
+    columns: Callable[[Row], tuple[Column, ...]]
+    rows: Callable[[Row], Sequence[Any]]
     empty: str  # the sentence for a table without rows
 
 
