@@ -21,11 +21,11 @@ VOICES: tuple[list[str], ...] = (["-j"], ["-p"], [])
 FAILING: tuple[list[str], ...] = (["-j"], [])  # an error has no more lines in -p
 
 
-class _Group(NamedTuple):
-    """Commands that follow each other, which all succeed, or one that fails; ``{}`` stands for the map."""
+class _Side(NamedTuple):
+    """One of the two programs, None for ours, and the map that ``{}`` stands for in its commands."""
 
-    lines: list[str]
-    succeed: bool
+    tool: str | None
+    map_id: int = 0
 
 
 class Alike:
@@ -34,59 +34,68 @@ class Alike:
     def __init__(self, folder: Path, tool: str) -> None:
         self._file = folder / "batch"
         self._tool = tool
+        self._stdin: int | None = None
         self.compared = 0
 
-    def reading(self, lines: Iterable[str], *, stdin: int | None = None) -> list[str]:
+    def reading(self, lines: Iterable[str]) -> list[str]:
         """Compare commands that change nothing; return those that both refuse."""
-        answers = {line: not peer.inside("-j", *line.split(), stdin=stdin).rc for line in dict.fromkeys(lines)}
-        good = [line for line, succeeds in answers.items() if succeeds]
-        bad = [line for line, succeeds in answers.items() if not succeeds]
+        mine, theirs = _Side(None), _Side(self._tool)
+        answers = {line: self._ask(mine, [], line).rc for line in dict.fromkeys(lines)}
+        good = [line for line, code in answers.items() if not code]
+        bad = [line for line, code in answers.items() if code]
         for voice in VOICES if good else ():
-            if not self._same(voice, _Group(good, succeed=True), stdin=stdin):
+            try:
+                self._compare(voice, good, mine, theirs)
+            except AssertionError:
                 for line in good:  # which of them it is
-                    assert self._alone(line, voice, stdin) == self._alone(line, voice, stdin, self._tool), (voice, line)
-                raise AssertionError(f"only as a batch they differ: {voice} {good}")
+                    self._compare_one(voice, line, mine, theirs)
+                raise
         for voice in FAILING:
             for line in bad:
-                assert self._alone(line, voice, stdin) == self._alone(line, voice, stdin, self._tool), (voice, line)
-        self.compared += len(VOICES) * len(good) + len(FAILING) * len(bad)
+                self._compare_one(voice, line, mine, theirs)
         return bad
 
     def writing(self, make: Callable[[], int], lines: Sequence[str], *, stdin: int | None = None) -> list[str]:
         """Compare commands on maps alike, one for each program; return those that both refuse."""
-        scout = client.id_of("map", make())
-        answers = [(line, not self._alone(line, ["-j"], stdin, id_=scout).rc) for line in lines]
-        bad = [line for line, succeeds in answers if not succeeds]
-        groups: list[_Group] = []
-        for succeeds, several in groupby(answers, key=lambda answer: answer[1]):
-            told = [line for line, _ in several]
-            groups += [_Group(told, succeed=True)] if succeeds else [_Group([line], succeed=False) for line in told]
+        self._stdin = stdin
+        scout = _Side(None, client.id_of("map", make()))
+        answers = [(line, self._ask(scout, [], line).rc) for line in lines]
         for voice in VOICES:
-            ids = client.id_of("map", make()), client.id_of("map", make())
-            for group in groups:
-                assert self._same(voice, group, ids, stdin), (voice, group.lines)
-        self.compared += len(VOICES) * len(lines)
-        return bad
+            mine, theirs = (_Side(tool, client.id_of("map", make())) for tool in (None, self._tool))
+            for failed, answered in groupby(answers, key=lambda answer: answer[1] != 0):
+                several = [line for line, _ in answered]
+                if not failed:
+                    self._compare(voice, several, mine, theirs)
+                for line in several if failed else ():
+                    self._compare_one(voice, line, mine, theirs)
+        return [line for line, code in answers if code]
 
-    def _same(self, voice: list[str], group: _Group, ids: tuple[int, int] = (0, 0), stdin: int | None = None) -> bool:
-        mine, theirs = ids
-        if not group.succeed:
-            (line,) = group.lines
-            expected = self._alone(line, voice, stdin, self._tool, theirs)
-            return self._alone(line, voice, stdin, id_=mine) == expected and bool(expected.rc)
-        told = []
-        for tool, id_ in ((None, mine), (self._tool, theirs)):
-            self._file.write_text("".join(f"{line.format(f'id {id_}')}\n" for line in group.lines))
-            told.append(self._alone(f"batch file {self._file}", voice, stdin, tool))
-        expected = differences.without_stale_errno(told[1], len(group.lines))
+    def _compare(self, voice: list[str], lines: list[str], mine: _Side, theirs: _Side) -> None:
+        """Compare commands that succeed."""
+        answers = []
+        for side in (mine, theirs):
+            self._file.write_text("".join(f"{line.format(f'id {side.map_id}')}\n" for line in lines))
+            answers.append(self._ask(side, voice, f"batch file {self._file}"))
         # JSON tells each command, and with it the map's id.
-        answer = told[0]._replace(stdout=told[0].stdout.replace(b'"%d"' % mine, b'"%d"' % theirs))
-        return (answer.rc, answer) == (0, expected)
+        told = answers[0].stdout.replace(b'"%d"' % mine.map_id, b'"%d"' % theirs.map_id)
+        answer = differences.without_warning(answers[0]._replace(stdout=told))
+        expected = differences.without_stale_errno(answers[1], len(lines))
 
-    @staticmethod
-    def _alone(line: str, voice: list[str], stdin: int | None, tool: str | None = None, id_: int = 0) -> peer.Answer:
-        words = [*voice, *line.format(f"id {id_}").split()]
-        return peer.run(tool, *words, stdin=stdin) if tool else peer.inside(*words, stdin=stdin)
+        assert expected.rc == 0, (voice, lines)
+        assert answer == expected, (voice, lines)
+        self.compared += len(lines)
+
+    def _compare_one(self, voice: list[str], line: str, mine: _Side, theirs: _Side) -> None:
+        answer, expected = (differences.without_warning(self._ask(side, voice, line)) for side in (mine, theirs))
+
+        assert differences.without_hint(answer) == expected, (voice, line)
+        self.compared += 1
+
+    def _ask(self, side: _Side, voice: list[str], line: str) -> peer.Answer:
+        words = [*voice, *line.format(f"id {side.map_id}").split()]
+        if side.tool is None:
+            return peer.inside(*words, stdin=self._stdin)
+        return peer.run(side.tool, *words, stdin=self._stdin)
 
 
 def spelled(raw: bytes) -> str:

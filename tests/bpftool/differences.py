@@ -32,10 +32,11 @@ OWNERS = "`pids`"
 BATCH_ERRNO = "`batch` that succeeds"
 BATCH_LINE = "`batch` that fails"
 PINNED_LINK = "`map show pinned FILE`, a link is pinned there"
-RIGHTS = "missing rights"
+RIGHTS = "missing rights, also to what is frozen"
 MOUNT = "mounting a BPF file system to pin into a folder"
 FULL_DISK = "a full disk"
 CLOSED = "a closed stdout"
+PROG_ARRAY = "a warning when a program is put into a program array"
 VERSION = "`version`"
 
 _MAP_BTF_ID = 64  # where struct bpf_map_info has it
@@ -94,6 +95,26 @@ def with_no_match(answer: Answer, sentence: str, options: Iterable[str]) -> Answ
     if answer == (255, b"", b"") and not options:
         return answer._replace(stderr=f"Error: {sentence}\n".encode())
     return answer
+
+
+def without_hint(answer: Answer) -> Answer:
+    """RIGHTS: leave out why a frozen map refuses: behind the message in plain text, else on stderr."""
+    return answer._replace(stderr=_FROZEN.sub(b"", answer.stderr))
+
+
+_FROZEN = re.compile(rb" \(the map is frozen, which is for good\)(?=\n)|\AHint: the map is frozen, which is for good\n")
+
+
+def without_warning(answer: Answer) -> Answer:
+    """PROG_ARRAY: leave out the warning that the array is emptied when nobody holds it, which both have."""
+    return answer._replace(stderr=_EMPTIED.sub(b"", answer.stderr))
+
+
+_EMPTIED = re.compile(
+    rb"^Warning: the kernel empties a program array when nobody holds it, so pin it\n"
+    rb"|^Warning: updating program array via MAP_ID.*\n +by some process.*\n",
+    re.MULTILINE,
+)
 
 
 def with_kind_of_pin(answer: Answer) -> Answer:

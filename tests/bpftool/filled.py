@@ -36,7 +36,7 @@ _GET_STACKID, _GET_LOCAL_STORAGE = 27, 81
 _USER_STACK, _REUSE_STACKID = 1 << 8, 1 << 10
 _INGRESS = "BPF_CGROUP_INET_INGRESS"
 _AF_XDP, _SOL_XDP, _XDP_RX_RING = 44, 283, 2
-_SO_COOKIE = 57
+_SHARED = 8  # the size of a key of a cgroup's storage that all programs there share
 
 
 class Filled(NamedTuple):
@@ -267,18 +267,27 @@ def _stacks(nest: Nest, kind: str) -> Iterator[Filled]:
 @_fills("cgroup_storage", "percpu_cgroup_storage")
 def _cgroup_storages(nest: Nest, kind: str) -> Iterator[Filled]:
     """A cgroup gets its storage when a program that uses it is attached there."""
-    zoo, shared = nest.zoo, 8
-    group = os.fstat(zoo.place.cgroup_fd).st_ino
-    for key, value in ((16, 8), (16, 9), (shared, 17), (16, 40)):
-        fd = nest.create(kind, key, value, 0)
-        insns = Program().ld_map_fd(R1, fd).mov(R2, 0).call(_GET_LOCAL_STORAGE).mov(R0, 1).exit_().assemble()
-        program = nest.keep(client.prog_load(zoo.number("BPF_PROG_TYPE_CGROUP_SKB"), insns, name="stores"))
-        where = (zoo.place.cgroup_fd, program, zoo.number(_INGRESS))
-        client.prog_attach(*where, ALLOW_MULTI)
-        nest.held.callback(client.prog_detach, *where)
-        name = U64(group) if key == shared else struct.pack("=QI4x", group, zoo.number(_INGRESS))
+    for key, value in ((16, 8), (16, 9), (_SHARED, 17), (16, 40)):
+        fd = cgroup_storage(nest, kind, key, value)
         wide = _each_cpu(value, 3) if kind.startswith("percpu") else edges(value)[-1]
-        yield nest.filled(fd, {name: wide}, b"\x5a" * key)
+        yield nest.filled(fd, {cgroup_key(nest, key): wide}, b"\x5a" * key)
+
+
+def cgroup_storage(nest: Nest, kind: str, key: int, value: int) -> int:
+    """Create the storage of programs of cgroups, and attach one to a cgroup."""
+    zoo, fd = nest.zoo, nest.create(kind, key, value, 0)
+    insns = Program().ld_map_fd(R1, fd).mov(R2, 0).call(_GET_LOCAL_STORAGE).mov(R0, 1).exit_().assemble()
+    program = nest.keep(client.prog_load(zoo.number("BPF_PROG_TYPE_CGROUP_SKB"), insns, name="stores"))
+    where = (zoo.place.cgroup_fd, program, zoo.number(_INGRESS))
+    client.prog_attach(*where, ALLOW_MULTI)
+    nest.held.callback(client.prog_detach, *where)
+    return fd
+
+
+def cgroup_key(nest: Nest, size: int) -> bytes:
+    """Return the key of that cgroup's storage: of all programs, or with the type of attachment."""
+    group = os.fstat(nest.zoo.place.cgroup_fd).st_ino
+    return U64(group) if size == _SHARED else struct.pack("=QI4x", group, nest.zoo.number(_INGRESS))
 
 
 @_fills("queue", "stack")

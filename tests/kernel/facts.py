@@ -12,6 +12,7 @@ Kernel: include/uapi/linux/btf.h; the tests scan it themselves and do not lean o
 from __future__ import annotations
 
 import struct
+from functools import cache
 from pathlib import Path
 
 _STRUCT, _ENUM, _TYPEDEF, _FUNC = 4, 6, 8, 12
@@ -75,11 +76,17 @@ class Btf:
         return self._strings[offset : self._strings.index(0, offset)].decode()
 
 
+@cache
+def _kernel() -> Btf:
+    """Read the running kernel's BTF, once: in a guest it takes seconds."""
+    return Btf(Path("/sys/kernel/btf/vmlinux").read_bytes())
+
+
 class Facts:
     """The running kernel's answers to needs."""
 
     def __init__(self, lockdown: str) -> None:
-        self.btf = Btf(Path("/sys/kernel/btf/vmlinux").read_bytes())
+        self.btf = _kernel()
         self._lockdown = lockdown
         self._numbers: dict[str, int] = {}
         for name in ("bpf_prog_type", "bpf_attach_type", "bpf_map_type", "bpf_link_type"):
