@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from btf import kind as _kind
+from btf.errors import BTFError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, MutableSequence
+    from collections.abc import Callable, Iterable, MutableSequence, Sequence
 
     from btf._table import Table
     from btf.write import Builder
@@ -78,3 +79,21 @@ class Offsets(dict[int, int]):
     def __missing__(self, offset: int) -> int:
         self[offset] = new = self._builder.string(self._table.names.cut(offset).encode("latin-1"))
         return new
+
+
+def copy(table: Table, type_ids: Iterable[int], builder: Builder, ids: Sequence[int]) -> None:
+    """Add types to what is built, with ``ids[old]`` for each id in them.
+
+    Raises BTFError for references out of range and for kinds newer than this library.
+    """
+    offsets = Offsets(table, builder)
+    for type_id in type_ids:
+        kind, words = table.kinds[type_id], table.record(type_id)
+        if kind not in IDS:
+            raise BTFError(f"type {type_id} is of unknown kind {kind}")
+        rename(kind, words, offsets.__getitem__)
+        try:
+            renumber(kind, words, ids.__getitem__)
+        except IndexError:
+            raise BTFError(f"type {type_id} refers to a type that is out of range") from None
+        builder.add_words(words)

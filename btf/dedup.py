@@ -25,7 +25,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from btf._equal import Graph
-from btf._record import Offsets, rename, renumber
+from btf._record import copy
 from btf.write import Builder
 
 if TYPE_CHECKING:
@@ -59,10 +59,5 @@ def dedup(btf: BTF) -> Rewritten:
         ids[type_id] = ids[kept[classes[type_id]]]
     # what the types that stay refer to may be one of two equal types of a base
     references = [ids[kept[number]] for number in classes]
-    offsets = Offsets(graph.table, builder)
-    for type_id in staying:
-        kind, words = graph.table.kinds[type_id], graph.table.record(type_id)
-        rename(kind, words, offsets.__getitem__)
-        renumber(kind, words, references.__getitem__)
-        builder.add_words(words)
+    copy(graph.table, staying, builder, references)
     return Rewritten(builder.build(), ids)

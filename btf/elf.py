@@ -50,15 +50,21 @@ def read(data: bytes, base: BTF | None = None) -> Image:
     """Read the sections ``.BTF`` and ``.BTF.ext`` of an ELF file.
 
     ``base`` is for a module, whose BTF is split off that of vmlinux. A module that carries a distilled
-    base (``.BTF.base``, Linux 6.11) is read over that one if no ``base`` is given; with neither, its
-    types refer to what is not there. Raises BTFError if there is no BTF, or any of it is damaged.
+    base (``.BTF.base``, Linux 6.11) is relocated from that one to ``base`` as `btf.distill` does, or read
+    over it if no ``base`` is given; with neither, its types refer to what is not there. Raises BTFError
+    if there is no BTF, or any of it is damaged.
     """
     found = sections(data, (".BTF", ".BTF.base", ".BTF.ext"))
     if ".BTF" not in found:
         raise BTFError("the ELF file has no section .BTF")
-    if base is None and ".BTF.base" in found:
-        base = BTF.from_bytes(found[".BTF.base"])
-    btf = BTF.from_bytes(found[".BTF"], base)
+    if ".BTF.base" not in found:
+        btf = BTF.from_bytes(found[".BTF"], base)
+    else:
+        btf = BTF.from_bytes(found[".BTF"], BTF.from_bytes(found[".BTF.base"]))
+        if base is not None:
+            from btf.distill import relocate  # noqa: PLC0415 - few files need it
+
+            btf = BTF.from_bytes(relocate(btf, base).data, base)
     ext = found.get(".BTF.ext")
     return Image(btf, Ext.from_bytes(ext, btf) if ext is not None else None)
 

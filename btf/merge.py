@@ -14,10 +14,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from btf._record import IDS, Offsets, rename, renumber
+from btf._record import copy
 from btf._table import Table
 from btf.dedup import dedup
-from btf.errors import BTFError
 from btf.read import BTF
 from btf.write import Builder
 
@@ -59,17 +58,6 @@ def _append(builder: Builder, part: BTF, known: dict[BTF, list[int]]) -> list[in
         return known[part]
     ids = _append(builder, part.base, known) if part.base is not None else [0]
     ids = ids + list(range(builder.next_id, builder.next_id + len(part)))
-    table = Table(part)
-    offsets = Offsets(table, builder)
-    for type_id in part.ids:
-        kind, words = table.kinds[type_id], table.record(type_id)
-        if kind not in IDS:
-            raise BTFError(f"type {type_id} is of unknown kind {kind}")
-        rename(kind, words, offsets.__getitem__)
-        try:
-            renumber(kind, words, ids.__getitem__)
-        except IndexError:
-            raise BTFError(f"type {type_id} refers to a type that is out of range") from None
-        builder.add_words(words)
+    copy(Table(part), part.ids, builder, ids)
     known[part] = ids
     return ids
