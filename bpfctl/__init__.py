@@ -8,7 +8,8 @@
         print(program.id, program.name, program.info.run_cnt)
 
     with bpfctl.Map.by_id(7) as map:
-        print(map.info().max_entries)
+        for key, value in map.items():
+            print(key, value)
 
 ``programs()``, ``maps()``, ``links()`` and ``btfs()`` yield rows: facts about each object with its surroundings, as
 long as it exists when its turn comes. ``Program``, ``Map``, ``Link`` and ``Btf`` are open handles, to be closed with
@@ -27,10 +28,12 @@ if TYPE_CHECKING:
     from bpfctl.errors import (
         Ambiguous,
         BpfctlError,
+        DoesNotFit,
         KernelError,
         NotFound,
         NotSupported,
         PluginError,
+        Unfinished,
         UsageError,
         VerifierError,
     )
@@ -40,7 +43,9 @@ if TYPE_CHECKING:
     from bpfctl.kernel.link import rows as links
     from bpfctl.kernel.map import Map, MapInfo, MapRow
     from bpfctl.kernel.map import rows as maps
+    from bpfctl.kernel.mapping import TypedMap
     from bpfctl.kernel.owner import Owner
+    from bpfctl.kernel.per_cpu import PerCPU
     from bpfctl.kernel.perf_buffer import PerfBuffer, Sample
     from bpfctl.kernel.prog import Program, ProgramInfo, ProgramRow
     from bpfctl.kernel.prog import rows as programs
@@ -55,6 +60,7 @@ _WHERE = {
     "Btf": "kernel.btf",
     "BtfInfo": "kernel.btf",
     "BtfRow": "kernel.btf",
+    "DoesNotFit": "errors",
     "KernelError": "errors",
     "Link": "kernel.link",
     "LinkInfo": "kernel.link",
@@ -67,6 +73,7 @@ _WHERE = {
     "NotFound": "errors",
     "NotSupported": "errors",
     "Owner": "kernel.owner",
+    "PerCPU": "kernel.per_cpu",
     "PerfBuffer": "kernel.perf_buffer",
     "PluginError": "errors",
     "ProgType": "uapi.enums",
@@ -76,6 +83,8 @@ _WHERE = {
     "RingBuffer": "kernel.ring_buffer",
     "Sample": "kernel.perf_buffer",
     "Select": "kernel.select",
+    "TypedMap": "kernel.mapping",
+    "Unfinished": "errors",
     "UsageError": "errors",
     "VerifierError": "errors",
     "btfs": "kernel.btf",
@@ -91,6 +100,7 @@ __all__ = [
     "Btf",
     "BtfInfo",
     "BtfRow",
+    "DoesNotFit",
     "KernelError",
     "Link",
     "LinkInfo",
@@ -103,6 +113,7 @@ __all__ = [
     "NotFound",
     "NotSupported",
     "Owner",
+    "PerCPU",
     "PerfBuffer",
     "PluginError",
     "ProgType",
@@ -112,6 +123,8 @@ __all__ = [
     "RingBuffer",
     "Sample",
     "Select",
+    "TypedMap",
+    "Unfinished",
     "UsageError",
     "VerifierError",
     "btfs",

@@ -7,9 +7,13 @@
     ├── Nothing               there was nothing to answer, which the output says already
     ├── NotFound              nothing matches a name or a tag
     ├── Ambiguous             several objects match where one is needed
+    ├── DoesNotFit            a key or value is not of a map's type (also a ValueError; has .done)
     ├── KernelError           a system call failed (also an OSError)
+    │   ├── Unfinished        some entries of many were written before it (has .done)
     │   └── VerifierError     the verifier refused a program (has .log)
     ├── NotSupported          this kernel lacks a feature
+    ├── SavedError            a saved map is damaged, or does not fit
+    ├── Partial               a map was changed only in part (has .done)
     ├── OutputError           the output could not be written
     └── PluginError           a plugin is broken
 """
@@ -90,6 +94,23 @@ class KernelError(BpfctlError, OSError):
         return f"{self.sentence} ({self.hint})" if self.hint else self.sentence
 
 
+class DoesNotFit(BpfctlError, ValueError):
+    """A key or a value is not of the type that a map has, or a class has not the fields of that type.
+
+    ``done`` says how many entries of an update were written before.
+    """
+
+    done = 0
+
+
+class Unfinished(KernelError):
+    """A system call failed after some of many entries; ``done`` says how many were written or deleted before."""
+
+    def __init__(self, tried: str, errno: int, done: int, *, hint: str = "", exit_code: int = 255) -> None:
+        super().__init__(tried, errno, hint=hint, exit_code=exit_code)
+        self.done = done
+
+
 class VerifierError(KernelError):
     """The verifier refused a program; ``log`` is what it said."""
 
@@ -100,6 +121,19 @@ class VerifierError(KernelError):
 
 class NotSupported(BpfctlError):
     """This kernel lacks a feature; the message names it and, where known, the release that brought it."""
+
+
+class SavedError(BpfctlError):
+    """A saved map is damaged, or is not for the map that it was to go into; the message says where."""
+
+
+class Partial(BpfctlError):
+    """A map was changed only in part; ``done`` says how many entries were written."""
+
+    def __init__(self, message: str, done: int, *, exit_code: int = 255) -> None:
+        super().__init__(message)
+        self.done = done
+        self.exit_code = exit_code
 
 
 class OutputError(BpfctlError):

@@ -184,7 +184,7 @@ class _Ways:
         return None
 
     def _number(self, as_: type, of: types.Type, read: Read, writes: Plan) -> _Way:
-        if not _is_number(of) or (isinstance(of, types.Float) and as_ is not float):
+        if not _is_number(of) or (isinstance(of, types.Float) and (as_ is not float or of.size > 8)):
             raise BTFError(f"{writes.what} cannot be {_name(as_)}")
         if as_ is float:
             return _Way(lambda data, at: float(read(data, at)), writes.write)  # type: ignore[arg-type]
@@ -245,7 +245,7 @@ class _Ways:
 
         def write(target: Target, at: int, value: Any, path: str) -> None:
             if not isinstance(value, dict if given is _item else as_):
-                raise error(path, f"{told(value)} is no {_name(as_)}")
+                raise error(path, f"{_name(type(value))} is no {_name(as_)}")
             before = bytes(target.data) if target.backwards else b""
             for name, way in reversed(ways) if target.backwards else ways:
                 item = given(value, name)

@@ -153,7 +153,9 @@ def input_(data: bytes | bytearray | memoryview | None) -> tuple[Any, int]:
     """Return a buffer that must outlive the call, and its address; the address is 0 for None."""
     if data is None:
         return None, 0
-    buffer = ffi.from_buffer(data)
+    # A memoryview that is part of a cycle, as that of an error with its frames, takes the process down when both are
+    # collected: CPython clears it although cffi still holds its buffer.
+    buffer = ffi.from_buffer(bytes(data) if isinstance(data, memoryview) else data)
     return buffer, address(buffer)
 
 

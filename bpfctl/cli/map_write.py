@@ -37,7 +37,7 @@ def update(ctx: opt.Context, words: opt.Words = None, *, dry_run: opt.DryRun = F
             return
         if element.held and which.by == "id" and element.info.type is MapType.PROG_ARRAY:
             ctx.obj.out.note("Warning: the kernel empties a program array when nobody holds it, so pin it")
-        map_.update(element.key.packed(), element.value.packed(), element.flags)
+        map_.put(element.key.packed(), element.value.packed(), element.flags)
     ctx.obj.out.done()
 
 

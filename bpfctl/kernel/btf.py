@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bpfctl._sys import calls
-from bpfctl.errors import KernelError
+from bpfctl.errors import KernelError, VerifierError
 from bpfctl.kernel import handle, order
 from bpfctl.kernel.names import VMLINUX
 from bpfctl.kernel.surroundings import Surroundings
@@ -78,6 +78,20 @@ class Btf(handle.Handle):
 
     kind = handle.BTF
     __slots__ = ()
+
+    @classmethod
+    def load(cls, data: bytes) -> Btf:
+        """Load raw BTF, such as `btf.write.Builder` makes; VerifierError has the kernel's log when it is refused."""
+        from bpfctl._sys import programs  # noqa: PLC0415 - listings load nothing
+
+        try:
+            return cls(programs.btf_load(data).fd)
+        except OSError as error:
+            number = error.errno or 0
+        try:
+            return cls(programs.btf_load(data, log_level=1).fd)
+        except programs.LoadError as error:
+            raise VerifierError("can't load BTF", error.errno or number, error.log) from None
 
     def info(self) -> BtfInfo:
         """Ask the kernel what it knows of the object."""

@@ -34,9 +34,13 @@ from bpfctl.kernel.names import map_type
 from bpfctl.uapi.enums import MapType
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import Any, TypeAlias
 
     from bpfctl.kernel.map import Map, MapInfo
+
+    #: What packed keys or values become: (bytes, how many) -> each.
+    Each: TypeAlias = Callable[[bytes, int], Iterable[Any]]
 
 ENOTSUPP = 524  # the kernel's own, include/linux/errno.h; no errno of user space
 
@@ -50,7 +54,7 @@ _BY_BUCKET = frozenset(
 )
 # Batches of others are not used: the kernel leaves out of them the keys whose value it will not tell.
 _BY_BATCH = _BY_BUCKET | {MapType.ARRAY, MapType.PERCPU_ARRAY, MapType.ARRAY_OF_MAPS, MapType.LPM_TRIE}
-_FIXED_KEYS = frozenset(
+FIXED_KEYS = frozenset(
     {
         MapType.ARRAY,
         MapType.PERCPU_ARRAY,
@@ -118,12 +122,29 @@ class Walk:
             return self._by_key(None)
         return self._by_prefix() if self.info.type is MapType.LPM_TRIE else self._by_batch()
 
-    def pairs(self) -> Iterator[tuple[bytes, bytes]]:
-        """Yield key and value of each entry that has a value, as bytes."""
-        return chain.from_iterable(zip(*self._split(chunk), strict=True) for chunk in self if not chunk.errno)
+    def pairs(self, keys: Each | None = None, values: Each | None = None) -> Iterator[tuple[Any, Any]]:
+        """Yield key and value of each entry, as bytes unless told what becomes of packed ones.
 
-    def _split(self, chunk: Chunk) -> tuple[Iterable[bytes], Iterable[bytes]]:
-        return pieces(chunk.keys, self.info.key_size), pieces(chunk.values, self._room, chunk.entries)
+        NotSupported when the kernel tells keys alone.
+        """
+        size, room = self.info.key_size, self._room
+        of_keys = keys or (lambda packed, count: pieces(packed, size, count))
+        of_values = values or (lambda packed, count: pieces(packed, room, count))
+        return chain.from_iterable(
+            zip(of_keys(chunk.keys, chunk.entries), of_values(chunk.values, chunk.entries), strict=True)
+            for chunk in self._told()
+        )
+
+    def _told(self) -> Iterator[Chunk]:
+        """Yield the chunks of entries that have values."""
+        for chunk in self:
+            if not chunk.errno:
+                yield chunk
+            elif chunk.errno in _NO_WALK:
+                word = map_type(self.info.type) or f"type {int(self.info.type)}"
+                raise NotSupported(f"map {self.info.id}: the kernel does not tell the values of a {word} map")
+            elif chunk.errno != ENOENT:  # an empty slot of an array
+                raise self._failed(OSError(chunk.errno, ""))
 
     def _by_batch(self) -> Iterator[Chunk]:
         info = self.info
@@ -185,7 +206,7 @@ class Walk:
                 yield Chunk(keys, values, sum(keep))
 
     def _by_key(self, key: bytes | None) -> Iterator[Chunk]:
-        fixed = self.info.type in _FIXED_KEYS
+        fixed = self.info.type in FIXED_KEYS
         keys: list[bytes] = []
         values: list[bytes] = []
         before = 0

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+import os
+from errno import ENOENT, EPERM
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, overload
 
 from bpfctl._sys import calls, maps
-from bpfctl.errors import KernelError, status
+from bpfctl.errors import DoesNotFit, KernelError, status
 from bpfctl.host import cpus, fdinfo
 from bpfctl.kernel import handle
+from bpfctl.kernel.mapping import Access, Mapped, TypedMap
 from bpfctl.kernel.surroundings import Surroundings
 from bpfctl.uapi.enums import MapType, ProgType
 from bpfctl.uapi.layouts import MAP_INFO
@@ -15,8 +18,14 @@ from bpfctl.uapi.layouts import MAP_INFO
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from bpfctl._sys.fd import FD
+    from bpfctl.kernel.btf import Btf
+    from bpfctl.kernel.map_types import Types
     from bpfctl.kernel.owner import How, Owner
     from bpfctl.kernel.select import Select
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 _NAME_ROOM = 15  # BPF_OBJ_NAME_LEN without its null byte
 PER_CPU = frozenset(
@@ -109,21 +118,43 @@ class MapRow(NamedTuple):
         """The map's name; empty when it has none."""
         return self.info.name or ""
 
-    def open(self) -> Map:
-        """Open the map for reading; KernelError with ENOENT when it is gone meanwhile."""
-        return Map.by_id(self.info.id)
+    def open(self, *, write: bool = False) -> Map:
+        """Open the map, for reading unless told otherwise; KernelError with ENOENT when it is gone meanwhile."""
+        return Map.by_id(self.info.id, write=write)
 
 
-class Map(handle.Handle):
-    """An open map."""
+class Map(handle.Handle, Mapped[Any, Any]):
+    """An open map, and a mapping of its entries.
+
+    Keys and values are what the map's BTF says, and bytes where it has none (`bpfctl.kernel.entry_codec` tells all of
+    it). ``typed()`` makes them something else. Methods with bytes in their signature are one command of bpf(2) each.
+    """
 
     kind = handle.MAP
-    __slots__ = ()
+    __slots__ = ("_facts", "_found")
+
+    def __init__(self, fd: FD) -> None:
+        super().__init__(fd)
+        self._facts: MapInfo | None = None
+        self._found: Access[Any, Any] | None = None
 
     @classmethod
     def by_id(cls, id_: int, *, write: bool = False) -> Map:
         """Open a map by id, for reading unless told otherwise; KernelError with ENOENT when there is none."""
         return cls._by_id(id_, 0 if write else cls.kind.open_flags)
+
+    @classmethod
+    def by_name(cls, name: str, *, write: bool = False) -> Map:
+        """Open the one map of a name; NotFound when there is none, Ambiguous when there are several."""
+        from bpfctl.kernel.select import Select  # noqa: PLC0415 - the command line brings its own
+
+        which = Select("name", name)
+        return cls.writable(which) if write else cls.one(which)
+
+    @classmethod
+    def pinned(cls, path: str, *, write: bool = False) -> Map:
+        """Open a pinned map; UsageError when another kind of object is pinned there."""
+        return cls._pinned(path, 0 if write else cls.kind.open_flags)
 
     @classmethod
     def create(
@@ -137,17 +168,90 @@ class Map(handle.Handle):
         flags: int = 0,
         inner: Map | None = None,
         ifindex: int = 0,
+        btf: Btf | None = None,
+        key_type: int = 0,
+        value_type: int = 0,
     ) -> Map:
         """Create a map; sizes in bytes, flags of the kernel (uapi.flags.MapFlag). The name is cut to 15 bytes.
 
         ``inner`` is a map like those that a map of maps shall hold, ``ifindex`` the device that shall have the map.
+        ``key_type`` and ``value_type`` are the ids of types in ``btf``, which have just the sizes of key and value.
         """
         more = {"inner_map_fd": inner.fileno() if inner else 0, "ifindex": ifindex}
+        if btf:
+            more |= {"btf_fd": btf.fileno(), "btf_key_type_id": key_type, "btf_value_type_id": value_type}
         short = name.encode(errors="surrogateescape")[:_NAME_ROOM]
         try:
             return cls(maps.create(map_type, key_size, value_size, max_entries, name=short, flags=flags, **more))
         except OSError as error:
             raise KernelError(f"can't create map '{name}'", error.errno or 0) from None
+
+    @property
+    def facts(self) -> MapInfo:
+        """What the kernel knows of the map, asked once: none of it changes as long as the map is there."""
+        if self._facts is None:
+            self._facts = self.info()
+        return self._facts
+
+    @property
+    def raw(self) -> TypedMap[bytes, bytes]:
+        """The same entries with keys and values as bytes, as the kernel has them."""
+        return self.typed(key=bytes, value=bytes)
+
+    @overload
+    def typed(self, *, key: type[K], value: type[V]) -> TypedMap[K, V]: ...
+    @overload
+    def typed(self, *, key: type[K], value: None = None) -> TypedMap[K, Any]: ...
+    @overload
+    def typed(self, *, key: None = None, value: type[V]) -> TypedMap[Any, V]: ...
+    def typed(self, *, key: Any = None, value: Any = None) -> TypedMap[Any, Any]:
+        """Return the same entries with keys or values of another class.
+
+        ``bytes``, ``int``, ``str``, ``dict``, an address of ipaddress, a Structure of ctypes; where the map has BTF,
+        also a dataclass, a NamedTuple, a TypedDict or a class of attrs with fields named like the members
+        (`btf.codec` tells what fields may be); ``PerCPU[...]`` of these for per-CPU maps. DoesNotFit tells why keys or
+        values cannot be that.
+        """
+        from bpfctl.kernel import entry_codec  # noqa: PLC0415 - listings do not read entries
+        from bpfctl.kernel.mapping import Access, TypedMap  # noqa: PLC0415 - likewise
+
+        types = None if key is bytes and value is bytes else self._types()
+        return TypedMap(
+            Access(self, entry_codec.key(self.facts, types, key), entry_codec.value(self.facts, types, value))
+        )
+
+    def value_class(self) -> type[Any]:
+        """Return a new frozen dataclass like the values, for ``typed(value=...)``; DoesNotFit if they are no struct."""
+        return self._class("value")
+
+    def key_class(self) -> type[Any]:
+        """Return a new frozen dataclass like the keys, for ``typed(key=...)``; DoesNotFit if they are no struct."""
+        return self._class("key")
+
+    def _class(self, what: str) -> type[Any]:
+        from btf import classes  # noqa: PLC0415 - few want classes
+        from btf.errors import BTFError  # noqa: PLC0415 - likewise
+
+        types = self._types()
+        if types is None:
+            raise DoesNotFit(f"map {self.facts.id} has no types")
+        try:
+            return classes.make(types.btf, types.key if what == "key" else types.value)
+        except BTFError as error:
+            raise DoesNotFit(f"{what}: {error}") from None
+
+    def _types(self) -> Types | None:
+        from bpfctl.kernel.map_types import types  # noqa: PLC0415 - listings do not read entries
+
+        return types(self.facts)
+
+    def _access(self) -> Access[Any, Any]:
+        if self._found is None:
+            from bpfctl.kernel import entry_codec  # noqa: PLC0415 - listings do not read entries
+
+            types = self._types()
+            self._found = Access(self, entry_codec.key(self.facts, types), entry_codec.value(self.facts, types))
+        return self._found
 
     def lookup(self, key: bytes) -> bytes:
         """Return the value of a key as the kernel has it; KernelError ENOENT when it has none.
@@ -156,9 +260,19 @@ class Map(handle.Handle):
         have no keys: an empty one gets the value that would be taken next.
         """
         try:
-            return maps.lookup(self.fileno(), key or None, self.info().value_room())
+            return maps.lookup(self.fileno(), key or None, self.facts.value_room())
         except OSError as error:
             number = error.errno or 0
+            raise KernelError("lookup failed", number, exit_code=status(number)) from None
+
+    def find(self, key: bytes) -> bytes | None:
+        """Return the value of a key as lookup() does; None when it has none."""
+        try:
+            return maps.lookup(self.fileno(), key or None, self.facts.value_room())
+        except OSError as error:
+            number = error.errno or 0
+            if number == ENOENT:
+                return None
             raise KernelError("lookup failed", number, exit_code=status(number)) from None
 
     def may_hold(self, value: bytes) -> bool:
@@ -167,15 +281,6 @@ class Map(handle.Handle):
             return maps.may_hold(self.fileno(), value)
         except OSError as error:
             raise KernelError("lookup failed", error.errno or 0) from None
-
-    def find(self, key: bytes) -> bytes | None:
-        """Return the value of a key as lookup() does; None when it has none."""
-        try:
-            return self.lookup(key)
-        except KernelError as error:
-            if not error.is_missing:
-                raise
-        return None
 
     @classmethod
     def writable(cls, which: Select) -> Map:
@@ -187,7 +292,7 @@ class Map(handle.Handle):
         with cls.one(which) as found:  # and keep it, so that its id stays its own
             return cls.by_id(found.info().id, write=True)
 
-    def update(self, key: bytes | None, value: bytes, flags: int = 0) -> None:
+    def put(self, key: bytes | None, value: bytes, flags: int = 0) -> None:
         """Set the value of a key; queues and stacks, which have no keys, take another value.
 
         Flags are the kernel's (uapi.flags.UpdateFlag). The map must be open for writing. The value of a per-CPU map has
@@ -196,46 +301,36 @@ class Map(handle.Handle):
         try:
             maps.update(self.fileno(), key or None, value, flags)
         except OSError as error:
-            raise _refused("update failed", error) from None
+            raise self.refused("update failed", error) from None
 
     def delete(self, key: bytes) -> None:
         """Delete a key; KernelError ENOENT when it is not there. The map must be open for writing."""
         try:
             maps.delete(self.fileno(), key)
         except OSError as error:
-            raise _refused("delete failed", error) from None
+            raise self.refused("delete failed", error) from None
 
     def take(self, key: bytes | None = None) -> bytes:
         """Return the value of a key, or the next of a queue or stack, and delete it; KernelError ENOENT without one."""
         try:
-            return maps.lookup_and_delete(self.fileno(), key or None, self.info().value_room())
+            return maps.lookup_and_delete(self.fileno(), key or None, self.facts.value_room())
         except OSError as error:
-            raise _refused("pop failed", error) from None
+            raise self.refused("pop failed", error) from None
 
     def freeze(self) -> None:
         """Make the map read-only for user space, for good. The map must be open for writing."""
         try:
             maps.freeze(self.fileno())
         except OSError as error:
-            raise _refused("failed to freeze map", error) from None
+            raise self.refused("failed to freeze map", error) from None
 
     def next_key(self, key: bytes | None = None) -> bytes:
         """Return the key after one, or the first; KernelError ENOENT after the last."""
         try:
-            return maps.next_key(self.fileno(), key, self.info().key_size)
+            return maps.next_key(self.fileno(), key, self.facts.key_size)
         except OSError as error:
             number = error.errno or 0
             raise KernelError("can't get next key", number, exit_code=status(number)) from None
-
-    def items(self) -> Iterator[tuple[bytes, bytes]]:
-        """Yield key and value of each entry, read in batches; for what holds while others write see elements.py."""
-        from bpfctl.kernel.elements import Walk  # noqa: PLC0415 - listings do not read entries
-
-        return Walk(self, self.info()).pairs()
-
-    def keys(self) -> Iterator[bytes]:
-        """Yield the key of each entry."""
-        return (key for key, _ in self.items())
 
     def info(self) -> MapInfo:
         """Ask the kernel what it knows of the map."""
@@ -264,11 +359,18 @@ class Map(handle.Handle):
         """Return whether a name is this map's."""
         return self.info().name == which.value
 
+    def refused(self, tried: str, error: OSError) -> KernelError:
+        """Return the error of a command on entries, which bpftool answers with the errno."""
+        number = error.errno or 0
+        return KernelError(tried, number, hint=self._hint(number), exit_code=status(number))
 
-def _refused(tried: str, error: OSError) -> KernelError:
-    """Return the error of a command on entries, which bpftool answers with the errno."""
-    number = error.errno or 0
-    return KernelError(tried, number, exit_code=status(number))
+    def _hint(self, errno: int) -> str:
+        """Return what to do about a refusal, as far as this handle is to blame."""
+        if errno != EPERM:
+            return ""
+        told = fdinfo.fields(fdinfo.own(self.fileno()))
+        read_only = int(told.get("flags", "2"), 8) & os.O_ACCMODE == os.O_RDONLY
+        return "the map is open for reading only: open it with write=True" if read_only else ""
 
 
 def select(which: Select | None = None) -> Iterator[Map]:

@@ -76,8 +76,8 @@ def test_with_and_without_batches(held, monkeypatch, kind, batches):
     monkeypatch.setattr(elements, "_CHUNK_ENTRIES", 64)
     map_ = opened(held, fd)
 
-    assert sorted(map_.items()) == sorted((key, key[:5].ljust(5, b"!")) for key in keys)
-    assert sorted(map_.keys()) == sorted(keys)
+    assert sorted(map_.raw.items()) == sorted((key, key[:5].ljust(5, b"!")) for key in keys)
+    assert sorted(map_.raw.keys()) == sorted(keys)
 
 
 def refusing(*_args, **_kw):
