@@ -90,8 +90,7 @@ class _Buffer:
 class Ring(_Buffer):
     """A BPF_MAP_TYPE_RINGBUF of ``size`` bytes (its max_entries) of the map behind ``map_fd``.
 
-    What is taken from it is consumed. With ``looks_on`` nothing is, nothing is ever written to the buffer, and a
-    descriptor for reading is enough.
+    What is taken from it is consumed. With ``looks_on`` nothing is, and all pages are mapped for reading only.
     """
 
     def __init__(self, map_fd: int, size: int, *, looks_on: bool = False) -> None:

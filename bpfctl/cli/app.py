@@ -48,6 +48,11 @@ def dispatch(session: Session, words: Sequence[str], literal: int = 0) -> None:
         from bpfctl.cli import batch
 
         batch.run(session, rest, dispatch)
+    elif not OBJECTS[object_][0].word:
+        if rest == ["help"]:
+            _usage(session, object_)
+        else:
+            _call(session, object_, OBJECTS[object_][0], rest, literal)
     else:
         if not rest or (_is_option(rest[0]) and len(rest) > literal):
             rest.insert(0, OBJECTS[object_][0].word)  # the first of its commands is meant when none is named
@@ -107,7 +112,7 @@ def _unknown(session: Session, message: str, word: str, choices: Iterable[str]) 
 
 def _function(object_: str, command: Command) -> tuple[str, Any]:
     module, _, function = command.run.partition(":")
-    return f"bpfctl {object_} {command.word}", getattr(import_module(f"bpfctl.cli.{module}"), function)
+    return f"bpfctl {object_} {command.word}".rstrip(), getattr(import_module(f"bpfctl.cli.{module}"), function)
 
 
 def _call(session: Session, object_: str, command: Command, words: list[str], literal: int) -> None:
@@ -136,7 +141,8 @@ def _help(session: Session, words: Sequence[str]) -> None:
     """Tell what was asked for with -h: of a command, its words and options; else the commands that there are."""
     object_ = _first(words[0], tuple(OBJECTS)) if words else None
     there = [command for command in OBJECTS[object_] if command.run] if object_ and object_ != "batch" else []
-    command = next((command for command in there if len(words) > 1 and command.word.startswith(words[1])), None)
+    word = words[1] if len(words) > 1 else None
+    command = next((one for one in there if not one.word or (word and one.word.startswith(word))), None)
     if object_ and command and not session.options.json:
         _call_typer(session, *_function(object_, command), ["--help"])
     else:

@@ -34,6 +34,7 @@ _HANDLES = {
     "map": "MAP := { id ID | name NAME | pinned FILE }",
     "link": "LINK := { id ID | pinned FILE }",
     "btf": "BTF := { id ID }",
+    "events": "WORDS := { id ID | name NAME | pinned FILE }",
 }
 
 
@@ -44,13 +45,14 @@ def text(object_: str | None) -> str:
 
 def _of_object(object_: str) -> str:
     there = [command for command in OBJECTS[object_] if command.run]
-    lines = [f"Usage: bpfctl [OPTIONS] {object_} [COMMAND] [WORDS]", ""]
+    alone = not there[0].word
+    lines = [f"Usage: bpfctl [OPTIONS] {object_} {'' if alone else '[COMMAND] '}[WORDS]", ""]
     lines += [f"  {command.word:<10} {command.help}" for command in there]
     if object_ in _HANDLES:
         lines += ["", _HANDLES[object_]]
     lines += [
         "",
-        f"bpfctl {object_} COMMAND --help tells of one command, its words and its own options,",
+        f"bpfctl {object_} {'' if alone else 'COMMAND '}--help tells of one command, its words and its own options,",
         "bpfctl --help of the options that all commands have.",
     ]
     return "\n".join(lines)
@@ -59,7 +61,7 @@ def _of_object(object_: str) -> str:
 def _of_program() -> str:
     from textwrap import wrap
 
-    there = {name: [command.word for command in commands if command.run] for name, commands in OBJECTS.items()}
+    there = {name: [one.word or one.help for one in commands if one.run] for name, commands in OBJECTS.items()}
     lines = ["Usage: bpfctl [OPTIONS] OBJECT [COMMAND] [WORDS]", ""]
     for name, words in there.items():
         if words:

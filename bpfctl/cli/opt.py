@@ -34,6 +34,10 @@ if TYPE_CHECKING:
     Sum = bool
     Top = tuple[str, int] | None
     Interval = float
+    RecordType = str | None
+    Records = int | None
+    Seconds = float | None
+    Take = bool
 
 else:
 

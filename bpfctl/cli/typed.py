@@ -54,6 +54,15 @@ Top = Annotated[
 ]
 Interval = Annotated[float, typer.Option("--interval", metavar="SECONDS", help="How long a round lasts.")]
 
+RecordType = Annotated[
+    str | None, typer.Option("--type", metavar="TYPE", help="Show records as values of this BTF type, such as event.")
+]
+Records = Annotated[int | None, typer.Option("--limit", metavar="N", min=1, help="End after so many records.")]
+Seconds = Annotated[float | None, typer.Option("--seconds", metavar="S", min=0, help="End after so many seconds.")]
+Take = Annotated[
+    bool, typer.Option("--take", help="Take the records even if another process reads them, which then lacks them.")
+]
+
 # The base of Typer's complaints about a command line; Typer 0.28 has them in a package of its own instead of click's.
 _Complaint: type[Exception] = typer.BadParameter.__mro__[2]
 

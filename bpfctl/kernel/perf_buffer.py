@@ -13,7 +13,7 @@ from contextlib import ExitStack, suppress
 from struct import Struct
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, overload
 
-from bpfctl._sys import perf
+from bpfctl._sys import maps, perf
 from bpfctl._sys.ring import PerfRing
 from bpfctl.errors import KernelError, UsageError
 from bpfctl.host import cpus as machine
@@ -97,7 +97,7 @@ class Slots:
         )
         ring = opening.enter_context(PerfRing(event.fileno(), pages * mmap.PAGESIZE))
         key = index.to_bytes(4, sys.byteorder)
-        map_.update(key, event.fileno().to_bytes(4, sys.byteorder))
+        maps.update(map_.fileno(), key, event.fileno().to_bytes(4, sys.byteorder))
         if info.map_flags & MapFlag.PRESERVE_ELEMS:  # otherwise the kernel takes out what came through our descriptor
             opening.callback(_empty, map_, key)
         perf.ioctl(event.fileno(), perf.IOC_ENABLE)
@@ -110,8 +110,8 @@ class Slots:
 
 
 def _empty(map_: Map, key: bytes) -> None:
-    with suppress(KernelError):  # somebody else has emptied it
-        map_.delete(key)
+    with suppress(FileNotFoundError):  # somebody else has emptied it
+        maps.delete(map_.fileno(), key)
 
 
 def every_cpu(info: MapInfo) -> list[tuple[int, int]]:

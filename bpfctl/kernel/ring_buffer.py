@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import select
 from contextlib import suppress
-from errno import EACCES
+from errno import EACCES, EINVAL
 from typing import TYPE_CHECKING, Any, overload
 
 from bpfctl._sys.ring import Ring
@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 
 # Who looks on may not be woken: a program wakes the waiting only when the consumer has read all that was there.
 _PERIOD = 0.02
+
+# What the kernel answers when a descriptor is for reading only: it lets nobody share memory through one, not even for
+# reading (bpf_map_mmap() in kernel/bpf/syscall.c).
+_READ_ONLY = frozenset({EACCES, EINVAL})
 
 
 class RingBuffer(events.Reader[Record]):
@@ -78,12 +82,12 @@ class RingBuffer(events.Reader[Record]):
         try:
             self._ring = Ring(self._map.fileno(), self.info.max_entries, looks_on=self._looks_on)
         except OSError as error:
-            if error.errno != EACCES or self._looks_on:
+            if error.errno not in _READ_ONLY:
                 raise events.refused(tried, error) from None
-        if self._ring is None:  # the handle was for reading only
+        if self._ring is None:
             self._map = events.writable(self._map, self.info)
             try:
-                self._ring = Ring(self._map.fileno(), self.info.max_entries)
+                self._ring = Ring(self._map.fileno(), self.info.max_entries, looks_on=self._looks_on)
             except OSError as error:
                 raise events.refused(tried, error) from None
         wanted = select.EPOLLIN

@@ -1,0 +1,50 @@
+"""Commands that go on until somebody stops them: Ctrl-C, SIGTERM and SIGHUP are then a good end, not an error."""
+
+from __future__ import annotations
+
+import signal
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bpfctl.kernel.events import Reader
+
+_STOP = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Stop:
+    """Whether somebody wants us to stop, and the readers that are closed then."""
+
+    def __init__(self) -> None:
+        self.came = False
+        self._readers: list[Reader[Any]] = []
+
+    def closes(self, reader: Reader[Any]) -> None:
+        """Close a reader when somebody wants us to stop; at once if that was before."""
+        self._readers.append(reader)
+        if self.came:
+            reader.close()
+
+    def __call__(self, number: int, _frame: object) -> None:
+        """Handle a signal; a second one does not wait until the first has taken effect."""
+        signal.signal(number, signal.SIG_DFL)
+        self.came = True
+        for reader in self._readers:
+            reader.close()
+
+
+@contextmanager
+def stopping() -> Iterator[Stop]:
+    """Take the signals that mean a stop, but for those that whoever started us has had ignored."""
+    stop = Stop()
+    before = {number: signal.getsignal(number) for number in _STOP}
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:
+            signal.signal(number, stop)
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
