@@ -278,9 +278,9 @@ class _Compiler:
 
     def _enum(self, of: types.Enum | types.Enum64) -> _Plan:
         size, byteorder, signed = of.size, self.byteorder, of.signed
-        names = {value.val: value.name for value in reversed(of.values)}
         if size not in (1, 2, 4, 8):
             raise BTFError(f"enum {of.id} has {size} bytes")
+        names = {_as_stored(of, value.val): value.name for value in reversed(of.values)}
 
         def read(data: bytes, offset: int) -> Enumerator:
             number = int.from_bytes(data[offset : offset + size], byteorder, signed=signed)
@@ -344,6 +344,19 @@ class _Compiler:
             fields.append((var.name, place.offset, self.plan(var.type_id)))
         name = of.name
         return _record(lambda pairs: Section(name, pairs), fields, of.size)
+
+
+def _as_stored(of: types.Enum | types.Enum64, number: int) -> int:
+    """Return an enumerator as the bytes of its enum have it.
+
+    Before Linux 6.0 (commit 6089fb325cf7, "bpf: Add btf enum64 support") no enum was known to be signed: enumerators
+    have 32 bits, of which a smaller enum has the lowest, and a larger one continues the sign.
+    """
+    if of.signed:
+        return number
+    if isinstance(of, types.Enum) and of.size == 8 and number >> 31:
+        number -= 1 << 32
+    return number & (1 << of.size * 8) - 1
 
 
 def _record(
