@@ -102,7 +102,11 @@ class _Walk:
 
 
 class _Search:
-    """A search for the first member called ``name`` that can be read as the program's."""
+    """A search for the first member called ``name`` that can be read as the program's.
+
+    A struct in which the first one cannot be is left at once. If another one follows outside, as no C
+    compiler allows, libbpf goes on with the offset of the first; here it is that of the one found.
+    """
 
     def __init__(self, local: BTF, local_id: int, target: BTF, name: str) -> None:
         self._local = local

@@ -8,10 +8,15 @@ from btf import relo_kind, types
 from btf._core_spec import ENUMS, RECORDS
 from btf._core_words import words
 from btf.errors import BTFError
+from btf.kind import signed
 
 if TYPE_CHECKING:
     from btf._core_spec import Spec
     from btf.read import BTF
+
+
+#: Shifts wrap around as libbpf's do when a field is wider than the 8 bytes that shifts are made for.
+_SHIFT = 0xFFFFFFFF
 
 
 class Fact(NamedTuple):
@@ -48,7 +53,11 @@ def _enumerator(btf: BTF, spec: Spec) -> Fact:
     last = spec.path[-1]
     of = btf.type(last.type_id)
     assert isinstance(of, ENUMS)  # noqa: S101 - as the spec was made
-    return Fact(of.values[last.idx].val)
+    value = of.values[last.idx].val
+    if isinstance(of, types.Enum):
+        # what has no sign may have lost it: compilers before clang 15 and pahole 1.24 write none
+        value = signed(value & 0xFFFFFFFF, 32)
+    return Fact(value)
 
 
 def _element(btf: BTF, spec: Spec, kind: int) -> Fact:
@@ -85,10 +94,10 @@ def _member(btf: BTF, spec: Spec, kind: int) -> Fact:
         case relo_kind.FIELD_SIGNED:
             return Fact(int(isinstance(of, types.Int | types.Enum | types.Enum64) and of.signed))
         case relo_kind.FIELD_LSHIFT_U64 if btf.byteorder == "little":
-            return Fact(64 - (spec.bit_offset + bits - byte_offset * 8), sure=not is_bits)
+            return Fact(64 - (spec.bit_offset + bits - byte_offset * 8) & _SHIFT, sure=not is_bits)
         case relo_kind.FIELD_LSHIFT_U64:
-            return Fact((8 - byte_size) * 8 + spec.bit_offset - byte_offset * 8, sure=not is_bits)
-    return Fact(64 - bits)
+            return Fact((8 - byte_size) * 8 + spec.bit_offset - byte_offset * 8 & _SHIFT, sure=not is_bits)
+    return Fact(64 - bits & _SHIFT)
 
 
 def _bitfield_unit(btf: BTF, of: types.Type, bit_offset: int, bits: int) -> tuple[int, int]:
