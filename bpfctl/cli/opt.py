@@ -28,6 +28,11 @@ if TYPE_CHECKING:
     Sort = str | None
     Watch = float | None
     DryRun = bool
+    CheckOnly = bool
+    Replace = bool
+    Create = bool
+    Cpus = str | None
+    From = str | None
     Limit = int | None
     KeyPrefix = str | None
     Where = list[str] | None

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from bpfctl.cli.session import Session
 
 _PERIOD = "2"
+_INTERRUPTED = 130  # what newer releases of Typer make of Ctrl-C; commands themselves return nothing
 _NUMERIC = frozenset("0123456789.")
 
 Context = typer.Context
@@ -34,6 +35,18 @@ Watch = Annotated[
     typer.Option("--watch", metavar="[SECONDS]", help=f"Show again every so many seconds ({_PERIOD}) until Ctrl-C."),
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Change nothing, but show the bytes of key and value.")]
+CheckOnly = Annotated[bool, typer.Option("--dry-run", help="Change nothing, but check all entries.")]
+Replace = Annotated[bool, typer.Option("--replace", help="Also delete the keys of the map that are not among these.")]
+Create = Annotated[bool, typer.Option("--create", help="Make the map, and pin it when all its entries are there.")]
+Cpus = Annotated[
+    str | None,
+    typer.Option(
+        "--cpus", metavar="same|fit", help="Refuse values of other CPUs than are here, or take those that fit."
+    ),
+]
+From = Annotated[
+    str | None, typer.Option("--from", metavar="ID|NAME", help="Which map of a file that has entries of several.")
+]
 Limit = Annotated[int | None, typer.Option("--limit", metavar="N", min=1, help="At most so many entries.")]
 KeyPrefix = Annotated[
     str | None,
@@ -75,7 +88,9 @@ def call(session: Session, name: str, function: Any, words: list[str]) -> None:
     help_ = io.StringIO()
     try:
         with contextlib.redirect_stdout(help_):
-            command.main(_with_period(words), prog_name=name, standalone_mode=False, obj=session)
+            ended = command.main(_with_period(words), prog_name=name, standalone_mode=False, obj=session)
+        if ended == _INTERRUPTED:
+            raise KeyboardInterrupt
     except typer.Abort:
         raise KeyboardInterrupt from None
     except _Complaint as error:

@@ -57,7 +57,14 @@ class Shape:
             columns=lambda: entry_table.columns(self),
             rows=lambda: entry_table.rows(self, chunks),
             empty=f"map {self.info.id} has no entries",
+            extra=self._extra,
         )
+
+    def _extra(self) -> dict[str, Any]:
+        """Return what another map needs to be made alike."""
+        from bpfctl.kernel.definition import Definition  # noqa: PLC0415 - few dumps tell of it
+
+        return Definition.of(self.info).json()
 
     def one(self, entry: Chunk) -> Stream:
         """Return what shows a single entry that has a value."""
