@@ -36,15 +36,21 @@ class Builder:
     """Collects types; each method adds one and returns its id.
 
     Names are text or, for what is no text, bytes. With ``base`` the result is a split BTF over it;
-    ``reuse`` then looks for strings in the base first, which takes a while to prepare.
+    ``reuse`` then looks for strings in the base first, which takes a while to prepare. ``strings`` are
+    those of another BTF over the same base, whose offsets shall stay what they are.
     """
 
     def __init__(
-        self, *, byteorder: Literal["little", "big"] = "little", base: BTF | None = None, reuse: bool = False
+        self,
+        *,
+        byteorder: Literal["little", "big"] = "little",
+        base: BTF | None = None,
+        reuse: bool = False,
+        strings: bytes = b"",
     ) -> None:
         self._sign = "<" if byteorder == "little" else ">"
         self._types = bytearray()
-        self._strings = bytearray(b"\0") if base is None else bytearray()
+        self._strings = bytearray(strings or (b"\0" if base is None else b""))
         self._first_string = base.strings_end if base is not None else 0
         self._offsets: dict[bytes, int] = {b"": 0} if base is None or not reuse else _offsets(base)
         self._next_id = base.ids.stop if base is not None else 1
