@@ -65,10 +65,10 @@ class Candidate(NamedTuple):
 class Result(NamedTuple):
     """What one relocation comes to.
 
-    ``value`` is the number for the instruction (negative for an enumerator with the highest of 32 bits). It is None with
-    ``poison``, when the fact is not to be had and the instruction must not be reached; and with
-    ``error``, when no loader can go on. ``reason`` says why for these, and for a value of 0 that
-    means "not found"; else it is empty.
+    ``value`` is the number for the instruction, negative for an enumerator with the highest of 32
+    bits. It is None with ``poison``, when the fact is not to be had and the instruction must not be
+    reached; and with ``error``, when no loader can go on. ``reason`` says why for these, and for a
+    value of 0 that means "not found"; else it is empty.
 
     ``local`` is what the object's own types say; the instruction holds this if ``exact``. When the
     instruction is a load or store, ``local_size`` and ``size`` are the bytes that it has to move; with
