@@ -67,13 +67,15 @@ class Job:
     cwd: str = "/"
     environment: Mapping[str, str] = field(default_factory=dict)
     keep: Path | None = None  # where to put what the command left in KEEP
+    folders: Mapping[str, Path] = field(default_factory=dict)  # of the host, by where the guest finds them
     settings: Settings = field(default_factory=Settings)
 
     def script(self) -> str:
         """Return the shell script that the guest runs."""
         environment = {"PATH": PATH, "HOME": "/root", "LANG": "C.UTF-8", **self.environment}
         exports = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in environment.items())
-        return f"{exports}cd {shlex.quote(self.cwd)} || exit\n{self.command}\n"
+        mounts = "".join(mount(f"more{at}", place) for at, place in enumerate(self.folders))
+        return f"{exports}{mounts}cd {shlex.quote(self.cwd)} || exit\n{self.command}\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +125,8 @@ async def boot(kernel: Kernel, job: Job, *, stdout: Sink | None = None, stderr: 
             command += ["-kernel", str(folder / "image"), "-append", f"{words} {job.settings.arguments}"]
             command += [*share("root", root), *share("modules", folder / "modules")]
             command += share("folder", guest.folder, writable=True)
+            for at, path in enumerate(job.folders.values()):
+                command += share(f"more{at}", path)
             return await guest.run(command)
         finally:
             shutil.rmtree(work)
@@ -145,6 +149,12 @@ def share(tag: str, path: Path, *, writable: bool = False) -> list[str]:
     device = f"local,id={tag},path={escaped},security_model=none,multidevs=remap"
     device += "" if writable else ",readonly=on"
     return ["-fsdev", device, "-device", f"virtio-9p-pci,fsdev={tag},mount_tag={tag}"]
+
+
+def mount(tag: str, place: str) -> str:
+    """Return the command by which a guest mounts what is shared by the name of TAG."""
+    options = "ro,cache=loose,version=9p2000.L,trans=virtio,msize=262144"
+    return f"mkdir -p {shlex.quote(place)} && mount -t 9p -o {options} {tag} {shlex.quote(place)} || exit\n"
 
 
 class Guest:

@@ -70,17 +70,53 @@ def run(chosen: Sequence[Kernel], words: Sequence[str], settings: Settings, *, e
         kernels.fetch(kernel)
     bpftool = userland.bpftool()
     warm_up()
+    pytest = [*PYTEST, f"--junitxml={guest.KEEP}/{JUNIT}", *words]
+    with tempfile.TemporaryDirectory(prefix="bpfctl-vm-") as built:
+        jobs = [
+            _foreign(kernel, pytest, settings, Path(built)) if kernel.foreign else _native(bpftool, pytest, settings)
+            for kernel in chosen
+        ]
+        lines, ok = account(asyncio.run(_run(chosen, jobs)))
+    print("\n".join(lines))
+    return 0 if ok else 1
+
+
+def _native(bpftool: Path, pytest: Sequence[str], settings: Settings) -> Job:
+    """Return the job for a guest that runs this machine's own programs."""
     environment = {
         "PATH": f"{Path(sys.executable).parent}:{guest.PATH}",
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
         "BPFCTL_BPFTOOL": str(bpftool),
         "BPFCTL_VM_CACHE": str(cache.root()),
     }
-    command = [sys.executable, *PYTEST, f"--junitxml={guest.KEEP}/{JUNIT}", *words]
-    job = Job(command=shlex.join(command), cwd=str(CHECKOUT), environment=environment, settings=settings)
-    lines, ok = account(asyncio.run(_run(chosen, job)))
-    print("\n".join(lines))
-    return 0 if ok else 1
+    command = shlex.join([sys.executable, *pytest])
+    return Job(command=command, cwd=str(CHECKOUT), environment=environment, settings=settings)
+
+
+def _foreign(kernel: Kernel, pytest: Sequence[str], settings: Settings, built: Path) -> Job:
+    """Return the job for a guest of another architecture: its own Python, our packages, and our extension for it."""
+    extension = userland.extension(kernel.arch, built)
+    site = "/run/bpfctl-site"
+    environment = {
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONPATH": f"{CHECKOUT}:{site}",
+        "BPFCTL_BPFTOOL": "/usr/sbin/bpftool",
+    }
+    # The checkout has the extension for this machine in the place where the guest looks for its own.
+    place = CHECKOUT / "bpfctl" / "_sys" / extension.name
+    swap = shlex.join(["mount", "--bind", f"/run/bpfctl-built/{extension.name}", str(place)])
+    return Job(
+        command=f"{swap} || exit\n{shlex.join(['python3', *pytest])}",
+        cwd=str(CHECKOUT),
+        environment=environment,
+        folders={
+            str(CHECKOUT): CHECKOUT,
+            site: Path(sysconfig.get_path("purelib")),
+            "/run/bpfctl-built": built,
+        },
+        settings=settings,
+    )
 
 
 def warm_up() -> None:
@@ -102,16 +138,16 @@ def warm_up() -> None:
     )
 
 
-async def _run(chosen: Sequence[Kernel], job: Job) -> list[Report]:
-    """Run JOB in guests, SIDE_BY_SIDE at a time, and return their reports in the order of CHOSEN."""
+async def _run(chosen: Sequence[Kernel], jobs: Sequence[Job]) -> list[Report]:
+    """Run each kernel's job in a guest, SIDE_BY_SIDE at a time, and return the reports in the order of CHOSEN."""
     turn = asyncio.Semaphore(SIDE_BY_SIDE)
 
-    async def one(kernel: Kernel) -> Report:
+    async def one(kernel: Kernel, job: Job) -> Report:
         async with turn:
             return await _test(kernel, job)
 
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(one(kernel)) for kernel in chosen]
+        tasks = [group.create_task(one(*pair)) for pair in zip(chosen, jobs, strict=True)]
     return [task.result() for task in tasks]
 
 

@@ -7,6 +7,7 @@ import shutil
 from tests.vm.cache import VMError
 
 PACKAGES = {
+    "aarch64-linux-gnu-gcc": "gcc-aarch64-linux-gnu",
     "apt-get": "apt",
     "busybox": "busybox-static",
     "depmod": "kmod",

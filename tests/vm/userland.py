@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import shlex
+import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.vm import cache
 from tests.vm.apt import Suite
-from tests.vm.tools import need
+from tests.vm.cache import VMError
+from tests.vm.tools import need, tool
+
+ROOM = Path(__file__).resolve().parents[2] / "bpfctl" / "_sys"
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
 # dpkg would insist on these; apt, which only unpacks here, must be told.
 ARM64_ROOT = ("base-files", "bash", "coreutils", "dash", "grep", "mount", "sed", "util-linux")
 ARM64_TOOLS = ("bpftool", "busybox-static", "iproute2", "kmod", "libpython3-stdlib", "linux-perf")
+ARM64_PYTHON = ("libpython3-dev", "python3-cffi-backend")  # what our extension is built with, and needs
 
 
 def bpftool(*, refresh: bool = False) -> Path:
@@ -38,8 +43,23 @@ def bpftool(*, refresh: bool = False) -> Path:
 
 def foreign(arch: str) -> tuple[Path, Path]:
     """Return the root for guests of ARCH and the busybox to start them with."""
-    root = _fetch(f"root-{arch}", "trixie", arch, [*ARM64_ROOT, *ARM64_TOOLS]) / "root"
+    root = _fetch(f"root-{arch}", "trixie", arch, [*ARM64_ROOT, *ARM64_TOOLS, *ARM64_PYTHON]) / "root"
     return root, next(path for path in (root / "usr/bin/busybox", root / "bin/busybox") if path.exists())
+
+
+def extension(arch: str, into: Path) -> Path:
+    """Compile our extension module on this machine for guests of ARCH, into the folder INTO."""
+    root, _ = foreign(arch)
+    need("aarch64-linux-gnu-gcc")
+    headers = next(root.glob("usr/include/python3.*"))
+    built = into / "_ffi.abi3.so"
+    command = [tool("aarch64-linux-gnu-gcc"), "-shared", "-fPIC", "-O2", "-std=c11", "-DPy_LIMITED_API=0x030b0000"]
+    command += [f"--sysroot={root}", f"-I{headers}", f"-I{ROOM}", "-o", str(built)]
+    command += [str(ROOM / "_ffi.c"), str(ROOM / "core.c")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise VMError(f"our extension cannot be built for {arch}: {done.stderr.strip()}")
+    return built
 
 
 def _fetch(name: str, suite: str, arch: str, packages: Sequence[str], *, refresh: bool = False) -> Path:
