@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import select
 import stat
-from errno import EPIPE
+from errno import EINVAL, ENOSYS, EOPNOTSUPP, EPIPE, ESPIPE
 
 from bpfctl.errors import OutputError
 
 _ENOUGH = 1 << 16
-_AT_ONCE = 4096  # PIPE_BUF: what a pipe that has room at all takes without blocking
-_AT_ONCE_FILE = 1 << 20
+_AT_ONCE = 1 << 20
+_AT_ONCE_BLOCKING = 4096  # PIPE_BUF: what a pipe that has room at all takes without blocking
+# How the kernel tells that it cannot write "only what needs no waiting": to terminals, to pipes before Linux 6.4
+# ("pipe: set FMODE_NOWAIT on pipes"), at all before 4.14.
+_NO_NOWAIT = frozenset({EINVAL, ENOSYS, EOPNOTSUPP, ESPIPE})
 _PATIENCE = 1000  # milliseconds that the reader has to take what is left after an interruption
 
 
@@ -32,7 +35,7 @@ class Sink:
         self._size = 0
         self._left = memoryview(b"")
         self._poll: select.poll | None = None
-        self._waits = _may_block(fd)
+        self._waits = self._nowait = _may_block(fd)
         self._patience: int | None = None
         self._held = 0
         self._interrupted = False
@@ -76,7 +79,7 @@ class Sink:
 
     def _some(self) -> None:
         try:
-            self._left = self._left[os.write(self.fd, self._left[: _AT_ONCE if self._waits else _AT_ONCE_FILE]) :]
+            self._left = self._left[self._write() :]
         except BlockingIOError:
             return  # another program has filled the pipe that we share
         except OSError as error:
@@ -84,6 +87,17 @@ class Sink:
             if error.errno == EPIPE:
                 raise ClosedPipe from None
             raise OutputError(f"can't write the output: {error.strerror}") from None
+
+    def _write(self) -> int:
+        """Write what can be written without waiting."""
+        if self._nowait:
+            try:
+                return os.pwritev(self.fd, [self._left[:_AT_ONCE]], -1, os.RWF_NOWAIT)
+            except OSError as error:
+                if error.errno not in _NO_NOWAIT:
+                    raise
+                self._nowait = False
+        return os.write(self.fd, self._left[: _AT_ONCE_BLOCKING if self._waits else _AT_ONCE])
 
     def hold(self) -> None:
         """Have KeyboardInterrupt wait until release(); calls may nest."""
