@@ -25,8 +25,9 @@ check: $(VENV)/developed ## style, types, layers, fresh generated files
 	$(BIN)/python -m bpfctl._tools.gen_ffi --check
 	$(BIN)/python -m bpfctl._tools.gen_uapi --check
 
-bench: $(VENV)/installed test-packages ## start-up and listing times beside bpftool
+bench: $(VENV)/installed test-packages ## times of starting, listing and dumping beside bpftool
 	BPFCTL_BPFTOOL=bpftool:$$($(BIN)/python -m tests.vm bpftool) $(BIN)/python benchmarks/startup.py
+	BPFCTL_BPFTOOL=bpftool:$$($(BIN)/python -m tests.vm bpftool) $(BIN)/python benchmarks/map_dump.py
 
 wheel: $(VENV)/developed ## one cp311-abi3 wheel and the source distribution, in dist/
 	$(BIN)/python -m pip install --quiet build

@@ -21,16 +21,22 @@ class Times(NamedTuple):
         return statistics.median(self.seconds)
 
 
-def measure(commands: dict[str, list[str]], runs: int = 21) -> dict[str, Times]:
-    """Run each command ``runs`` times in turn after one run that does not count; a command that fails ends it all."""
+def measure(commands: dict[str, list[str]], runs: int = 21, *, pipe: bool = False) -> dict[str, Times]:
+    """Run each command ``runs`` times in turn after one run that does not count; a command that fails ends it all.
+
+    With ``pipe`` their output goes to another process, which throws it away.
+    """
     seconds: dict[str, list[float]] = {name: [] for name in commands}
     peaks = dict.fromkeys(commands, 0)
     for turn in range(runs + 1):
         for name, command in commands.items():
+            reader = subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) if pipe else None
             start = time.perf_counter()
-            child = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+            child = subprocess.Popen(command, stdout=reader.stdin if reader else subprocess.DEVNULL)
             _, status, usage = os.wait4(child.pid, 0)
             took = time.perf_counter() - start
+            if reader:
+                reader.communicate()
             child.returncode = os.waitstatus_to_exitcode(status)
             if child.returncode:
                 raise SystemExit(f"{' '.join(command)} ended with exit code {child.returncode}")
