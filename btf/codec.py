@@ -32,16 +32,19 @@ Classes with fields are dataclasses, NamedTuples, TypedDicts and those of attrs.
 
 from __future__ import annotations
 
+from itertools import chain, starmap
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from btf import types
+from btf._codec_record import Way, code_of, layout_of, reader, rows_of, writer
 from btf._encode_one import Target, error, told
 from btf._encode_plan import Writers, written
+from btf.class_fields import behind, class_fields, generic, maker, name_of
 from btf.errors import BTFError
 from btf.value import Enumerator, Record, _Compiler
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
     from btf._encode_plan import Plan, Write
     from btf.read import BTF
@@ -55,12 +58,13 @@ _ADDRESSES = {"IPv4Address": 4, "IPv6Address": 16}  # bytes
 class Codec(Generic[T]):
     """Reads and writes values of one type; BTFError when made for a type, or with a class, that does not fit."""
 
-    __slots__ = ("_way", "size")
+    __slots__ = ("_sign", "_way", "size")
 
     def __init__(self, btf: BTF, type_id: int, as_: type[T] | Any = Any) -> None:
         compiler = _Ways(btf)
         #: The bytes that a value takes.
         self.size = compiler.reads.plan(type_id).size
+        self._sign = compiler.sign
         self._way = compiler.way(types.Member("", type_id, 0), as_)
 
     def decode(self, data: bytes) -> T:
@@ -69,6 +73,26 @@ class Codec(Generic[T]):
             raise BTFError(f"a value of {self.size} bytes does not fit into {len(data)}")
         result: T = self._way.read(data, 0)
         return result
+
+    def each(self, packed: bytes, step: int) -> Iterable[T]:
+        """Read many values that are ``step`` bytes apart, faster than one by one."""
+        if step < self.size or not step:
+            raise BTFError(f"values of {self.size} bytes are not {step} bytes apart")
+        if len(packed) % step:
+            raise BTFError(f"{len(packed)} bytes are no values of {step} bytes")
+        rows, code = self._way.rows, self._way.code
+        if rows:
+            found = layout_of(rows.layout, step).iter_unpack(packed)
+            if not any(rows.convert):
+                return starmap(rows.make, found)
+            # By columns, so that there is no Python between the values of one that are just what they shall be.
+            columns = zip(*found, strict=True)
+            told = (map(as_, column) if as_ else column for as_, column in zip(rows.convert, columns, strict=False))
+            return starmap(rows.make, zip(*told, strict=True))
+        if code:
+            return chain.from_iterable(layout_of(self._sign + code, step).iter_unpack(packed))
+        read = self._way.read
+        return (read(packed, at) for at in range(0, len(packed), step))
 
     def encode(self, value: T, old: bytes = b"") -> bytes:
         """Return the bytes of a value; what is not given stays as in ``old``. BTFError says what does not fit."""
@@ -109,7 +133,7 @@ def fields(btf: BTF, type_id: int) -> dict[str, types.Member]:
 def _fields(btf: BTF, type_id: int, first: int) -> Iterator[tuple[str, types.Member]]:
     of = btf.type(btf.resolve(type_id))
     if isinstance(of, types.Datasec):
-        members = [types.Member(btf.name(var.type_id), var.type_id, var.offset * 8) for var in of.vars]
+        members = [types.Member(*_variable(btf, place.type_id), place.offset * 8) for place in of.vars]
     elif isinstance(of, types.Struct | types.Union):
         members = list(of.members)
     else:
@@ -122,11 +146,12 @@ def _fields(btf: BTF, type_id: int, first: int) -> Iterator[tuple[str, types.Mem
             yield from _fields(btf, member.type_id, place.bits_offset)
 
 
-class _Way(NamedTuple):
-    """How to read and write a value that is of some class."""
-
-    read: Callable[[bytes, int], Any]
-    write: Write
+def _variable(btf: BTF, type_id: int) -> tuple[str, int]:
+    """Return the name of a variable and its type; BTFError when it is none."""
+    var = btf.type(type_id)
+    if not isinstance(var, types.Var):
+        raise BTFError(f"type {type_id} is no variable")
+    return var.name, var.type_id
 
 
 class _Ways:
@@ -136,65 +161,77 @@ class _Ways:
         self.btf = btf
         self.reads = _Compiler(btf)
         self.writes = Writers(btf, self.reads, None)
+        self.sign = self.reads.sign
 
-    def way(self, member: types.Member, as_: Any) -> _Way:
+    def way(self, member: types.Member, as_: Any) -> Way:
         """Compile what is at the place of a member."""
         offset, reads = self.reads.member(member)
         _, writes = self.writes.place(member)
         way = self._way(member, as_, reads.read, writes)
         if not offset:
             return way
-        return _Way(
-            lambda data, at: way.read(data, at + offset),
-            lambda target, at, value, path: way.write(target, at + offset, value, path),
+        read, write = way.read, way.write
+        return way._replace(
+            read=lambda data, at: read(data, at + offset),
+            write=lambda target, at, value, path: write(target, at + offset, value, path),
+            offset=offset,
         )
 
-    def _way(self, member: types.Member, as_: Any, read: Read, writes: Plan) -> _Way:
-        as_ = _behind(as_)
+    def _way(self, member: types.Member, as_: Any, read: Read, writes: Plan) -> Way:
+        as_ = behind(as_)
         of = self.btf.type(self.btf.resolve(member.type_id))
+        code = "" if member.bitfield_size else code_of(of)
         if as_ in (Any, object, Record, Enumerator):
-            return _Way(read, writes.write)
+            return Way(read, writes.write, code)
+        if as_ is plain and not isinstance(of, types.Struct | types.Union):
+            return Way(lambda data, at: plain(read(data, at)), writes.write, code)
         if as_ in (int, bool, float):
-            return self._number(as_, of, read, writes)
+            exact = as_ is (float if isinstance(of, types.Float) else int)
+            return self._number(as_, of, read, writes)._replace(code=code if exact else "")
         if as_ is str:
             return self._text(of, read, writes)
-        origin, arguments = _generic(as_)
+        origin, arguments = generic(as_)
         if isinstance(of, types.Array) and origin in (list, tuple):
             return self._array(of, origin, arguments, writes.what)
-        if isinstance(of, types.Struct | types.Union | types.Datasec):
-            if origin is dict:
-                return _Way(lambda data, at: plain(read(data, at)), writes.write)
-            if names := class_fields(as_):
-                return self._record(of, as_, names, writes.what)
-        way = self._object(member, as_, read, writes) if isinstance(as_, type) else None
+        way = self._struct(of, origin, writes) or (
+            self._object(member, as_, read, writes) if isinstance(as_, type) else None
+        )
         if way is None:
-            raise error(member.name, f"{writes.what} cannot be {_name(as_)}")
+            raise error(member.name, f"{writes.what} cannot be {name_of(as_)}")
         return way
 
-    def _object(self, member: types.Member, as_: Any, read: Read, writes: Plan) -> _Way | None:
+    def _struct(self, of: types.Type, as_: Any, writes: Plan) -> Way | None:
+        """Compile what has members."""
+        if not isinstance(of, types.Struct | types.Union | types.Datasec):
+            return None
+        if as_ in (dict, plain):
+            names = dict.fromkeys(fields(self.btf, of.id), plain)
+            return self._record(of, dict, names, writes.what)._replace(write=writes.write)
+        names = class_fields(as_)
+        return self._record(of, as_, names, writes.what) if names else None
+
+    def _object(self, member: types.Member, as_: Any, read: Read, writes: Plan) -> Way | None:
         """Compile bytes, addresses and members of enums."""
         of = self.btf.type(self.btf.resolve(member.type_id))
         if _is_enum(as_) and _is_number(of):
-            return _Way(_Member(as_, read).read, _value_of(writes.write))
+            return Way(_Member(as_, read).read, _value_of(writes.write))
         size = 0 if member.bitfield_size else self.btf.size_of(of.id)
         if as_ is bytes and isinstance(of, types.Array) and size and self.btf.size_of(of.type_id) == 1:
-            return _Way(lambda data, at: data[at : at + size], writes.write)
+            return Way(lambda data, at: data[at : at + size], writes.write)
         if as_.__module__ == "ipaddress" and size and size == _ADDRESSES.get(as_.__name__):
-            return _Way(lambda data, at: as_(data[at : at + size]), _Packed(as_, size, writes.what).write)
+            return Way(lambda data, at: as_(data[at : at + size]), _Packed(as_, size, writes.what).write)
         return None
 
-    def _number(self, as_: type, of: types.Type, read: Read, writes: Plan) -> _Way:
+    def _number(self, as_: type, of: types.Type, read: Read, writes: Plan) -> Way:
         if not _is_number(of) or (isinstance(of, types.Float) and (as_ is not float or of.size > 8)):
-            raise BTFError(f"{writes.what} cannot be {_name(as_)}")
+            raise BTFError(f"{writes.what} cannot be {name_of(as_)}")
         if as_ is float:
-            return _Way(lambda data, at: float(read(data, at)), writes.write)  # type: ignore[arg-type]
-        if as_ is int and isinstance(of, types.Int) and not of.encoding and of.nr_bits in (8, 16, 32, 64):
-            return _Way(read, _value_of(writes.write))
-        return _Way(lambda data, at: as_(read(data, at)), _value_of(writes.write))
+            return Way(lambda data, at: float(read(data, at)), writes.write)  # type: ignore[arg-type]
+        return Way(lambda data, at: as_(read(data, at)), _value_of(writes.write))
 
-    def _text(self, of: types.Type, read: Read, writes: Plan) -> _Way:
+    def _text(self, of: types.Type, read: Read, writes: Plan) -> Way:
         if isinstance(of, types.Enum | types.Enum64):
-            return _Way(lambda data, at: str(plain(read(data, at))), writes.write)
+            return Way(lambda data, at: str(plain(read(data, at))), writes.write)
         if not isinstance(of, types.Array) or self.btf.size_of(of.type_id) != 1:
             raise BTFError(f"{writes.what} cannot be str")
         size = of.nr_elems
@@ -207,15 +244,15 @@ class _Ways:
                 raise error(path, f"text of {len(data)} bytes does not fit into {writes.what}")
             target.data[at : at + size] = data.ljust(size, b"\0")
 
-        return _Way(
+        return Way(
             lambda data, at: data[at : at + size].partition(b"\0")[0].decode(errors="surrogateescape"),
             write,
         )
 
-    def _array(self, of: types.Array, origin: type, arguments: tuple[Any, ...], what: str) -> _Way:
+    def _array(self, of: types.Array, origin: type, arguments: tuple[Any, ...], what: str) -> Way:
         number, step = of.nr_elems, self.btf.size_of(of.type_id)
         item = self.way(types.Member("", of.type_id, 0), arguments[0] if arguments else Any)
-        read_one, write_one = item
+        read_one, write_one = item.read, item.write
 
         def write(target: Target, at: int, value: Any, path: str) -> None:
             if not isinstance(value, list | tuple):
@@ -226,35 +263,22 @@ class _Ways:
                 write_one(target, at + index * step, value[index], f"{path}[{index}]")
 
         if not step:
-            raise BTFError(f"{what} cannot be {_name(origin)}: its items have no bytes")
-        return _Way(lambda data, at: origin(read_one(data, at + index * step) for index in range(number)), write)
+            raise BTFError(f"{what} cannot be {name_of(origin)}: its items have no bytes")
+        return Way(lambda data, at: origin(read_one(data, at + index * step) for index in range(number)), write)
 
-    def _record(self, of: types.Type, as_: Any, names: dict[str, Any], what: str) -> _Way:
+    def _record(self, of: types.Type, as_: Any, names: dict[str, Any], what: str) -> Way:
         found = fields(self.btf, of.id)
-        ways: list[tuple[str, _Way]] = []
+        ways: list[tuple[str, Way]] = []
+        sizes: list[int] = []
         for name, hint in names.items():
             member = found.get(name) or found.get(name.removesuffix("_"))
             if member is None:
-                raise BTFError(f"{what} has no member '{name}', as {_name(as_)} has")
+                raise BTFError(f"{what} has no member '{name}', as {name_of(as_)} has")
             ways.append((name, self.way(member, hint)))
-        reads = [(name, way.read) for name, way in ways]
-        make, given = maker(as_), _given(as_)
-
-        def read(data: bytes, at: int) -> Any:
-            return make([(name, read_one(data, at)) for name, read_one in reads])
-
-        def write(target: Target, at: int, value: Any, path: str) -> None:
-            if not isinstance(value, dict if given is _item else as_):
-                raise error(path, f"{_name(type(value))} is no {_name(as_)}")
-            before = bytes(target.data) if target.backwards else b""
-            for name, way in reversed(ways) if target.backwards else ways:
-                item = given(value, name)
-                if item is not None:
-                    way.write(target, at, item, f"{path}.{name}" if path else name)
-            if target.backwards and target.data != before:
-                raise error(path, f"fields of {_name(as_)} that share their bytes are given different values")
-
-        return _Way(read, write)
+            sizes.append(0 if member.bitfield_size else self.reads.plan(member.type_id).size)
+        alone, make = [way for _, way in ways], maker(as_, names)
+        rows = rows_of(self.sign, zip(alone, sizes, strict=True), make)
+        return Way(reader(alone, rows, make), writer(as_, ways), rows=rows)
 
 
 class _Member:
@@ -269,7 +293,7 @@ class _Member:
         try:
             return self.enum(number)
         except ValueError:
-            raise BTFError(f"{number} is no {_name(self.enum)}") from None
+            raise BTFError(f"{number} is no {name_of(self.enum)}") from None
 
 
 class _Packed(NamedTuple):
@@ -305,76 +329,3 @@ def _is_enum(kind: type) -> bool:
     import enum  # noqa: PLC0415 - only those who read with classes need it
 
     return issubclass(kind, enum.Enum)
-
-
-def _behind(as_: Any) -> Any:
-    """Return what is annotated, or what stands behind a new name or ``| None``."""
-    from types import UnionType  # noqa: PLC0415 - only those who read with classes need it
-    from typing import Annotated, Union, get_args, get_origin  # noqa: PLC0415 - likewise
-
-    while True:
-        if get_origin(as_) is Annotated:
-            as_ = get_args(as_)[0]
-        elif get_origin(as_) in (Union, UnionType):
-            others = [each for each in get_args(as_) if each is not type(None)]
-            if len(others) != 1:
-                return as_
-            as_ = others[0]
-        elif hasattr(as_, "__supertype__"):
-            as_ = as_.__supertype__
-        else:
-            return as_
-
-
-def _generic(as_: Any) -> tuple[Any, tuple[Any, ...]]:
-    from typing import get_args, get_origin  # noqa: PLC0415 - only those who read with classes need it
-
-    return get_origin(as_) or as_, get_args(as_)
-
-
-def _name(as_: Any) -> str:
-    return as_.__name__ if isinstance(as_, type) else str(as_)
-
-
-def class_fields(as_: Any) -> dict[str, Any]:
-    """Return the fields of a class and what they are said to be; nothing for a class without fields."""
-    if not isinstance(as_, type):
-        return {}
-    if hasattr(as_, "__dataclass_fields__"):
-        names: Iterable[str] = (each.name for each in as_.__dataclass_fields__.values() if each.init)
-    elif hasattr(as_, "__attrs_attrs__"):
-        names = (each.name for each in as_.__attrs_attrs__ if each.init)
-    elif issubclass(as_, tuple) and hasattr(as_, "_fields"):
-        names = as_._fields
-    elif hasattr(as_, "__total__"):  # a TypedDict
-        names = as_.__annotations__
-    else:
-        return {}
-    from typing import get_type_hints  # noqa: PLC0415 - only those who read with classes need it
-
-    try:
-        hints = get_type_hints(as_, include_extras=True)
-    except NameError as wrong:
-        raise BTFError(f"a field of {_name(as_)} is of an unknown class: {wrong}") from None
-    return {name: hints.get(name, Any) for name in names}
-
-
-def maker(as_: Any) -> Callable[[list[tuple[str, Any]]], Any]:
-    """Return what makes an object of a class out of pairs of a field and its value, in the order of the fields."""
-    by_name = hasattr(as_, "__total__") or any(
-        each.kw_only for each in getattr(as_, "__dataclass_fields__", {}).values()
-    )
-    if hasattr(as_, "__attrs_attrs__"):
-        aliases = {each.name: each.alias for each in as_.__attrs_attrs__}
-        return lambda pairs: as_(**{aliases[name]: value for name, value in pairs})
-    if by_name:
-        return lambda pairs: as_(**dict(pairs))
-    return lambda pairs: as_(*[value for _, value in pairs])
-
-
-def _item(value: Any, name: str) -> Any:
-    return value.get(name)
-
-
-def _given(as_: Any) -> Callable[[Any, str], Any]:
-    return _item if hasattr(as_, "__total__") else getattr

@@ -26,7 +26,6 @@ from bpfctl.kernel.elements import FIXED_KEYS, pieces
 from bpfctl.kernel.map import PER_CPU
 from bpfctl.kernel.per_cpu import PerCPU
 from bpfctl.uapi.enums import MapType
-from btf import types as kinds
 from btf.codec import Codec as Typed
 from btf.errors import BTFError
 
@@ -43,7 +42,6 @@ T = TypeVar("T")
 
 _WIDTHS = (1, 2, 4, 8, 16)  # bytes of integers
 _UNSIGNED: dict[int, Literal["B", "H", "I", "Q"]] = {1: "B", 2: "H", 4: "I", 8: "Q"}
-_SIGNED: dict[int, Literal["b", "h", "i", "q"]] = {1: "b", 2: "h", 4: "i", 8: "q"}
 _ANYTHING = (None, Any, object)
 _BY_DESCRIPTOR = frozenset({MapType.SK_STORAGE, MapType.INODE_STORAGE, MapType.TASK_STORAGE, MapType.CGRP_STORAGE})
 _OF_MAPS = frozenset({MapType.ARRAY_OF_MAPS, MapType.HASH_OF_MAPS})
@@ -176,13 +174,7 @@ def _typed(part: _Part, btf: BTF, wanted: Any) -> Codec[Any]:
         except BTFError as error:
             part.refuse(error)
 
-    each = _each(typed.decode, part.size)
-    of = btf.type(btf.resolve(part.type_id))
-    if isinstance(of, kinds.Int) and not of.encoding & ~kinds.SIGNED and wanted in (*_ANYTHING, int):
-        code = (_SIGNED if of.signed else _UNSIGNED).get(of.size)
-        if code and of.size == part.size and of.nr_bits == 8 * of.size and btf.byteorder == sys.byteorder:
-            each = _numbers(code)
-    return Codec(part.what, part.size, typed.decode, encode, each)
+    return Codec(part.what, part.size, typed.decode, encode, lambda packed, _count: typed.each(packed, part.size))
 
 
 def _int(part: _Part) -> Codec[int]:
@@ -320,7 +312,7 @@ def _each(decode: Callable[[bytes], T], size: int) -> Callable[[bytes, int], Ite
     return lambda packed, count: map(decode, pieces(packed, size, count))
 
 
-def _numbers(code: Literal["B", "H", "I", "Q", "b", "h", "i", "q"]) -> Callable[[bytes, int], Iterable[int]]:
+def _numbers(code: Literal["B", "H", "I", "Q"]) -> Callable[[bytes, int], Iterable[int]]:
     return lambda packed, _count: memoryview(packed).cast(code).tolist()
 
 

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from bpfctl.errors import DoesNotFit
 from bpfctl.host import cpus
-from btf.codec import class_fields, maker
+from btf.class_fields import class_fields, maker
 from btf.value import Address, Char, Enumerator, Record, Section
 
 T = TypeVar("T")
@@ -70,7 +70,7 @@ def _sum(values: list[Any]) -> Any:
     names = class_fields(type(first))
     if not names:
         return _agreed(values)
-    return maker(type(first))([(name, _sum([getattr(value, name) for value in values])) for name in names])
+    return maker(type(first), names)(*[_sum([getattr(value, name) for value in values]) for name in names])
 
 
 def _items(record: Record) -> list[Any]:
