@@ -20,9 +20,9 @@ PATIENCE = 20.0  # seconds
 class Emitter:
     """A map, and a program that sends an event of ``size`` bytes, all words of which are the length of its packet."""
 
-    def __init__(self, stack, *, perf: bool, size: int = 16, room: int = 1 << 16, **extra) -> None:
+    def __init__(self, stack, *, perf: bool, size: int = 16, room: int = 1 << 16, program=None) -> None:
         made = (PERF_EVENT_ARRAY, 4, 4, os.cpu_count()) if perf else (RINGBUF, 0, 0, room)
-        self.map_fd = client.map_create(*made, name="emitted", **extra)
+        self.map_fd = client.map_create(*made, name="emitted")
         stack.callback(os.close, self.map_fd)
         self.id = client.id_of("map", self.map_fd)
         code = Program().mov(R6, R1)
@@ -34,7 +34,7 @@ class Emitter:
             code.mov(R4, R10).add(R4, -size).mov(R5, size).call(PERF_EVENT_OUTPUT)
         else:
             code.ld_map_fd(R1, self.map_fd).mov(R2, R10).add(R2, -size).mov(R3, size).mov(R4, 0).call(RINGBUF_OUTPUT)
-        self.program = client.prog_load(SOCKET_FILTER, code.exit_().assemble(), name="emitting")
+        self.program = client.prog_load(SOCKET_FILTER, code.exit_().assemble(), name="emitting", **(program or {}))
         stack.callback(os.close, self.program)
         self.size = size
 

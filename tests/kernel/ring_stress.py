@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 RINGBUF_OUTPUT, MAP_LOOKUP = 130, 1
 SENDERS = 2
 SHIFT = 48  # of the sender in the word that a record repeats
+_NUMBER = (1 << SHIFT) - 1
 WORDS = 34  # at most
 CHUNK = 2_000  # runs of a program in one system call
 PAUSE = 0.002  # seconds, after a chunk for which there was not room enough
@@ -42,6 +43,12 @@ _COUNTS = struct.Struct("=QQ")  # what a sender keeps: how many it sent, and how
 def words(number: int) -> int:
     """Return how many words the record with this number has."""
     return 2 + (number * 13 & 31)
+
+
+def is_whole(record: bytes, word: int) -> bool:
+    """Return whether a record is one that was sent, and all of it; ``word`` is its first."""
+    length = len(record) >> 3
+    return word >> SHIFT < SENDERS and length == words(word & _NUMBER) and record[:8] * length == record
 
 
 class Stress:
@@ -113,19 +120,20 @@ class Seen:
 
     def take(self, batch: Iterable[bytes]) -> None:
         """Look at records."""
-        last = self.last
         for record in batch:
-            head = record[:8]
-            length = len(record) >> 3
-            word = int.from_bytes(head, sys.byteorder)
-            sender, number = word >> SHIFT, word & (1 << SHIFT) - 1
-            if sender >= SENDERS or length != words(number) or head * length != record:
+            word = int.from_bytes(record[:8], sys.byteorder)
+            if is_whole(record, word):
+                self.note(word)
+            else:
                 self.torn += 1
-                continue
-            if number <= last[sender]:
-                self.disorder += 1
-            last[sender] = number
-            self.records[sender] += 1
+
+    def note(self, word: int) -> None:
+        """Note the word of a record that is whole."""
+        sender, number = word >> SHIFT, word & _NUMBER
+        if number <= self.last[sender]:
+            self.disorder += 1
+        self.last[sender] = number
+        self.records[sender] += 1
 
     def total(self) -> int:
         """Return how many good records there were."""

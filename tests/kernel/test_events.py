@@ -1,0 +1,600 @@
+"""Ring buffers and perf event buffers on this kernel: what is sent arrives whole, once and in order."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import signal
+import struct
+import subprocess
+import sys
+import threading
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from select import select
+
+import pytest
+
+import bpfctl
+from bpfctl import PerfBuffer, RingBuffer
+from tests.kernel import client, ring_stress
+from tests.kernel.emitter import PATIENCE, Emitter, pinned_to_one_cpu
+from tests.kernel.ring_stress import Seen, Stress, forked, is_whole
+from tests.kernel.typeblob import Blob
+from tests.terminal import Terminal
+
+CHECKOUT = Path(__file__).parents[2]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(CHECKOUT), "PYTHONSAFEPATH": "1"}
+BPFCTL = [sys.executable, "-m", "bpfctl"]
+BATCH = 4096  # what a reader takes at once, and so may take with it when it is killed
+MILLION = 1_000_000
+HANDED = struct.Struct("=QQ")  # a word, and whether its record was whole
+
+
+@pytest.fixture
+def stack():
+    with ExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture
+def ring(stack):
+    return Emitter(stack, perf=False)
+
+
+@pytest.fixture
+def perf(stack):
+    pinned_to_one_cpu(stack)
+    return Emitter(stack, perf=True)
+
+
+def mapped():
+    """Return how many pages of maps and perf events this process has mapped."""
+    lines = Path("/proc/self/maps").read_text().splitlines()
+    return sum("anon_inode:bpf-map" in line or "[perf_event]" in line for line in lines)
+
+
+# Under stress
+
+
+def test_a_million_records_beside_two_who_look_on(stack):
+    """None is torn, out of order, twice, or missing that found room; who looks on sees only whole ones, in order."""
+    stress = Stress(stack)
+    tells = [os.memfd_create("told") for _ in range(2)]
+    for tell in tells:
+        stack.callback(os.close, tell)
+        stack.enter_context(forked(lambda tell=tell: ring_stress.looking_on(stress, tell)))
+    result = ring_stress.consume(stress, MILLION)
+
+    assert result.records >= MILLION
+    assert (result.torn, result.disorder, result.lost) == (0, 0, 0)
+    for tell in tells:
+        seen, torn, disorder, _ = struct.unpack("=4Q", os.pread(tell, 32, 0))
+        assert seen > 0
+        assert (torn, disorder) == (0, 0)
+
+
+def test_a_killed_consumer_and_the_next_one(stack):
+    """The next one goes on behind what was consumed: nothing twice, and at most the batch in hand is lost."""
+    stress = Stress(stack)
+    file = os.memfd_create("handed out", 0)
+    stack.callback(os.close, file)
+
+    def consume():
+        with RingBuffer(stress.ring) as ring:
+            for record in ring:
+                word = int.from_bytes(record[:8], sys.byteorder)
+                os.write(file, HANDED.pack(word, is_whole(record, word)))  # never half of it: it lies within a page
+
+    kills = 6
+    chance = random.Random(1)
+    with stress.sending():
+        for _ in range(kills):
+            with forked(consume):
+                time.sleep(chance.uniform(0.05, 0.3))
+    seen = Seen()
+    told = os.pread(file, os.fstat(file).st_size, 0)
+    for word, whole in HANDED.iter_unpack(told):
+        seen.torn += not whole
+        seen.note(word)
+    handed_out = seen.total()
+    with RingBuffer(stress.ring) as ring:
+        while batch := ring.read():
+            seen.take(batch)
+    sent, without_room = map(sum, zip(*map(stress.sent, range(ring_stress.SENDERS)), strict=True))
+    lost = sent - without_room - seen.total()
+
+    assert handed_out > 100
+    assert (seen.torn, seen.disorder) == (0, 0)
+    assert 0 <= lost <= kills * BATCH
+
+
+def test_nothing_is_left_behind(ring, perf):
+    """Neither by a thousand readers, nor by those that fail half way."""
+
+    def every_way():
+        with RingBuffer(ring.id) as reader:
+            reader.poll(0)
+        with RingBuffer(ring.id, looks_on=True) as reader:
+            reader.read()
+        for fails in (lambda: RingBuffer(perf.id), lambda: RingBuffer(ring.id, type="no such type")):
+            with pytest.raises(bpfctl.BpfctlError):
+                fails()
+
+    def perf_ways():
+        with PerfBuffer(perf.id, pages=1):
+            pass
+        for fails in (lambda: PerfBuffer(ring.id), lambda: PerfBuffer(perf.id, cpus=[0, 99999], pages=1)):
+            with pytest.raises(bpfctl.BpfctlError):
+                fails()
+
+    every_way()
+    perf_ways()
+    before = os.listdir("/proc/self/fd"), mapped()
+    for _ in range(500):
+        every_way()
+    for _ in range(20):
+        perf_ways()
+
+    assert (os.listdir("/proc/self/fd"), mapped()) == before
+    assert perf.emit(64) == 0  # the slots are empty again
+
+
+# The Python interface
+
+
+def test_what_is_there_is_read_and_no_more(ring):
+    with RingBuffer(ring.id) as reader:
+        assert (reader.poll(0), reader.read()) == (False, [])
+        ring.emit(*range(64, 74))
+        assert reader.poll(0)
+        assert reader.read(3) == [ring.event(length) for length in (64, 65, 66)]
+        assert reader.pending() == 7 * 24
+        assert reader.read() == [ring.event(length) for length in range(67, 74)]
+        assert reader.pending() == 0
+
+
+def test_an_iteration_that_is_left_goes_on_where_it_was(ring):
+    with RingBuffer(ring.id) as reader:
+        ring.emit(*range(64, 74))
+        assert next(iter(reader)) == ring.event(64)
+        assert next(iter(reader)) == ring.event(65)
+        assert reader.read() == [ring.event(length) for length in range(66, 74)]
+
+
+@pytest.mark.parametrize("looks_on", [False, True], ids=["takes", "looks on"])
+def test_another_thread_closes(ring, looks_on):
+    with RingBuffer(ring.id, looks_on=looks_on) as reader:
+        seen = []
+
+        def feed():
+            deadline = time.monotonic() + PATIENCE
+            for length in range(64, 84):
+                ring.emit(length)
+            while len(seen) < 20 and time.monotonic() < deadline:
+                time.sleep(0.001)
+            reader.close()
+
+        thread = threading.Thread(target=feed)
+        thread.start()
+        for record in reader:
+            seen.append(record)  # noqa: PERF402 - the other thread watches it grow
+        thread.join()
+
+    assert seen == [ring.event(length) for length in range(64, 84)]
+    assert reader.closed
+    with pytest.raises(ValueError, match="closed"):
+        reader.read()
+
+
+def test_who_looks_on_takes_nothing(ring):
+    with RingBuffer(ring.id, looks_on=True) as beside:
+        ring.emit(*range(64, 70))
+        wanted = [ring.event(length) for length in range(64, 70)]
+        assert beside.read(2) == wanted[:2]
+        assert beside.read() == wanted[2:]
+        assert beside.position() == 0
+        with RingBuffer(ring.id) as reader:
+            assert reader.read() == wanted
+            assert not reader.contended
+        ring.emit(70)
+        assert beside.read() == [ring.event(70)]
+
+
+def test_pages_of_who_looks_on_are_not_writable(ring):
+    with RingBuffer(ring.id, looks_on=True):
+        lines = [line for line in Path("/proc/self/maps").read_text().splitlines() if "anon_inode:bpf-map" in line]
+
+    assert len(lines) == 2
+    assert {line.split()[1] for line in lines} == {"r--s"}
+
+
+def test_two_consumers_notice_each_other(ring):
+    with RingBuffer(ring.id) as one, RingBuffer(ring.id) as other:
+        ring.emit(64)
+        assert len(one.read()) == 1
+        ring.emit(65)
+        assert len(other.read()) == 1
+        assert (one.contended, other.contended) == (False, True)
+
+
+def test_types_of_the_program(stack):
+    """Found by name in the BTF of a program that uses the map; what is too short for a value stays bytes."""
+    blob = Blob()
+    u32 = blob.int_("unsigned int", 4)
+    blob.struct_("event", 8, [("pid", u32, 0), ("state", u32, 4)])
+    blob.struct_("large", 64, [("first", u32, 0)])
+    main = blob.func("main", u32, [])
+    btf = client.btf_load(blob.raw())
+    stack.callback(os.close, btf)
+    function = {"func_info": struct.pack("=II", 0, main), "func_info_rec_size": 8, "func_info_cnt": 1}
+    ring = Emitter(stack, perf=False, program={"prog_btf_fd": btf, **function})
+    for name, shape in ("event", ("pid", "state")), ("struct event", ("pid", "state")), ("large", None):
+        ring.emit(66)
+        with RingBuffer(ring.id, type=name) as reader:
+            (value,) = reader.read()
+        if shape:
+            assert value.fields == tuple((member, 66) for member in shape)
+        else:
+            assert value == ring.event(66)
+    with pytest.raises(bpfctl.NotFound, match="no type 'nobody'"):
+        RingBuffer(ring.id, type="nobody")
+
+
+def test_types_of_the_kernel(ring):
+    ring.emit(66)
+    with RingBuffer(ring.id, type="struct list_head") as reader:
+        (value,) = reader.read()
+
+    assert value["next"] == 66 << 32 | 66
+
+
+def test_asyncio(ring):
+    async def main():
+        seen = []
+        with RingBuffer(ring.id) as reader:
+
+            async def feed():
+                for length in range(64, 70):
+                    ring.emit(length)
+                    await asyncio.sleep(0.005)
+                reader.close()
+
+            feeding = asyncio.create_task(feed())
+            seen = [record async for record in reader]
+            await feeding
+        return seen
+
+    assert asyncio.run(main()) == [ring.event(length) for length in range(64, 70)]
+
+
+def test_asyncio_looks_on_is_cancelled_and_lets_others_run(ring):
+    async def main():
+        seen = []
+        both = asyncio.Event()
+
+        async def read(reader):
+            async for record in reader:
+                seen.append(record)
+                if len(seen) == 2:
+                    both.set()
+
+        with RingBuffer(ring.id, looks_on=True) as beside, RingBuffer(ring.id) as reader:
+            tasks = [asyncio.create_task(read(each)) for each in (beside, reader)]
+            ring.emit(64)
+            async with asyncio.timeout(PATIENCE):
+                await both.wait()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        return seen
+
+    assert asyncio.run(main()) == [ring.event(64)] * 2
+
+
+def test_perf_samples(perf):
+    before = time.monotonic_ns()
+    with PerfBuffer(perf.id, pages=2) as reader:
+        assert (reader.poll(0), reader.read()) == (False, [])
+        perf.emit(*range(64, 70))
+        assert reader.poll(1)
+        assert reader.poll(0)  # it still is, also when the kernel has said so before
+        samples = reader.read(2)
+        assert reader.poll(0)
+        samples += reader.read()
+
+    assert [sample.data[: perf.size] for sample in samples] == [perf.event(length) for length in range(64, 70)]
+    assert {sample.cpu for sample in samples} == os.sched_getaffinity(0)
+    times = [before, *(sample.time for sample in samples), time.monotonic_ns()]
+    assert times == sorted(times)
+
+
+def test_perf_losses_are_counted(perf):
+    (cpu,) = os.sched_getaffinity(0)
+    with PerfBuffer(perf.id, pages=1) as reader:
+        placed = perf.emit(*[64] * 500)
+        assert len(reader.read()) == placed < 500
+        assert reader.lost == 0  # the kernel tells it with the next record
+        perf.emit(65)
+        assert len(reader.read(1)) == 1
+        assert reader.lost == 500 - placed
+        assert reader.lost_by_cpu == {cpu: 500 - placed}
+
+
+def test_perf_for_asyncio(perf):
+    async def main():
+        with PerfBuffer(perf.id, pages=1, type="unsigned int") as reader:
+            perf.emit(64)
+            async for sample in reader:
+                perf.emit(65)
+                if sample.data == 65:
+                    return sample
+        return None
+
+    assert asyncio.run(asyncio.wait_for(main(), PATIENCE)).data == 65
+
+
+@pytest.mark.parametrize("pages", [0, 3, -1])
+def test_pages_that_the_kernel_would_refuse(perf, pages):
+    with pytest.raises(bpfctl.UsageError, match="power of two"):
+        PerfBuffer(perf.id, pages=pages)
+
+
+def test_ctrl_c_ends_an_iteration(ring):
+    script = f"import bpfctl\nwith bpfctl.RingBuffer({ring.id}) as r:\n    for x in r: print(x, flush=True)"
+    child = subprocess.Popen(
+        [sys.executable, "-W", "error", "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT
+    )
+    ring.emit(64)
+    assert child.stdout.readline()
+    child.send_signal(signal.SIGINT)
+    _, err = child.communicate(timeout=PATIENCE)
+
+    assert child.returncode == -signal.SIGINT
+    assert err.rstrip().endswith(b"KeyboardInterrupt")
+    assert b"Warning" not in err
+
+
+# The command
+
+
+class Running:
+    """bpfctl events, and its output as it comes."""
+
+    def __init__(self, stack, *words):
+        self.process = subprocess.Popen(
+            [*BPFCTL, "events", *words],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=ENVIRONMENT,
+        )
+        stack.callback(self.process.wait)
+        stack.callback(self.process.kill)
+
+    def line(self):
+        return self.process.stdout.readline().decode()
+
+    def stop(self, number=signal.SIGINT):
+        self.process.send_signal(number)
+        return self.end()
+
+    def end(self):
+        out, err = self.process.communicate(timeout=PATIENCE)
+        return self.process.returncode, out.decode(), err.decode()
+
+
+def wait_until_stopped(process):
+    """Wait until SIGSTOP has had its effect."""
+    while b") T " not in Path(f"/proc/{process.pid}/stat").read_bytes():
+        time.sleep(0.001)
+
+
+def by_id(emitter):
+    return "id", str(emitter.id)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_records_until_somebody_stops_it(stack, ring, number):
+    ring.emit(0x41)
+    events = Running(stack, *by_id(ring))
+    head, body = events.line(), events.line()
+    ring.emit(0x42)
+    later = events.line(), events.line()
+
+    assert head.endswith("  16 bytes\n")
+    assert body == "\t41 00 00 00 41 00 00 00  41 00 00 00 41 00 00 00  |A...A...A...A...|\n"
+    assert later[1].startswith("\t42 00 00 00")
+    assert events.stop(number) == (0, "", "")
+
+
+def test_json_is_a_document_in_each_line(stack, ring):
+    before = time.time_ns()
+    ring.emit(64, 65, 66)
+    code, out, err = Running(stack, *by_id(ring), "-j", "--limit", "2").end()
+    documents = [json.loads(line) for line in out.splitlines()]
+
+    assert (code, err) == (0, "")
+    assert [document["data"] for document in documents] == [ring.event(64).hex(), ring.event(65).hex()]
+    assert all(list(document) == ["time", "size", "data"] for document in documents)
+    assert before < documents[0]["time"] < time.time_ns()
+    with RingBuffer(ring.id) as reader:
+        assert reader.read() == [ring.event(66)]  # --limit takes no more
+
+
+def test_values_and_seconds(stack, ring):
+    ring.emit(64)
+    code, out, err = Running(stack, *by_id(ring), "-j", "--type", "u32", "--seconds", "0.3").end()
+
+    assert (code, err) == (0, "")
+    assert [list(json.loads(line).items())[1] for line in out.splitlines()] == [("value", 64)]
+
+
+def test_it_looks_on_where_another_process_reads(stack, ring):
+    with RingBuffer(ring.id) as reader:
+        reader.read()
+        events = Running(stack, *by_id(ring), "-j", "--limit", "2")
+        told = events.process.stderr.readline().decode()
+        ring.emit(64, 65)
+        code, out, err = events.end()
+        taken = reader.read()
+
+    comm = Path("/proc/self/comm").read_text().strip()
+    assert told == f"{comm}({os.getpid()}) reads map {ring.id}: looking on, --take takes records from it\n"
+    assert (code, err) == (0, "")
+    assert [json.loads(line)["data"] for line in out.splitlines()] == [record.hex() for record in taken]
+    assert len(taken) == 2
+
+
+def test_what_was_overwritten_is_told(stack):
+    """It is stopped while the consumer goes round the buffer."""
+    ring = Emitter(stack, perf=False, room=os.sysconf("SC_PAGESIZE"))
+    with RingBuffer(ring.id) as reader:
+        events = Running(stack, *by_id(ring), "-j")
+        events.process.stderr.readline()
+        ring.emit(64)
+        first = json.loads(events.line())
+        events.process.send_signal(signal.SIGSTOP)
+        wait_until_stopped(events.process)
+        for _ in range(10):
+            ring.emit(*[65] * 100)
+            reader.read()
+        events.process.send_signal(signal.SIGCONT)
+        second = json.loads(events.line())
+        ring.emit(66)
+        third = json.loads(events.line())
+        code, rest, err = events.stop()
+
+    assert first["data"] == ring.event(64).hex()
+    assert list(second) == ["time", "missed_bytes"]
+    assert second["missed_bytes"] == 1000 * 24
+    assert third["data"] == ring.event(66).hex()
+    assert (code, rest) == (0, "")
+    assert err == "24000 bytes of records were overwritten before they could be copied\n"
+
+
+def test_a_reader_that_comes_later_is_left_alone(stack, ring):
+    events = Running(stack, *by_id(ring), "-j")
+    ring.emit(64)
+    assert json.loads(events.line())["data"] == ring.event(64).hex()
+    with RingBuffer(ring.id) as reader:
+        events.process.send_signal(signal.SIGSTOP)
+        wait_until_stopped(events.process)
+        ring.emit(65)
+        assert len(reader.read()) == 1
+        events.process.send_signal(signal.SIGCONT)
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:  # it notices with the next record that it takes
+            ring.emit(66)
+            if json.loads(events.line())["data"] == ring.event(66).hex():
+                break
+        told = events.process.stderr.readline().decode()
+        ring.emit(67)
+        assert json.loads(events.line())["data"] == ring.event(67).hex()
+        assert reader.read()[-1] == ring.event(67)
+    assert told == f"another process has begun to read map {ring.id}: looking on from here\n"
+    assert events.stop()[0] == 0
+
+
+def test_taking_is_told_too(stack, ring):
+    with RingBuffer(ring.id):
+        events = Running(stack, *by_id(ring), "--take", "--limit", "1")
+        told = events.process.stderr.readline().decode()
+        ring.emit(64)
+        assert events.end()[0] == 0
+    assert told.endswith(f"reads map {ring.id} too: each gets a part of the records\n")
+
+
+def test_perf_events_are_not_taken_from_another_process(stack, perf):
+    with PerfBuffer(perf.id, pages=1) as reader:
+        code, out, err = Running(stack, *by_id(perf)).end()
+        assert (code, out) == (255, "")
+        assert f"({os.getpid()}) reads map {perf.id}, and a perf event array has no two readers" in err
+        perf.emit(64)
+        assert len(reader.read()) == 1
+
+        events = Running(stack, *by_id(perf), "--take", "-j")
+        assert events.process.stderr.readline().endswith(b"and gets nothing from it any more\n")
+        while not select([events.process.stdout], [], [], 0.02)[0]:
+            perf.emit(65)
+        assert events.stop()[0] == 0
+
+
+def test_perf_losses_where_they_happen_and_in_all(stack, perf):
+    events = Running(stack, *by_id(perf), "-j")
+    perf.emit_when_read(64)
+    first = json.loads(events.line())
+    events.process.send_signal(signal.SIGSTOP)
+    wait_until_stopped(events.process)
+    pages = 64 * os.sysconf("SC_PAGESIZE")
+    sent = pages // 40 + 500
+    placed = perf.emit(*[65] * sent)
+    events.process.send_signal(signal.SIGCONT)
+    seen = [json.loads(events.line()) for _ in range(placed)]
+    perf.emit(66)
+    last = [json.loads(events.line()) for _ in range(2)]
+    code, rest, err = events.stop()
+
+    (cpu,) = os.sched_getaffinity(0)
+    assert list(first) == ["time", "cpu", "size", "data"]
+    assert abs(first["time"] - time.time_ns()) < 120 * 10**9
+    assert {document["data"][:8] for document in seen} == {"41000000"}
+    assert {tuple(document.items())[1:] for document in last if "lost" in document} == {
+        (("cpu", cpu), ("lost", sent - placed))
+    }
+    assert [document["data"][:8] for document in last if "data" in document] == ["42000000"]
+    assert (code, rest) == (0, "")
+    assert err == f"{sent - placed} records were lost: the buffer of their CPU was full\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["id"], "'events' needs at least 2 arguments, 1 found"),
+        (["id", "RING", "more"], "what is 'more'?"),
+        (["id", "RING", "--type", "nobody"], "no type 'nobody' among the types of map RING"),
+        (["id", "RING", "--type", "vfs_read"], "no type 'vfs_read'"),
+        (["id", "ARRAY"], "map ARRAY is neither a ring buffer nor a perf event array"),
+    ],
+)
+def test_mistakes(stack, ring, words, sentence):
+    array = client.map_create(2, 4, 8, 1)
+    stack.callback(os.close, array)
+    names = {"RING": str(ring.id), "ARRAY": str(client.id_of("map", array))}
+    code, out, err = Running(stack, *[names.get(word, word) for word in words]).end()
+    for name, id_ in names.items():
+        sentence = sentence.replace(name, id_)
+
+    assert (code, out) == (255, "")
+    assert err.startswith(f"Error: {sentence}")
+
+
+def test_on_a_terminal(ring):
+    ring.emit(0x41)
+    with Terminal([*BPFCTL, "events", *by_id(ring), "--limit", "1"], env=ENVIRONMENT | {"TERM": "xterm"}) as terminal:
+        assert terminal.finish() == 0
+        seen = terminal.lines()
+
+    assert seen[0][8] == "."
+    assert seen[0].endswith("  16 bytes")
+    assert seen[1].strip() == "41 00 00 00 41 00 00 00  41 00 00 00 41 00 00 00  |A...A...A...A...|"
+
+
+def test_a_batch_is_one_document(ring):
+    ring.emit(64, 65)
+    script = f"events id {ring.id} --limit 2\nversion\n"
+    done = subprocess.run(
+        [*BPFCTL, "-j", "batch", "file", "-"],
+        input=script,
+        capture_output=True,
+        text=True,
+        env=ENVIRONMENT,
+        check=False,
+    )
+    commands = json.loads(done.stdout)
+
+    assert done.returncode == 0
+    assert [document["data"] for document in commands[0]["output"]] == [ring.event(64).hex(), ring.event(65).hex()]
