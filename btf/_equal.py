@@ -21,8 +21,9 @@ _NEVER_EQUAL = frozenset({_kind.VAR, _kind.DATASEC})
 _RECORDS = frozenset({_kind.STRUCT, _kind.UNION})
 _ENUMS = frozenset({_kind.ENUM, _kind.ENUM64})
 _NAMED = _RECORDS | {_kind.TYPEDEF}
-#: Honest input needs two or three passes. Whoever makes each pass disprove only one name pays for no more.
-_PASSES = 8
+#: Honest input needs two or three passes. Input that makes each pass disprove one name of thousands gets
+#: no more than these; then names with several types stay unclear.
+_PASSES = 10
 
 
 class Announced(NamedTuple):
@@ -35,7 +36,7 @@ class Announced(NamedTuple):
 class Graph:
     """All types as what they look like and what they refer to."""
 
-    __slots__ = ("_announced", "_looks", "_references", "table")
+    __slots__ = ("_announced", "_looks", "_passes", "_references", "table")
 
     def __init__(self, btf: BTF) -> None:
         self.table = table = Table(btf)
@@ -59,37 +60,39 @@ class Graph:
             key, declares = _announces(kind, words)
             if key[1] and (type_id >= btf.ids.start or not declares):
                 announced.setdefault(key, Announced([], []))[declares].append(type_id)
+        self._passes = _PASSES
         self._announced = [each for each in announced.values() if each.types and each.declarations]
 
     def classes(self) -> tuple[list[int], dict[int, int]]:
         """Return the class of each type, and by declaration the type that it counts as."""
         known: dict[int, int] = {}
-        for _ in range(_PASSES):
+        while True:
             classes, leaders = self._classes(known)
             unclear = [
                 Announced(types, [each for each in declarations if each not in leaders])
                 for types, declarations in self._announced
             ]
             found = self._by_context(classes, [each for each in unclear if each.declarations])
-            if not found:
-                break
+            if not found or not self._passes:
+                return classes, leaders
             known |= found
-        return classes, leaders
 
     def _classes(self, known: dict[int, int]) -> tuple[list[int], dict[int, int]]:
         """Return the same, where a declaration counts as its type unless there turn out to be several."""
         # those that look different need no pass to tell
         clear = [each for each in self._announced if len({self._looks[type_id] for type_id in each.types}) == 1]
-        for last in range(_PASSES + 1):
+        while True:
+            if not self._passes:
+                clear = [each for each in clear if len(each.types) == 1]
             leaders = {each: types[0] for types, declarations in clear for each in declarations} | known
             classes = self._split(leaders)
             still = [each for each in clear if len({classes[type_id] for type_id in each.types}) == 1]
             if len(still) == len(clear):
-                break
-            clear = still if last < _PASSES - 1 else [each for each in still if len(each.types) == 1]
-        return classes, leaders
+                return classes, leaders
+            clear = still
 
     def _split(self, leaders: dict[int, int]) -> list[int]:
+        self._passes = max(self._passes - 1, 0)
         partition = Partition(self._looks, self._references)
         for type_id, leader in leaders.items():
             partition.follow(type_id, leader)

@@ -65,6 +65,7 @@ SINCE: dict[Feature, tuple[int, int]] = {
 
 _FLAG = 1 << 31
 _MANY = 0xFFFF
+_WORD = 0xFFFFFFFF
 #: What the first kernels took for names of sections, and what C has for names.
 _NOT_IN_SECTION = re.compile(rb"[^A-Za-z0-9_.]")
 _NOT_IN_C = re.compile(rb"[^A-Za-z0-9_]")
@@ -187,8 +188,8 @@ class _Rewriting:
         for type_id, offset in zip(variables[::3], variables[1::3], strict=True):
             is_variable = self._table.kinds[type_id] == _kind.VAR
             label = self._name(self._table.words[self._table.starts[type_id]], _NOT_IN_C)
-            members += label, type_id if is_variable else self._integer(1, 8), offset * 8 & 0xFFFFFFFF
-        size = max([size, *(offset + 1 for offset in variables[1::3])])
+            members += label, type_id if is_variable else self._integer(1, 8), offset * 8 & _WORD
+        size = max([size, *(min(offset + 1, _WORD) for offset in variables[1::3])])
         return [self._name(name, _NOT_IN_C), _kind.STRUCT << 24 | _kind.vlen(info), size, *members]
 
     def _tag(self, words: list[int]) -> list[int]:
@@ -203,4 +204,4 @@ class _Rewriting:
 
     def _enum64(self, words: list[int]) -> list[int]:
         encoding = SIGNED if _kind.flag(words[1]) else 0
-        return [words[0], _kind.INT << 24, words[2], encoding << 24 | words[2] * 8]
+        return [words[0], _kind.INT << 24, words[2], encoding << 24 | (words[2] * 8 & 0xFF)]
