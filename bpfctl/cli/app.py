@@ -14,7 +14,7 @@ from bpfctl.render.text import safe
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-_TAKES_DATA = frozenset({"update", "lookup", "getnext", "delete", "push", "enqueue"})
+_TAKES_DATA = frozenset({"update", "lookup", "getnext", "delete", "push", "enqueue", "edit"})
 
 
 def run(session: Session, words: Sequence[str]) -> None:

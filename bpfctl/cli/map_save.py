@@ -52,14 +52,13 @@ def restore(
     path = left.next("the file")
     word = left.keyword(*_FLAGS)
     left.end()
-    if cpus not in (None, "same", "fit"):
-        raise UsageError(f"--cpus is same or fit, not '{cpus}'")
+    fit = fits_cpus(cpus)
     if create and which.by != "pinned":
         raise UsageError("--create pins a new map, so say where: pinned FILE")
     if create and (replace or word):
         raise UsageError("a new map has no entries, so --replace and flags have no meaning for it")
     with ExitStack() as opened:
-        saved = Saved(_open(path, opened), "stdin" if path == "-" else path)
+        saved = open_saved(path, opened)
         head = saved.begin(from_)
         made = Definition.from_json(head) if create else None
         if made:
@@ -68,7 +67,7 @@ def restore(
             raise NotSupported("a map of maps cannot be made from a file: make it with map create ... inner_map MAP")
         map_ = opened.enter_context(made.create() if made else _target(which, dry_run=dry_run))
         info = map_.info()
-        form = Entries(info, types(info), fit_cpus=cpus == "fit")
+        form = Entries(info, types(info), fit_cpus=fit)
         saved.fits(form)
         chunks = saved.chunks(form)
         if dry_run:
@@ -163,15 +162,23 @@ def _pin(session: Session, map_: Map, path: str) -> None:
         session.out.note(f"mounted a BPF file system on {mounted}")
 
 
-def _open(path: str, opened: ExitStack) -> int:
+def open_saved(path: str, opened: ExitStack) -> Saved:
+    """Open a saved map; a minus is stdin."""
     if path == "-":
-        return 0
+        return Saved(0, "stdin")
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except (OSError, ValueError) as error:
         raise UsageError(f"can't open file ({path}): {getattr(error, 'strerror', error)}") from None
     opened.callback(os.close, fd)
-    return fd
+    return Saved(fd, path)
+
+
+def fits_cpus(word: str | None) -> bool:
+    """Return what --cpus says; UsageError when that is nothing."""
+    if word not in (None, "same", "fit"):
+        raise UsageError(f"--cpus is same or fit, not '{word}'")
+    return word == "fit"
 
 
 def _run(session: Session, job: Restore, chunks: Iterable[Chunk], *, replace: bool) -> Outcome:

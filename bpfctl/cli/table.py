@@ -99,6 +99,8 @@ OBJECTS: dict[str, tuple[Command, ...]] = {
         stat=("map_look:stat", "show how full maps are"),
         restore=("map_save:restore", "bring the entries of a file back that map dump has written"),
         copy=("map_save:copy", "copy the entries of a map into another, or into a new one"),
+        diff=("map_diff:diff", "show what differs between two maps, or a map and a file"),
+        edit=("map_edit:edit", "change entries in an editor"),
     ),
     "link": _object(
         "link",

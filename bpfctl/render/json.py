@@ -178,6 +178,13 @@ class JsonOutput:
             self._end()
         self._end()
 
+    def parts(self, streams: Sequence[Stream]) -> None:
+        """Write an object that has an array of entries for each part."""
+        self._begin("{", "}")
+        for stream in streams:
+            self._items(stream.items, stream.json(self._inner(1), dumps))
+        self._end()
+
     def item(self, stream: Stream) -> None:
         """Write an entry."""
         self._raw(b"".join(stream.json(self._inner(0), dumps)))

@@ -16,7 +16,7 @@ Row = TypeVar("Row")
 class Output(Protocol):
     """One voice.
 
-    A command calls exactly one of show(), watch(), follow(), stream(), item(), lines() and done(), or raises.
+    A command calls exactly one of show(), watch(), follow(), stream(), parts(), item(), lines() and done(), or raises.
     """
 
     sink: Sink
@@ -35,6 +35,9 @@ class Output(Protocol):
 
     def stream(self, streams: Sequence[Stream], *, listing: bool) -> None:
         """Show the entries of each object as they come; ``listing``: and which object it is, as there are several."""
+
+    def parts(self, streams: Sequence[Stream]) -> None:
+        """Show one answer that has several parts, each with entries."""
 
     def item(self, stream: Stream) -> None:
         """Show the only entry of an object, which a handle has asked for."""

@@ -68,6 +68,12 @@ class PlainOutput:
             for piece in stream.plain():
                 self.sink.write_bytes(piece)
 
+    def parts(self, streams: Sequence[Stream]) -> None:
+        """Write the entries of all parts, which say themselves to which they belong."""
+        for stream in streams:
+            for piece in stream.plain():
+                self.sink.write_bytes(piece)
+
     def item(self, stream: Stream) -> None:
         """Write an entry."""
         if stream.document:

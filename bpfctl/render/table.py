@@ -151,6 +151,10 @@ class TableOutput(PlainOutput):
             for lines in self._blocks(stream):
                 self._console.print(_Lines(lines), end="")
 
+    def parts(self, streams: Sequence[Stream]) -> None:
+        """Write a table for each part."""
+        self.stream(streams, listing=True)
+
     def item(self, stream: Stream) -> None:
         """Write an entry field by field."""
         self._console.size = _size(self.sink.fd)
