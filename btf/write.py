@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from btf import kind as _kind
 from btf import types
-from btf._section import HEADER, MAGIC, VERSION
+from btf._section import HEADER, HEADER_WITH_LAYOUT, MAGIC, VERSION
 from btf.errors import BTFError
 
 if TYPE_CHECKING:
@@ -108,13 +108,16 @@ class Builder:
         """Add an array."""
         return self.add(_kind.ARRAY, rest=[type_id, index_type_id, nr_elems])
 
-    def add_struct(self, name: Name, size: int, members: Sequence[Member]) -> int:
-        """Add a struct; members are (name, type id, offset in bits = 0, width of a bitfield = 0)."""
-        return self._record(_kind.STRUCT, name, size, members)
+    def add_struct(self, name: Name, size: int, members: Sequence[Member], *, kind_flag: bool = False) -> int:
+        """Add a struct; members are (name, type id, offset in bits = 0, width of a bitfield = 0).
 
-    def add_union(self, name: Name, size: int, members: Sequence[Member]) -> int:
+        ``kind_flag``, which allows bitfields, is set where there are some.
+        """
+        return self._record(_kind.STRUCT, name, size, members, flag=kind_flag)
+
+    def add_union(self, name: Name, size: int, members: Sequence[Member], *, kind_flag: bool = False) -> int:
         """Add a union; members are as in `add_struct`."""
-        return self._record(_kind.UNION, name, size, members)
+        return self._record(_kind.UNION, name, size, members, flag=kind_flag)
 
     def _record(self, kind: int, name: Name, size: int, members: Sequence[Member], *, flag: bool = False) -> int:
         rest: list[int] = []
@@ -219,20 +222,23 @@ class Builder:
                 raise BTFError(f"type {of.id} ({type(of).__name__}) cannot be written")
         return self.add(kind, of.name, of.type_id, flag=flag)
 
-    def build(self) -> bytes:
-        """Return header, types and strings."""
-        header = pack(
-            f"{self._sign}HBBIIIII",
-            MAGIC,
-            VERSION,
-            0,
-            HEADER,
-            0,
-            len(self._types),
-            len(self._types),
-            len(self._strings),
-        )
-        return header + self._types + self._strings
+    def build(self, *, layout: bool = False) -> bytes:
+        """Return header, types and strings, with ``layout`` also how long the records of each kind are.
+
+        Kernels since Linux 7.1 take a layout; with it, who is older than a kind can step over its types.
+        """
+        sizes = b""
+        if layout:
+            sizes = bytes(4) + b"".join(
+                pack(f"{self._sign}BBH", 4 * (fixed - 3), 4 * each, 0)
+                for _, (fixed, each) in sorted(_kind.WORDS.items())
+            )
+        words = [0, len(self._types), len(self._types) + len(sizes), len(self._strings)]
+        if layout:
+            words += len(self._types), len(sizes)
+        hdr_len = HEADER_WITH_LAYOUT if layout else HEADER
+        header = pack(f"{self._sign}HBBI{len(words)}I", MAGIC, VERSION, 0, hdr_len, *words)
+        return header + self._types + sizes + self._strings
 
 
 def _offsets(base: BTF) -> dict[bytes, int]:

@@ -125,6 +125,14 @@ def test_every_kind_that_it_knows(known):
     assert Feature.FUNC in known
 
 
+def test_layout(known):
+    """Since Linux 7.1, which is when long lists of members came too, a BTF may tell the sizes of its records."""
+    raw = sample(Feature.DATASEC).build(layout=True)
+
+    assert accepts(raw) or Feature.VLEN not in known
+    load(sanitize(BTF.from_bytes(raw), known))
+
+
 def test_part_of_the_kernel_twice(known):
     """Some of the kernel's own types, twice, and merged again."""
     vmlinux = BTF.from_bytes(Path("/sys/kernel/btf/vmlinux").read_bytes())

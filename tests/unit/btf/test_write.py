@@ -61,6 +61,58 @@ def test_header():
     assert len(raw) == 24 + 16 + 5
 
 
+@pytest.mark.parametrize("sign", ["<", ">"])
+def test_layout(sign):
+    """Sizes of records by kind, between types and strings; whoever knows the kinds reads the same types."""
+    builder = Builder(byteorder="little" if sign == "<" else "big")
+    builder.add_int("int", 4)
+
+    raw = builder.build(layout=True)
+
+    assert unpack_from(f"{sign}HBBIIIIIII", raw) == (0xEB9F, 1, 0, 32, 0, 16, 96, 5, 16, 80)
+    assert raw[48:128] == bytes(4) + b"".join(
+        bytes([info, each, 0, 0])
+        for info, each in (
+            *((4, 0), (0, 0), (12, 0), (0, 12), (0, 12), (0, 8), (0, 0), (0, 0), (0, 0), (0, 0)),
+            *((0, 0), (0, 0), (0, 8), (4, 0), (0, 12), (0, 0), (4, 0), (0, 0), (0, 12)),
+        )
+    )
+    assert list(BTF.from_bytes(raw)) == list(BTF.from_bytes(builder.build()))
+
+
+def test_kind_flag_without_bitfields():
+    """It is set where it is asked for, and where there are bitfields."""
+    builder = Builder()
+    number = builder.add_int("int", 4)
+    builder.add_struct("s", 4, [("x", number)], kind_flag=True)
+    builder.add_union("u", 4, [("x", number)], kind_flag=True)
+    builder.add_struct("s", 4, [("x", number, 0, 3)])
+    builder.add_struct("s", 4, [("x", number)])
+
+    assert [True, True, True, False] == [each.kind_flag for each in list(BTF.from_bytes(builder.build()))[1:]]
+
+
+def test_strings_of_another():
+    """Offsets stay what they are, and what is added comes after them."""
+    first = Builder()
+    first.add_int("int", 4)
+
+    second = Builder(strings=BTF.from_bytes(first.build()).strings)
+
+    assert second.string("long") == 5
+    assert BTF.from_bytes(second.build()).strings == b"\0int\0long\0"
+
+
+def test_strings_of_the_base():
+    """They are used again where that is asked for."""
+    base = Builder()
+    base.add_int("int", 4)
+    base_btf = BTF.from_bytes(base.build())
+
+    assert Builder(base=base_btf, reuse=True).string("int") == 1
+    assert Builder(base=base_btf).string("int") == 5
+
+
 def test_void_and_unknown_kinds_are_not_written():
     """There is no word for them."""
     for of in (types.Void(), types.Unknown(1, "", 25)):
