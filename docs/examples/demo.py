@@ -47,7 +47,7 @@ with ExitStack() as stack:
         program = stack.enter_context(bpfctl.Program.load(bpfctl.ProgType.RAW_TRACEPOINT, insns, name="demo_syscalls"))
         stack.enter_context(raw_tracepoint.attach(program, "sys_enter"))
         time.sleep(0.2)
-        print(f"system calls in 0.2 s: {int.from_bytes(counts.lookup(bytes(4)), sys.byteorder)}\n")
+        print(f"system calls in 0.2 s: {counts.typed(value=int)[0]}\n")
     show("prog", "list")
     show("map", "list")
     show("link", "list")
