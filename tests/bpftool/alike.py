@@ -1,7 +1,7 @@
 """
 Many map commands at once, by bpftool and by bpfctl: they must answer in the same bytes.
 
-A start of bpftool takes a tenth of a second in a guest, which a thousand commands cannot have. So the commands that
+A start of bpftool takes a tenth of a second in a guest, which thousands of commands cannot have. So the commands that
 succeed are given to both programs as batches; one that fails ends a batch, and is asked alone.
 """
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 VOICES: tuple[list[str], ...] = (["-j"], ["-p"], [])
-FAILING: tuple[list[str], ...] = (["-j"], [])  # an error has no more lines in -p
 
 
 class _Side(NamedTuple):
@@ -29,38 +28,45 @@ class _Side(NamedTuple):
 
 
 class Alike:
-    """Compares; ``compared`` counts the answers that were."""
+    """Compares; ``compared`` counts the answers that were, ``documents`` are the JSON of what succeeded."""
 
     def __init__(self, folder: Path, tool: str) -> None:
         self._file = folder / "batch"
         self._tool = tool
         self._stdin: int | None = None
         self.compared = 0
+        self.documents: list[bytes] = []
 
-    def reading(self, lines: Iterable[str]) -> list[str]:
-        """Compare commands that change nothing; return those that both refuse."""
+    def reading(self, good: Sequence[str], bad: Iterable[str] = ()) -> None:
+        """Compare commands that change nothing, the GOOD in all voices; of the BAD, which fail, only two of each."""
         mine, theirs = _Side(None), _Side(self._tool)
-        answers = {line: self._ask(mine, [], line).rc for line in dict.fromkeys(lines)}
-        good = [line for line, code in answers.items() if not code]
-        bad = [line for line, code in answers.items() if code]
         for voice in VOICES if good else ():
             try:
                 self._compare(voice, good, mine, theirs)
             except AssertionError:
                 for line in good:  # which of them it is
-                    self._compare_one(voice, line, mine, theirs)
+                    self._compare_one(voice, line, mine, theirs, fails=False)
                 raise
-        for voice in FAILING:
-            for line in bad:
-                self._compare_one(voice, line, mine, theirs)
-        return bad
+        failures: dict[str, list[str]] = {}
+        for line in bad:
+            failures.setdefault(line.split()[1], []).append(line)
+        for several in failures.values():
+            self._compare_one(["-j"], several[0], mine, theirs)
+            self._compare_one([], several[-1], mine, theirs)
 
-    def writing(self, make: Callable[[], int], lines: Sequence[str], *, stdin: int | None = None) -> list[str]:
+    def writing(
+        self,
+        make: Callable[[], int],
+        lines: Sequence[str],
+        *,
+        stdin: int | None = None,
+        voices: Iterable[list[str]] = VOICES,
+    ) -> list[str]:
         """Compare commands on maps alike, one for each program; return those that both refuse."""
         self._stdin = stdin
         scout = _Side(None, client.id_of("map", make()))
         answers = [(line, self._ask(scout, [], line).rc) for line in lines]
-        for voice in VOICES:
+        for voice in voices:
             mine, theirs = (_Side(tool, client.id_of("map", make())) for tool in (None, self._tool))
             for failed, answered in groupby(answers, key=lambda answer: answer[1] != 0):
                 several = [line for line, _ in answered]
@@ -70,7 +76,7 @@ class Alike:
                     self._compare_one(voice, line, mine, theirs)
         return [line for line, code in answers if code]
 
-    def _compare(self, voice: list[str], lines: list[str], mine: _Side, theirs: _Side) -> None:
+    def _compare(self, voice: list[str], lines: Sequence[str], mine: _Side, theirs: _Side) -> None:
         """Compare commands that succeed."""
         answers = []
         for side in (mine, theirs):
@@ -84,11 +90,13 @@ class Alike:
         assert expected.rc == 0, (voice, lines)
         assert answer == expected, (voice, lines)
         self.compared += len(lines)
+        self.documents += [answer.stdout] if voice == ["-j"] else []
 
-    def _compare_one(self, voice: list[str], line: str, mine: _Side, theirs: _Side) -> None:
+    def _compare_one(self, voice: list[str], line: str, mine: _Side, theirs: _Side, *, fails: bool = True) -> None:
         answer, expected = (differences.without_warning(self._ask(side, voice, line)) for side in (mine, theirs))
 
         assert differences.without_hint(answer) == expected, (voice, line)
+        assert fails == (answer.rc != 0), (voice, line, answer)
         self.compared += 1
 
     def _ask(self, side: _Side, voice: list[str], line: str) -> peer.Answer:

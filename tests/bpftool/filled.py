@@ -31,7 +31,7 @@ SIZES = (
     *((15, 10), (16, 8), (16, 9), (16, 16), (17, 1), (17, 7), (23, 1), (24, 24), (25, 33), (31, 64), (32, 65)),
     *((33, 2), (63, 4), (64, 8), (65, 16), (200, 1), (4, 257)),
 )
-VALUES = (1, 4, 7, 8, 9, 15, 16, 17, 20, 21, 24, 25, 32, 33, 64, 100)
+VALUES = (1, 7, 8, 16, 17, 20, 21, 33)
 _GET_STACKID, _GET_LOCAL_STORAGE = 27, 81
 _USER_STACK, _REUSE_STACKID = 1 << 8, 1 << 10
 _INGRESS = "BPF_CGROUP_INET_INGRESS"
@@ -111,7 +111,7 @@ def _fills(*kinds: str) -> Callable[[Filler], Filler]:
 def _hashes(nest: Nest, kind: str) -> Iterator[Filled]:
     # A map that throws out the least used may do so before it is full.
     flags, entries = (NO_PREALLOC if kind == "rhash" else 0), (64 if kind == "lru_hash" else 8)
-    for key, value in SIZES if kind == "hash" else SIZES[::3]:
+    for key, value in SIZES if kind == "hash" else SIZES[::6]:
         fd = nest.create(kind, key, value, entries, map_flags=flags)
         yield nest.filled(fd, _pairs(key, value), b"\x5a" * key)
     yield Filled(nest.create(kind, 4, 4, 1, map_flags=flags), (), bytes(4))
@@ -127,14 +127,14 @@ def _arrays(nest: Nest, kind: str) -> Iterator[Filled]:
 
 @_fills("percpu_hash", "lru_percpu_hash")
 def _percpu_hashes(nest: Nest, kind: str) -> Iterator[Filled]:
-    for key, value in SIZES[:: 2 if kind == "percpu_hash" else 4]:
+    for key, value in SIZES[:: 4 if kind == "percpu_hash" else 8]:
         pairs = {each: _each_cpu(value, at) for at, each in enumerate(edges(key))}
         yield nest.filled(nest.create(kind, key, value, 64), pairs, b"\x5a" * key)
 
 
 @_fills("percpu_array")
 def _percpu_arrays(nest: Nest, kind: str) -> Iterator[Filled]:
-    for value in VALUES[::2]:
+    for value in VALUES[:-1]:
         pairs = {U32(at): _each_cpu(value, at) for at in range(5)}
         yield nest.filled(nest.create(kind, 4, value, 6), pairs, U32(6))
 

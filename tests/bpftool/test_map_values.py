@@ -71,11 +71,10 @@ def one(fd):
     return f"id {client.id_of('map', fd)}"
 
 
-def valid(lines):
+def valid(alike):
     """Every answer of ours is JSON in which no name comes twice."""
-    for line in lines:
-        answer = peer.inside("-j", *line.split())
-        json.loads(answer.stdout, object_pairs_hook=_unique, parse_constant=_no_constant)
+    for document in alike.documents:
+        json.loads(document, object_pairs_hook=_unique, parse_constant=_no_constant)
 
 
 def _unique(pairs):
@@ -98,8 +97,8 @@ def test_values(alike, facts, held):
             client.map_update(fd, U32(number), value)
         lines += [f"map dump {one(fd)}", f"map lookup {one(fd)} key {spelled(U32(len(values) - 1))}"]
 
-    assert alike.reading(lines) == []
-    valid(lines)
+    alike.reading(lines)
+    valid(alike)
 
 
 def test_keys(alike, facts, held):
@@ -111,11 +110,10 @@ def test_keys(alike, facts, held):
         fd = create(held, of, HASH, case.size, 1, len(keys), (case.add(of), of.bool), name=f"k_{case.name}"[:15])
         for key in keys:
             client.map_update(fd, key, b"\1")
-        lines += [f"map dump {one(fd)}", f"map lookup {one(fd)} key {spelled(keys[-1])}"]
-        lines += [f"map getnext {one(fd)} key {spelled(keys[0])}"]
+        lines += [f"map dump {one(fd)}", f"map lookup {one(fd)} key {spelled(keys[-1])}", f"map getnext {one(fd)}"]
 
-    assert len(alike.reading(lines)) <= len(lines) // 3  # nothing may follow a key
-    valid(lines)
+    alike.reading(lines)
+    valid(alike)
 
 
 def test_values_of_cpus(alike, facts, held):
@@ -131,8 +129,8 @@ def test_values_of_cpus(alike, facts, held):
             client.map_update(fd, U32(number), b"".join(slots))
         lines += [f"map dump {one(fd)}", f"map lookup {one(fd)} key 1 0 0 0"]
 
-    assert alike.reading(lines) == []
-    valid(lines)
+    alike.reading(lines)
+    valid(alike)
 
 
 def test_prefixes_and_what_has_no_keys(alike, held):
@@ -145,16 +143,13 @@ def test_prefixes_and_what_has_no_keys(alike, held):
         client.map_update(trie, U32(length) + b"\x0a\0\0\xff", edges(8)[length % 5])
     of = Basics()
     empty = of.builder.add_struct("nothing", 0, [])
-    lines = [f"map dump {one(trie)}", f"map lookup {one(trie)} key {spelled(U32(32) + bytes(4))}"]
-    try:
-        queue = create(held, of, QUEUE, 0, 8, 4, (empty, of.s64), name="queue")
-    except OSError:
-        queue = create(held, Basics(), QUEUE, 0, 8, 4, (0, 0), name="queue")
+    lines = [f"map dump {one(trie)}", f"map lookup {one(trie)} key {spelled(U32(32) + bytes([10, 0, 0, 255]))}"]
+    queue = create(held, of, QUEUE, 0, 8, 4, (empty, of.s64), name="queue")
     client.map_update(queue, None, edges(8)[2])
     lines.append(f"map peek {one(queue)}")
 
-    assert alike.reading(lines) == []
-    valid(lines)
+    alike.reading(lines)
+    valid(alike)
 
 
 def section(of, name, variables):
@@ -192,8 +187,8 @@ def test_sections(alike, held, name):
         b = of.builder
         variables = [("counter", of.u64, 8), ("text", of.array(of.char, 11), 11), ("many", of.array(of.s32, 70), 280)]
 
-    assert alike.reading(lines) == []
-    valid(lines)
+    alike.reading(lines)
+    valid(alike)
 
 
 def both(fd, *voice):

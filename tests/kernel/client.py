@@ -146,11 +146,18 @@ def map_update(fd: int, key: bytes | None, value: bytes, flags: int = 0) -> None
     bpf("map_update_elem", MAP_ELEM, map_fd=fd, key=key, value=value, flags=flags)
 
 
-def map_lookup(fd: int, key: bytes, value_size: int) -> bytes:
-    """Read one element."""
+def map_lookup(fd: int, key: bytes | None, value_size: int) -> bytes:
+    """Read one element; queues and stacks have no keys."""
     value = ctypes.create_string_buffer(value_size)
     bpf("map_lookup_elem", MAP_ELEM, map_fd=fd, key=key, value=value)
     return value.raw
+
+
+def map_next_key(fd: int, key: bytes | None, key_size: int = 512) -> bytes:
+    """Return the key after another, or the first one, and what follows it up to ``key_size`` bytes."""
+    following = ctypes.create_string_buffer(key_size)
+    bpf("map_get_next_key", MAP_ELEM, map_fd=fd, key=key, value=following)
+    return following.raw
 
 
 def map_freeze(fd: int) -> None:
