@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 
 from bpfctl.cli.table import OBJECTS
+from btf.relo_kind import FIELD_BYTE_OFFSET
+from btf.write import Builder
+from tests.build.bpf_object import Relo, bpf_object
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -24,14 +27,18 @@ NEEDS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
 @NEEDS_ROOT
 @pytest.mark.parametrize("block", BLOCKS)
-def test_python_in_the_documents_runs(block):
-    # Ids are made up in the text; any map will do, so one is there.
+def test_python_in_the_documents_runs(block, tmp_path):
+    # Ids and files are made up in the text; any map and any object will do, so one is there.
+    types = Builder()
+    task = types.add_struct("task_struct", 8, [("pid", types.add_int("int", 4), 32)])
+    (tmp_path / "program.o").write_bytes(bpf_object(types, [Relo(task, "0:0", FIELD_BYTE_OFFSET)]))
     code = (
         "import bpfctl\nheld = bpfctl.Map.create(bpfctl.MapType.ARRAY, 4, 8, 1)\n"
         + block.replace("by_id(7)", "by_id(held.info().id)")
         + "\nheld.close()\n"
     )
-    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False)
+    python = [sys.executable, "-W", "error", "-c", code]
+    done = subprocess.run(python, capture_output=True, text=True, check=False, cwd=tmp_path)
 
     assert (done.returncode, done.stderr) == (0, "")
 
