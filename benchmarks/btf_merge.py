@@ -1,0 +1,59 @@
+"""How long it takes to find that a kernel's types, given twice, are the same, from start to end, beside bpftool.
+
+python benchmarks/btf_merge.py [FILE]
+
+bpftool links two objects that have these types and nothing else. Variables and their sections are left
+out: a linker wants to see them.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import clock
+
+CHECKOUT = Path(__file__).parents[1]
+PROGRAM = """
+from btf.merge import merge
+from btf.read import BTF
+with open({!r}, "rb") as file:
+    raw = file.read()
+merge([BTF.from_bytes(raw), BTF.from_bytes(raw)])
+"""
+
+
+def main() -> None:
+    sys.path.insert(0, str(CHECKOUT))
+    # after the path is set
+    from btf import kind  # noqa: PLC0415
+    from btf.read import BTF  # noqa: PLC0415
+    from btf.subset import subset  # noqa: PLC0415
+    from tests.build.bpf_object import PROGBITS, STRTAB, SYMTAB, elf  # noqa: PLC0415
+
+    path = sys.argv[1] if len(sys.argv) > 1 else "/sys/kernel/btf/vmlinux"
+    os.environ["PYTHONPATH"] = str(CHECKOUT)
+    whole = BTF.from_bytes(Path(path).read_bytes())
+    with tempfile.TemporaryDirectory() as directory:
+        blob = Path(directory, "types")
+        blob.write_bytes(
+            subset(whole, [each for each in whole.ids if whole.kind(each) not in (kind.VAR, kind.DATASEC)])
+        )
+        commands = {"btf": [sys.executable, "-c", PROGRAM.format(str(blob))]}
+        symbols, strings = (".symtab", SYMTAB, 0, bytes(24), 2, 1, 24), (".strtab", STRTAB, 0, b"\0", 0, 0, 0)
+        types = (".BTF", PROGBITS, 0, blob.read_bytes(), 0, 0, 0)
+        objects = [Path(directory, name) for name in ("a.o", "b.o")]
+        for each in objects:
+            each.write_bytes(elf([symbols, strings, types]))
+        for name in os.environ.get("BPFCTL_BPFTOOL", "bpftool").split(":"):
+            tool = shutil.which(name, path=os.environ["PATH"] + ":/usr/sbin")
+            if tool:
+                commands[Path(tool).name] = [tool, "gen", "object", f"{directory}/out.o", *map(str, objects)]
+        print(clock.table(clock.measure(commands, 3), "btf"))
+
+
+if __name__ == "__main__":
+    main()
