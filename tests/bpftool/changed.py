@@ -274,3 +274,24 @@ def _rings(nest: Nest, kind: str) -> Iterator[Changes]:
     )
     lines = [f"map {command}" if "{}" in command else f"map {command} {{}}" for command in commands]
     yield Changes(lambda: nest.keep(recipe.make(nest.zoo)), [*lines, "map update {} key 1 value 1"])
+
+
+# What a map of each type may be: sizes of key and value, entries, flags. Some need more than words can say.
+SIZES_OF = {
+    **dict.fromkeys(("hash", "lru_hash", "percpu_hash", "lru_percpu_hash"), (4, 8, 16, 0)),
+    **dict.fromkeys(("array", "percpu_array"), (4, 20, 3, 0)),
+    **dict.fromkeys(("prog_array", "perf_event_array", "cgroup_array", "xskmap"), (4, 4, 4, 0)),
+    **dict.fromkeys(("devmap", "devmap_hash", "sockmap", "sockhash", "reuseport_sockarray"), (4, 8, 4, 0)),
+    **dict.fromkeys(("cgroup_storage", "percpu_cgroup_storage"), (16, 8, 0, 0)),
+    **dict.fromkeys(("sk_storage", "inode_storage", "task_storage", "cgrp_storage"), (4, 8, 0, NO_PREALLOC)),
+    **dict.fromkeys(("queue", "stack", "bloom_filter"), (0, 8, 4, 0)),
+    **dict.fromkeys(("ringbuf", "user_ringbuf"), (0, 0, 4096, 0)),
+    **dict.fromkeys(("array_of_maps", "hash_of_maps"), (4, 4, 2, 0)),
+    "lpm_trie": (8, 8, 4, NO_PREALLOC),
+    "rhash": (4, 8, 4, NO_PREALLOC),
+    "cpumap": (4, 4, 1, 0),
+    "stack_trace": (4, 24, 4, 0),
+    "arena": (0, 0, 4, 1 << 10),
+    "insn_array": (4, 16, 4, 0),
+    "struct_ops": (4, 64, 1, 0),
+}

@@ -7,20 +7,24 @@ import socket
 import struct
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+import pytest
 
 from bpfctl.asm.build import Program
 from bpfctl.asm.insn import R0, R1, R2, R3, R6
 from tests.kernel import client
+from tests.kernel.inhabitants import Missing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from contextlib import ExitStack
 
     from tests.kernel.zoo import Zoo
 
     Filler = Callable[["Nest", str], Iterator["Filled"]]
 
+T = TypeVar("T")
 U32, U64 = struct.Struct("=I").pack, struct.Struct("=Q").pack
 NO_PREALLOC, STACK_BUILD_ID, ZERO_SEED = 1 << 0, 1 << 5, 1 << 6
 ALLOW_MULTI = 1 << 1  # of BPF_PROG_ATTACH
@@ -63,6 +67,14 @@ class Nest:
         """Create a map of a type that the kernel has."""
         number = self.zoo.number(f"BPF_MAP_TYPE_{kind.upper()}")
         return self.keep(client.map_create(number, key, value, entries, name="filled", **extra))
+
+    def made(self, kind: str, makers: Mapping[str, Callable[[Nest, str], Iterable[T]]]) -> list[T]:
+        """Return the maps of a type, or what makes them; skip the test where the kernel lacks something."""
+        try:
+            self.zoo.number(f"BPF_MAP_TYPE_{kind.upper()}")
+            return list(makers[kind](self, kind))
+        except Missing as error:
+            pytest.skip(f"the kernel lacks {error}")
 
     def filled(self, fd: int, pairs: dict[bytes, bytes], absent: bytes = b"") -> Filled:
         """Fill a map."""

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
-from contextlib import ExitStack
 from itertools import cycle
 
 import pytest
 
 from tests.bpftool import peer
-from tests.bpftool.alike import VOICES, Alike, spelled
-from tests.bpftool.changed import CHANGERS
-from tests.bpftool.filled import FILLERS, Nest, possible_cpus
+from tests.bpftool.alike import VOICES, spelled
+from tests.bpftool.changed import CHANGERS, SIZES_OF
+from tests.bpftool.filled import FILLERS, possible_cpus
 from tests.kernel import client
-from tests.kernel.inhabitants import Missing
-from tests.kernel.zoo import Zoo
 
 NEWEST = peer.bpftools()[0]
 pytestmark = pytest.mark.skipif(
@@ -26,31 +24,8 @@ UNLISTED = {"queue", "stack", "bloom_filter", "ringbuf", "user_ringbuf", "arena"
     f"{owner}_storage" for owner in ("sk", "inode", "task", "cgrp")
 }
 
-# What the maps hold, and those that are the zoo's own.
-WANTED = (
-    *(f"prog:{name}" for name in ("socket_filter", "xdp_devmap", "xdp_cpumap")),
-    *(f"map:{kind}" for kind in ("sk_storage", "inode_storage", "task_storage", "cgrp_storage", "arena")),
-    *(f"map:{kind}" for kind in ("struct_ops", "struct_ops_link")),
-)
-
-
-@pytest.fixture(scope="module")
-def zoo():
-    with Zoo(only=WANTED) as place:
-        yield place
-
-
-@pytest.fixture
-def nest(zoo):
-    with ExitStack() as held:
-        yield Nest(zoo, held)
-
-
-@pytest.fixture
-def alike(tmp_path):
-    comparing = Alike(tmp_path, NEWEST)
-    yield comparing
-    print(comparing.compared, "answers compared")  # seen with pytest -rP
+# What needs types or descriptors to be created.
+NOT_BY_WORDS = {"struct_ops"} | {name for name in UNLISTED if name.endswith("_storage")}
 
 
 def test_no_type_is_left_out(zoo):
@@ -61,20 +36,11 @@ def test_no_type_is_left_out(zoo):
     assert known - FILLERS.keys() <= {"unspec", "__max_bpf_map_type"}
 
 
-def made(nest, kind, makers=FILLERS):
-    """Return the maps of a type, or how to make them; skip what the kernel lacks."""
-    try:
-        nest.zoo.number(f"BPF_MAP_TYPE_{kind.upper()}")
-        return list(makers[kind](nest, kind))
-    except Missing as error:
-        pytest.skip(f"the kernel lacks {error}")
-
-
 @pytest.mark.parametrize("kind", FILLERS)
 def test_reading(nest, alike, kind):
     """dump, lookup, peek and getnext: of keys that are there, and of one that is not."""
     good, bad = [], []
-    for filled in made(nest, kind):
+    for filled in nest.made(kind, FILLERS):
         fd, one = filled.fd, f"id {client.id_of('map', filled.fd)}"
         room = int.from_bytes(client.info(fd)[12:16], sys.byteorder) + 8 * 64
         if kind not in UNLISTED:
@@ -101,7 +67,7 @@ def answers(command, *args):
 
 def test_bloom_filters(nest):
     """bpftool asks for a value that it has not set, so whatever its memory held; ours takes a value to ask for."""
-    for filled in made(nest, "bloom_filter"):
+    for filled in nest.made("bloom_filter", FILLERS):
         line = ["map", "lookup", "id", str(client.id_of("map", filled.fd))]
         size = int.from_bytes(client.info(filled.fd)[12:16], sys.byteorder)
         zero, other = ([*line, "value", *spelled(raw).split()] for raw in (bytes(size), b"\x5a" * size))
@@ -123,8 +89,42 @@ def test_writing(nest, alike, kind):
     The voices take turns, for the sake of guests; tests/bpftool/test_map_write.py has all of them.
     """
     turns = cycle(VOICES[len(kind) % 3 :] + VOICES[: len(kind) % 3])
-    for changes in made(nest, kind, CHANGERS):
+    for changes in nest.made(kind, CHANGERS):
         voice = next(turns)
         refused = alike.writing(changes.make, changes.lines, stdin=changes.stdin, voices=[voice])
 
         assert 0 < len(refused)
+
+
+def test_creating(nest, tmp_path):
+    """create: maps of all types that words alone can describe, and the refusals of the others."""
+    inner = f"inner_map id {client.id_of('map', nest.create('array', 4, 8, 1))}"
+    answers, facts = [], []
+    for who in ("ours", "them"):
+        place = nest.zoo.place.bpffs / who
+        place.mkdir()
+        nest.held.callback(place.rmdir)
+        lines = {}
+        for kind, (key, value, entries, flags) in SIZES_OF.items():
+            if nest.zoo.facts.number(f"BPF_MAP_TYPE_{kind.upper()}") is not None:
+                sizes = f"{f'key {key} ' * bool(key)}{f'value {value} ' * bool(value)}entries {entries}"
+                more = inner if kind.endswith("_of_maps") else ""
+                lines[kind] = f"map create {place / kind} type {kind} {sizes} name {kind[:15]} flags {flags} {more}"
+        good = [line for kind, line in lines.items() if kind not in NOT_BY_WORDS]
+        (tmp_path / who).write_text("\n".join(good) + "\n")
+        asked = [["-j", "batch", "file", str(tmp_path / who)]]
+        asked += [["-j", *lines[kind].split()] for kind in NOT_BY_WORDS if kind in lines]
+        told = [peer.inside(*words) if who == "ours" else peer.run(NEWEST, *words) for words in asked]
+        answers.append([(rc, stdout.replace(b"/ours/", b"/them/"), stderr) for rc, stdout, stderr in told])
+        facts.append([])
+        for path in sorted(place.iterdir()):
+            fd = client.obj_get(path)
+            raw = client.info(fd)
+            os.close(fd)
+            path.unlink()
+            facts[-1].append((path.name, raw[:4], raw[8:40]))
+
+    assert answers[0] == answers[1]
+    assert [rc for rc, _, _ in answers[0]] == [0, *[255] * (len(asked) - 1)]
+    assert facts[0] == facts[1]
+    assert len(facts[0]) == len(good)

@@ -12,7 +12,7 @@ from contextlib import ExitStack
 import pytest
 
 from tests.bpftool import peer
-from tests.bpftool.alike import Alike, spelled
+from tests.bpftool.alike import spelled
 from tests.bpftool.filled import U32, edges, possible_cpus
 from tests.bpftool.typed import CASES, FLOAT, Basics
 from tests.kernel import client
@@ -34,13 +34,6 @@ def facts():
 def held():
     with ExitStack() as stack:
         yield stack
-
-
-@pytest.fixture
-def alike(tmp_path):
-    comparing = Alike(tmp_path, NEWEST)
-    yield comparing
-    print(comparing.compared, "answers compared")  # seen with pytest -rP
 
 
 def keep(held, fd):

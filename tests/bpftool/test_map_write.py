@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.bpftool import peer
+from tests.bpftool.changed import CHANGERS
 from tests.kernel import client
 from tests.kernel.inhabitants.programs import returning
 from tests.kernel.place import Place
@@ -295,3 +296,11 @@ def test_types():
             )
     finally:
         os.close(btf)
+
+
+@CURRENT
+@pytest.mark.parametrize("kind", CHANGERS)
+def test_every_type(nest, alike, kind):
+    """What tests/bpftool/test_map_types.py does in guests, in all voices."""
+    for changes in nest.made(kind, CHANGERS):
+        alike.writing(changes.make, changes.lines, stdin=changes.stdin)
