@@ -124,10 +124,15 @@ class Entries:
 
 def _encoder(types: Types, type_id: int, size: int) -> Encoder | None:
     try:
-        encoder = Encoder(types.btf, type_id)
+        encoder = Encoder(types.btf, type_id, _word)
     except BTFError:
         return None
     return encoder if encoder.size == size else None
+
+
+def _word(text: str, size: int) -> bytes | None:
+    """Read what bpftool's plain text has for a null pointer, and no other word."""
+    return bytes(size) if text == "(nil)" else None
 
 
 def _bytes(what: str, told: Any, size: int, encoder: Encoder | None) -> bytes:

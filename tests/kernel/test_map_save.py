@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -140,6 +141,7 @@ def test_what_was_dumped_comes_back(held, tmp_path, shape, voice):
 
 
 def typed(held, kind=HASH, count=1):
+    """Maps whose values are two int and a long."""
     blob = Blob()
     integer = blob.int_("int", 4, SIGNED)
     index = blob.int_("long", 8, SIGNED)
@@ -166,6 +168,22 @@ def test_values_with_types_come_back(held, tmp_path, kind, voice):
 
     assert (answer.rc, answer.stderr) == (0, b"")
     assert ordered(dump(target)) == ordered(before)
+
+
+@pytest.mark.parametrize("voice", ["-j", "--plain"])
+def test_pointers_come_back(held, tmp_path, voice):
+    blob = Blob()
+    pointer = blob.ptr(blob.int_("int", 4, SIGNED))
+    types = client.btf_load(blob.raw())
+    held.callback(os.close, types)
+    source, target = (
+        create(held, HASH, 8, 8, 4, btf_fd=types, btf_key_type_id=pointer, btf_value_type_id=pointer) for _ in range(2)
+    )
+    client.map_update(source, bytes(8), b"\xff" * 8)
+    client.map_update(source, b"\x80" * 8, bytes(8))
+
+    assert restore(target, saved(tmp_path, dump(source, voice))) == (0, b"2 entries were written\n", b"")
+    assert ordered(dump(target)) == ordered(dump(source))
 
 
 @pytest.mark.parametrize("kind", [ARRAY_OF_MAPS, HASH_OF_MAPS])
@@ -558,23 +576,27 @@ def test_another_number_of_cpus(held, tmp_path):
 # what ends half way
 
 
+@cache
+def endless():
+    """The begin of many entries, enough that some of them are written before the end is missed."""
+    value = spelled(bytes(16))
+    return "".join(f'{{"key":{spelled(struct.pack("=Q", n))},"value":{value}}},' for n in range(80_000)).encode()
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_ended_half_way(held, place, number):
     """The count that is told is the number of entries that are there; with --create, nothing is."""
-    target = create(held, HASH, 8, 8, 1 << 20)
-    value = spelled(bytes(8))
+    target = create(held, HASH, 8, 16, 1 << 20)
     for words in (["id", word(target)], ["pinned", str(place.bpffs / "half"), "--create"]):
         command = [sys.executable, "-m", "bpfctl", "map", "restore", *words[:2], "-", *words[2:]]
         child = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=peer.ENVIRONMENT
         )
-        head = '{"type":"hash","name":"half","flags":0,"bytes_key":8,"bytes_value":8,"max_entries":1048576,"elements":'
+        head = '{"type":"hash","name":"half","flags":0,"bytes_key":8,"bytes_value":16,"max_entries":1048576,"elements":'
         child.stdin.write((head + "[").encode())
-        for start in range(0, 100_000, 1000):
-            keys = (spelled(struct.pack("=Q", n)) for n in range(start, start + 1000))
-            child.stdin.write("".join(f'{{"key":{key},"value":{value}}},' for key in keys).encode())
+        child.stdin.write(endless())
         child.stdin.flush()
-        time.sleep(0.3)
+        time.sleep(0.2)
         child.send_signal(number)
         _, stderr = child.communicate()
         assert child.returncode in (-number, 128 + number), stderr
