@@ -87,6 +87,8 @@ class Looking:
         there = (chunk for chunk in chunks if not shape.is_gap(chunk))
         head, title = map_view.head_json(self._map), map_view.head_plain(self._map)
         stream = shape.stream(self.chunks(there))
+        if self._summed is not None:
+            stream = stream._replace(extra=None)  # nobody could restore the map from sums
         return stream._replace(head=head, title=title, empty=f"no entries of map {self.info.id} match")
 
     def tell(self, out: Output) -> None:

@@ -14,7 +14,8 @@ from struct import Struct
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bpfctl.errors import UsageError
-from bpfctl.kernel.field import Grid, adds, is_text, numbers
+from bpfctl.kernel.column import adds, is_text, numbers
+from bpfctl.kernel.field import Grid
 from bpfctl.kernel.map_types import Types
 from bpfctl.uapi.enums import MapType
 from btf import place as places
@@ -26,8 +27,8 @@ from btf.write import Builder
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from bpfctl.kernel.column import Column
     from bpfctl.kernel.elements import Chunk
-    from bpfctl.kernel.field import Column
     from bpfctl.kernel.map import MapInfo
 
 _MOST = 1 << 15  # numbers of a value: no value of a per-CPU map has more bytes

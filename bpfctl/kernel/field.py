@@ -1,8 +1,8 @@
 """What a path in a condition means on one map: which bytes of a key or value, and how they are compared.
 
-A field is compiled once, into a function that reads it out of the packed keys or values of a whole chunk: most by one
-struct.iter_unpack(). Nothing else of a record is looked at, so that a condition on one field of a million entries
-costs about what one column of a table costs.
+A field is compiled once, into a function that reads it out of the packed keys or values of a whole chunk, mostly by
+one strided view of the bytes. Nothing else of a record is looked at, so that a condition on one field of a million
+entries costs about what one column of a table costs.
 
 What a field is compared with goes through the type's encoder first (btf.encode): the names of an enum, numbers out of
 range and addresses mean the same as where values are written, and are refused in the same words.
@@ -11,14 +11,12 @@ range and addresses mean the same as where values are written, and are refused i
 from __future__ import annotations
 
 import re
-import sys
 from functools import partial
-from itertools import chain
-from struct import Struct
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bpfctl.errors import UsageError
 from bpfctl.kernel.address import address, network
+from bpfctl.kernel.column import CODES, numbers, unpacked
 from bpfctl.kernel.map import PER_CPU
 from btf import place as places
 from btf import types
@@ -26,22 +24,17 @@ from btf.encode import Encoder
 from btf.errors import BTFError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-    from typing import Literal
+    from collections.abc import Callable
 
+    from bpfctl.kernel.column import Column
     from bpfctl.kernel.map import MapInfo
     from bpfctl.kernel.map_types import Types
     from bpfctl.kernel.where import Word
     from btf.place import Place
     from btf.read import BTF
 
-    #: Reads a field of each record of a packed stream.
-    Column: TypeAlias = Callable[[bytes], Iterable[Any]]
+KEY, VALUE = 0, 1
 
-KEY, VALUE, CPU = 0, 1, 2
-
-_CODES = {1: "b", 2: "h", 4: "i", 8: "q"}
-_FLOATS = {2: "e", 4: "f", 8: "d"}
 _DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]{0,99})")
 _BYTE = re.compile(r"\[([0-9]{1,9})\]")
 # A comprehension for each sign: a function for each record would take three times as long.
@@ -127,7 +120,7 @@ class Field:
         """Return what reads the field as numbers; None when it is none."""
         if self._btf is not None and self.where is not None:
             return numbers(self._btf, self.where, self.stride)
-        code = _CODES.get(self.size)
+        code = CODES.get(self.size)
         return unpacked("=", self.offset, code.upper(), self.stride) if code else None
 
     def number(self) -> Column:
@@ -235,7 +228,7 @@ class Field:
             return self._raw(), found
         if word.kind != "word":
             return self._text(), word.text
-        code = _CODES.get(self.size)
+        code = CODES.get(self.size)
         if code is None:
             raise self._no_single("is no integer")
         try:
@@ -280,73 +273,6 @@ def _matcher(word: Word) -> Callable[[str], Any]:
         return re.compile(word.text).search
     except (re.error, OverflowError, RecursionError) as error:
         raise UsageError(f"--where: /{word.text}/ is no regular expression: {error}") from None
-
-
-def unpacked(order: str, offset: int, code: str, stride: int) -> Column:
-    """Return what reads the value of a code of the struct module, at an offset of records of a stride."""
-    layout = Struct(f"{order}{offset}x{code}")
-    size = layout.size - offset
-    if code in _CASTS and order in _NATIVE and not offset % size and not stride % size:
-        first, step = offset // size, stride // size
-        return lambda packed: memoryview(packed).cast(code)[first::step].tolist()  # type: ignore[call-overload]
-    unpack = Struct(f"{layout.format}{stride - layout.size}x").iter_unpack
-    return lambda packed: chain.from_iterable(unpack(packed))
-
-
-_CASTS = frozenset("bBhHiIqQfd?")
-_NATIVE = ("=", "<" if sys.byteorder == "little" else ">")
-
-
-def numbers(btf: BTF, where: Place, stride: int) -> Column | None:
-    """Return what reads a part of a type as numbers; None for what is no single number."""
-    of = btf.type(where.type_id)
-    sign = "<" if btf.byteorder == "little" else ">"
-    match of:
-        case types.Enum() | types.Enum64() if not where.width:
-            code = _CODES.get(of.size)
-            return unpacked(sign, where.offset, code if of.signed else code.upper(), stride) if code else None
-        case types.Float():
-            code = _FLOATS.get(of.size)
-            return unpacked(sign, where.offset, code, stride) if code else None
-        case types.Pointer():
-            return unpacked(sign, where.offset, _CODES[btf.pointer_size].upper(), stride)
-        case types.Int() | types.Enum() | types.Enum64():
-            return _integers(btf, where, of, stride)
-    return None
-
-
-def _integers(btf: BTF, where: Place, of: types.Int | types.Enum | types.Enum64, stride: int) -> Column:
-    bit, width = where.bit, where.width
-    if isinstance(of, types.Int) and not width:
-        if of.encoding & types.BOOL:
-            return unpacked("=", where.offset, "?", stride)
-        code = _CODES.get(of.size) if of.nr_bits == of.size * 8 and not of.bits_offset else None
-        if code:
-            sign = "<" if btf.byteorder == "little" else ">"
-            signed = of.signed and not of.encoding & types.CHAR
-            return unpacked(sign, where.offset, code if signed else code.upper(), stride)
-        bit, width = of.bits_offset, of.nr_bits
-    size = (bit + width + 7) // 8
-    raw = unpacked("=", where.offset, f"{size}s", stride)
-    byteorder: Literal["little", "big"] = btf.byteorder
-    shift = bit if byteorder == "little" else size * 8 - bit - width
-    mask, high = (1 << width) - 1, 1 << width >> 1 if of.signed else 0
-    number = int.from_bytes
-    return lambda packed: [((number(each, byteorder) >> shift & mask) ^ high) - high for each in raw(packed)]
-
-
-def adds(btf: BTF, where: Place) -> bool:
-    """Return whether numbers of this part can be added: not those of enums, pointers, characters and truth."""
-    of = btf.type(where.type_id)
-    if isinstance(of, types.Int):
-        return bool(where.width) or not of.encoding & (types.BOOL | types.CHAR)
-    return isinstance(of, types.Float)
-
-
-def is_text(btf: BTF, of: types.Array) -> bool:
-    """Return whether an array is one of ``char``."""
-    item = btf.type(btf.resolve(of.type_id))
-    return isinstance(item, types.Int) and item.size == 1 and (item.encoding & types.CHAR != 0 or item.name == "char")
 
 
 class Fields:

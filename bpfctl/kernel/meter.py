@@ -6,8 +6,9 @@ from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from bpfctl.errors import UsageError
+from bpfctl.kernel.column import adds, is_text, numbers
 from bpfctl.kernel.cpu_sum import assumed
-from bpfctl.kernel.field import VALUE, Fields, adds, is_text, numbers
+from bpfctl.kernel.field import VALUE, Fields
 from btf import place as places
 from btf import types
 from btf.place import Place
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bpfctl.kernel.change import Change
-    from bpfctl.kernel.field import Column
+    from bpfctl.kernel.column import Column
     from bpfctl.kernel.map import MapInfo
     from bpfctl.kernel.map_types import Types
     from btf.read import BTF

@@ -25,6 +25,7 @@ from bpfctl.kernel.where import All, Compare, Holds, Not, Some, parse
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from bpfctl.kernel.column import Column
     from bpfctl.kernel.field import Fields
     from bpfctl.kernel.where import Tree
 
@@ -228,9 +229,7 @@ def largest(chunks: Iterable[Chunk], found: Fields, path: str, most: int) -> Ite
     return _largest(chunks, found.grid, field.stream, field.number(), most)
 
 
-def _largest(
-    chunks: Iterable[Chunk], grid: fields.Grid, stream: int, column: fields.Column, most: int
-) -> Iterator[Chunk]:
+def _largest(chunks: Iterable[Chunk], grid: fields.Grid, stream: int, column: Column, most: int) -> Iterator[Chunk]:
     heap: list[tuple[Any, int, bytes, bytes]] = []
     order, room = count(0, -1), grid.step * max(grid.cpus, 1)
     for chunk in chunks:

@@ -18,6 +18,7 @@ import pytest
 from btf import types
 from btf.write import Builder
 from tests.kernel import client
+from tests.terminal import Terminal
 
 HASH, ARRAY, PERCPU_HASH, PERCPU_ARRAY, LPM_TRIE, QUEUE, USER_RINGBUF = 1, 2, 5, 6, 11, 22, 31
 CPUS = len(os.sched_getaffinity(0)) and int(Path("/sys/devices/system/cpu/possible").read_text().split("-")[-1]) + 1
@@ -285,6 +286,12 @@ def test_sums_by_types(held):
     assert len(dump(fd, "--where", "pairs[1].a == -3 && low == 7 && name == name")) == 1
 
 
+def test_a_map_cannot_be_made_again_from_sums(counters):
+    """With --extra a dump says how to make the map again; sums have another size."""
+    assert "elements" in dump(counters, "--extra", "--where", "key == 5")[0]
+    assert "elements" not in dump(counters, "--extra", "--sum")[0]
+
+
 def test_sums_need_cpus(flows, held):
     assert "has one value for each key" in refused(flows, "--sum")
     odd = create(held, PERCPU_ARRAY, 4, 13, 1)
@@ -415,3 +422,23 @@ def test_a_batch_has_an_end(flows):
         )
         assert done.returncode == 255
         assert "has no end, so it is no command for a batch" in done.stderr
+
+
+def test_watch_on_a_terminal(held):
+    fd = create(held, HASH, 4, 8, 100)
+    client.map_update(fd, U32(1), U64(1))
+    environment = {**ENVIRONMENT, "TERM": "xterm", "LANG": "C.UTF-8", "NO_COLOR": "1"}
+    words = ["map", "watch", "id", str(client.id_of("map", fd)), "--interval", "0.3"]
+    with Terminal([*BPFCTL, *words], size=(100, 20), env=environment) as terminal:
+        terminal.wait_for(b"nothing has changed")
+        client.map_update(fd, U32(1), U64(31))
+        client.map_update(fd, U32(2), U64(2))
+        terminal.wait_for(b"02 00 00 00")
+        terminal.press_ctrl_c()
+        assert terminal.finish() == 0
+    lines = [line.split() for line in terminal.lines()]
+    assert ["key", "state", "value", "+value", "value/s"] in lines
+    assert ["02", "00", "00", "00", "new", "2"] in lines
+    changed = next(line for line in lines if line[:1] == ["01"])
+    assert changed[4:6] == ["31", "+30"]
+    assert 0 < float(changed[6]) < 110  # 30 in 0.3 seconds, or more when the machine is busy

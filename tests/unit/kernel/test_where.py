@@ -347,3 +347,35 @@ def test_prefixes_compare_bits(typed, keys, data, draw):
         return int.from_bytes(raw, "big") >> 32 - bits
 
     assert kept == b"".join(key for key in keys if first(key) == first(data))
+
+
+def test_variables_of_a_section():
+    b = Builder()
+    u32 = b.add_int("u32", 4)
+    pair = b.add_struct("pair", 8, [("a", u32), ("b", u32, 32)])
+    variables = [(b.add_var("limit", u32), 0, 4), (b.add_var("seen", pair), 8, 8)]
+    section = b.add_datasec(".bss", 16, variables)
+    fields = Fields(info(value=16, kind=MapType.ARRAY), Types(BTF.from_bytes(b.build()), 0, section))
+    data = Chunk(bytes(4), struct.pack("=IIII", 5, 0, 7, 8), 1)
+
+    assert [each.entries for each in Sieve(fields, ["limit == 5 && seen.b > .seen.a"])([data])] == [1]
+    assert list(Sieve(fields, [".limit == 6"])([data])) == []
+    with pytest.raises(UsageError, match=r"section \.bss has no member 'sean', did you mean 'seen'\?"):
+        Sieve(fields, ["sean"])
+
+
+def test_a_bitfield_of_old_compilers_and_big_endian_types():
+    """Before Linux 5.0 the integer itself said where its bits are; types may be of another byte order."""
+    b = Builder(byteorder="big")
+    u32 = b.add_int("u32", 4)
+    nibble = b.add_int("nibble", 4, nr_bits=4)
+    value = b.add_struct("v", 8, [("first", u32), ("high", nibble, 32), ("low", nibble, 36)])
+    fields = Fields(info(value=8), Types(BTF.from_bytes(b.build()), 0, value))
+    data = Chunk(bytes(8), bytes.fromhex("00000102 a5000000 00000201 5a000000"), 2)
+
+    def entries(text):
+        return sum(each.entries for each in Sieve(fields, [text])([data]))
+
+    assert entries("first == 0x102") == 1
+    assert entries("high == 0xa && low == 5") == 1
+    assert entries("high == 5 || low == 5") == 2
