@@ -141,8 +141,7 @@ class Walk:
             if not chunk.errno:
                 yield chunk
             elif chunk.errno in _NO_WALK:
-                word = map_type(self.info.type) or f"type {int(self.info.type)}"
-                raise NotSupported(f"map {self.info.id}: the kernel does not tell the values of a {word} map")
+                raise values_untold(self.info)
             elif chunk.errno != ENOENT:  # an empty slot of an array
                 raise self._failed(OSError(chunk.errno, ""))
 
@@ -283,6 +282,12 @@ class Walk:
         hint = handle.privilege_hint(number)
         tried = f"can't read the entries of map {self.info.id}"
         return KernelError(tried, number, hint=hint, exit_code=status(number))
+
+
+def values_untold(info: MapInfo) -> NotSupported:
+    """Return the error about a map that has keys, but whose values the kernel keeps to itself."""
+    word = map_type(info.type) or f"type {int(info.type)}"
+    return NotSupported(f"map {info.id}: the kernel does not tell the values of a {word} map")
 
 
 def pieces(packed: bytes, size: int, count: int = 0) -> Iterable[bytes]:

@@ -223,8 +223,10 @@ def _per_cpu(part: _Part, wanted: Any) -> Codec[PerCPU[Any]]:
         return _codec(part._replace(size=room), bytes)
 
     def each(packed: bytes, count: int) -> Iterable[PerCPU[Any]]:
-        slots = pieces(packed, slot, count * number)
-        values = one.each(packed, count * number) if slot == part.size else map(one.decode, slots)
+        if slot == part.size:
+            values = one.each(packed, count * number)
+        else:
+            values = (one.decode(each[: part.size]) for each in pieces(packed, slot, count * number))
         return map(PerCPU, zip(*[iter(values)] * number, strict=True))
 
     def decode(data: bytes) -> PerCPU[Any]:
@@ -282,7 +284,12 @@ def _network(part: _Part, value: Any) -> bytes | None:
 
 def _descriptor(part: _Part, value: Any) -> bytes | None:
     fileno = getattr(value, "fileno", None)
-    return int(fileno()).to_bytes(part.size, sys.byteorder) if fileno else None
+    if fileno is None:
+        return None
+    number = int(fileno())
+    if number < 0:
+        part.refuse(f"{type(value).__name__} is closed")
+    return number.to_bytes(part.size, sys.byteorder)
 
 
 def _open_map(value: Any, held: ExitStack) -> Any:

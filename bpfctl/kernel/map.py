@@ -368,9 +368,13 @@ class Map(handle.Handle, Mapped[Any, Any]):
         """Return what to do about a refusal, as far as this handle is to blame."""
         if errno != EPERM:
             return ""
-        told = fdinfo.fields(fdinfo.own(self.fileno()))
-        read_only = int(told.get("flags", "2"), 8) & os.O_ACCMODE == os.O_RDONLY
+        flags = fdinfo.fields(fdinfo.own(self.fileno())).get("flags", "2")
+        read_only = int(flags, 8) & os.O_ACCMODE == os.O_RDONLY
         return "the map is open for reading only: open it with write=True" if read_only else ""
+
+    def is_frozen(self) -> bool:
+        """Return whether the map is read-only for user space."""
+        return fdinfo.number(fdinfo.own(self.fileno()), b"frozen") == 1
 
 
 def select(which: Select | None = None) -> Iterator[Map]:

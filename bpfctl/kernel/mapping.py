@@ -8,7 +8,7 @@ does not know how many entries there are, so that ``len()`` would have to walk t
 from __future__ import annotations
 
 from collections.abc import Iterable
-from errno import EEXIST, EINVAL, ENOENT, EOPNOTSUPP
+from errno import E2BIG, EEXIST, EINVAL, ENOENT, EOPNOTSUPP, EPERM
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, overload
 
@@ -28,7 +28,8 @@ V = TypeVar("V")
 T = TypeVar("T")
 
 _MISSING: Any = object()
-_NOT_IN_ONE_STEP = frozenset({524, EOPNOTSUPP, EINVAL})  # ENOTSUPP is the kernel's own
+_NOT_AT_ALL = frozenset({524, EOPNOTSUPP})  # ENOTSUPP is the kernel's own
+_NOT_IN_ONE_STEP = _NOT_AT_ALL | {EINVAL}
 
 
 class Access(NamedTuple, Generic[K, V]):
@@ -54,7 +55,7 @@ class Mapped(Generic[K, V]):
 
     def __getitem__(self, key: K) -> V:
         map_, keys, values = self._access()
-        data = map_.find(keys.encode(key))
+        data = _find(map_, keys.encode(key))
         if data is None:
             raise KeyError(key)
         return values.decode(data)
@@ -66,7 +67,7 @@ class Mapped(Generic[K, V]):
     def get(self, key: K, default: Any = None) -> Any:
         """Return the value of a key, or the default when it is not there."""
         map_, keys, values = self._access()
-        data = map_.find(keys.encode(key))
+        data = _find(map_, keys.encode(key))
         return default if data is None else values.decode(data)
 
     def __contains__(self, key: K) -> bool:
@@ -74,7 +75,7 @@ class Mapped(Generic[K, V]):
         map_, keys, values = self._access()
         if map_.facts.type is MapType.BLOOM_FILTER:
             return map_.may_hold(values.encode(key))
-        return map_.find(keys.encode(key)) is not None
+        return _find(map_, keys.encode(key)) is not None
 
     def __setitem__(self, key: K, value: V) -> None:
         self._set(key, value, 0)
@@ -103,7 +104,7 @@ class Mapped(Generic[K, V]):
             map_.delete(keys.encode(key))
         except KernelError as error:
             if not error.is_missing:
-                raise
+                raise _explained(map_, error) from None
             raise KeyError(key) from None
 
     @overload
@@ -185,9 +186,12 @@ class Mapped(Generic[K, V]):
 
         map_, keys, values = self._access()
         pairs = entries if isinstance(entries, Iterable) and not hasattr(entries, "items") else entries.items()
-        if values.open is None:
-            return bulk.put(map_, ((keys.encode(key), values.encode(value)) for key, value in pairs), flags)
-        return bulk.total(_put(map_, keys.encode(key), values, value, flags) for key, value in pairs)
+        try:
+            if values.open is None:
+                return bulk.put(map_, ((keys.encode(key), values.encode(value)) for key, value in pairs), flags)
+            return bulk.total(_put(map_, keys.encode(key), values, value, flags) for key, value in pairs)
+        except KernelError as error:
+            raise _explained(map_, error) from None
 
     def delete_many(self, keys: Iterable[K]) -> int:
         """Delete many keys, by batch where the map has batches, and return how many were there.
@@ -214,14 +218,37 @@ class TypedMap(Mapped[K, V]):
 
 def _put(map_: Map, key: bytes | None, values: Codec[Any], value: Any, flags: int) -> int:
     """Set one value, and hold what stands for it until the kernel has taken it."""
-    if values.open is None:
-        map_.put(key, values.encode(value), flags)
-        return 1
-    from contextlib import ExitStack  # noqa: PLC0415 - few values are maps or programs
+    from contextlib import ExitStack  # noqa: PLC0415 - listings set no values
 
     with ExitStack() as held:
-        map_.put(key, values.encode(values.open(value, held)), flags)
+        data = values.encode(values.open(value, held) if values.open else value)
+        try:
+            map_.put(key, data, flags)
+        except KernelError as error:
+            raise _explained(map_, error) from None
     return 1
+
+
+def _find(map_: Map, key: bytes) -> bytes | None:
+    """Return the value of a key; None when it has none, NotSupported when the kernel never tells."""
+    try:
+        return map_.find(key)
+    except KernelError as error:
+        if error.errno not in _NOT_AT_ALL:
+            raise
+        from bpfctl.kernel.elements import values_untold  # noqa: PLC0415 - only an error needs it
+
+        raise values_untold(map_.facts) from None
+
+
+def _explained(map_: Map, error: KernelError) -> KernelError:
+    """Add to what the kernel refused why it did so, where its number is a poor word for it."""
+    facts = map_.facts
+    if error.errno == E2BIG:
+        error.hint = f"the map has room for {facts.max_entries} entries"
+    elif error.errno == EPERM and not error.hint and map_.is_frozen():
+        error.hint = "the map is frozen, which is for good"
+    return error
 
 
 def _take(map_: Map, key: bytes) -> bytes | None:
@@ -233,7 +260,7 @@ def _take(map_: Map, key: bytes) -> bytes | None:
             return None
         if not key or error.errno not in _NOT_IN_ONE_STEP:
             raise
-    found = map_.find(key)
+    found = _find(map_, key)
     if found is not None:
         map_.delete(key)
     return found

@@ -441,6 +441,8 @@ def test_what_the_kernel_keeps_to_itself(held):
     m[0] = held.enter_context(Descriptor(os.open(cgroup(), os.O_RDONLY)))
     with pytest.raises(bpfctl.NotSupported, match="does not tell the values of a cgroup_array map"):
         list(m.items())
+    with pytest.raises(bpfctl.NotSupported, match="does not tell"):
+        _ = m[0]
     assert list(m) == [0]
 
 
@@ -453,6 +455,9 @@ def test_sockets(held):
     cookie = int.from_bytes(server.getsockopt(socket.SOL_SOCKET, 57, 8), sys.byteorder)  # SO_COOKIE
     assert m[5] == cookie
     assert list(m) == [U32(5)]
+    with socket.socket() as closed, pytest.raises(DoesNotFit, match="value: socket is closed"):
+        closed.close()
+        m[6] = closed
 
 
 @pytest.mark.parametrize(
@@ -536,6 +541,24 @@ def test_maps_that_are_open_for_reading(held):
     assert reader[1] == U64(3)
 
 
+def test_why_the_kernel_refuses(held):
+    """Its numbers alone say little."""
+    m = make(held, MapType.HASH, entries=1)
+    m[1] = 1
+
+    for attempt in (lambda: m.__setitem__(2, 2), lambda: m.update({2: 2})):
+        with pytest.raises(bpfctl.KernelError, match=r"the map has room for 1 entries") as caught:
+            attempt()
+        assert caught.value.errno == E2BIG
+    assert not m.is_frozen()
+    m.freeze()
+    assert m.is_frozen()
+    for attempt in (lambda: m.__setitem__(1, 2), lambda: m.update({1: 2}), lambda: m.__delitem__(1)):
+        with pytest.raises(bpfctl.KernelError, match="the map is frozen") as caught:
+            attempt()
+        assert caught.value.errno == EPERM
+
+
 def test_by_name(held):
     name = f"m{os.getpid()}"
     made = held.enter_context(Map.create(MapType.HASH, 4, 4, 1, name=name))
@@ -553,9 +576,9 @@ def test_by_name(held):
 
 def test_breaking_out_of_a_loop(held):
     """Memory does not grow with the map, and a walk that is left leaves nothing behind."""
-    m = make(held, MapType.HASH, 8, 16, 200_000)
+    m = make(held, MapType.HASH, 8, 16, 100_000)
     rng = random.Random(1)
-    m.update((U64(n), rng.randbytes(16)) for n in range(200_000))
+    m.update((U64(n), rng.randbytes(16)) for n in range(100_000))
 
     tracemalloc.start()
     for key, value in m.items():
