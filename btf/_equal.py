@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from btf import kind as _kind
 from btf._partition import Partition
-from btf._record import IDS, rename
+from btf._record import IDS, PLAIN, rename
 from btf._table import Table
 from btf.errors import BTFError
 
@@ -48,18 +48,23 @@ class Graph:
             if kind not in IDS:
                 raise BTFError(f"type {type_id} is of unknown kind {kind}")
             words = table.record(type_id)
-            rename(kind, words, same.__getitem__)
-            references: list[int] = []
-            for place in IDS[kind]:
-                references += words[place]
-                words[place] = [0] * len(words[place])
+            if kind in PLAIN:
+                references = words[2:]
+                look: Look = (same[words[0]], words[1])
+            else:
+                rename(kind, words, same.__getitem__)
+                references = []
+                for place in IDS[kind]:
+                    references += words[place]
+                    words[place] = [0] * len(words[place])
+                look = (type_id,) if kind in _NEVER_EQUAL else tuple(words)
+                key, declares = _announces(kind, words)
+                if key[1] and (type_id >= btf.ids.start or not declares):
+                    announced.setdefault(key, Announced([], []))[declares].append(type_id)
             if references and max(references) >= count:
                 raise BTFError(f"type {type_id} refers to type {max(references)}, which is out of range")
+            self._looks.append(look)
             self._references.append(references)
-            self._looks.append((type_id,) if kind in _NEVER_EQUAL else tuple(words))
-            key, declares = _announces(kind, words)
-            if key[1] and (type_id >= btf.ids.start or not declares):
-                announced.setdefault(key, Announced([], []))[declares].append(type_id)
         self._passes = _PASSES
         self._announced = [each for each in announced.values() if each.types and each.declarations]
 

@@ -43,6 +43,9 @@ IDS: dict[int, tuple[slice, ...]] = {
     _kind.ENUM64: (),
 }
 
+#: Kinds of three words, of which the last is an id.
+PLAIN = frozenset({kind for kind, places in IDS.items() if places == (_HEAD,) and _kind.WORDS[kind] == (3, 0)})
+
 #: Kind -> where names are, besides the first word.
 NAMES: dict[int, slice] = {
     _kind.STRUCT: slice(3, None, 3),
@@ -86,14 +89,18 @@ def copy(table: Table, type_ids: Iterable[int], builder: Builder, ids: Sequence[
 
     Raises BTFError for references out of range and for kinds newer than this library.
     """
-    offsets = Offsets(table, builder)
+    offsets, kinds, add = Offsets(table, builder), table.kinds, builder.add_words
+    new_name, new_id = offsets.__getitem__, ids.__getitem__
     for type_id in type_ids:
-        kind, words = table.kinds[type_id], table.record(type_id)
-        if kind not in IDS:
-            raise BTFError(f"type {type_id} is of unknown kind {kind}")
-        rename(kind, words, offsets.__getitem__)
+        kind, words = kinds[type_id], table.record(type_id)
         try:
-            renumber(kind, words, ids.__getitem__)
+            if kind in PLAIN:
+                words[0], words[2] = offsets[words[0]], ids[words[2]]
+            else:
+                rename(kind, words, new_name)
+                renumber(kind, words, new_id)
+        except KeyError:
+            raise BTFError(f"type {type_id} is of unknown kind {kind}") from None
         except IndexError:
             raise BTFError(f"type {type_id} refers to a type that is out of range") from None
-        builder.add_words(words)
+        add(words)

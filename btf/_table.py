@@ -84,8 +84,9 @@ class Table:
         """Return all words of a type whose kind has a known size."""
         start = self.starts[type_id]
         fixed, each = _kind.WORDS.get(self.kinds[type_id], (3, 0))
-        length = fixed + each * (self.words[start + 1] & 0xFFFFFF) if each else fixed
-        return self.words[start : start + length].tolist()
+        if each:
+            fixed += each * (self.words[start + 1] & 0xFFFFFF)
+        return self.words[start : start + fixed].tolist()
 
     def column(self, type_id: int, size: int, number: int) -> memoryview:
         """Return one column of a type's members, which are ``size`` words long."""

@@ -12,6 +12,8 @@ Nothing is checked against the kernel's rules, so that tests can write what a ke
 
 from __future__ import annotations
 
+import sys
+from array import array
 from struct import pack
 from typing import TYPE_CHECKING
 
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 
 STATIC, GLOBAL, EXTERN = 0, 1, 2
 
+_NATIVE = "<" if sys.byteorder == "little" else ">"
+
 
 class Builder:
     """Collects types; each method adds one and returns its id.
@@ -49,7 +53,7 @@ class Builder:
         strings: bytes = b"",
     ) -> None:
         self._sign = "<" if byteorder == "little" else ">"
-        self._types = bytearray()
+        self._types = array("I")
         self._strings = bytearray(strings or (b"\0" if base is None else b""))
         self._first_string = base.strings_end if base is not None else 0
         self._offsets: dict[bytes, int] = {b"": 0} if base is None or not reuse else _offsets(base)
@@ -85,7 +89,7 @@ class Builder:
 
     def add_words(self, words: Sequence[int]) -> int:
         """Add a type as words of the type section; its string offsets are those of `string`."""
-        self._types += pack(f"{self._sign}{len(words)}I", *words)
+        self._types.extend(words)
         self._next_id += 1
         return self._next_id - 1
 
@@ -233,12 +237,16 @@ class Builder:
                 pack(f"{self._sign}BBH", 4 * (fixed - 3), 4 * each, 0)
                 for _, (fixed, each) in sorted(_kind.WORDS.items())
             )
-        words = [0, len(self._types), len(self._types) + len(sizes), len(self._strings)]
+        section = self._types[:]
+        if self._sign != _NATIVE:
+            section.byteswap()
+        length = 4 * len(section)
+        words = [0, length, length + len(sizes), len(self._strings)]
         if layout:
-            words += len(self._types), len(sizes)
+            words += length, len(sizes)
         hdr_len = HEADER_WITH_LAYOUT if layout else HEADER
         header = pack(f"{self._sign}HBBI{len(words)}I", MAGIC, VERSION, 0, hdr_len, *words)
-        return header + self._types + sizes + self._strings
+        return header + section.tobytes() + sizes + self._strings
 
 
 def _offsets(base: BTF) -> dict[bytes, int]:
