@@ -116,15 +116,23 @@ def json(
         from json import dumps  # noqa: PLC0415 - callers with a quote of their own need none
 
         quote = dumps
-    inside = quote
-    writer = _Writer(Table(btf), _json(pretty=pretty), lambda name: inside(name)[1:-1])
     before = f'{{{_line(1)}"types": [' if pretty else '{"types":['
     filled = False
-    for piece in writer.pieces(_ids(btf, type_ids)):
-        yield before + ",".join(piece)
+    for piece in items(btf, type_ids, quote=quote, depth=2 if pretty else None):
+        yield before + piece
         before, filled = ",", True
     end = f"{_line(1) if pretty else ''}]" if filled else f"{before}]"
     yield f"{end}{_line(0) if pretty else ''}}}"
+
+
+def items(btf: BTF, type_ids: Iterable[int] | None, *, quote: Callable[[str], str], depth: int | None) -> Iterator[str]:
+    """Yield the items of the array that `json` has, in pieces of many with commas between the items.
+
+    ``depth`` is how deep the items stand in an indented document, None for one without indent.
+    """
+    writer = _Writer(Table(btf), _json(depth), lambda name: quote(name)[1:-1])
+    for piece in writer.pieces(_ids(btf, type_ids)):
+        yield ",".join(piece)
 
 
 def _ids(btf: BTF, type_ids: Iterable[int] | None) -> list[int]:
@@ -147,22 +155,22 @@ def _text() -> _Voice:
     return _Voice(types, rows, "", "\n", "\n", (rows[_VALUE] + "ULL", rows[_VALUE] + "LL"), is_json=False)
 
 
-def _json(*, pretty: bool) -> _Voice:
-    def line(depth: int) -> str:
-        return _line(depth) if pretty else ""
+def _json(depth: int | None) -> _Voice:
+    def line(deeper: int) -> str:
+        return "" if depth is None else _line(depth + deeper)
 
-    def members(fields: _Row, depth: int) -> str:
-        colon = ": " if pretty else ":"
-        return ",".join(f'{line(depth)}"{field}"{colon}' + ('"%s"' if field in _WORDS else "%s") for field in fields)
+    def members(fields: _Row, deeper: int) -> str:
+        colon = ":" if depth is None else ": "
+        return ",".join(f'{line(deeper)}"{field}"{colon}' + ('"%s"' if field in _WORDS else "%s") for field in fields)
 
     types = {}
     for kind, name in enumerate(_KINDS):
-        fields = members(("id", "kind", "name", *_FIELDS.get(kind, ())), 3).replace('"%s"', f'"{name}"', 1)
-        end = f",{members((_LISTS[kind],), 3)}".replace("%s", "[") if kind in _LISTS else f"{line(2)}}}"
+        fields = members(("id", "kind", "name", *_FIELDS.get(kind, ())), 1).replace('"%s"', f'"{name}"', 1)
+        end = f",{members((_LISTS[kind],), 1)}".replace("%s", "[") if kind in _LISTS else f"{line(0)}}}"
         types[kind] = f"{{{fields}{end}"
-    rows = {row: f"{{{members(row, 5)}{line(4)}}}" for row in _ROWS}
-    end = f"]{line(2)}}}"
-    return _Voice(types, rows, ",", line(3) + end, end, (rows[_VALUE], rows[_VALUE]), is_json=True)
+    rows = {row: f"{{{members(row, 3)}{line(2)}}}" for row in _ROWS}
+    end = f"]{line(0)}}}"
+    return _Voice(types, rows, ",", line(1) + end, end, (rows[_VALUE], rows[_VALUE]), is_json=True)
 
 
 def _line(depth: int) -> str:

@@ -126,6 +126,7 @@ OBJECTS: dict[str, tuple[Command, ...]] = {
         "dump",
         show=("show", "show loaded BTF objects"),
         list=("show", "show loaded BTF objects"),
+        dump=("btf_dump:dump", "show types in words or as a C header"),
     ),
     "gen": _object("gen", "object", "skeleton", "subskeleton", "min_core_btf", "help"),
     "struct_ops": _object("struct_ops", "show", "list", "register", "unregister", "dump", "help"),

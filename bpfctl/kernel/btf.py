@@ -171,6 +171,28 @@ def load(id_: int) -> BTF:
     return BTF.from_bytes(data, vmlinux() if info.kernel_btf and info.name != "vmlinux" else None)
 
 
+def load_over(id_: int, base: BTF) -> BTF:
+    """Return the types of a BTF object that are split off those of ``base``; raises as load() does."""
+    with Btf.by_id(id_) as object_:
+        return BTF.from_bytes(object_.data(), base)
+
+
+def is_module(id_: int) -> bool:
+    """Return whether a BTF object is that of a kernel module; KernelError when it is gone."""
+    with Btf.by_id(id_) as object_:
+        info = object_.info()
+    return bool(info.kernel_btf) and info.name != "vmlinux"
+
+
+def read(path: str, base: BTF | None = None) -> BTF:
+    """Return the types in a file, raw or ELF; OSError when it cannot be read, BTFError when it has none."""
+    from btf import elf  # noqa: PLC0415 - most types come from the kernel
+
+    with open(path, "rb") as file:
+        data = file.read()
+    return elf.read(data, base).btf if data.startswith(elf.MAGIC) else BTF.from_bytes(data, base)
+
+
 @lru_cache(maxsize=1)
 def vmlinux() -> BTF:
     """Return the running kernel's own types; KernelError when it has none, BTFError when they are damaged."""

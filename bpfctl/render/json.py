@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from bpfctl.render.sink import Sink
-    from bpfctl.views.view import Board, Stream, View
+    from bpfctl.views.view import Board, Document, Stream, View
 
 Row = TypeVar("Row")
 
@@ -183,6 +183,14 @@ class JsonOutput:
         self._begin("{", "}")
         for stream in streams:
             self._items(stream.items, stream.json(self._inner(1), dumps))
+        self._end()
+
+    def document(self, document: Document) -> None:
+        """Write an object with one array."""
+        if document.json is None:
+            raise ValueError("the document has no JSON")
+        self._begin("{", "}")
+        self._items(document.items, document.json(self._inner(1), dumps))
         self._end()
 
     def item(self, stream: Stream) -> None:

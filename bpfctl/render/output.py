@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from bpfctl.render.sink import Sink
-    from bpfctl.views.view import Board, Stream, View
+    from bpfctl.views.view import Board, Document, Stream, View
 
 Row = TypeVar("Row")
 
@@ -16,7 +16,8 @@ Row = TypeVar("Row")
 class Output(Protocol):
     """One voice.
 
-    A command calls exactly one of show(), watch(), follow(), stream(), parts(), item(), lines() and done(), or raises.
+    A command calls exactly one of show(), watch(), follow(), board(), stream(), parts(), document(), item(), lines()
+    and done(), or raises.
     """
 
     sink: Sink
@@ -38,6 +39,9 @@ class Output(Protocol):
 
     def parts(self, streams: Sequence[Stream]) -> None:
         """Show one answer that has several parts, each with entries."""
+
+    def document(self, document: Document) -> None:
+        """Show a long text, in JSON its array; it must have one."""
 
     def item(self, stream: Stream) -> None:
         """Show the only entry of an object, which a handle has asked for."""

@@ -13,9 +13,11 @@ if TYPE_CHECKING:
 
     from bpfctl.render.json import JsonOutput
     from bpfctl.render.sink import Sink
-    from bpfctl.views.view import Board, Stream, View
+    from bpfctl.views.view import Board, Document, Stream, View
 
 Row = TypeVar("Row")
+
+_HARMLESS = bytes(range(0x20, 0x7F)) + b"\n\t"
 
 
 class PlainOutput:
@@ -73,6 +75,14 @@ class PlainOutput:
         for stream in streams:
             for piece in stream.plain():
                 self.sink.write_bytes(piece)
+
+    def document(self, document: Document) -> None:
+        """Write the text; what cannot be printed is spelled out."""
+        for piece in document.text(safe):
+            data = piece.encode(errors="surrogateescape")
+            if data.translate(None, _HARMLESS):
+                data = "\n".join(map(safe_line, piece.split("\n"))).encode()
+            self.sink.write_bytes(data)
 
     def item(self, stream: Stream) -> None:
         """Write an entry."""

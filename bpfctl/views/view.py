@@ -45,6 +45,18 @@ class Stream(NamedTuple):
     extra: Callable[[], dict[str, Any]] | None = None  # what stands behind ``head`` with --extra, which always shows it
 
 
+class Document(NamedTuple):
+    """A text too long to hold at once, in large pieces; in JSON an object of one array.
+
+    ``text`` is told what makes names harmless. ``json`` yields items of the array as in a `Stream`; where it is None
+    there is no JSON.
+    """
+
+    text: Callable[[Callable[[str], str]], Iterator[str]]
+    items: str = ""  # what the array is called
+    json: Callable[[int | None, Callable[[Any], str]], Iterator[bytes]] | None = None
+
+
 class Board(NamedTuple, Generic[Row]):
     """What is looked at again and again: to programs and logs an object each round, to people a table of what is in it.
 

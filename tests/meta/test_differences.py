@@ -56,6 +56,10 @@ SHOWN = {
         "unit/cli/test_ends.py::test_a_full_disk",
     ],
     differences.CLOSED: ["bpftool/test_differences.py::test_where_nothing_can_be_written"],
+    "`btf dump` of a file without types": ["bpftool/test_btf_dump.py::test_files_without_types"],
+    "`btf dump` of a map or program without types": ["bpftool/test_btf_dump.py::test_objects_without_types"],
+    "`btf dump` of an object that is gone": ["bpftool/test_btf_dump.py::test_an_object_that_is_gone"],
+    "`btf dump` with too few words": ["bpftool/test_btf_dump.py::test_what_is_wrong"],
     "bytes above 255, or with a sign, in `key` and `value`": [
         "bpftool/test_map_write.py::test_bytes_over_255_are_refused",
         "unit/cli/test_data.py::test_mistakes",
@@ -77,7 +81,7 @@ SHOWN = {
     "words behind the map of `pop`": ["bpftool/test_map_write.py::test_pop_on_other_maps"],
     differences.PROG_ARRAY: [
         "bpftool/test_map_write.py::test_maps_in_maps_and_programs",
-        "bpftool/test_map_types.py::test_writing",
+        "bpftool/test_map_write.py::test_every_type",
     ],
     "`event_pipe` of a map that another process reads": ["bpftool/test_event_pipe.py::test_another_reader_is_named"],
     "`event_pipe` where the kernel refuses a buffer": ["bpftool/test_event_pipe.py::test_mistakes"],
