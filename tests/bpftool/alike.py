@@ -54,19 +54,12 @@ class Alike:
             self._compare_one(["-j"], several[0], mine, theirs)
             self._compare_one([], several[-1], mine, theirs)
 
-    def writing(
-        self,
-        make: Callable[[], int],
-        lines: Sequence[str],
-        *,
-        stdin: int | None = None,
-        voices: Iterable[list[str]] = VOICES,
-    ) -> list[str]:
+    def writing(self, make: Callable[[], int], lines: Sequence[str], *, stdin: int | None = None) -> list[str]:
         """Compare commands on maps alike, one for each program; return those that both refuse."""
         self._stdin = stdin
         scout = _Side(None, client.id_of("map", make()))
         answers = [(line, self._ask(scout, [], line).rc) for line in lines]
-        for voice in voices:
+        for voice in VOICES:
             mine, theirs = (_Side(tool, client.id_of("map", make())) for tool in (None, self._tool))
             for failed, answered in groupby(answers, key=lambda answer: answer[1] != 0):
                 several = [line for line, _ in answered]

@@ -33,6 +33,8 @@ CORE = (
     "tests/kernel/test_calls.py",
     "tests/kernel/test_owner.py",
     "tests/bpftool/test_zoo.py",
+    "tests/bpftool/test_map_types.py",
+    "tests/bpftool/test_map_values.py",
 )
 EVERYTHING = ("tests/kernel", "tests/bpftool")
 PACKAGES = ("bpfctl", "btf", "plugins")
