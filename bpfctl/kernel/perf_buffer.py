@@ -211,7 +211,8 @@ class PerfBuffer(_PerfReader[Sample[Data]]):
 
     def _take(self, most: int) -> list[Sample[Any]]:
         found: list[Sample[Any]] = []
-        decode = self._decode
+        decode, start, new = self._decode, HEAD.size, tuple.__new__
+        plain = decode is events.raw
         with self._lock:
             # A record that tells of lost ones is none itself, so that there may be more to take.
             while len(found) < most:
@@ -223,7 +224,9 @@ class PerfBuffer(_PerfReader[Sample[Data]]):
                     for record in records:
                         kind, _, _, time, size = HEAD.unpack_from(record)
                         if kind == SAMPLE:
-                            found.append(Sample(cpu, time, decode(record[HEAD.size : HEAD.size + size])))
+                            data = record[start : start + size]
+                            # What Sample(...) does, in a quarter of the time.
+                            found.append(new(Sample, (cpu, time, data if plain else decode(data))))
                         elif kind == LOST:
                             self._lost[cpu] = self._lost.get(cpu, 0) + LOSS.unpack_from(record)[1]
                 if not told:
