@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bpfctl.errors import SavedError
 from bpfctl.kernel.elements import Chunk
-from bpfctl.kernel.saved_fast import Template, learn
+from bpfctl.kernel.saved_fast import Template, Typed, learn
 from btf.value import Record
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Saved:
         self._whole = False  # nothing more comes
         self._closers: list[bytes] = []
         self._chosen: str | None = None
-        self._template: Template | None = None
+        self._template: Template | Typed | None = None
         self._lone = False  # there is one entry, as a lookup writes it, instead of an array
         self.entries = 0
         """How many entries were read."""
@@ -264,17 +264,16 @@ class Saved:
                 self._closers.pop()
                 return
 
-    def _alike(self, template: Template | None) -> Chunk | None:
+    def _alike(self, template: Template | Typed | None) -> Chunk | None:
         if template is None:
             return None
-        most = max(_BLOCK // template.length, 1)
-        self._fill(most * template.length)
-        most = min(most, (len(self._text) - self._at) // template.length)
-        end = self._at + most * template.length
-        found = template.take(memoryview(self._text)[self._at : end], most) if most else None
-        if found:
-            self._at += found.entries * template.length
-        return found
+        size = max(_BLOCK // template.length, 1) * template.length
+        self._fill(size)
+        found = template.take(memoryview(self._text)[self._at : self._at + size])
+        if found is None:
+            return None
+        self._at += found[1]
+        return found[0]
 
     def _one_by_one(self, most: int) -> tuple[_Seen, str]:
         size = _WINDOW

@@ -74,6 +74,23 @@ def test_entries_in_any_spelling(entries, indent, separators):
     assert read(json.dumps(document, indent=indent, separators=separators)) == (entries, {})
 
 
+TYPED = st.recursive(
+    st.none() | st.integers() | st.text() | st.just('}},{"key":["0x'),
+    lambda of: st.lists(of) | st.dictionaries(st.text(), of),
+)
+
+
+@given(st.lists(st.tuples(st.binary(min_size=2, max_size=2), st.binary(min_size=3, max_size=3), TYPED)), st.data())
+def test_entries_with_values_by_types(entries, data):
+    """What stands behind the bytes may be any JSON, and is no bytes."""
+    document = [entry(key, value) | {"formatted": {"value": typed}} for key, value, typed in entries]
+    how = data.draw(st.sampled_from([{"separators": (",", ":")}, {"indent": 4}, {"ensure_ascii": False}]))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(saved, "_BLOCK", data.draw(st.sampled_from([200, 1000, 1 << 18])))
+
+        assert read(json.dumps(document, **how))[0] == [(key, value) for key, value, _ in entries]
+
+
 @given(ENTRIES, st.integers(1, 60))
 def test_pieces_of_any_size(entries, size):
     """However the text is cut, and whichever entries are read many at once, the answer is the same."""
@@ -88,7 +105,8 @@ def test_pieces_of_any_size(entries, size):
 @given(ENTRIES.filter(bool), st.data())
 def test_any_damage_is_an_error_or_read_as_json_does(entries, data):
     """One byte is changed, added or taken away: the entries are those that Python's own reader finds, or none are."""
-    text = bytearray(json.dumps([entry(*pair) for pair in entries], separators=(",", ":")).encode())
+    more = data.draw(st.sampled_from([{}, {"formatted": {"key": 1, "value": [2, "x"]}}]))
+    text = bytearray(json.dumps([entry(*pair) | more for pair in entries], separators=(",", ":")).encode())
     at = data.draw(st.integers(0, len(text) - 1))
     how = data.draw(st.sampled_from(["change", "add", "cut", "end"]))
     byte = data.draw(st.one_of(st.sampled_from(list(b' "0[]{},:x')), st.integers(0, 255)))
@@ -158,7 +176,7 @@ def test_templates_are_learned_from_bytes_alone():
     assert learn(text, entry(b"ab", b"cde"), form) is not None
     for other in (
         {"value": spelled(b"cde"), "key": spelled(b"ab")},
-        {**entry(b"ab", b"cde"), "formatted": {}},
+        {"formatted": {}, **entry(b"ab", b"cde")},
         {"key": {"a": "0x01", "b": "0x02"}, "value": spelled(b"cde")},
         {"key": spelled(b"ab"), "value": {"error": "0x01"}},
     ):
