@@ -32,7 +32,9 @@ if TYPE_CHECKING:
         KernelError,
         NotFound,
         NotSupported,
+        Partial,
         PluginError,
+        SavedError,
         Unfinished,
         UsageError,
         VerifierError,
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
     from bpfctl.kernel.perf_buffer import PerfBuffer, Sample
     from bpfctl.kernel.prog import Program, ProgramInfo, ProgramRow
     from bpfctl.kernel.prog import rows as programs
+    from bpfctl.kernel.restore import restore
     from bpfctl.kernel.ring_buffer import RingBuffer
     from bpfctl.kernel.select import Select
     from bpfctl.uapi.enums import AttachType, LinkType, MapType, ProgType
@@ -73,6 +76,7 @@ _WHERE = {
     "NotFound": "errors",
     "NotSupported": "errors",
     "Owner": "kernel.owner",
+    "Partial": "errors",
     "PerCPU": "kernel.per_cpu",
     "PerfBuffer": "kernel.perf_buffer",
     "PluginError": "errors",
@@ -82,6 +86,7 @@ _WHERE = {
     "ProgramRow": "kernel.prog",
     "RingBuffer": "kernel.ring_buffer",
     "Sample": "kernel.perf_buffer",
+    "SavedError": "errors",
     "Select": "kernel.select",
     "TypedMap": "kernel.mapping",
     "Unfinished": "errors",
@@ -91,7 +96,10 @@ _WHERE = {
     "links": "kernel.link",
     "maps": "kernel.map",
     "programs": "kernel.prog",
+    "restore": "kernel.restore",
 }
+
+_LISTS = frozenset({"btfs", "links", "maps", "programs"})
 
 __all__ = [
     "Ambiguous",
@@ -113,6 +121,7 @@ __all__ = [
     "NotFound",
     "NotSupported",
     "Owner",
+    "Partial",
     "PerCPU",
     "PerfBuffer",
     "PluginError",
@@ -122,6 +131,7 @@ __all__ = [
     "ProgramRow",
     "RingBuffer",
     "Sample",
+    "SavedError",
     "Select",
     "TypedMap",
     "Unfinished",
@@ -131,6 +141,7 @@ __all__ = [
     "links",
     "maps",
     "programs",
+    "restore",
 ]
 
 
@@ -141,7 +152,7 @@ def __getattr__(name: str) -> Any:
     from importlib import import_module  # noqa: PLC0415 - nothing is loaded before it is used
 
     module = import_module(f"bpfctl.{room}")
-    value = getattr(module, "rows" if name.islower() else name)
+    value = getattr(module, "rows" if name in _LISTS else name)
     globals()[name] = value
     return value
 

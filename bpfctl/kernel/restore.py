@@ -6,7 +6,7 @@ from contextlib import nullcontext
 from errno import ENOENT
 from typing import TYPE_CHECKING, NamedTuple
 
-from bpfctl.errors import BpfctlError, KernelError, Partial, UsageError
+from bpfctl.errors import BpfctlError, KernelError, Partial, SavedError, UsageError
 from bpfctl.kernel.elements import Walk, pieces
 from bpfctl.kernel.map import PER_CPU
 from bpfctl.kernel.writer import Writer, check_writable
@@ -90,6 +90,32 @@ class Restore:
 
 def _sentence(error: BpfctlError) -> str:
     return str(error) if isinstance(error, KernelError) else error.sentence
+
+
+def restore(
+    map_: Map, path: str, *, flags: int = 0, replace: bool = False, choose: str | None = None, fit_cpus: bool = False
+) -> Outcome:
+    """Write the entries of a file that ``map dump`` has written into a map that is open for writing.
+
+    ``replace`` also deletes the keys that the file has not, ``choose`` names one of several maps in it by id or name,
+    and ``fit_cpus`` takes per-CPU values of other CPUs than this machine has. SavedError says what is wrong with the
+    file, Partial also that something was written before.
+    """
+    from bpfctl.kernel.map_types import types  # noqa: PLC0415 - copies need none of these
+    from bpfctl.kernel.saved import Saved  # noqa: PLC0415
+    from bpfctl.kernel.saved_entry import Entries  # noqa: PLC0415
+
+    job = Restore(map_, flags)
+    try:
+        file = open(path, "rb", buffering=0)  # noqa: SIM115 - the next line closes it
+    except OSError as error:
+        raise SavedError(f"can't open file ({path}): {error.strerror}") from None
+    with file:
+        saved = Saved(file.fileno(), path)
+        saved.begin(choose)
+        form = Entries(job.info, types(job.info), fit_cpus=fit_cpus)
+        saved.fits(form)
+        return job.run(saved.chunks(form), replace=replace)
 
 
 def entries(number: int) -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+import bpfctl
 from tests.bpftool import peer
 from tests.kernel import client
 from tests.kernel.inhabitants.programs import returning
@@ -298,6 +299,26 @@ def test_a_million_entries_come_back(held, tmp_path):
     assert int(done.stdout.splitlines()[1]) < 64 << 10, "KiB"
     for number in range(0, count, 997):
         assert client.map_lookup(target, U32(number) + bytes(4), 16) == values[16 * number : 16 * number + 16]
+
+
+def test_python_brings_a_map_back(held, tmp_path):
+    fd = create(held, HASH, 2, 1, 2)
+    path = tmp_path / "saved"
+    with bpfctl.Map.by_id(client.id_of("map", fd), write=True) as target:
+        path.write_text('[{"key":["0x01","0x02"],"value":["0x03"]}]')
+        assert bpfctl.restore(target, str(path)) == (1, 0)
+        path.write_text('[{"key":["0x02","0x02"],"value":["0x03"]}]')
+        assert bpfctl.restore(target, str(path), replace=True) == (1, 1)
+        path.write_text('[{"key":["0x03","0x02"],"value":["0x03"]},{"key":["0x04","0x02"],"value":["0x03"]}]')
+        with pytest.raises(bpfctl.Partial, match="the map is partial") as caught:
+            bpfctl.restore(target, str(path))
+        assert caught.value.done == 1
+        for text in ("[", '[{"key":["0x01"],"value":["0x03"]}]'):
+            path.write_text(text)
+            with pytest.raises(bpfctl.SavedError, match="entry 1 of "):
+                bpfctl.restore(target, str(path))
+        with pytest.raises(bpfctl.SavedError, match="can't open file"):
+            bpfctl.restore(target, str(tmp_path / "none"))
 
 
 # a new map
