@@ -44,7 +44,7 @@ def write_char(target: Target, at: int, value: Any, path: str) -> None:
 
 def write_text(target: Target, at: int, text: str, path: str, array: tuple[int, str, Read]) -> None:
     room, what, read = array
-    data = text.encode(errors="surrogateescape")
+    data = bytes_of(text, path)
     if b"\0" in data:
         raise error(path, f"{what} cannot hold text with a NUL inside")
     if len(data) >= room:
@@ -52,6 +52,14 @@ def write_text(target: Target, at: int, text: str, path: str, array: tuple[int, 
     # text that is there already is left alone, with what lies behind its NUL
     if read(bytes(target.data), at) != text:
         target.data[at : at + room] = data.ljust(room, b"\0")
+
+
+def bytes_of(text: str, path: str) -> bytes:
+    """Return text as UTF-8, with bytes that are no text as they came; JSON can spell what is neither."""
+    try:
+        return text.encode(errors="surrogateescape")
+    except UnicodeEncodeError:
+        raise error(path, f"{told(text)} has half a character") from None
 
 
 def near(word: str, choices: Sequence[str]) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from btf import types
 from btf._encode_one import Target, error, near, number_of, told, write_bool, write_char, write_text
 from btf.errors import BTFError
-from btf.value import Enumerator, Record
+from btf.value import Enumerator, Record, as_stored
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -116,12 +116,12 @@ class Writers:
             return Plan(write_char, of.name)
         return self._integer(of.bits_offset, of.nr_bits, of.name, signed=of.signed)
 
-    def _integer(self, first: int, width: int, what: str, *, signed: bool) -> Plan:
+    def _integer(self, first: int, width: int, what: str, *, signed: bool, bitfield: bool = False) -> Plan:
         """Write ``width`` bits after the first ones, counted from the end that comes first in memory."""
         put, words = self._bits(first, width), self.words
         low, high = (-(1 << width - 1), (1 << width - 1) - 1) if signed and width else (0, (1 << width) - 1)
         # bits are shown as a number without sign, see Bits.unsigned
-        plain = width in (8, 16, 32, 64) and not first
+        plain = width in (8, 16, 32, 64) and not first and not bitfield
         pattern = high if plain else (1 << width) - 1
 
         def write(target: Target, at: int, value: Any, path: str) -> None:
@@ -166,9 +166,8 @@ class Writers:
                 value = float(value)
             if isinstance(value, bool) or not isinstance(value, int | float):
                 raise error(path, f"{told(value)} is no number, as {of.name} is")
-            old = layout.unpack_from(target.data, at)[0]
-            if old == value or (isnan(old) and value != value):  # noqa: PLR0124 - there are many NaNs
-                return
+            if value != value and isnan(layout.unpack_from(target.data, at)[0]):  # noqa: PLR0124 - 10**400 is no NaN
+                return  # there are many, and one is there already
             try:
                 layout.pack_into(target.data, at, value)
             except (OverflowError, struct.error):
@@ -178,7 +177,7 @@ class Writers:
 
     def _enum(self, of: types.Enum | types.Enum64, first: int, width: int) -> Plan:
         put = self._bits(first, width)
-        names = {value.name: value.val for value in reversed(of.values)}
+        names = {value.name: as_stored(of, value.val) for value in reversed(of.values)}
         what = f"enum {of.name}".rstrip()
         low, high = -(1 << width >> 1), (1 << width) - 1
 
@@ -241,7 +240,7 @@ class Writers:
         return offset, self._bitfield(bit, width, f"{of.name}:{width}", signed=signed)
 
     def _bitfield(self, bit: int, width: int, what: str, *, signed: bool) -> Plan:
-        plan = self._integer(bit, width, what, signed=signed)
+        plan = self._integer(bit, width, what, signed=signed, bitfield=True)
 
         def write(target: Target, at: int, value: Any, path: str) -> None:
             # a bitfield is shown as bits, whatever its type; those of a _Bool are written as such too

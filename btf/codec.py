@@ -37,7 +37,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from btf import types
 from btf._codec_record import Way, code_of, layout_of, reader, rows_of, writer
-from btf._encode_one import Target, error, told
+from btf._encode_one import Target, bytes_of, error, told
 from btf._encode_plan import Writers, written
 from btf.class_fields import behind, class_fields, generic, maker, name_of
 from btf.errors import BTFError
@@ -239,7 +239,7 @@ class _Ways:
         def write(target: Target, at: int, value: Any, path: str) -> None:
             if not isinstance(value, str):
                 raise error(path, f"{told(value)} is no text")
-            data = value.encode(errors="surrogateescape")
+            data = bytes_of(value, path)
             if len(data) > size or b"\0" in data:
                 raise error(path, f"text of {len(data)} bytes does not fit into {writes.what}")
             target.data[at : at + size] = data.ljust(size, b"\0")

