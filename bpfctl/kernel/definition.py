@@ -7,9 +7,8 @@ map that the others had to be like, for which one of them stands.
 from __future__ import annotations
 
 import binascii
-import sys
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from bpfctl._sys import maps, programs
 from bpfctl.errors import KernelError, NotSupported, SavedError
@@ -18,9 +17,6 @@ from bpfctl.kernel.btf import Btf
 from bpfctl.kernel.map import Map, MapInfo
 from bpfctl.uapi.enums import MapType
 from bpfctl.uapi.flags import MapFlag
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 OF_MAPS = frozenset({MapType.ARRAY_OF_MAPS, MapType.HASH_OF_MAPS})
 _NAME_ROOM = 15  # BPF_OBJ_NAME_LEN without its null byte
@@ -142,13 +138,3 @@ def _loaded(btf: bytes) -> Any:
         return programs.btf_load(btf).fd
     except OSError as error:
         raise KernelError("can't load the types of the saved map", error.errno or 0) from None
-
-
-def inner(definition: Definition, first: Callable[[], bytes | None]) -> Map | None:
-    """Open what the maps in a map of maps have to be like: the first of those that will be in it."""
-    if definition.type not in OF_MAPS:
-        return None
-    value = first()
-    if value is None:
-        raise NotSupported("a map of maps without maps does not tell what they have to be like: use map create")
-    return Map.by_id(int.from_bytes(value[:4], sys.byteorder))

@@ -10,6 +10,7 @@ import os
 from errno import ENOENT, ENOSPC
 from typing import TYPE_CHECKING, Any
 
+from bpfctl.errors import NotSupported
 from bpfctl.host import cpus
 from bpfctl.kernel.map import PER_CPU
 from bpfctl.uapi.enums import MapType
@@ -64,7 +65,10 @@ class Shape:
         """Return what another map needs to be made alike."""
         from bpfctl.kernel.definition import Definition  # noqa: PLC0415 - few dumps tell of it
 
-        return Definition.of(self.info).json()
+        try:
+            return Definition.of(self.info).json()
+        except NotSupported:
+            return {}
 
     def one(self, entry: Chunk) -> Stream:
         """Return what shows a single entry that has a value."""

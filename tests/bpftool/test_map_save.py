@@ -104,6 +104,8 @@ def test_maps_of_every_type(nest, tmp_path, kind):
         before = dumped_by_us(filled.fd)
         path = tmp_path / "saved"
         path.write_bytes(before)
+        extra = peer.inside("-j", "--extra", "map", "dump", "id", str(client.id_of("map", filled.fd)))
+        assert json.loads(extra.stdout)[0]["elements"] == json.loads(before)
         if kind not in TAKES_NONE:
             emptied(filled)
 
