@@ -66,7 +66,6 @@ Top = Annotated[
     typer.Option("--top", metavar="FIELD N", help="The N entries with the largest numbers in a field."),
 ]
 Interval = Annotated[float, typer.Option("--interval", metavar="SECONDS", help="How long a round lasts.")]
-
 RecordType = Annotated[
     str | None, typer.Option("--type", metavar="TYPE", help="Show records as values of this BTF type, such as event.")
 ]
