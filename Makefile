@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 SOURCES = pyproject.toml $(wildcard bpfctl/_sys/*.c bpfctl/_sys/*.h)
 
-.PHONY: demo test test-vm check bench wheel gen packages test-packages clean
+.PHONY: demo test test-vm check bench fuzz wheel gen packages test-packages clean
 
 demo: $(VENV)/installed ## install bpfctl into .venv and show what the kernel runs
 	$(BIN)/python docs/examples/demo.py
@@ -28,6 +28,9 @@ check: $(VENV)/developed ## style, types, layers, fresh generated files
 bench: $(VENV)/installed test-packages ## times of starting, listing and dumping beside bpftool
 	BPFCTL_BPFTOOL=bpftool:$$($(BIN)/python -m tests.vm bpftool) $(BIN)/python benchmarks/startup.py
 	BPFCTL_BPFTOOL=bpftool:$$($(BIN)/python -m tests.vm bpftool) $(BIN)/python benchmarks/map_dump.py
+
+fuzz: $(VENV)/developed ## 500,000 values of random types and the words that stand for them, each time others
+	$(BIN)/python -m tests.fuzz.values 500000 --seed $$(date +%s) --maps
 
 wheel: $(VENV)/developed ## one cp311-abi3 wheel and the source distribution, in dist/
 	$(BIN)/python -m pip install --quiet build

@@ -68,13 +68,10 @@ def writer(as_: Any, ways: list[tuple[str, Way]]) -> Write:
     def write(target: Target, at: int, value: Any, path: str) -> None:
         if not isinstance(value, dict if take is item_of else as_):
             raise error(path, f"{name_of(type(value))} is no {name_of(as_)}")
-        before = bytes(target.data) if target.backwards else b""
-        for name, way in reversed(ways) if target.backwards else ways:
+        for name, way in target.parts(ways, f"fields of {name_of(as_)}", path):
             item = take(value, name)
             if item is not None:
                 way.write(target, at, item, f"{path}.{name}" if path else name)
-        if target.backwards and target.data != before:
-            raise error(path, f"fields of {name_of(as_)} that share their bytes are given different values")
 
     return write
 

@@ -2,25 +2,43 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from math import isinf
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from btf.errors import BTFError
 from btf.value import Record
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from btf.value import Read
 
 
-class Target:
-    """The bytes that are written; backwards means that the later members of records are written first."""
+T = TypeVar("T")
 
-    __slots__ = ("backwards", "data")
+
+class Target:
+    """The bytes that are written, and how: members of a record forwards, backwards, or forwards without a change."""
+
+    __slots__ = ("backwards", "checks", "data", "shared")
 
     def __init__(self, data: bytearray) -> None:
         self.data = data
-        self.backwards = False
+        self.backwards = self.checks = False
+        self.shared = False  # whether members were written that may have bytes in common
+
+    def parts(self, parts: Sequence[T], what: str, path: str, *, shared: bool = True) -> Iterator[T]:
+        """Yield parts of a record in the order that they are to be written in; BTFError when they disagree."""
+        shared = shared and len(parts) > 1
+        self.shared |= shared
+        if not shared or not self.checks:
+            yield from reversed(parts) if self.backwards else parts
+            return
+        for part in parts:
+            before = bytes(self.data)
+            yield part
+            if self.data != before:
+                raise error(path, f"{what} that share their bytes are given different values")
 
 
 def write_bool(target: Target, at: int, value: Any, path: str) -> None:
@@ -106,3 +124,14 @@ def number_of(text: str) -> int | None:
     except ValueError:
         return None
     return -number if text[0] == "-" else number
+
+
+def float_of(text: str) -> float | str:
+    """Read a number as C's strtod does, but no spaces; the text itself when it is none, or too large."""
+    if not text.isascii() or "_" in text or text != text.strip() or len(text) > 400:
+        return text
+    try:
+        number = float(text)
+    except ValueError:
+        return text
+    return text if isinf(number) and "inf" not in text.lower() else number

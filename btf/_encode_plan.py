@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import struct
+from itertools import pairwise
 from math import isnan
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from btf import types
-from btf._encode_one import Target, error, near, number_of, told, write_bool, write_char, write_text
+from btf._encode_one import Target, error, float_of, near, number_of, told, write_bool, write_char, write_text
 from btf.errors import BTFError
 from btf.value import Enumerator, Record, as_stored
 
@@ -35,10 +36,19 @@ class Plan(NamedTuple):
 
 
 def written(write: Write, offset: int, value: Any, path: str, old: bytes) -> bytes:
+    """Write a value; members that share their bytes must agree.
+
+    Of two that share, the later one is written over the first. Both are written once more in the other order: some
+    values have many spellings (text, behind its NUL; NaN; true), and leave alone what is one of theirs already. Then
+    none of them may change anything.
+    """
     target = Target(bytearray(old))
     write(target, offset, value, path)
-    target.backwards = True
-    write(target, offset, value, path)
+    if target.shared:
+        target.backwards = True
+        write(target, offset, value, path)
+        target.backwards, target.checks = False, True
+        write(target, offset, value, path)
     return bytes(target.data)
 
 
@@ -102,7 +112,7 @@ class Writers:
             case types.Struct() | types.Union():
                 word = "union" if isinstance(of, types.Union) else "struct"
                 members = tuple((member.name, *self.place(member)) for member in of.members)
-                return self._record(members, f"{word} {of.name}".rstrip())
+                return self._record(members, f"{word} {of.name}".rstrip(), shared=self._share(of))
             case types.Var():
                 return self._record(((of.name, 0, self.plan(of.type_id)),), f"variable {of.name}")
             case types.Datasec():
@@ -162,8 +172,8 @@ class Writers:
         layout = struct.Struct(self.sign + code)
 
         def write(target: Target, at: int, value: Any, path: str) -> None:
-            if isinstance(value, str) and value.lower() in ("inf", "-inf", "nan"):
-                value = float(value)
+            if isinstance(value, str):
+                value = float_of(value)
             if isinstance(value, bool) or not isinstance(value, int | float):
                 raise error(path, f"{told(value)} is no number, as {of.name} is")
             if value != value and isnan(layout.unpack_from(target.data, at)[0]):  # noqa: PLR0124 - 10**400 is no NaN
@@ -248,16 +258,23 @@ class Writers:
 
         return plan._replace(write=write)
 
-    def _record(self, members: tuple[tuple[str, int, Plan], ...], what: str) -> Plan:
+    def _share(self, of: types.Struct | types.Union) -> bool:
+        """Tell whether members may have bytes in common, their own members too if they have no name."""
+        end = 0
+        for member in of.members:
+            if member.bits_offset < end or not member.name:
+                return True
+            end = member.bits_offset + (member.bitfield_size or 8 * self.btf.size_of(member.type_id))
+        return False
+
+    def _record(self, members: tuple[tuple[str, int, Plan], ...], what: str, *, shared: bool = False) -> Plan:
         plan: Plan
 
         def write(target: Target, at: int, value: Any, path: str) -> None:
-            before = bytes(target.data) if target.backwards else b""
             parts = list(_parts(plan, value, path))
-            for name, offset, of, item in reversed(parts) if target.backwards else parts:
+            may_share = shared or (isinstance(value, dict) and "" in value)
+            for name, offset, of, item in target.parts(parts, f"members of {what}", path, shared=may_share):
                 of.write(target, at + offset, item, f"{path}.{name}" if path and name else path or name)
-            if target.backwards and target.data != before:
-                raise error(path, f"members of {what} that share their bytes are given different values")
 
         plan = Plan(write, what, members=members)
         return plan
@@ -269,7 +286,8 @@ class Writers:
             if not isinstance(var, types.Var):
                 raise BTFError(f"section {of.name!r} holds type {var.id}, which is no variable")
             members.append((var.name, place.offset, self.plan(var.type_id)))
-        plan = self._record(tuple(members), f"section {of.name}")
+        share = any(after.offset < var.offset + var.size for var, after in pairwise(of.vars))
+        plan = self._record(tuple(members), f"section {of.name}", shared=share)
 
         def write(target: Target, at: int, value: Any, path: str) -> None:
             if isinstance(value, dict) and len(value) == 1 and isinstance(value.get(of.name), list):

@@ -12,7 +12,7 @@ integer                 an int in its range, or a string of digits (decimal, 0x,
 bitfield, 128 bit       an int in its range, or its bits as a string (``"0x7"``)
 enum                    the name of a member, or a number
 pointer                 an int, or a string (``"0xffff888000000000"``)
-float, double           a number, or ``"inf"``, ``"-inf"``, ``"nan"``
+float, double           a number, also as a string: ``"1e9"``, ``"-inf"``, ``"nan"``
 ``char[]``              a string that leaves room for its NUL; or a list
 other array             a list with as many items; for items of one byte also bytes
 struct, union           a dict or `Record`; members of members without name as in C
@@ -20,7 +20,7 @@ section of variables    ``{".data": [{"a": 1}, {"b": 2}]}``, or a dict of variab
 ======================  =====================================================================
 
 Members that are not given are zero, or stay as they are where there was a value. What is given twice, in the members
-of a union, must be the same bytes: values are written forwards and again backwards, and both must agree.
+of a union, must be the same bytes.
 """
 
 from __future__ import annotations

@@ -75,12 +75,15 @@ def _member(rng: Random, depth: int, number: int) -> tuple[str, Any, int, int]:
 
 
 class Made:
-    """The BTF of a tree: ``btf`` and ``id``; and what reads and writes it, BTFError where nothing can."""
+    """The BTF of a tree: ``btf``, its ``id`` there, and that of an ``index`` of 4 bytes.
+
+    ``decoder`` and ``encoder`` are BTFError for a type that has no values.
+    """
 
     def __init__(self, shape: Any, order: str) -> None:
         self.shape, self.order = shape, order
         self._b = Builder(byteorder=order)  # type: ignore[arg-type]
-        self._index = self._b.add_int("unsigned int", 4)
+        self.index = self._b.add_int("unsigned int", 4)
         self._names = 0
         self.id, self.size = self._add(shape)
         self.blob = self._b.build()
@@ -118,10 +121,10 @@ class Made:
                 return b.add_ptr(0), 8
             case ("text" | "bytes" as kind, number):
                 item = b.add_int("char" if kind == "text" else "unsigned char", 1)
-                return b.add_array(item, self._index, number), number
+                return b.add_array(item, self.index, number), number
             case ("array", number, item):
                 id_, size = self._add(item)
-                return b.add_array(id_, self._index, number), number * size
+                return b.add_array(id_, self.index, number), number * size
             case ("struct" | "union" as kind, members):
                 return self._record(kind, members)
             case ("typedef", of):
@@ -317,8 +320,8 @@ def _integer(rng: Random, bits: int, *, signed: bool, modulo: bool = False) -> t
 def _float(rng: Random, size: int, order: str) -> tuple[Any, float]:
     code = (">" if order == "big" else "<") + FLOATS[size]
     if rng.random() < 0.2:
-        said = rng.choice(("inf", "-inf", 0, 1, -0.0))
+        said = rng.choice(("inf", "-inf", 0, 1, -0.0, "-0"))
         return said, float(said)
     number = struct.unpack(code, rng.randbytes(size))[0]
     number = number if isfinite(number) else 1.5
-    return number, number
+    return rng.choice((number, repr(number))), number

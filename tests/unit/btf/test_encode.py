@@ -90,6 +90,7 @@ def test_a_part_that_is_changed_leaves_the_rest():
         ({"whole": 1, "low": 2}, "members of struct task that share their bytes are given different values"),
         ({"ratio": 10**400}, "ratio: a huge number is out of the range of double"),
         ({"ratio": "x"}, "ratio: 'x' is no number, as double is"),
+        ({"ratio": "1e999"}, "ratio: '1e999' is no number, as double is"),
     ],
     ids=lambda part: part if isinstance(part, str) else ",".join(part) if isinstance(part, dict) else "seven",
 )
@@ -98,6 +99,27 @@ def test_what_does_not_fit(given, sentence):
         encode(TASK, TASK_ID, given)
 
     assert str(caught.value) == sentence
+
+
+def test_what_shares_its_bytes():
+    """Members that share must agree, all of them, whatever their order; a value with many spellings finds its own."""
+    b = Builder()
+    u8, u32, char = b.add_int("u8", 1), b.add_int("u32", 4), b.add_int("char", 1)
+    number = b.add_union("number", 4, [("a", u32), ("b", u32), ("c", u32)])
+    late = b.add_struct("late", 8, [("tail", u32, 32)])
+    name = b.add_union("name", 8, [("late", late), ("text", b.add_array(char, u32, 8))])
+    yes = b.add_union("yes", 1, [("on", b.add_int("_Bool", 1, encoding=types.BOOL)), ("bits", u8, 0, 3)])
+    btf = BTF.from_bytes(b.build())
+
+    assert encode(btf, number, {"a": 1, "b": 1, "c": 1}) == b"\1\0\0\0"
+    for wrong in ({"a": 1, "b": 2}, {"a": 1, "b": 2, "c": 1}, {"a": 1, "": {"a": 2}}):
+        with pytest.raises(BTFError, match="members of union number that share their bytes"):
+            encode(btf, number, wrong)
+    for right in ({"late": {"tail": 7}, "text": "x"}, {"text": "x", "late": {"tail": 7}}):
+        assert encode(btf, name, right) == b"x\0\0\0\7\0\0\0"
+    assert encode(btf, yes, {"on": True, "bits": 4}) == b"\4"
+    with pytest.raises(BTFError, match="share their bytes"):
+        encode(btf, yes, {"on": False, "bits": 4})
 
 
 @pytest.mark.parametrize(
