@@ -41,7 +41,8 @@ class Builder:
 
     Names are text or, for what is no text, bytes. With ``base`` the result is a split BTF over it;
     ``reuse`` then looks for strings in the base first, which takes a while to prepare. ``strings`` are
-    those of another BTF over the same base, whose offsets shall stay what they are.
+    those of another BTF over the same base, whose offsets shall stay what they are. New strings come in
+    the order of their use, a type's own name before those of its members, as libbpf lays them out.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Builder:
         self._strings = bytearray(strings or (b"\0" if base is None else b""))
         self._first_string = base.strings_end if base is not None else 0
         self._offsets: dict[bytes, int] = {b"": 0} if base is None or not reuse else _offsets(base)
+        _enter(self._offsets, strings, self._first_string)
         self._next_id = base.ids.stop if base is not None else 1
 
     @property
@@ -125,6 +127,7 @@ class Builder:
 
     def _record(self, kind: int, name: Name, size: int, members: Sequence[Member], *, flag: bool = False) -> int:
         rest: list[int] = []
+        self.string(name)
         for label, type_id, *place in members:
             offset, width = (*place, 0, 0)[:2]
             rest += self.string(label), type_id, width << 24 | offset
@@ -134,6 +137,7 @@ class Builder:
     def add_enum(self, name: Name, values: Sequence[tuple[Name, int]], *, size: int = 4, signed: bool = False) -> int:
         """Add an enum of values that fit 32 bits."""
         rest: list[int] = []
+        self.string(name)
         for label, value in values:
             rest += self.string(label), value
         return self.add(_kind.ENUM, name, size, vlen=len(values), flag=signed, rest=rest)
@@ -141,6 +145,7 @@ class Builder:
     def add_enum64(self, name: Name, values: Sequence[tuple[Name, int]], *, size: int = 8, signed: bool = False) -> int:
         """Add an enum of 64-bit values."""
         rest: list[int] = []
+        self.string(name)
         for label, value in values:
             rest += self.string(label), value, value >> 32
         return self.add(_kind.ENUM64, name, size, vlen=len(values), flag=signed, rest=rest)
@@ -252,8 +257,12 @@ class Builder:
 def _offsets(base: BTF) -> dict[bytes, int]:
     """Return where each string of a BTF and its bases is, at the lowest offset."""
     found: dict[bytes, int] = {} if base.base is None else _offsets(base.base)
-    offset = base.strings_end - len(base.strings)
-    for string in base.strings.split(b"\0")[:-1]:
-        found.setdefault(string, offset)
-        offset += len(string) + 1
+    _enter(found, base.strings, base.strings_end - len(base.strings))
     return found
+
+
+def _enter(offsets: dict[bytes, int], strings: bytes, offset: int) -> None:
+    """Enter the strings of a section, which starts at ``offset``, unless they are known."""
+    for string in strings.split(b"\0")[:-1]:
+        offsets.setdefault(string, offset)
+        offset += len(string) + 1

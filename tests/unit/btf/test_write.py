@@ -103,6 +103,31 @@ def test_strings_of_another():
     assert BTF.from_bytes(second.build()).strings == b"\0int\0long\0"
 
 
+def test_strings_lie_in_order_of_use():
+    """A type's own name comes before those of its members, as libbpf has it."""
+    b = Builder()
+    b.add_struct("s", 4, [("m", 0)])
+    b.add_enum("e", [("A", 0)])
+    b.add_enum64("e64", [("B", 0)])
+
+    assert b"\0s\0m\0e\0A\0e64\0B\0" == BTF.from_bytes(b.build()).strings
+
+
+@pytest.mark.parametrize("order", ["unused\0u32\0s\0", "s\0u32\0unused\0"])
+def test_written_again_with_its_strings(order):
+    """Whatever order the strings are in, and whether types use them: with them kept, the same bytes come out."""
+    strings = b"\0" + order.encode()
+    first = Builder(strings=strings)
+    first.add_struct("s", 4, [("u32", first.add_int("u32", 4))])
+    data = first.build()
+    again = Builder(strings=BTF.from_bytes(data).strings)
+    for of in BTF.from_bytes(data):
+        again.add_type(of)
+
+    assert strings == BTF.from_bytes(data).strings
+    assert data == again.build()
+
+
 def test_strings_of_the_base():
     """They are used again where that is asked for."""
     base = Builder()
