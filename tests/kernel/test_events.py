@@ -89,8 +89,12 @@ def test_a_killed_consumer_and_the_next_one(stack):
     chance = random.Random(1)
     with stress.sending():
         for _ in range(kills):
+            before = os.fstat(file).st_size
             with forked(consume):
-                time.sleep(chance.uniform(0.05, 0.3))
+                deadline = time.monotonic() + PATIENCE
+                while os.fstat(file).st_size == before and time.monotonic() < deadline:
+                    time.sleep(0.01)
+                time.sleep(chance.uniform(0, 0.3))
     seen = Seen()
     told = os.pread(file, os.fstat(file).st_size, 0)
     for word, whole in HANDED.iter_unpack(told):
