@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tests.bpftool.alike import spelled
 from tests.bpftool.filled import (
+    LRU_ROOM,
     NO_PREALLOC,
     U32,
     ZERO_SEED,
@@ -91,7 +92,7 @@ def _hashes(nest: Nest, kind: str) -> Iterator[Changes]:
         lines = _lines(edges(key)[:3], _bytes(value), dump=kind != "rhash")
         # The last key is one too many, but where the least used is thrown out.
         lines.insert(8, f"map update {{}} key {spelled(b'Z' * key)} value {_bytes(value)[0]}")
-        entries = 3 if "lru" not in kind else 64
+        entries = LRU_ROOM if "lru" in kind else 3
         yield Changes(partial(nest.create, kind, key, value, entries, map_flags=flags), lines)
 
 

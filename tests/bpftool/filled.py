@@ -89,6 +89,11 @@ def possible_cpus() -> int:
     return int(last) - int(first or last) + 1
 
 
+# Each CPU takes up to 128 free entries for itself (LOCAL_FREE_TARGET in kernel/bpf/bpf_lru_list.c), so a small map of
+# the kind that throws out the least used does so long before it is full.
+LRU_ROOM = 256 * possible_cpus()
+
+
 def edges(size: int) -> list[bytes]:
     """Return zero, all ones, the lowest and the highest of both signs, and a byte of each sort."""
     order = bytes((0x20 + at * 37) % 256 for at in range(size))
@@ -121,8 +126,7 @@ def _fills(*kinds: str) -> Callable[[Filler], Filler]:
 
 @_fills("hash", "lru_hash", "rhash")
 def _hashes(nest: Nest, kind: str) -> Iterator[Filled]:
-    # A map that throws out the least used may do so before it is full.
-    flags, entries = (NO_PREALLOC if kind == "rhash" else 0), (64 if kind == "lru_hash" else 8)
+    flags, entries = (NO_PREALLOC if kind == "rhash" else 0), (LRU_ROOM if kind == "lru_hash" else 8)
     for key, value in SIZES if kind == "hash" else SIZES[::6]:
         fd = nest.create(kind, key, value, entries, map_flags=flags)
         yield nest.filled(fd, _pairs(key, value), b"\x5a" * key)
@@ -141,7 +145,7 @@ def _arrays(nest: Nest, kind: str) -> Iterator[Filled]:
 def _percpu_hashes(nest: Nest, kind: str) -> Iterator[Filled]:
     for key, value in SIZES[:: 4 if kind == "percpu_hash" else 8]:
         pairs = {each: _each_cpu(value, at) for at, each in enumerate(edges(key))}
-        yield nest.filled(nest.create(kind, key, value, 64), pairs, b"\x5a" * key)
+        yield nest.filled(nest.create(kind, key, value, LRU_ROOM), pairs, b"\x5a" * key)
 
 
 @_fills("percpu_array")
