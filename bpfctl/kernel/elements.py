@@ -6,12 +6,19 @@ That is how batches arrive, and what lets a view format a million entries withou
 What a reader may rely on while others write, besides that the walk ends and that no key is yielded twice:
 
 * Hash maps of every kind are read bucket by bucket, each in one step of the kernel. A key that is there all along is
-  yielded, with a value that it had meanwhile.
+  yielded, with a value that it had meanwhile. A full LRU map drops keys of its own accord, which are then not there
+  all along.
 * Arrays of every kind have the same keys all the time.
-* Other maps, and on older kernels hash maps of maps, are walked key by key. When the key that the walk stands on is
-  deleted, the kernel starts over at the first one. The walk goes back to the key before, or leaves out what it has
-  seen (``Walk.restarts``); a key whose value is gone before it is read is left out too (``Walk.skipped``). A key that
-  is overwritten all the time may move to where the walk has been already.
+* Tries are read in an order that prefixes alone decide. When the prefix that the walk stands on is deleted, the kernel
+  starts over; what is behind the walk is left out then (``Walk.restarts``). A prefix that is there all along is
+  yielded.
+* Other maps (of devices by hash, of sockets by hash, storage of cgroups), and on older kernels hash maps of maps, are
+  walked key by key. When the key that the walk stands on is deleted, the kernel starts over at the first one. The walk
+  goes back to the key before, or leaves out what it has seen (``Walk.restarts``); a key whose value is gone before it
+  is read is left out too (``Walk.skipped``). A key that nobody touches is yielded; one that is overwritten all the
+  time may move to where the walk has been already, and be missed.
+
+A walk that would have to leave out eight times as many entries as the map can hold gives up: KernelError, EAGAIN.
 
 The commands are described in include/uapi/linux/bpf.h; batches came with Linux 5.6 (commit cb4d03ab499d, "bpf: Add
 generic support for lookup batch op"), those of LPM tries, per-CPU arrays and maps of maps until 5.14.
@@ -111,7 +118,7 @@ class Walk:
         self._fd = map_.fileno()
         self.info = info
         self._room = info.value_room()
-        self._patience = 8 * info.max_entries + 1024  # entries seen before, until the map changes faster than we read
+        self._patience = 8 * info.max_entries + 1024  # how many entries may be left out because they were seen before
         self.restarts = 0
         """How often the walk started over because the keys at hand were deleted."""
         self.skipped = 0

@@ -1,14 +1,11 @@
-"""Walks over maps on the real kernel: everything is found once, also while others write at full speed."""
+"""Walks over maps on the real kernel: everything is found once. See test_walk_beside_writer.py for maps that change."""
 
 from __future__ import annotations
 
 import os
 import random
-import signal
-import socket
 import struct
-import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from errno import EINVAL, ENOENT
 from itertools import pairwise
 
@@ -114,107 +111,3 @@ def test_python_reads_a_map(held):
     queue = create(held, QUEUE, 0, 4, 4)
     with pytest.raises(NotSupported, match="map peek"):
         list(opened(held, queue).items())
-
-
-@contextmanager
-def writer(step):
-    """Run ``step(random)`` at full speed in a process of its own."""
-    child = os.fork()
-    if not child:
-        rng = random.Random(os.getpid())
-        try:
-            while True:
-                step(rng)
-        finally:
-            os._exit(1)
-    try:
-        yield
-        assert os.waitpid(child, os.WNOHANG) == (0, 0), "the writer has failed"
-    finally:
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
-
-
-def batch(command, fd, keys, size):
-    """Write or delete many entries; some may be there already, or not any more."""
-    count = len(keys)
-    values = bytes(size * count) if command == "map_update_batch" else None
-    try:
-        client.bpf(command, BATCH, map_fd=fd, keys=b"".join(keys), values=values, count=count)
-    except FileNotFoundError:
-        return
-
-
-def walks(map_, stays):
-    """Walk again and again: no key comes twice, none is missing that stays; return how many walks there were."""
-    deadline = time.monotonic() + SECONDS
-    done = restarts = 0
-    while done < WALKS and (not done or time.monotonic() < deadline):
-        walk = elements.Walk(map_, map_.info())
-        keys = [key for key, _ in walk.pairs()]
-        found = set(keys)
-        assert len(keys) == len(found)
-        assert stays - found == set()
-        restarts += walk.restarts
-        done += 1
-    print(f"{done} walks, {restarts} restarts")
-    return done
-
-
-@pytest.mark.parametrize("kind", [HASH, PERCPU_HASH])
-def test_a_walk_by_batches_beside_a_writer(held, kind):
-    """100,000 entries, of which half stay."""
-    fd = create(held, kind, 8, 8, 200_000)
-    keys = [struct.pack("=Q", number) for number in range(100_000)]
-    size = map_room = opened(held, fd).info().value_room()
-    for start in range(0, 100_000, 1000):
-        batch("map_update_batch", fd, keys[start : start + 1000], map_room)
-
-    def step(rng):
-        some = [struct.pack("=Q", rng.randrange(50_000, 120_000)) for _ in range(200)]
-        batch(rng.choice(("map_update_batch", "map_delete_batch")), fd, some, size)
-
-    with writer(step):
-        assert walks(opened(held, fd), set(keys[:50_000])) >= 1
-
-
-@pytest.mark.parametrize("batches", [True, False])
-def test_a_walk_of_a_trie_beside_a_writer(held, monkeypatch, batches):
-    """The kernel starts over when the prefix at hand is gone."""
-    fd = create(held, LPM_TRIE, 8, 4, 100_000, map_flags=1)
-    keys = [prefix(number) for number in range(3000)]
-    for key in keys:
-        client.map_update(fd, key, bytes(4))
-    if not batches:
-        monkeypatch.setattr(maps, "lookup_batch", refusing)
-    monkeypatch.setattr(elements, "_CHUNK_ENTRIES", 500)
-
-    with writer(lambda rng: come_and_go(fd, prefix(rng.randrange(1500, 3000)), bytes(4), rng)):
-        assert walks(opened(held, fd), set(keys[:1500])) >= 1
-
-
-@pytest.mark.parametrize("kind", [HASH, DEVMAP_HASH, HASH_OF_MAPS])
-def test_a_walk_key_by_key_beside_a_writer(held, monkeypatch, kind):
-    """As older kernels have it for all maps, and the newest for some."""
-    half = 50 if kind == HASH_OF_MAPS else 2000  # an inner map costs the kernel several milliseconds
-    inner = create(held, ARRAY, 4, 4, 1)
-    more = {"inner_map_fd": inner} if kind == HASH_OF_MAPS else {}
-    fd = create(held, kind, 4, 4, 8000, **more)
-    value = U32({HASH: 1, DEVMAP_HASH: socket.if_nametoindex("lo"), HASH_OF_MAPS: inner}[kind])
-    for number in range(2 * half):
-        client.map_update(fd, U32(number), value)
-    monkeypatch.setattr(maps, "lookup_batch", refusing)
-
-    with writer(lambda rng: come_and_go(fd, U32(rng.randrange(half, 2 * half)), value, rng)):
-        assert walks(opened(held, fd), {U32(number) for number in range(half)}) >= 1
-
-
-def come_and_go(fd, key, value, rng):
-    """Insert or delete an entry."""
-    if rng.random() < 0.5:
-        client.map_update(fd, key, value)
-        return
-    try:
-        client.bpf("map_delete_elem", client.MAP_ELEM, map_fd=fd, key=key)
-    except FileNotFoundError:
-        return
