@@ -40,6 +40,7 @@ class BTF:
         "_cache",
         "_first_string",
         "_name_offsets",
+        "_pointer_size",
         "_scans",
         "_sections",
         "_starts",
@@ -58,6 +59,7 @@ class BTF:
         self._cache: dict[int, Type] = {}
         self._name_offsets: tuple[int, ...] | None = None
         self._scans = 0
+        self._pointer_size = 0
         self._by_name: dict[str, list[int]] | None = None
 
     @classmethod
@@ -158,6 +160,11 @@ class BTF:
         """Size of a pointer where this BTF comes from: that of ``long``, or 8 if it has none."""
         if self.base is not None:
             return self.base.pointer_size
+        if not self._pointer_size:
+            self._pointer_size = self._find_pointer_size()
+        return self._pointer_size
+
+    def _find_pointer_size(self) -> int:
         from btf.types import Int  # noqa: PLC0415 - types are imported when one is asked for
 
         for name in ("long unsigned int", "unsigned long", "long int", "long"):
@@ -173,6 +180,10 @@ class BTF:
     def find_all(self, name: str, kind: KindOf[T] | None = None) -> list[T]:
         """Return every type with this name (and kind, a class of `btf.types`) in order of id."""
         return list(self._find(name, kind))
+
+    def ids_named(self, name: str) -> list[int]:
+        """Return the ids of every type with this name, those of the base too, without inflating any."""
+        return (self.base.ids_named(name) if self.base is not None else []) + self._ids_named(name)
 
     def _find(self, name: str, kind: KindOf[Any] | None) -> Iterator[Any]:
         if self.base is not None:

@@ -6,6 +6,7 @@ need() { # COMMAND PACKAGE
     command -v "$1" >/dev/null || [ -x "/usr/sbin/$1" ] || missing="$missing $2"
 }
 need bpftool bpftool            # the peer
+need pahole pahole              # the peer of btf show
 need clang clang                # programs whose types bpftool and we merge
 need qemu-system-x86_64 qemu-system-x86 # guests
 need busybox busybox-static     # their first program

@@ -96,7 +96,7 @@ def _of_program(session: Session, words: grammar.Words) -> Source:
 
 
 def _by_id(session: Session, id_: int) -> BTF:
-    base = _base(session)
+    base = base_of(session)
     try:
         if base is not None:
             return objects.load_over(id_, base)
@@ -113,7 +113,8 @@ def _by_id(session: Session, id_: int) -> BTF:
         raise _damaged(f"BTF object {id_}", error) from None
 
 
-def _base(session: Session) -> BTF | None:
+def base_of(session: Session) -> BTF | None:
+    """Return the types that -B names; None without it."""
     path = session.options.base_btf
     return None if path is None else _file(path, None, "failed to parse base BTF at '{}'")
 
@@ -132,7 +133,7 @@ def _of_files(session: Session, words: grammar.Words) -> Source:
 
 
 def _read_files(session: Session, paths: list[str]) -> BTF:
-    base = _base(session)
+    base = base_of(session)
     if base is None and any(path.startswith(_SYSFS) for path in paths):
         base = _file(VMLINUX, None)
     if len(paths) < 2:

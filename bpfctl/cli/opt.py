@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     Records = int | None
     Seconds = float | None
     Take = bool
+    Expand = bool
 
 else:
 

@@ -74,6 +74,7 @@ Seconds = Annotated[float | None, typer.Option("--seconds", metavar="S", min=0, 
 Take = Annotated[
     bool, typer.Option("--take", help="Take the records even if another process reads them, which then lacks them.")
 ]
+Expand = Annotated[bool, typer.Option("--expand", "-E", help="Of a type: show members of members too.")]
 
 # The base of Typer's complaints about a command line; Typer 0.28 has them in a package of its own instead of click's.
 _Complaint: type[Exception] = typer.BadParameter.__mro__[2]

@@ -72,8 +72,8 @@ btf show id
 btf show id 1x
 btf show id 4294967295
 btf show id 4294967295 extra
-btf show prog id 1
-btf show name x
+btf list prog id 1
+btf list name x
 batch
 batch nonsense
 batch nonsense /dev/null

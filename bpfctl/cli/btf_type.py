@@ -1,0 +1,141 @@
+"""Which type is meant, and where it is looked for: what the commands on types have in common."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, NamedTuple
+
+from bpfctl.cli.btf_dump import base_of, read_source
+from bpfctl.errors import NotFound, UsageError
+from bpfctl.kernel import btf as objects
+from bpfctl.kernel.names import VMLINUX
+from btf import kind as _kind
+from btf.errors import BTFError
+from btf.read import BTF
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bpfctl.cli.grammar import Words
+    from bpfctl.cli.session import Session
+
+_NEAR = 2  # letters by which a name that is meant may be longer or shorter
+_SYSFS = VMLINUX.removesuffix("vmlinux")
+#: The words that may stand before a name, as in C.
+KINDS: dict[str, frozenset[int]] = {
+    "struct": frozenset({_kind.STRUCT}),
+    "union": frozenset({_kind.UNION}),
+    "enum": frozenset({_kind.ENUM, _kind.ENUM64}),
+    "typedef": frozenset({_kind.TYPEDEF}),
+    "func": frozenset({_kind.FUNC}),
+    "function": frozenset({_kind.FUNC}),
+    "var": frozenset({_kind.VAR}),
+}
+
+
+class Named(NamedTuple):
+    """A type by its name and kinds (any if empty), or by its id."""
+
+    name: str
+    kinds: frozenset[int] = frozenset()
+    id: int | None = None
+
+    def __str__(self) -> str:
+        if self.id is not None:
+            return f"[{self.id}]"
+        word = next((word for word, kinds in KINDS.items() if kinds == self.kinds), "")
+        return f"{word} {self.name}".strip()
+
+    def ids(self, btf: BTF) -> list[int]:
+        """Return the ids of the types that are meant, those of a base first."""
+        if self.id is not None:
+            if not 0 < self.id < btf.ids.stop:
+                raise NotFound(f"there is no type [{self.id}]; the last is [{btf.ids.stop - 1}]")
+            return [self.id]
+        return [one for one in btf.ids_named(self.name) if not self.kinds or btf.kind(one) in self.kinds]
+
+
+class Place(NamedTuple):
+    """Types and where they come from: the name of a module, or nothing."""
+
+    where: str
+    btf: BTF
+
+
+def named(words: Words) -> Named:
+    """Read TYPE: a name, struct NAME, or [ID]."""
+    word = words.next("the type")
+    return _read(word, words)
+
+
+def one_word(text: str) -> Named:
+    """Read TYPE where it is the value of an option."""
+    from bpfctl.cli.grammar import Words
+
+    words = Words(text.split())
+    found = named(words)
+    words.end()
+    return found
+
+
+def _read(word: str, words: Words) -> Named:
+    if word[:1] == "[" and word[-1:] == "]" and word[1:-1].isdecimal() and word.isascii():
+        return Named("", id=int(word[1:-1]))
+    kind, _, name = word.partition(" ")
+    if name and kind in KINDS:
+        return Named(name.strip(), KINDS[kind])
+    if word in KINDS and words:
+        return Named(words.next("the name"), KINDS[word])
+    return Named(word)
+
+
+def near(btf: BTF, name: str) -> list[str]:
+    """Return the name of a type that is almost this one, if there is any."""
+    from difflib import get_close_matches
+
+    begin = name[:1].encode(errors="surrogateescape")
+    alike = [text for text in btf.strings.split(b"\0") if text[:1] == begin and abs(len(text) - len(name)) <= _NEAR]
+    close = get_close_matches(name, [text.decode(errors="surrogateescape") for text in alike], 5, 0.8)
+    return [one for one in close if btf.ids_named(one)]
+
+
+def places(session: Session, words: Words, name: str = "") -> Iterator[Place]:
+    """Yield the types of a SOURCE; without one those of the running kernel, then those of its modules.
+
+    What the words say wrong is told at once, modules are read when they are asked for, and only those that have the
+    string ``name`` if that is given.
+    """
+    if words:
+        source = read_source(session, words)
+        words.end()
+        return _one(source.load())
+    base = base_of(session)
+    if base is not None:
+        return _one(base)
+    return _running(name)
+
+
+def _one(btf: BTF) -> Iterator[Place]:
+    yield Place("", btf)
+
+
+def _running(name: str) -> Iterator[Place]:
+    vmlinux = objects.vmlinux()
+    yield Place("", vmlinux)
+    yield from modules(vmlinux, name)
+
+
+def modules(vmlinux: BTF, needle: str = "") -> Iterator[Place]:
+    """Yield the types of each loaded module over those of the kernel; one that goes meanwhile is left out."""
+    for name in sorted(os.listdir(_SYSFS)):
+        if name == "vmlinux":
+            continue
+        try:
+            with open(_SYSFS + name, "rb") as file:
+                data = file.read()
+            if needle.encode(errors="surrogateescape") in data:
+                yield Place(name, BTF.from_bytes(data, vmlinux))
+        except FileNotFoundError:
+            continue
+        except BTFError as error:
+            raise UsageError(f"the types of module {name} are damaged: {error}") from None
