@@ -7,6 +7,7 @@ succeed are given to both programs as batches; one that fails ends a batch, and 
 
 from __future__ import annotations
 
+import re
 from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -76,7 +77,7 @@ class Alike:
             self._file.write_text("".join(f"{line.format(f'id {side.map_id}')}\n" for line in lines))
             answers.append(self._ask(side, voice, f"batch file {self._file}"))
         # JSON tells each command, and with it the map's id.
-        told = answers[0].stdout.replace(b'"%d"' % mine.map_id, b'"%d"' % theirs.map_id)
+        told = re.sub(rb'("id",\s*)"%d"' % mine.map_id, rb'\1"%d"' % theirs.map_id, answers[0].stdout)
         answer = differences.without_warning(answers[0]._replace(stdout=told))
         expected = differences.without_stale_errno(answers[1], len(lines))
 
