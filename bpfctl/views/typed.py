@@ -56,7 +56,7 @@ def _object(members: list[tuple[str, Node]], *, json: bool) -> Object:
     for name, member in members:
         before = found.get(name)
         if not name and isinstance(member, Object) and isinstance(before, Object):
-            found[name] = Object(before.members + member.members)
+            found[name] = _object([*before.members, *member.members], json=True)
         else:
             found[name] = member
     return Object(tuple(found.items()))

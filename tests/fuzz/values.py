@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 from random import Random
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -24,7 +25,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from bpfctl.cli import data
 from bpfctl.cli.grammar import Words
 from bpfctl.errors import BpfctlError
+from bpfctl.render.json import dumps
+from bpfctl.views import form, typed
 from bpfctl.views import value as view
+from bpfctl.views.form import Layout
 from btf.errors import BTFError
 from tests.fuzz import speech
 from tests.fuzz.shape import Made, agrees, random_shape, seen, smaller, spoken
@@ -93,6 +97,30 @@ def _refused(made: Made) -> None:
     raise AssertionError("a type is written that is not read")
 
 
+def check_shown(made: Made, raw: bytes) -> None:
+    """The text that is laid out for all values of a type is that of this one, and JSON has no name twice."""
+    try:
+        decoder = made.decoder
+    except BTFError:
+        return
+    if not decoder.size:
+        return  # no map has such values
+    raw = raw[: decoder.size].ljust(decoder.size, b"\0")
+    for layout in (Layout(None, dumps), Layout(2, dumps)):
+        for json_ in (True, False):
+            laid = form.tree(typed.tree(made.btf, made.id, form.VALUE, 0, json=json_), layout, (0, decoder.size))
+            shown = b"".join(laid.fill(b"", raw, 1)).decode(errors="surrogateescape")
+            assert shown == typed.spelled(decoder(raw), layout, json=json_), f"{shown} is shown"
+            if json_:
+                json.loads(shown, object_pairs_hook=_without_repetition)
+
+
+def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    assert len(found) == len(pairs), "a name comes twice"
+    return found
+
+
 def check_said(made: Made, given: tuple[Any, Any]) -> None:
     """What JSON says is read back, and is what remains when it is written once more."""
     said, heard = given
@@ -137,19 +165,19 @@ def _told(error: BTFError | BpfctlError) -> None:
 def check_words(made: Made, given: tuple[list[str], speech.Asked]) -> None:
     """Words are the bytes of a key or value, or are refused with a sentence."""
     words, asked = given
-    form = asked.form(made)
+    wanted = asked.form(made)
     left = Words(words)
     try:
-        found = data.parse(left, form, asked.old(form))
+        found = data.parse(left, wanted, asked.old(wanted))
     except BpfctlError as error:
         _told(error)
         return
-    assert len(found.parts) == max(form.cpus, 1), "another number of CPUs"
-    assert {len(part) for part in found.parts} == {form.size}, "another size"
+    assert len(found.parts) == max(wanted.cpus, 1), "another number of CPUs"
+    assert {len(part) for part in found.parts} == {wanted.size}, "another size"
     taken = words[: len(words) - len(left)]
-    assert taken or not form.size, "nothing was taken"
+    assert taken or not wanted.size, "nothing was taken"
     again = ["hex", *(f"{byte:x}" for byte in found.parts[0])]
-    assert data.parse(Words(again), form).parts[0] == found.parts[0], "spelled as bytes"
+    assert data.parse(Words(again), wanted).parts[0] == found.parts[0], "spelled as bytes"
 
 
 def check_meant(made: Made, given: tuple[list[str], speech.Asked, bytes]) -> None:
@@ -166,6 +194,8 @@ def cases(rng: Random) -> Iterator[Case]:
     for _ in range(PER_ROUND // 8):
         yield Case(check_bytes, shape, order, speech.some_bytes(rng, size))
         yield Case(check_bytes, shape, order, rng.randbytes(size))
+        if order == sys.byteorder:  # types of maps always are
+            yield Case(check_shown, shape, order, speech.some_bytes(rng, size))
         yield Case(check_said, shape, order, spoken(rng, shape, order))
         said = spoken(rng, shape, order)[0]
         yield Case(check_anything, shape, order, (speech.damaged(rng, said), rng.randbytes(rng.choice((0, size)))))
