@@ -14,6 +14,7 @@ from btf._c_layout import Layout
 from btf.errors import BTFError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
     from typing import TypeAlias
 
     from btf._table import Table
@@ -25,6 +26,13 @@ _RECORDS = {_kind.STRUCT: "struct", _kind.UNION: "union"}
 _ENUMS = frozenset({_kind.ENUM, _kind.ENUM64})
 _QUALIFIERS = {_kind.CONST: "const", _kind.VOLATILE: "volatile", _kind.RESTRICT: "restrict"}
 _MEMBERS = Struct("=3I").iter_unpack
+#: What a compiler may know but not define, and what to define it as (libbpf src/btf_dump.c missing_base_types).
+_MISSING = {
+    "__Poly8_t": "unsigned char",
+    "__Poly16_t": "unsigned short",
+    "__Poly64_t": "unsigned long long",
+    "__Poly128_t": "unsigned __int128",
+}
 _BUILTIN_LIST, _GNU_LIST = "__builtin_va_list", "__gnuc_va_list"
 _MAX_TABS = 13
 _MAX_NAME = 255  # of a name with a number
@@ -158,6 +166,27 @@ class Writer:
         return (alignment, size, line + before, line + bare, after + ";"), chain[6]
 
     # Definitions
+
+    def texts(self, steps: Iterable[int]) -> Iterator[str]:
+        """Yield the text for each type to define, and for those to declare, whose ids are inverted."""
+        kinds = self.table.kinds
+        for step in steps:
+            kind = kinds[max(step, ~step)]
+            if step < 0:
+                yield self.forward(~step) + ";\n\n"
+            elif kind in _RECORDS:
+                yield self.record(step) + ";\n\n"
+            elif kind in _ENUMS:
+                yield self.enum(step) + ";\n\n"
+            elif kind == _kind.TYPEDEF:
+                yield self.typedef(step)
+            else:
+                yield self.number(step)
+
+    def number(self, type_id: int) -> str:
+        """Return the typedef of a number that compilers have not; nothing for others."""
+        name = self.tag(type_id)
+        return f"typedef {_MISSING[name]} {name};\n\n" if name in _MISSING else ""
 
     def forward(self, type_id: int) -> str:
         """Return the declaration of a struct or union."""

@@ -12,12 +12,12 @@ from __future__ import annotations
 import sys
 from struct import Struct, unpack_from
 
-from btf import kind
+from btf import _loops, kind
 from btf.errors import BTFError
 
 TYPE_CHECKING = False  # without importing typing, see btf.read
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from typing import Literal
 
 MAGIC = 0xEB9F
@@ -73,11 +73,13 @@ class Sections:
             if not at % 4:
                 yield at // 4
 
-    def walk(self, first_id: int, stop: int | None = None) -> tuple[list[int], int]:
+    def walk(self, first_id: int, stop: int | None = None) -> tuple[Sequence[int], int]:
         """Return the word at which each type starts, up to the word ``stop``, and where it ended.
 
         Raises BTFError for a kind of unknown size and for a type that does not fit.
         """
+        if stop is None and _loops.fast and (found := _loops.fast.walk(self.words)):
+            return memoryview(found).cast("I"), len(self.words)
         words, strides = self.words, _Strides(self.words_by_kind)
         end = len(words)
         stop = end if stop is None else stop

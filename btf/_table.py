@@ -11,15 +11,19 @@ Names are text of one character per byte (latin-1), so that string offsets are t
 from __future__ import annotations
 
 import sys
+from array import array
+from contextlib import suppress
 from itertools import compress
 from typing import TYPE_CHECKING
 
+from btf import _loops
 from btf import kind as _kind
 from btf.errors import BTFError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from btf import _fast
     from btf.read import BTF
 
 _VOID = bytes(12)
@@ -32,28 +36,34 @@ _LONGS = (["long"], ["int", "long"], ["long", "unsigned"], ["int", "long", "unsi
 class Table:
     """The words, kinds and names of every type that a BTF can refer to."""
 
-    __slots__ = ("kinds", "names", "own", "pointer_size", "starts", "words")
+    __slots__ = ("fast", "kinds", "names", "own", "pointer_size", "starts", "words")
 
     def __init__(self, btf: BTF) -> None:
         chain = [btf]
         while (base := chain[0].base) is not None:
             chain.insert(0, base)
-        sections, starts, end = [], [0], 0
+        sections, starts, end = [], array("I", [0]), 0
         for part in chain:
             words, own = part._sections.words, part._starts  # noqa: SLF001 - kept for whom they serve
-            starts += [start + end for start in own] if end else own
+            if isinstance(own, memoryview) and not end:
+                starts.frombytes(own.cast("B"))
+            else:
+                starts.extend([start + end for start in own])
             sections.append(words)
             end += len(words)
         starts[0] = end
+        section, strings = b"".join([*sections, _VOID]), b"".join([part.strings for part in chain])
         #: The type section of each part, and a void.
-        self.words = memoryview(b"".join([*sections, _VOID])).cast("I")
+        self.words = memoryview(section).cast("I")
         #: Where each type starts, by id.
         self.starts = starts
+        #: The same for the loops in C; nothing if there are none, or the types are not as compilers make them.
+        self.fast = _fast_table(section, starts, strings)
         #: The kind of each type, by id.
-        self.kinds = _kinds(self.words, starts)
+        self.kinds = self.fast.kinds() if self.fast else _kinds(self.words, starts)
         #: The ids that do not belong to a base.
         self.own = btf.ids
-        self.names = Names(b"".join([part.strings for part in chain]))
+        self.names = Names(strings)
         self.pointer_size = self._pointer_size()
 
     def ids(self, *kinds: int, unless: bytes | bytearray | None = None) -> Iterator[int]:
@@ -125,7 +135,15 @@ class Names(dict[int, str]):
         return text[offset:end]
 
 
-def _kinds(words: memoryview, starts: list[int]) -> bytes:
+def _fast_table(section: bytes, starts: array[int], strings: bytes) -> _fast.Table | None:
+    if _loops.fast:
+        with suppress(ValueError):
+            table: _fast.Table = _loops.fast.Table(section, starts.tobytes(), strings)
+            return table
+    return None
+
+
+def _kinds(words: memoryview, starts: array[int]) -> bytes:
     """Return the kind of each type: 7 bits of the highest byte of its second word."""
     highest = bytes(words)[3 if sys.byteorder == "little" else 0 :: 4]
     return bytes(map(highest[1:].__getitem__, starts)).translate(_SEVEN_BITS)

@@ -110,11 +110,9 @@ def _checked(btf: BTF, type_id: int) -> int:
 
 def _pieces(table: Table, writer: Writer, roots: Iterable[int] | None, *, sort: bool) -> Iterator[str]:
     """Yield the header as text of one character per byte."""
-    emitter = Emitter(table, writer)
-    out, define = emitter.out, emitter.define
-    out.append(_TOP)
-    for type_id in _queue(table, roots, sort=sort):
-        define(type_id)
+    out = [_TOP]
+    for text in _texts(table, writer, roots, sort=sort):
+        out.append(text)
         if len(out) > _ENOUGH:
             yield _take(out, writer)
     if roots is None:
@@ -123,6 +121,13 @@ def _pieces(table: Table, writer: Writer, roots: Iterable[int] | None, *, sort: 
         out.append(_KFUNCS_END)
     out.append(_END)
     yield _take(out, writer)
+
+
+def _texts(table: Table, writer: Writer, roots: Iterable[int] | None, *, sort: bool) -> Iterator[str]:
+    """Yield what defines or declares a type."""
+    if roots is None and table.fast and (queue := table.fast.queue(sort)) and (steps := table.fast.steps(queue)):
+        return writer.texts(memoryview(steps).cast("i"))
+    return Emitter(table, writer).texts(_queue(table, roots, sort=sort))
 
 
 def _queue(table: Table, roots: Iterable[int] | None, *, sort: bool) -> list[int]:

@@ -16,6 +16,9 @@ FIRST, LAST = "#endif\n#endif\n\n", "#ifndef BPF_NO_PRESERVE_ACCESS_INDEX\n#prag
 NO_KFUNCS = "\n/* BPF kfuncs */\n#ifndef BPF_NO_KFUNC_PROTOTYPES\n#endif\n\n"
 
 
+pytestmark = pytest.mark.usefixtures("loops")
+
+
 def built(build):
     """Return the BTF that a function builds."""
     builder = Types()

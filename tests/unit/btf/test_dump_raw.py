@@ -12,6 +12,8 @@ from btf.prototype import prototype
 from btf.read import BTF
 from btf.write import Builder
 
+pytestmark = pytest.mark.usefixtures("loops")
+
 
 @pytest.fixture
 def btf():

@@ -1,0 +1,655 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The loops of btf that go over every type of a kernel.
+ *
+ * Each function here has a twin in Python that says the same, and an input that
+ * is not as compilers make it is the twin's: functions answer None then, and
+ * raise nothing of their own. So there are no messages here, and everything
+ * that a Table was made of is known to be in range.
+ */
+#define PY_SSIZE_T_CLEAN
+#define Py_LIMITED_API 0x030b0000
+#include <Python.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum kind {
+	UNKN, INT, PTR, ARRAY, STRUCT, UNION, ENUM, FWD, TYPEDEF, VOLATILE, CONST, RESTRICT,
+	FUNC, FUNC_PROTO, VAR, DATASEC, FLOAT, DECL_TAG, TYPE_TAG, ENUM64, KINDS,
+};
+
+enum {
+	MAX_DEPTH = 200, /* of calls; a kernel needs 60 */
+	PATIENCE = 64,   /* how often a type is looked at, on average; in a kernel that is 2 */
+	ENOUGH = 1 << 16, /* bytes of a piece of text */
+};
+
+#define BIT(kind) (UINT32_C(1) << (kind))
+#define MODIFIERS (BIT(VOLATILE) | BIT(CONST) | BIT(RESTRICT) | BIT(TYPE_TAG))
+#define RECORDS (BIT(STRUCT) | BIT(UNION))
+#define ENUMS (BIT(ENUM) | BIT(ENUM64))
+#define is(kind, set) (BIT(kind) & (set))
+
+/* Words of a type without members, and of each member. */
+static const struct { uint8_t fixed, each; } WORDS[KINDS] = {
+	[UNKN] = {3, 0},       [INT] = {4, 0},       [PTR] = {3, 0},       [ARRAY] = {6, 0},
+	[STRUCT] = {3, 3},     [UNION] = {3, 3},     [ENUM] = {3, 2},      [FWD] = {3, 0},
+	[TYPEDEF] = {3, 0},    [VOLATILE] = {3, 0},  [CONST] = {3, 0},     [RESTRICT] = {3, 0},
+	[FUNC] = {3, 0},       [FUNC_PROTO] = {3, 2}, [VAR] = {4, 0},      [DATASEC] = {3, 3},
+	[FLOAT] = {3, 0},      [DECL_TAG] = {4, 0},  [TYPE_TAG] = {3, 0},  [ENUM64] = {3, 3},
+};
+
+static uint32_t kind_of(const uint32_t *type) { return type[1] >> 24 & 0x7f; }
+static uint32_t vlen(const uint32_t *type) { return type[1] & 0xffffff; }
+static bool flag(const uint32_t *type) { return type[1] >> 31; }
+static uint64_t length(const uint32_t *type)
+{
+	return WORDS[kind_of(type)].fixed + (uint64_t)WORDS[kind_of(type)].each * vlen(type);
+}
+
+/* The words, starts and strings of a btf._table.Table, all checked. */
+typedef struct {
+	PyObject_HEAD
+	PyObject *owners[3]; /* bytes, which nobody can change */
+	const uint32_t *words, *starts;
+	const char *strings;
+	size_t n_words, n_types, n_strings;
+} Table;
+
+static const uint32_t *type_at(const Table *t, uint32_t id) { return t->words + t->starts[id]; }
+static const char *name_of(const Table *t, uint32_t id) { return t->strings + type_at(t, id)[0]; }
+
+/* Where a type has the ids of others: `first` is the first word, then `count` of them, `step` apart. */
+struct ids { uint32_t first, step, count; };
+
+static struct ids members_of(const uint32_t *type)
+{
+	switch (kind_of(type)) {
+	case STRUCT: case UNION: return (struct ids){4, 3, vlen(type)};
+	case FUNC_PROTO: return (struct ids){4, 2, vlen(type)};
+	case DATASEC: return (struct ids){3, 3, vlen(type)};
+	case ARRAY: return (struct ids){3, 1, 2};
+	default: return (struct ids){0, 0, 0};
+	}
+}
+
+static const uint32_t REFERRING = MODIFIERS | BIT(PTR) | BIT(TYPEDEF) | BIT(FUNC) | BIT(FUNC_PROTO) | BIT(VAR) |
+				  BIT(DECL_TAG);
+
+static bool is_sound_type(const Table *t, uint32_t id)
+{
+	size_t start = t->starts[id];
+	if (t->n_words < 3 || start > t->n_words - 3)
+		return false;
+	const uint32_t *type = t->words + start;
+	uint32_t kind = kind_of(type);
+	if (kind >= KINDS || (kind == UNKN) != (id == 0) || length(type) > t->n_words - start)
+		return false;
+	if (type[0] >= t->n_strings || (is(kind, REFERRING) && type[2] >= t->n_types))
+		return false;
+	struct ids ids = members_of(type);
+	for (uint32_t i = 0; i < ids.count; i++) {
+		if (type[ids.first + i * ids.step] >= t->n_types)
+			return false;
+	}
+	if (is(kind, RECORDS | ENUMS | BIT(FUNC_PROTO))) {
+		for (uint32_t i = 0; i < vlen(type); i++) {
+			if (type[3 + i * WORDS[kind].each] >= t->n_strings)
+				return false;
+		}
+	}
+	return true;
+}
+
+static bool is_sound(const Table *t)
+{
+	/* names are ASCII, so that text has one byte per character whatever becomes of it */
+	for (size_t i = 0; i < t->n_strings; i++) {
+		if ((unsigned char)t->strings[i] > 0x7f)
+			return false;
+	}
+	if (!t->n_strings || t->strings[t->n_strings - 1] || !t->n_types || t->n_types > INT32_MAX)
+		return false;
+	for (uint32_t id = 0; id < t->n_types; id++) {
+		if (!is_sound_type(t, id))
+			return false;
+	}
+	return true;
+}
+
+/* A growing array of bytes. */
+struct text {
+	char *data;
+	size_t used, room;
+	bool failed;
+};
+
+static char *more(struct text *text, size_t size)
+{
+	if (size > text->room - text->used) {
+		size_t room = 2 * text->room + size + 256;
+		char *data = text->failed || size > PY_SSIZE_T_MAX / 4 ? NULL : PyMem_Realloc(text->data, room);
+		if (!data) {
+			text->failed = true;
+			return NULL;
+		}
+		text->data = data;
+		text->room = room;
+	}
+	char *at = text->data + text->used;
+	text->used += size;
+	return at;
+}
+
+static void put(struct text *text, const char *data, size_t size)
+{
+	char *at = more(text, size);
+	if (at)
+		memcpy(at, data, size);
+}
+
+static void put_number(struct text *text, uint64_t number, bool negative)
+{
+	char digits[24], *at = digits + sizeof(digits);
+	do
+		*--at = '0' + number % 10;
+	while (number /= 10);
+	if (negative)
+		*--at = '-';
+	put(text, at, digits + sizeof(digits) - at);
+}
+
+/* Ends the use of a text; the answer is bytes, None if it was given up, or NULL with an error set. */
+static PyObject *taken(struct text *text, bool given_up)
+{
+	PyObject *result;
+	if (text->failed)
+		result = PyErr_NoMemory();
+	else if (given_up)
+		result = Py_NewRef(Py_None);
+	else
+		result = PyBytes_FromStringAndSize(text->data, text->used);
+	PyMem_Free(text->data);
+	return result;
+}
+
+static void put_id(struct text *text, int32_t id) { put(text, (const char *)&id, sizeof(id)); }
+
+/* ---- walk(words): where each type starts, as btf._section.Sections.walk does ---- */
+
+static PyObject *walk(PyObject *Py_UNUSED(module), PyObject *section)
+{
+	Py_buffer view;
+	if (PyObject_GetBuffer(section, &view, PyBUF_SIMPLE))
+		return NULL;
+	const uint32_t *words = view.buf;
+	size_t end = view.len / sizeof(*words), at = 0;
+	bool odd = (uintptr_t)view.buf % sizeof(*words) || view.len / sizeof(*words) > UINT32_MAX;
+	struct text starts = {0};
+	while (!odd && at < end) {
+		odd = end - at < 3 || !kind_of(words + at) || kind_of(words + at) >= KINDS ||
+		      length(words + at) > end - at;
+		if (!odd) {
+			put_id(&starts, (int32_t)at);
+			at += length(words + at);
+		}
+	}
+	PyBuffer_Release(&view);
+	return taken(&starts, odd);
+}
+
+/* ---- Table.queue(): what has to be defined, as btf._c_sort and btf._c_order have it ---- */
+
+enum { FRESH, OPEN, DONE };
+
+struct search {
+	const Table *t;
+	uint8_t *state;  /* by id */
+	bool *constant;  /* by id: enums without a name that are part of no other type */
+	struct text queue;
+	uint64_t steps;
+	bool given_up;
+};
+
+static bool too_much(const Table *t, uint64_t *steps, unsigned int depth)
+{
+	return depth > MAX_DEPTH || ++*steps > PATIENCE * (uint64_t)t->n_words;
+}
+
+/* Queues what a type needs, then the type; whether it is defined by now. `behind`: a pointer leads here. */
+static bool visit(struct search *s, uint32_t id, bool behind, unsigned int depth)
+{
+	const uint32_t *type = type_at(s->t, id);
+	uint32_t kind = kind_of(type);
+	bool defined = true;
+
+	if (s->state[id] == DONE)
+		return true;
+	s->given_up |= too_much(s->t, &s->steps, depth);
+	if (s->given_up)
+		return true;
+	if (is(kind, RECORDS)) {
+		if (type[0] && behind)
+			return false;
+		s->given_up |= s->state[id] == OPEN; /* it contains itself */
+		s->state[id] = OPEN;
+		for (uint32_t i = 0; i < vlen(type) && !s->given_up; i++)
+			visit(s, type[4 + 3 * i], false, depth + 1);
+		if (type[0])
+			put_id(&s->queue, id);
+	} else if (kind == PTR) {
+		defined = visit(s, type[2], true, depth + 1);
+	} else if (is(kind, MODIFIERS | BIT(TYPEDEF))) {
+		defined = visit(s, type[2], behind, depth + 1);
+		if (behind && (kind != TYPEDEF || !defined))
+			return defined;
+		if (kind == TYPEDEF)
+			put_id(&s->queue, id);
+		defined |= kind == TYPEDEF;
+	} else if (kind == ARRAY) {
+		defined = visit(s, type[3], false, depth + 1);
+	} else if (kind == FUNC_PROTO) {
+		defined = visit(s, type[2], behind, depth + 1);
+		for (uint32_t i = 0; i < vlen(type) && !s->given_up; i++)
+			defined |= visit(s, type[4 + 2 * i], behind, depth + 1);
+		if (behind)
+			return defined;
+	} else if (kind == FWD || is(kind, ENUMS)) {
+		if (kind == FWD || type[0] || s->constant[id])
+			put_id(&s->queue, id);
+	} else {
+		defined = false;
+	}
+	s->state[id] = DONE;
+	return defined;
+}
+
+static void find_constants(const Table *t, bool *constant)
+{
+	for (uint32_t id = 0; id < t->n_types; id++)
+		constant[id] = is(kind_of(type_at(t, id)), ENUMS) && !type_at(t, id)[0];
+	for (uint32_t id = 0; id < t->n_types; id++) {
+		const uint32_t *type = type_at(t, id);
+		struct ids ids = members_of(type);
+		for (uint32_t i = 0; i < ids.count; i++)
+			constant[type[ids.first + i * ids.step]] = false;
+		if (is(kind_of(type), REFERRING & ~(BIT(FUNC) | BIT(FUNC_PROTO))))
+			constant[type[2]] = false;
+	}
+}
+
+/* What a type is sorted by. */
+struct key {
+	uint32_t rank, id;
+	uint64_t beginning; /* the first bytes of the end's name, so that most comparisons look no further */
+	const char *end, *own;
+	uint64_t hash;
+};
+
+enum { LAST = 5 };
+
+/* The id at the end of a chain of references, or nothing for a circle. */
+static uint32_t end_of(const Table *t, uint32_t id)
+{
+	for (int i = 0; i < MAX_DEPTH; i++) {
+		const uint32_t *type = type_at(t, id);
+		if (!is(kind_of(type), MODIFIERS | BIT(PTR) | BIT(TYPEDEF) | BIT(DECL_TAG) | BIT(ARRAY)))
+			return id;
+		id = type[kind_of(type) == ARRAY ? 3 : 2];
+	}
+	return UINT32_MAX;
+}
+
+static uint32_t rank_of(const Table *t, uint32_t id, uint32_t end)
+{
+	static const uint8_t RANKS[KINDS] = {
+		[ENUM] = 1, [ENUM64] = 1, [INT] = 2, [FLOAT] = 2, [STRUCT] = 3, [UNION] = 3, [FUNC_PROTO] = 4,
+	};
+	const uint32_t *type = type_at(t, id);
+	if (is(kind_of(type), ENUMS))
+		return type[0] ? 1 : 0;
+	if (is(kind_of(type), RECORDS | BIT(INT) | BIT(FLOAT)))
+		return type[0] && *name_of(t, id) ? RANKS[kind_of(type)] : LAST;
+	if (is(kind_of(type), BIT(TYPEDEF) | BIT(TYPE_TAG) | BIT(DECL_TAG)) && RANKS[kind_of(type_at(t, end))])
+		return RANKS[kind_of(type_at(t, end))];
+	return LAST;
+}
+
+static struct key key_of(const Table *t, uint32_t id, uint32_t end)
+{
+	const uint32_t *type = type_at(t, id);
+	struct key key = {.id = id, .rank = rank_of(t, id, end), .end = name_of(t, end), .own = name_of(t, id)};
+	if (!key.rank) {
+		key.end = vlen(type) ? t->strings + type[3] : "";
+		key.own = "";
+	}
+	const char *at = key.end;
+	for (int i = 0; i < 8; i++)
+		key.beginning = key.beginning << 8 | (unsigned char)(*at ? *at++ : 0);
+	return key;
+}
+
+static int by_names(const struct key *a, const struct key *b)
+{
+	if (a->rank != b->rank)
+		return a->rank < b->rank ? -1 : 1;
+	if (a->beginning != b->beginning)
+		return a->beginning < b->beginning ? -1 : 1;
+	int order = strcmp(a->end, b->end);
+	return order ? order : strcmp(a->own, b->own);
+}
+
+static int by_all(const void *left, const void *right)
+{
+	const struct key *a = left, *b = right;
+	int order = by_names(a, b);
+	if (order)
+		return order;
+	if (a->hash != b->hash)
+		return a->hash < b->hash ? -1 : 1;
+	return (a->id > b->id) - (a->id < b->id);
+}
+
+static uint64_t with_name(const Table *t, uint64_t hash, uint32_t offset)
+{
+	uint64_t name = 0;
+	for (const char *at = t->strings + offset; *at; at++)
+		name = name * 31 + (uint64_t)*at;
+	return offset ? hash * 31 + name : hash;
+}
+
+/* A hash of the names in a type, as btf._c_hash has it. */
+static uint64_t hash_of(struct search *s, uint32_t id, bool members, unsigned int depth)
+{
+	const uint32_t *type = type_at(s->t, id);
+	uint32_t kind = kind_of(type);
+	uint64_t hash = with_name(s->t, 0, type[0]);
+
+	s->given_up |= too_much(s->t, &s->steps, depth);
+	if (s->given_up)
+		return 0;
+	if (is(kind, ENUMS | (members ? RECORDS : 0))) {
+		for (uint32_t i = 0; i < vlen(type) && !s->given_up; i++) {
+			const uint32_t *row = type + 3 + i * WORDS[kind].each;
+			hash = with_name(s->t, hash, row[0]);
+			if (is(kind, RECORDS))
+				hash = hash * 31 + hash_of(s, row[1], false, depth + 1);
+		}
+	} else if (kind == ARRAY) {
+		hash = hash * 31 + type[5];
+		hash = hash * 31 + hash_of(s, type[3], members, depth + 1);
+	} else if (is(kind, MODIFIERS | BIT(PTR) | BIT(TYPEDEF) | BIT(DECL_TAG))) {
+		hash = hash * 31 + hash_of(s, type[2], members, depth + 1);
+	}
+	return hash;
+}
+
+/* Sorts by names, and what has the same names by hash. */
+static void sort(struct search *s, struct key *keys, size_t count)
+{
+	qsort(keys, count, sizeof(*keys), by_all);
+	for (size_t from = 0, to; from < count && !s->given_up; from = to) {
+		for (to = from + 1; to < count && !by_names(keys + from, keys + to);)
+			to++;
+		if (to - from < 2)
+			continue;
+		for (size_t i = from; i < to && !s->given_up; i++)
+			keys[i].hash = hash_of(s, keys[i].id, true, 0);
+		qsort(keys + from, to - from, sizeof(*keys), by_all);
+	}
+}
+
+/* Visits all types, in two turns: when the last rank's is due, most of it is done already. */
+static void visit_sorted(struct search *s, struct key *keys)
+{
+	uint32_t first = 0;
+	for (int last = 0; last < 2 && !s->given_up; last++) {
+		size_t count = 0;
+		for (uint32_t id = 1; id < s->t->n_types; id++) {
+			if (is(kind_of(type_at(s->t, id)), BIT(FUNC) | BIT(VAR) | BIT(DATASEC)) || s->state[id] == DONE)
+				continue;
+			uint32_t end = end_of(s->t, id);
+			if (end == UINT32_MAX) {
+				s->given_up = true;
+				return;
+			}
+			if ((rank_of(s->t, id, end) == LAST) == last)
+				keys[count++] = key_of(s->t, id, end);
+		}
+		sort(s, keys, count);
+		if (!last && count)
+			first = keys[0].id;
+		for (size_t i = 0; i < count && !s->given_up; i++) {
+			if (keys[i].id != first)
+				visit(s, keys[i].id, false, 0);
+		}
+	}
+}
+
+static PyObject *Table_kinds(Table *t, PyObject *Py_UNUSED(none))
+{
+	PyObject *kinds = PyBytes_FromStringAndSize(NULL, t->n_types);
+	char *data = kinds ? PyBytes_AsString(kinds) : NULL;
+	for (uint32_t id = 0; data && id < t->n_types; id++)
+		data[id] = (char)kind_of(type_at(t, id));
+	return kinds;
+}
+
+static PyObject *Table_queue(Table *t, PyObject *sorted)
+{
+	struct search s = {.t = t, .state = PyMem_Calloc(t->n_types, 1), .constant = PyMem_Calloc(t->n_types, 1)};
+	struct key *keys = PyMem_Calloc(t->n_types, sizeof(*keys));
+	if (!s.state || !s.constant || !keys) {
+		s.queue.failed = true;
+	} else {
+		s.state[0] = DONE;
+		find_constants(t, s.constant);
+		if (sorted == Py_True) {
+			visit_sorted(&s, keys);
+		} else {
+			for (uint32_t id = 1; id < t->n_types && !s.given_up; id++)
+				visit(&s, id, false, 0);
+		}
+	}
+	PyMem_Free(keys);
+	PyMem_Free(s.state);
+	PyMem_Free(s.constant);
+	return taken(&s.queue, s.given_up);
+}
+
+/* ---- Table.steps(queue): what is written, as btf._c_emit.Emitter has it ---- */
+
+struct emitter {
+	const Table *t;
+	bool *settled, *open; /* by id */
+	struct text out;      /* ids to define, and ~ids to declare */
+	uint64_t steps;
+	bool given_up;
+};
+
+static bool mention(struct emitter *e, uint32_t id, uint32_t owner, unsigned int depth);
+
+static bool mention_members(struct emitter *e, uint32_t id, uint32_t owner, unsigned int depth)
+{
+	const uint32_t *type = type_at(e->t, id);
+	bool done = true;
+	if (e->open[id])
+		return false;
+	e->open[id] = true;
+	for (uint32_t i = 0; i < vlen(type) && !e->given_up; i++)
+		done &= mention(e, type[4 + 3 * i], owner, depth + 1);
+	e->open[id] = false;
+	return done;
+}
+
+/* Declares what a mention of a type needs; whether that settles it for good, inside whatever `owner`. */
+static bool mention(struct emitter *e, uint32_t id, uint32_t owner, unsigned int depth)
+{
+	const uint32_t *type = type_at(e->t, id);
+	uint32_t kind = kind_of(type);
+	bool done = true;
+
+	if (e->settled[id])
+		return true;
+	e->given_up |= too_much(e->t, &e->steps, depth);
+	if (e->given_up)
+		return false;
+	if (is(kind, MODIFIERS | BIT(PTR))) {
+		done = mention(e, type[2], owner, depth + 1);
+	} else if (is(kind, RECORDS)) {
+		if (!type[0])
+			done = mention_members(e, id, owner, depth);
+		else if (id == owner)
+			return false;
+		else
+			put_id(&e->out, ~id);
+	} else if (kind == FUNC_PROTO) {
+		done = mention(e, type[2], owner, depth + 1);
+		for (uint32_t i = 0; i < vlen(type) && !e->given_up; i++)
+			done &= mention(e, type[4 + 2 * i], owner, depth + 1);
+	} else if (kind == TYPEDEF) {
+		if (!e->open[id]) {
+			e->open[id] = true;
+			mention(e, type[2], id, depth + 1);
+			e->open[id] = false;
+		}
+		if (!e->settled[id])
+			put_id(&e->out, id);
+	} else if (kind == ARRAY) {
+		done = mention(e, type[3], owner, depth + 1);
+	} else if (kind == FWD) {
+		put_id(&e->out, ~id);
+	} else if (kind == INT) {
+		put_id(&e->out, id);
+	}
+	e->settled[id] |= done;
+	return done;
+}
+
+static void define(struct emitter *e, uint32_t id)
+{
+	uint32_t kind = kind_of(type_at(e->t, id));
+	if (is(kind, RECORDS)) {
+		mention_members(e, id, id, 0);
+	} else if (!is(kind, ENUMS)) {
+		mention(e, id, 0, 0);
+		return;
+	} else if (e->settled[id]) {
+		return;
+	}
+	put_id(&e->out, id);
+	e->settled[id] = true;
+}
+
+static PyObject *Table_steps(Table *t, PyObject *args)
+{
+	Py_buffer queue;
+	if (!PyArg_ParseTuple(args, "y*", &queue))
+		return NULL;
+	struct emitter e = {.t = t, .settled = PyMem_Calloc(t->n_types, 1), .open = PyMem_Calloc(t->n_types, 1)};
+	if (!e.settled || !e.open) {
+		e.out.failed = true;
+	} else {
+		e.settled[0] = true;
+		for (Py_ssize_t at = 0; at + 4 <= queue.len && !e.given_up; at += 4) {
+			uint32_t id;
+			memcpy(&id, (const char *)queue.buf + at, sizeof(id));
+			e.given_up = id >= t->n_types;
+			if (!e.given_up)
+				define(&e, id);
+		}
+	}
+	PyBuffer_Release(&queue);
+	PyMem_Free(e.settled);
+	PyMem_Free(e.open);
+	return taken(&e.out, e.given_up);
+}
+
+/* ---- the module ---- */
+
+static PyObject *Table_new(PyTypeObject *class, PyObject *args, PyObject *Py_UNUSED(kwargs))
+{
+	PyObject *words, *starts, *strings;
+	if (!PyArg_ParseTuple(args, "SSS", &words, &starts, &strings))
+		return NULL;
+	allocfunc alloc = (allocfunc)PyType_GetSlot(class, Py_tp_alloc);
+	Table *t = (Table *)alloc(class, 0);
+	if (!t)
+		return NULL;
+	t->owners[0] = Py_NewRef(words);
+	t->owners[1] = Py_NewRef(starts);
+	t->owners[2] = Py_NewRef(strings);
+	t->words = (const uint32_t *)PyBytes_AsString(words);
+	t->starts = (const uint32_t *)PyBytes_AsString(starts);
+	t->strings = PyBytes_AsString(strings);
+	t->n_words = PyBytes_Size(words) / sizeof(*t->words);
+	t->n_types = PyBytes_Size(starts) / sizeof(*t->starts);
+	t->n_strings = PyBytes_Size(strings);
+	if (is_sound(t))
+		return (PyObject *)t;
+	Py_DECREF(t);
+	PyErr_SetString(PyExc_ValueError, "not as compilers make it");
+	return NULL;
+}
+
+static void Table_dealloc(Table *t)
+{
+	PyTypeObject *class = Py_TYPE((PyObject *)t);
+	freefunc free_ = (freefunc)PyType_GetSlot(class, Py_tp_free);
+	for (int i = 0; i < 3; i++)
+		Py_XDECREF(t->owners[i]);
+	free_(t);
+	Py_DECREF(class);
+}
+
+static PyMethodDef Table_methods[] = {
+	{"kinds", (PyCFunction)Table_kinds, METH_NOARGS, NULL},
+	{"queue", (PyCFunction)Table_queue, METH_O, NULL},
+	{"steps", (PyCFunction)Table_steps, METH_VARARGS, NULL},
+	{0},
+};
+
+static PyType_Slot Table_slots[] = {
+	{Py_tp_new, Table_new},
+	{Py_tp_dealloc, Table_dealloc},
+	{Py_tp_methods, Table_methods},
+	{0},
+};
+
+static PyType_Spec Table_spec = {
+	.name = "btf._fast.Table",
+	.basicsize = sizeof(Table),
+	.flags = Py_TPFLAGS_DEFAULT,
+	.slots = Table_slots,
+};
+
+static int exec(PyObject *module)
+{
+	PyObject *class = PyType_FromModuleAndSpec(module, &Table_spec, NULL);
+	if (!class)
+		return -1;
+	int rc = PyModule_AddObjectRef(module, "Table", class);
+	Py_DECREF(class);
+	return rc;
+}
+
+static PyMethodDef methods[] = {
+	{"walk", walk, METH_O, NULL},
+	{0},
+};
+
+static PyModuleDef_Slot slots[] = {{Py_mod_exec, exec}, {0}};
+
+static struct PyModuleDef module = {
+	PyModuleDef_HEAD_INIT,
+	.m_name = "btf._fast",
+	.m_methods = methods,
+	.m_slots = slots,
+};
+
+PyMODINIT_FUNC PyInit__fast(void)
+{
+	return PyModuleDef_Init(&module);
+}
