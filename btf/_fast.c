@@ -545,26 +545,213 @@ static void define(struct emitter *e, uint32_t id)
 
 static PyObject *Table_steps(Table *t, PyObject *args)
 {
-	Py_buffer queue;
-	if (!PyArg_ParseTuple(args, "y*", &queue))
+	PyObject *queue;
+	if (!PyArg_ParseTuple(args, "S", &queue))
 		return NULL;
+	const uint32_t *id = (const uint32_t *)PyBytes_AsString(queue), *end = id + PyBytes_Size(queue) / sizeof(*id);
 	struct emitter e = {.t = t, .settled = PyMem_Calloc(t->n_types, 1), .open = PyMem_Calloc(t->n_types, 1)};
 	if (!e.settled || !e.open) {
 		e.out.failed = true;
 	} else {
 		e.settled[0] = true;
-		for (Py_ssize_t at = 0; at + 4 <= queue.len && !e.given_up; at += 4) {
-			uint32_t id;
-			memcpy(&id, (const char *)queue.buf + at, sizeof(id));
-			e.given_up = id >= t->n_types;
+		for (; id < end && !e.given_up; id++) {
+			e.given_up = *id >= t->n_types;
 			if (!e.given_up)
-				define(&e, id);
+				define(&e, *id);
 		}
 	}
-	PyBuffer_Release(&queue);
 	PyMem_Free(e.settled);
 	PyMem_Free(e.open);
 	return taken(&e.out, e.given_up);
+}
+
+/* ---- Table.lines(ids, at, templates, is_json): types in words, as btf.dump_raw has them ---- */
+
+/* Which templates there are: of a type of each kind, of each row, and what stands around rows. */
+enum {
+	MEMBER = KINDS, BITFIELD, VALUE, UNSIGNED, SIGNED, PARAM, VARIABLE,
+	BETWEEN, AFTER, NOTHING, SEPARATOR, TEMPLATES,
+};
+
+struct template { const char *data; size_t size; };
+
+/* What goes into a template: text, or a number. */
+struct field {
+	const char *text;
+	uint64_t number;
+	bool negative;
+};
+
+#define NUMBER(n) {.number = (n)}
+#define TEXT(s) {.text = (s)}
+#define NAME(t, offset) {.text = (offset) ? (t)->strings + (offset) : "(anon)"}
+
+struct lines {
+	const Table *t;
+	struct template templates[TEMPLATES];
+	bool is_json;
+	struct text out;
+};
+
+/* Writes a template with the fields where it has zeros; it may have fewer of them than there are fields. */
+static void fill(struct lines *l, int template, const struct field *fields)
+{
+	const char *at = l->templates[template].data, *end = at + l->templates[template].size, *zero;
+	while ((zero = memchr(at, 0, end - at))) {
+		put(&l->out, at, zero - at);
+		if (fields->text)
+			put(&l->out, fields->text, strlen(fields->text));
+		else
+			put_number(&l->out, fields->number, fields->negative);
+		fields++;
+		at = zero + 1;
+	}
+	put(&l->out, at, end - at);
+}
+
+static struct field signed_number(uint64_t number)
+{
+	bool negative = number >> 63;
+	return (struct field){.number = negative ? -number : number, .negative = negative};
+}
+
+static uint64_t extended(uint32_t number) { return (uint64_t)number | (number >> 31 ? UINT64_MAX << 32 : 0); }
+
+static const char *linkage(uint32_t number)
+{
+	static const char *const WORDS_OF[] = {"static", "global", "extern"};
+	return number < 3 ? WORDS_OF[number] : "(unknown)";
+}
+
+static const char *encoding(uint32_t number)
+{
+	static const char *const WORDS_OF[16] = {[0] = "(none)", [1] = "SIGNED", [2] = "CHAR", [4] = "BOOL"};
+	return WORDS_OF[number & 15] ? WORDS_OF[number & 15] : "UNKN";
+}
+
+enum { FIELDS = 6 }; /* no template has more */
+
+static void put_head(struct lines *l, uint32_t id)
+{
+	const uint32_t *type = type_at(l->t, id);
+	struct field f[FIELDS] = {NUMBER(id), NAME(l->t, type[0]), NUMBER(type[2]), NUMBER(vlen(type))};
+	switch (kind_of(type)) {
+	case INT:
+		f[3] = (struct field)NUMBER(type[3] >> 16 & 0xff);
+		f[4] = (struct field)NUMBER(type[3] & 0xff);
+		f[5] = (struct field)TEXT(encoding(type[3] >> 24));
+		break;
+	case ARRAY:
+		for (int i = 0; i < 3; i++)
+			f[2 + i] = (struct field)NUMBER(type[3 + i]);
+		break;
+	case ENUM: case ENUM64:
+		f[4] = f[3];
+		f[3] = f[2];
+		f[2] = (struct field)TEXT(flag(type) ? "SIGNED" : "UNSIGNED");
+		break;
+	case FWD: f[2] = (struct field)TEXT(flag(type) ? "union" : "struct"); break;
+	case FUNC: f[3] = (struct field)TEXT(linkage(vlen(type))); break;
+	case VAR: f[3] = (struct field)TEXT(linkage(type[3])); break;
+	case DECL_TAG: f[3] = signed_number(extended(type[3])); break;
+	}
+	fill(l, kind_of(type), f);
+}
+
+static void put_row(struct lines *l, const uint32_t *type, const uint32_t *row)
+{
+	static const char *const NAMES[KINDS] = {
+		"UNKNOWN", "INT", "PTR", "ARRAY", "STRUCT", "UNION", "ENUM", "FWD", "TYPEDEF", "VOLATILE", "CONST", "RESTRICT",
+		"FUNC", "FUNC_PROTO", "VAR", "DATASEC", "FLOAT", "DECL_TAG", "TYPE_TAG", "ENUM64",
+	};
+	struct field f[FIELDS] = {NAME(l->t, row[0]), NUMBER(row[1])};
+	int template = PARAM;
+	switch (kind_of(type)) {
+	case STRUCT: case UNION:
+		template = flag(type) && row[2] >> 24 ? BITFIELD : MEMBER;
+		f[2] = (struct field)NUMBER(template == BITFIELD ? row[2] & 0xffffff : row[2]);
+		f[3] = (struct field)NUMBER(row[2] >> 24);
+		break;
+	case ENUM:
+		template = VALUE;
+		if (flag(type))
+			f[1] = signed_number(extended(row[1]));
+		else if (l->is_json) /* bpftool reads it as a signed number, and writes it as an unsigned one */
+			f[1] = (struct field)NUMBER(extended(row[1]));
+		break;
+	case ENUM64:
+		template = flag(type) ? SIGNED : UNSIGNED;
+		f[1].number |= (uint64_t)row[2] << 32;
+		if (flag(type))
+			f[1] = signed_number(f[1].number);
+		break;
+	case DATASEC:
+		template = VARIABLE;
+		for (int i = 0; i < 3; i++)
+			f[i] = (struct field)NUMBER(row[i]);
+		f[3] = (struct field)TEXT(NAMES[kind_of(type_at(l->t, row[0]))]);
+		f[4] = (struct field)NAME(l->t, type_at(l->t, row[0])[0]);
+		break;
+	}
+	fill(l, template, f);
+}
+
+static void put_type(struct lines *l, uint32_t id)
+{
+	const uint32_t *type = type_at(l->t, id);
+	uint32_t each = WORDS[kind_of(type)].each, count = each ? vlen(type) : 0;
+	put_head(l, id);
+	for (uint32_t i = 0; i < count; i++) {
+		if (i)
+			fill(l, BETWEEN, NULL);
+		put_row(l, type, type + 3 + i * each);
+	}
+	if (each)
+		fill(l, count ? AFTER : NOTHING, NULL);
+}
+
+/* Reads the templates; false, with an error set, if they have zeros for which there are no fields. */
+static bool read_templates(struct lines *l, PyObject *templates)
+{
+	for (int i = 0; i < TEMPLATES; i++) {
+		char *data;
+		Py_ssize_t size, zeros = 0;
+		PyObject *template = PyTuple_GetItem(templates, i);
+		if (!template || PyBytes_AsStringAndSize(template, &data, &size))
+			return false;
+		for (Py_ssize_t at = 0; at < size; at++)
+			zeros += !data[at];
+		if (zeros > (i < BETWEEN ? FIELDS : 0)) {
+			PyErr_SetString(PyExc_ValueError, "a template has too many fields");
+			return false;
+		}
+		l->templates[i] = (struct template){data, size};
+	}
+	return true;
+}
+
+static PyObject *Table_lines(Table *t, PyObject *args)
+{
+	PyObject *ids, *templates;
+	Py_ssize_t at;
+	int is_json;
+	struct lines l = {.t = t};
+	if (!PyArg_ParseTuple(args, "SnO!p", &ids, &at, &PyTuple_Type, &templates, &is_json))
+		return NULL;
+	if (!read_templates(&l, templates))
+		return NULL;
+	l.is_json = is_json;
+	const int32_t *id = (const int32_t *)PyBytes_AsString(ids);
+	Py_ssize_t count = PyBytes_Size(ids) / sizeof(*id), first = at;
+	for (; at >= 0 && at < count && l.out.used < ENOUGH && !l.out.failed; at++) {
+		if (id[at] < 0 || (size_t)id[at] >= t->n_types)
+			break;
+		if (at > first)
+			fill(&l, SEPARATOR, NULL);
+		put_type(&l, id[at]);
+	}
+	PyObject *text = taken(&l.out, at == first);
+	return text ? Py_BuildValue("Nn", text, at) : NULL;
 }
 
 /* ---- the module ---- */
@@ -606,6 +793,7 @@ static void Table_dealloc(Table *t)
 
 static PyMethodDef Table_methods[] = {
 	{"kinds", (PyCFunction)Table_kinds, METH_NOARGS, NULL},
+	{"lines", (PyCFunction)Table_lines, METH_VARARGS, NULL},
 	{"queue", (PyCFunction)Table_queue, METH_O, NULL},
 	{"steps", (PyCFunction)Table_steps, METH_VARARGS, NULL},
 	{0},

@@ -11,6 +11,7 @@ are read from the words of the type section.
 
 from __future__ import annotations
 
+from array import array
 from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
@@ -63,6 +64,8 @@ _BITFIELD: _Row = (*_MEMBER, "bitfield_size")
 _VALUE: _Row = ("name", "val")
 _PARAM: _Row = ("name", "type_id")
 _VAR: _Row = ("type_id", "offset", "size")
+#: What text has behind it: the kind and the name of the variable.
+_VARIABLE = " (%s '%s')"
 _ROWS = (_MEMBER, _BITFIELD, _VALUE, _PARAM, _VAR)
 
 _ENCODINGS = {0: "(none)", 1: "SIGNED", 2: "CHAR", 4: "BOOL"}
@@ -88,6 +91,18 @@ class _Voice(NamedTuple):
     wide: tuple[str, str]
     is_json: bool
 
+    @property
+    def separator(self) -> str:
+        """What stands between types."""
+        return "," if self.is_json else ""
+
+    def templates(self) -> tuple[bytes, ...]:
+        """Return the templates in the order of btf/_fast.c, with zeros where something is put in."""
+        rows = [self.rows[row] for row in (_MEMBER, _BITFIELD, _VALUE)]
+        rows += [*self.wide, self.rows[_PARAM], self.rows[_VAR] + ("" if self.is_json else _VARIABLE)]
+        every = (*self.types.values(), *rows, self.between, self.after, self.nothing, self.separator)
+        return tuple(template.replace("%s", "\0").encode() for template in every)
+
 
 def text(btf: BTF, type_ids: Iterable[int] | None = None, *, safe: Callable[[str], str] | None = None) -> Iterator[str]:
     """Yield lines on the types, or on BTF's own types in order, in pieces of many.
@@ -95,9 +110,7 @@ def text(btf: BTF, type_ids: Iterable[int] | None = None, *, safe: Callable[[str
     ``safe`` is asked for each name, if names are to be shown where control characters do harm.
     Raises BTFError when a type or a name does not exist.
     """
-    writer = _Writer(Table(btf), _text(), safe)
-    for piece in writer.pieces(_ids(btf, type_ids)):
-        yield "".join(piece)
+    yield from _Writer(Table(btf), _text(), safe).pieces(_ids(btf, type_ids))
 
 
 def json(
@@ -130,9 +143,7 @@ def items(btf: BTF, type_ids: Iterable[int] | None, *, quote: Callable[[str], st
 
     ``depth`` is how deep the items stand in an indented document, None for one without indent.
     """
-    writer = _Writer(Table(btf), _json(depth), lambda name: quote(name)[1:-1])
-    for piece in writer.pieces(_ids(btf, type_ids)):
-        yield ",".join(piece)
+    yield from _Writer(Table(btf), _json(depth), lambda name: quote(name)[1:-1]).pieces(_ids(btf, type_ids))
 
 
 def _ids(btf: BTF, type_ids: Iterable[int] | None) -> list[int]:
@@ -185,11 +196,19 @@ class _Writer:
         self.voice = voice
         self.names = _Spelled(table.names, spell)
         self._params = _Params(self.names, voice.rows[_PARAM])
+        self._fast = table.fast if table.names.are_plain(spell) else None
 
-    def pieces(self, type_ids: list[int]) -> Iterator[list[str]]:
+    def pieces(self, type_ids: list[int]) -> Iterator[str]:
         """Yield the texts of the types, many at once."""
+        if self._fast:
+            ids, templates, at = array("I", type_ids).tobytes(), self.voice.templates(), 0
+            while at < len(type_ids):
+                text, at = self._fast.lines(ids, at, templates, self.voice.is_json)
+                yield str(text, "ascii")
+            return
+        separator = self.voice.separator
         for first in range(0, len(type_ids), _ENOUGH):
-            yield list(self._types(type_ids[first : first + _ENOUGH]))
+            yield separator.join(self._types(type_ids[first : first + _ENOUGH]))
 
     def _types(self, type_ids: list[int]) -> Iterator[str]:
         table, voice, spell = self.table, self.voice, self.names.spell
@@ -281,7 +300,7 @@ class _Writer:
             if not self.voice.is_json and type_id < len(table.starts):
                 kind = table.kinds[type_id]
                 name = self.names[table.words[table.starts[type_id]]]
-                row += f" ({_KINDS[kind if kind < len(_KINDS) else 0]} '{name}')"
+                row += _VARIABLE % (_KINDS[kind if kind < len(_KINDS) else 0], name)
             rows.append(row)
         return rows
 
