@@ -44,6 +44,12 @@ if TYPE_CHECKING:
     Seconds = float | None
     Take = bool
     Expand = bool
+    Kinds = list[str] | None
+    Embeds = str | None
+    PointsTo = str | None
+    TypeGlob = list[str] | None
+    Against = list[str] | None
+    Every = bool
 
 else:
 

@@ -75,6 +75,22 @@ Take = Annotated[
     bool, typer.Option("--take", help="Take the records even if another process reads them, which then lacks them.")
 ]
 Expand = Annotated[bool, typer.Option("--expand", "-E", help="Of a type: show members of members too.")]
+Kinds = Annotated[
+    list[str] | None,
+    typer.Option("--kind", metavar="KIND", help="Only these: struct, union, enum, typedef, func, var, member, type..."),
+]
+Embeds = Annotated[str | None, typer.Option("--embeds", metavar="TYPE", help="What has such a type by value.")]
+PointsTo = Annotated[str | None, typer.Option("--points-to", metavar="TYPE", help="What has a pointer to such a type.")]
+TypeGlob = Annotated[
+    list[str] | None, typer.Option("--type", metavar="GLOB", help="Only types whose name matches, or /regex/.")
+]
+Against = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--against", metavar="FILE", help="Types of a kernel: a file of BTF; without it, the kernel that runs."
+    ),
+]
+Every = Annotated[bool, typer.Option("--all", help="Also the relocations that resolve.")]
 
 # The base of Typer's complaints about a command line; Typer 0.28 has them in a package of its own instead of click's.
 _Complaint: type[Exception] = typer.BadParameter.__mro__[2]
