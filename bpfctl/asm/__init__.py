@@ -1,1 +1,1 @@
-"""BPF instructions: coding (``insn``) and assembling (``build``), free of any kernel."""
+"""BPF instructions: coding (``insn``), assembling (``build``), text (``disasm``), control flow (``cfg``); no kernel needed."""

@@ -22,6 +22,7 @@ from bpfctl.asm.insn import (
     ALU_OPS,
     ATOMIC_OPS,
     BPF_ABS,
+    BPF_ADDR_SPACE_CAST,
     BPF_ALU,
     BPF_ALU64,
     BPF_ATOMIC,
@@ -29,14 +30,17 @@ from bpfctl.asm.insn import (
     BPF_EXIT,
     BPF_IND,
     BPF_JA,
+    BPF_JCOND,
     BPF_JMP,
     BPF_JMP32,
     BPF_K,
     BPF_LD,
     BPF_LDX,
     BPF_LOAD_ACQ,
+    BPF_MAY_GOTO,
     BPF_MEM,
     BPF_MEMSX,
+    BPF_MOV,
     BPF_PSEUDO_BTF_ID,
     BPF_PSEUDO_CALL,
     BPF_PSEUDO_FUNC,
@@ -187,6 +191,10 @@ class Program:
         """Append ``dst = -dst``."""
         return self.alu("neg", dst, 0)
 
+    def cast(self, dst: Reg, src: Reg, to: int, from_: int) -> Self:
+        """Append ``dst = addr_space_cast(src, to, from_)``; arenas are address space 1 (Linux 6.9)."""
+        return self.raw(Insn(BPF_ALU64 | BPF_MOV | BPF_X, dst, src, BPF_ADDR_SPACE_CAST, to << 16 | from_))
+
     def swap(self, op: str, dst: Reg, bits: int) -> Self:
         """Append a byte swap of 16, 32 or 64 bits, ``op`` being a name from ``SWAP_OPS``."""
         return self.raw(Insn(SWAP_OPS[op], dst, imm=bits))
@@ -281,6 +289,14 @@ class Program:
     def jmp_long(self, label: str) -> Self:
         """Append ``goto label`` over a 32-bit distance (ISA v4, Linux 6.6)."""
         return self._refer(Insn(BPF_JMP32 | BPF_JA), "imm", label)
+
+    def jump_to(self, dst: Reg) -> Self:
+        """Append ``gotox dst``, an address out of a map of instructions (Linux 6.19)."""
+        return self.raw(Insn(BPF_JMP | BPF_JA | BPF_X, dst))
+
+    def may_goto(self, label: str) -> Self:
+        """Append a jump that is taken when a loop has run for too long (Linux 6.9)."""
+        return self._refer(Insn(BPF_JMP | BPF_JCOND, 0, BPF_MAY_GOTO), "off", label)
 
     def call(self, helper: int) -> Self:
         """Append the call of a helper by its number."""

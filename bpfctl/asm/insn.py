@@ -50,6 +50,7 @@ BPF_IND = 0x40
 BPF_MEM = 0x60
 BPF_MEMSX = 0x80
 BPF_ATOMIC = 0xC0
+BPF_NOSPEC = 0xC0  # of BPF_ST: a barrier, which only the kernel writes
 
 # Second operand of an arithmetic or jump instruction: immediate or register.
 BPF_K = 0x00
@@ -71,6 +72,10 @@ BPF_MOV = 0xB0
 BPF_ARSH = 0xC0
 BPF_END = 0xD0
 
+# Offsets that make another instruction of a 64-bit move between registers; the second one only the kernel writes.
+BPF_ADDR_SPACE_CAST = 1
+BPF_ADDR_PERCPU = -1
+
 # Direction of a byte swap, in the place of BPF_K and BPF_X.
 BPF_TO_LE = 0x00
 BPF_TO_BE = 0x08
@@ -91,6 +96,9 @@ BPF_JLE = 0xB0
 BPF_JSLT = 0xC0
 BPF_JSLE = 0xD0
 BPF_JCOND = 0xE0
+
+# Conditions of BPF_JCOND, in its source register.
+BPF_MAY_GOTO = 0
 
 # Immediate of an atomic instruction; the plain ones combine with BPF_ADD, BPF_OR, BPF_AND, BPF_XOR.
 BPF_FETCH = 0x01

@@ -34,6 +34,8 @@ LINES: list[tuple[str, Callable[[Program], object], str]] = [
     ("r1 s/= r2", lambda p: p.alu("sdiv", R1, R2), "3f 21 01 00 00 00 00 00"),
     ("r1 = (s8)r2", lambda p: p.alu("movsx8", R1, R2), "bf 21 08 00 00 00 00 00"),
     ("w1 = (s16)w2", lambda p: p.alu("movsx16", R1, R2, width=32), "bc 21 10 00 00 00 00 00"),
+    ("r1 = addr_space_cast(r2, 0, 1)", lambda p: p.cast(R1, R2, 0, 1), "bf 21 01 00 01 00 00 00"),
+    ("gotox r2", lambda p: p.jump_to(R2), "0d 02 00 00 00 00 00 00"),
     ("r1 = be16 r1", lambda p: p.swap("be", R1, 16), "dc 01 00 00 10 00 00 00"),
     ("r1 = le64 r1", lambda p: p.swap("le", R1, 64), "d4 01 00 00 40 00 00 00"),
     ("r1 = bswap32 r1", lambda p: p.swap("bswap", R1, 32), "d7 01 00 00 20 00 00 00"),
@@ -97,13 +99,14 @@ def test_jumps_count_slots_from_the_next_instruction() -> None:
     prog.jump("jslt", R1, R2, "loop")
     prog.jump("jne", R1, 9, "end", width=32)
     prog.jmp_long("loop")
-    prog.label("end").exit_()
+    prog.label("end").may_goto("loop").exit_()
 
-    assert [insn.off for insn in prog.insns()] == [5, 0, -3, 1, 0, 0]
+    assert [insn.off for insn in prog.insns()] == [5, 0, -3, 1, 0, -6, 0]
     assert prog.insns()[4].imm == -5
     assert prog.insns()[2].encode("little").hex(" ") == "cd 21 fd ff 00 00 00 00"
     assert prog.insns()[3].encode("little").hex(" ") == "56 01 01 00 09 00 00 00"
     assert prog.insns()[4].encode("little").hex(" ") == "06 00 00 00 fb ff ff ff"
+    assert prog.insns()[5].encode("little").hex(" ") == "e5 00 fa ff 00 00 00 00"
 
 
 def test_subprograms_are_called_by_distance() -> None:
