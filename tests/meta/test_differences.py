@@ -70,7 +70,7 @@ SHOWN = {
         "bpftool/test_map_dump.py::test_types_are_those_of_the_map"
     ],
     "`dump` of a map from which others delete, that has no batches": [
-        "kernel/test_walk.py::test_a_walk_key_by_key_beside_a_writer"
+        "kernel/test_walk_beside_writer.py::test_key_by_key"
     ],
     "`dump`, `lookup` and `getnext` with too few words, `dump` with too many": [
         "bpftool/test_map_dump.py::test_too_few_words"
