@@ -214,39 +214,62 @@ class Writer:
         wide = table.kinds[type_id] == _kind.ENUM64
         tag = self.tag(type_id)
         head = f"enum {tag}" if tag else "enum"
-        rest = table.words[start + 3 : start + 3 + (3 if wide else 2) * (info & 0xFFFFFF)].tolist()
-        if not rest:
+        count = info & 0xFFFFFF
+        if not count:
             return head
-        end = "," if not wide else "LL," if info >> 31 else "ULL,"
-        names, met, line = table.names, self._idents, self._at(level + 1).line
-        text = [head, " {"]
-        for offset, value in _kind.enum_rows(info, rest):
-            name = names[offset]
-            if name in met:
-                name = f"{name}___{_count(name, met)}"
-            else:
-                met[name] = 1
-            text.append(f"{line}{name} = {value}{end}")
+        line = self._at(level + 1).line
+        values = table.fast.values(type_id, self._idents, line) if table.fast else self._values(type_id, line)
+        text = [head, " {", values]
         text.append(f"{self._at(level).line}}}")
         if size == 1:
             text.append(" __attribute__((mode(byte)))")
-        elif size == 8 and table.pointer_size == 8 and not (wide and any(rest[2::3])):
+        elif size == 8 and table.pointer_size == 8 and not (wide and any(table.column(type_id, 3, 2))):
             # no value says that the enum has 64 bits
             text.append(" __attribute__((mode(word)))")
         return self._joined(text, level)
 
     def record(self, type_id: int, level: int = 0) -> str:
         """Return the definition of a struct or union."""
-        table, layout, names, shapes = self.table, self.layout, self.table.names, self._at(level + 1)
-        start = table.starts[type_id]
+        table, shapes = self.table, self._at(level + 1)
+        kind, start = table.kinds[type_id], table.starts[type_id]
         info, size = table.words[start + 1 : start + 3]
-        rows = table.words[start + 3 : start + 3 + 3 * (info & 0xFFFFFF)]
-        word = _RECORDS[table.kinds[type_id]]
         tag = self.tag(type_id)
-        text = [f"{word} {tag} {{" if tag else f"{word} {{"]
+        head = f"{_RECORDS[kind]} {tag} {{" if tag else f"{_RECORDS[kind]} {{"
+        if table.fast:
+            members, widest, packed = table.fast.members(type_id, shapes, shapes.line, self.layout.filling)
+        else:
+            members, widest, packed = self._members(type_id, shapes)
+        self.layout.note(type_id, widest, packed=packed)
+        end = f"{self._at(level).line}}}" if info & 0xFFFFFF or size else "}"
+        attribute = " __attribute__((packed))" if packed and kind == _kind.STRUCT else ""
+        return self._joined([head, members, end, attribute], level)
+
+    def _values(self, type_id: int, line: str) -> str:
+        """Return the values of an enum; `btf._fast` has the same."""
+        table, met = self.table, self._idents
+        start, wide = table.starts[type_id], table.kinds[type_id] == _kind.ENUM64
+        info = table.words[start + 1]
+        rest = table.words[start + 3 : start + 3 + (3 if wide else 2) * (info & 0xFFFFFF)].tolist()
+        end = "," if not wide else "LL," if info >> 31 else "ULL,"
+        text = []
+        for offset, value in _kind.enum_rows(info, rest):
+            name = table.names[offset]
+            if name in met:
+                name = f"{name}___{_count(name, met)}"
+            else:
+                met[name] = 1
+            text.append(f"{line}{name} = {value}{end}")
+        return "".join(text)
+
+    def _members(self, type_id: int, shapes: _Shapes) -> tuple[str, int, bool]:
+        """Return the members of a record, its alignment, and whether it is packed; `btf._fast` has the same."""
+        table, names = self.table, self.table.names
+        start, is_struct = table.starts[type_id], table.kinds[type_id] == _kind.STRUCT
+        info, size = table.words[start + 1 : start + 3]
+        text: list[str] = []
         write, gaps, bitfields = text.append, [], info >> 31
         end, widest, packed, width, last = 0, 8, False, 0, 0
-        for offset, member, at in _MEMBERS(rows):
+        for offset, member, at in _MEMBERS(table.words[start + 3 : start + 3 + 3 * (info & 0xFFFFFF)]):
             alignment, bits, before, bare, after = shapes[member]
             if bitfields:
                 last, width, at = width, at >> 24, at & 0xFFFFFF  # noqa: PLW2901
@@ -264,17 +287,15 @@ class Writer:
                 write(f"{before}{name}{after}" if name else bare + after)
                 end = at + bits
         packed = packed or size * 8 % widest != 0
-        layout.note(type_id, widest, packed=packed)
-        is_struct = word == "struct"
         if is_struct and end < size * 8:
             gaps.append((len(text), end, size * 8, widest, 0))
-        for index, end, at, alignment, between in reversed(gaps):
-            filling = layout.filling(end, at, 8 if packed and is_struct else alignment, bitfield=between > 0)
+        fillings = [
+            (index, self.layout.filling(end, at, 8 if packed and is_struct else alignment, between > 0))
+            for index, end, at, alignment, between in gaps
+        ]
+        for index, filling in reversed(fillings):
             text[index:index] = [shapes.line + field for field in filling]
-        write(f"{self._at(level).line}}}" if rows or size else "}")
-        if packed and is_struct:
-            write(" __attribute__((packed))")
-        return self._joined(text, level)
+        return "".join(text), widest, packed
 
     def _joined(self, text: list[str], level: int) -> str:
         """Return the text of a definition, which can stand in many places if it has no name."""

@@ -754,6 +754,212 @@ static PyObject *Table_lines(Table *t, PyObject *args)
 	return text ? Py_BuildValue("Nn", text, at) : NULL;
 }
 
+/* ---- Table.members() and Table.values(): between the braces, as btf._c_text has it ---- */
+
+/* A btf._c_text.Shape: what a member looks like. */
+struct shape {
+	PyObject *tuple;
+	uint64_t alignment, size;
+	struct template before, bare, after;
+};
+
+static bool read_text(PyObject *tuple, Py_ssize_t at, struct template *text)
+{
+	PyObject *item = PyTuple_GetItem(tuple, at);
+	Py_ssize_t size = 0;
+	text->data = item ? PyUnicode_AsUTF8AndSize(item, &size) : NULL;
+	text->size = size;
+	return text->data;
+}
+
+static bool read_number(PyObject *tuple, Py_ssize_t at, uint64_t *number)
+{
+	PyObject *item = PyTuple_GetItem(tuple, at);
+	*number = item ? PyLong_AsUnsignedLongLong(item) : 0;
+	return item && !PyErr_Occurred();
+}
+
+static bool read_shape(struct shape *shape, PyObject *shapes, uint32_t id)
+{
+	PyObject *key = PyLong_FromUnsignedLong(id);
+	if (!key)
+		return false;
+	shape->tuple = PyObject_GetItem(shapes, key);
+	Py_DECREF(key);
+	if (!shape->tuple || !read_number(shape->tuple, 0, &shape->alignment) ||
+	    !read_number(shape->tuple, 1, &shape->size) || !read_text(shape->tuple, 2, &shape->before) ||
+	    !read_text(shape->tuple, 3, &shape->bare) || !read_text(shape->tuple, 4, &shape->after))
+		return false;
+	if (!shape->alignment || !shape->after.size) {
+		PyErr_SetString(PyExc_ValueError, "a shape is without alignment, or without its end");
+		return false;
+	}
+	return true;
+}
+
+struct record {
+	const uint32_t *type;
+	struct shape *shapes;
+	uint64_t widest;
+	bool packed;
+	struct template line; /* what a line begins with */
+	PyObject *filling;    /* what fills a gap */
+	struct text text;
+};
+
+static void put_template(struct text *text, const struct template *template)
+{
+	put(text, template->data, template->size);
+}
+
+static bool put_filling(struct record *r, uint64_t end, uint64_t at, uint64_t alignment, bool between_bitfields)
+{
+	bool may_move = r->packed && kind_of(r->type) == STRUCT;
+	PyObject *fields = PyObject_CallFunction(r->filling, "KKKO", (unsigned long long)end, (unsigned long long)at,
+						 (unsigned long long)(may_move ? 8 : alignment),
+						 between_bitfields ? Py_True : Py_False);
+	Py_ssize_t count = fields ? PyList_Size(fields) : -1;
+	for (Py_ssize_t i = 0; i < count; i++) {
+		Py_ssize_t size;
+		const char *field = PyUnicode_AsUTF8AndSize(PyList_GetItem(fields, i), &size);
+		if (!field) {
+			count = -1;
+			break;
+		}
+		put_template(&r->text, &r->line);
+		put(&r->text, field, size);
+	}
+	Py_XDECREF(fields);
+	return count >= 0;
+}
+
+/* Where a member is, and how wide if it is a bitfield. */
+static uint32_t offset_of(const uint32_t *type, const uint32_t *row) { return flag(type) ? row[2] & 0xffffff : row[2]; }
+static uint32_t width_of(const uint32_t *type, const uint32_t *row) { return flag(type) ? row[2] >> 24 : 0; }
+
+static bool put_members(const Table *t, struct record *r)
+{
+	uint64_t end = 0, size = (uint64_t)r->type[2] * 8;
+	uint32_t last = 0;
+	for (uint32_t i = 0; i < vlen(r->type); i++) {
+		const uint32_t *row = r->type + 3 + 3 * i;
+		const struct shape *shape = r->shapes + i;
+		uint32_t at = offset_of(r->type, row), width = width_of(r->type, row);
+		const char *name = t->strings + row[0];
+
+		if (end < at && !put_filling(r, end, at, shape->alignment, last && width))
+			return false;
+		put_template(&r->text, *name ? &shape->before : &shape->bare);
+		put(&r->text, name, strlen(name));
+		if (width) {
+			put(&r->text, shape->after.data, shape->after.size - 1);
+			put(&r->text, ": ", 2);
+			put_number(&r->text, width, false);
+			put(&r->text, ";", 1);
+		} else {
+			put_template(&r->text, &shape->after);
+		}
+		end = at + (width ? width : shape->size);
+		last = width;
+	}
+	return kind_of(r->type) != STRUCT || end >= size || put_filling(r, end, size, r->widest, false);
+}
+
+/* Asks for the shapes of all members before anything is written: whether they are packed decides about gaps. */
+static bool read_shapes(struct record *r, PyObject *shapes)
+{
+	r->widest = 8;
+	for (uint32_t i = 0; i < vlen(r->type); i++) {
+		const uint32_t *row = r->type + 3 + 3 * i;
+		if (!read_shape(r->shapes + i, shapes, row[1]))
+			return false;
+		uint64_t alignment = r->shapes[i].alignment;
+		r->packed |= offset_of(r->type, row) % alignment && !width_of(r->type, row);
+		if (alignment > r->widest)
+			r->widest = alignment;
+	}
+	r->packed |= (uint64_t)r->type[2] * 8 % r->widest != 0;
+	return true;
+}
+
+static PyObject *string(struct text *text)
+{
+	PyObject *result = text->failed ? PyErr_NoMemory() : PyUnicode_FromStringAndSize(text->data, text->used);
+	PyMem_Free(text->data);
+	return result;
+}
+
+static PyObject *Table_members(Table *t, PyObject *args)
+{
+	unsigned int id;
+	PyObject *shapes;
+	const char *line;
+	struct record r = {0};
+	if (!PyArg_ParseTuple(args, "IOsO", &id, &shapes, &line, &r.filling))
+		return NULL;
+	if (id >= t->n_types || !is(kind_of(type_at(t, id)), RECORDS))
+		return PyErr_Format(PyExc_ValueError, "type %u is no record", id);
+	r.type = type_at(t, id);
+	r.line = (struct template){line, strlen(line)};
+	r.shapes = PyMem_Calloc(vlen(r.type) + 1, sizeof(*r.shapes));
+	if (!r.shapes)
+		return PyErr_NoMemory();
+	bool done = read_shapes(&r, shapes) && put_members(t, &r);
+	for (uint32_t i = 0; i < vlen(r.type); i++)
+		Py_XDECREF(r.shapes[i].tuple);
+	PyMem_Free(r.shapes);
+	PyObject *text = string(&r.text);
+	if (!done)
+		Py_CLEAR(text);
+	return text ? Py_BuildValue("NKO", text, (unsigned long long)r.widest, r.packed ? Py_True : Py_False) : NULL;
+}
+
+/* Writes the name of a value, with a number if another value has it too. */
+static bool put_name_once(struct text *text, PyObject *met, const char *name)
+{
+	PyObject *key = PyUnicode_FromString(name), *before = key ? PyDict_GetItemWithError(met, key) : NULL;
+	unsigned long count = before ? PyLong_AsUnsignedLong(before) + 1 : 1;
+	PyObject *now = PyErr_Occurred() ? NULL : PyLong_FromUnsignedLong(count);
+	bool done = now && !PyDict_SetItem(met, key, now);
+	put(text, name, strlen(name));
+	if (count > 1) {
+		put(text, "___", 3);
+		put_number(text, count, false);
+	}
+	Py_XDECREF(now);
+	Py_XDECREF(key);
+	return done;
+}
+
+static PyObject *Table_values(Table *t, PyObject *args)
+{
+	unsigned int id;
+	PyObject *met;
+	const char *line;
+	if (!PyArg_ParseTuple(args, "IO!s", &id, &PyDict_Type, &met, &line))
+		return NULL;
+	if (id >= t->n_types || !is(kind_of(type_at(t, id)), ENUMS))
+		return PyErr_Format(PyExc_ValueError, "type %u is no enum", id);
+	const uint32_t *type = type_at(t, id);
+	bool wide = kind_of(type) == ENUM64, done = true;
+	const char *end = !wide ? "," : flag(type) ? "LL," : "ULL,";
+	struct text text = {0};
+	for (uint32_t i = 0; i < vlen(type) && done; i++) {
+		const uint32_t *row = type + 3 + i * WORDS[kind_of(type)].each;
+		uint64_t number = wide ? row[1] | (uint64_t)row[2] << 32 : flag(type) ? extended(row[1]) : row[1];
+		struct field value = flag(type) ? signed_number(number) : (struct field)NUMBER(number);
+		put(&text, line, strlen(line));
+		done = put_name_once(&text, met, t->strings + row[0]);
+		put(&text, " = ", 3);
+		put_number(&text, value.number, value.negative);
+		put(&text, end, strlen(end));
+	}
+	PyObject *result = string(&text);
+	if (!done)
+		Py_CLEAR(result);
+	return result;
+}
+
 /* ---- the module ---- */
 
 static PyObject *Table_new(PyTypeObject *class, PyObject *args, PyObject *Py_UNUSED(kwargs))
@@ -794,6 +1000,8 @@ static void Table_dealloc(Table *t)
 static PyMethodDef Table_methods[] = {
 	{"kinds", (PyCFunction)Table_kinds, METH_NOARGS, NULL},
 	{"lines", (PyCFunction)Table_lines, METH_VARARGS, NULL},
+	{"members", (PyCFunction)Table_members, METH_VARARGS, NULL},
+	{"values", (PyCFunction)Table_values, METH_VARARGS, NULL},
 	{"queue", (PyCFunction)Table_queue, METH_O, NULL},
 	{"steps", (PyCFunction)Table_steps, METH_VARARGS, NULL},
 	{0},
