@@ -129,10 +129,11 @@ def _of_files(session: Session, words: grammar.Words) -> Source:
         session.out.note(f"skipping {VMLINUX} (will be loaded as base)")
     if len(others) > _MOST_FILES:
         raise UsageError(f"too many BTF files (max {_MOST_FILES})", exit_code=status(E2BIG))
-    return Source(lambda: _read_files(session, others))
+    return Source(lambda: read_files(session, others))
 
 
-def _read_files(session: Session, paths: list[str]) -> BTF:
+def read_files(session: Session, paths: list[str]) -> BTF:
+    """Return the types of files, of several as one; modules in sysfs are read over the kernel that runs."""
     base = base_of(session)
     if base is None and any(path.startswith(_SYSFS) for path in paths):
         base = _file(VMLINUX, None)

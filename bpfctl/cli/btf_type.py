@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from bpfctl.cli.btf_dump import base_of, read_source
+from bpfctl.cli.btf_dump import base_of, read_files, read_source
 from bpfctl.errors import NotFound, UsageError
 from bpfctl.kernel import btf as objects
 from bpfctl.kernel.names import VMLINUX
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _NEAR = 2  # letters by which a name that is meant may be longer or shorter
 _SYSFS = VMLINUX.removesuffix("vmlinux")
+_SOURCES = frozenset({"id", "prog", "map", "file"})
 #: The words that may stand before a name, as in C.
 KINDS: dict[str, frozenset[int]] = {
     "struct": frozenset({_kind.STRUCT}),
@@ -113,6 +114,20 @@ def places(session: Session, words: Words, name: str = "") -> Iterator[Place]:
     if base is not None:
         return _one(base)
     return _running(name)
+
+
+def side(session: Session, words: Words) -> tuple[str, BTF]:
+    """Read one of several sources: SOURCE with a single file, or a path; return it as it was given, and its types."""
+    given = words.peek()
+    if given in _SOURCES and words.peek(1):
+        before = len(words)
+        told = [words.peek(at) for at in range(before)]
+        if given == "file":
+            words.next("the file")
+            return words.peek(), read_files(session, [words.next("the file")])
+        source = read_source(session, words)
+        return " ".join(told[: before - len(words)]), source.load()
+    return given, read_files(session, [words.next("what to compare")])
 
 
 def _one(btf: BTF) -> Iterator[Place]:

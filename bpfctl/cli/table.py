@@ -130,6 +130,7 @@ OBJECTS: dict[str, tuple[Command, ...]] = {
         show=("show", "show loaded BTF objects, or a type with offsets, sizes and holes"),
         list=("list_", "show loaded BTF objects"),
         dump=("btf_dump:dump", "show types in words or as a C header"),
+        diff=("btf_diff:diff", "show what differs between the types of two kernels or objects"),
         find=("btf_find:find", "find types, members, functions and enumerators, and who uses a type"),
     ),
     "gen": _object("gen", "object", "skeleton", "subskeleton", "min_core_btf", "help"),
