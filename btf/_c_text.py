@@ -171,11 +171,11 @@ class Writer:
         """Yield the text for each type to define, and for those to declare, whose ids are inverted."""
         kinds = self.table.kinds
         for step in steps:
-            kind = kinds[max(step, ~step)]
-            if step < 0:
-                yield self.forward(~step) + ";\n\n"
-            elif kind in _RECORDS:
+            kind = kinds[step] if step > 0 else _kind.FWD
+            if kind in _RECORDS:
                 yield self.record(step) + ";\n\n"
+            elif kind == _kind.FWD:
+                yield self.forward(~step) + ";\n\n"
             elif kind in _ENUMS:
                 yield self.enum(step) + ";\n\n"
             elif kind == _kind.TYPEDEF:
@@ -226,23 +226,22 @@ class Writer:
         elif size == 8 and table.pointer_size == 8 and not (wide and any(table.column(type_id, 3, 2))):
             # no value says that the enum has 64 bits
             text.append(" __attribute__((mode(word)))")
-        return self._joined(text, level)
+        joined = "".join(text)
+        if level:
+            self.spend(len(joined))
+        return joined
 
     def record(self, type_id: int, level: int = 0) -> str:
         """Return the definition of a struct or union."""
-        table, shapes = self.table, self._at(level + 1)
-        kind, start = table.kinds[type_id], table.starts[type_id]
-        info, size = table.words[start + 1 : start + 3]
-        tag = self.tag(type_id)
-        head = f"{_RECORDS[kind]} {tag} {{" if tag else f"{_RECORDS[kind]} {{"
-        if table.fast:
-            members, widest, packed = table.fast.members(type_id, shapes, shapes.line, self.layout.filling)
+        tag, shapes, line = self.tag(type_id), self._at(level + 1), self._at(level).line
+        if fast := self.table.fast:
+            text, widest, packed = fast.record(type_id, tag, shapes, shapes.line, line, self.layout.filling)
         else:
-            members, widest, packed = self._members(type_id, shapes)
+            text, widest, packed = self._record(type_id, tag, shapes, line)
         self.layout.note(type_id, widest, packed=packed)
-        end = f"{self._at(level).line}}}" if info & 0xFFFFFF or size else "}"
-        attribute = " __attribute__((packed))" if packed and kind == _kind.STRUCT else ""
-        return self._joined([head, members, end, attribute], level)
+        if level:
+            self.spend(len(text))
+        return text
 
     def _values(self, type_id: int, line: str) -> str:
         """Return the values of an enum; `btf._fast` has the same."""
@@ -261,15 +260,16 @@ class Writer:
             text.append(f"{line}{name} = {value}{end}")
         return "".join(text)
 
-    def _members(self, type_id: int, shapes: _Shapes) -> tuple[str, int, bool]:
-        """Return the members of a record, its alignment, and whether it is packed; `btf._fast` has the same."""
+    def _record(self, type_id: int, tag: str, shapes: _Shapes, last_line: str) -> tuple[str, int, bool]:
+        """Return a record's definition and alignment, and whether it is packed; `btf._fast` has the same."""
         table, names = self.table, self.table.names
-        start, is_struct = table.starts[type_id], table.kinds[type_id] == _kind.STRUCT
+        start, word = table.starts[type_id], _RECORDS[table.kinds[type_id]]
         info, size = table.words[start + 1 : start + 3]
-        text: list[str] = []
-        write, gaps, bitfields = text.append, [], info >> 31
+        rows = table.words[start + 3 : start + 3 + 3 * (info & 0xFFFFFF)]
+        text = [f"{word} {tag} {{" if tag else f"{word} {{"]
+        write, gaps, bitfields, is_struct = text.append, [], info >> 31, word == "struct"
         end, widest, packed, width, last = 0, 8, False, 0, 0
-        for offset, member, at in _MEMBERS(table.words[start + 3 : start + 3 + 3 * (info & 0xFFFFFF)]):
+        for offset, member, at in _MEMBERS(rows):
             alignment, bits, before, bare, after = shapes[member]
             if bitfields:
                 last, width, at = width, at >> 24, at & 0xFFFFFF  # noqa: PLW2901
@@ -295,14 +295,10 @@ class Writer:
         ]
         for index, filling in reversed(fillings):
             text[index:index] = [shapes.line + field for field in filling]
+        write(f"{last_line}}}" if rows or size else "}")
+        if packed and is_struct:
+            write(" __attribute__((packed))")
         return "".join(text), widest, packed
-
-    def _joined(self, text: list[str], level: int) -> str:
-        """Return the text of a definition, which can stand in many places if it has no name."""
-        joined = "".join(text)
-        if level:
-            self.spend(len(joined))
-        return joined
 
 
 class _Shapes(dict[int, "Shape"]):

@@ -150,6 +150,8 @@ static void put(struct text *text, const char *data, size_t size)
 		memcpy(at, data, size);
 }
 
+static void put_string(struct text *text, const char *string) { put(text, string, strlen(string)); }
+
 static void put_number(struct text *text, uint64_t number, bool negative)
 {
 	char digits[24], *at = digits + sizeof(digits);
@@ -311,7 +313,7 @@ static uint32_t rank_of(const Table *t, uint32_t id, uint32_t end)
 	if (is(kind_of(type), ENUMS))
 		return type[0] ? 1 : 0;
 	if (is(kind_of(type), RECORDS | BIT(INT) | BIT(FLOAT)))
-		return type[0] && *name_of(t, id) ? RANKS[kind_of(type)] : LAST;
+		return type[0] ? RANKS[kind_of(type)] : LAST;
 	if (is(kind_of(type), BIT(TYPEDEF) | BIT(TYPE_TAG) | BIT(DECL_TAG)) && RANKS[kind_of(type_at(t, end))])
 		return RANKS[kind_of(type_at(t, end))];
 	return LAST;
@@ -600,7 +602,7 @@ static void fill(struct lines *l, int template, const struct field *fields)
 	while ((zero = memchr(at, 0, end - at))) {
 		put(&l->out, at, zero - at);
 		if (fields->text)
-			put(&l->out, fields->text, strlen(fields->text));
+			put_string(&l->out, fields->text);
 		else
 			put_number(&l->out, fields->number, fields->negative);
 		fields++;
@@ -754,7 +756,7 @@ static PyObject *Table_lines(Table *t, PyObject *args)
 	return text ? Py_BuildValue("Nn", text, at) : NULL;
 }
 
-/* ---- Table.members() and Table.values(): between the braces, as btf._c_text has it ---- */
+/* ---- Table.record() and Table.values(): what is in a definition, as btf._c_text has it ---- */
 
 /* A btf._c_text.Shape: what a member looks like. */
 struct shape {
@@ -850,12 +852,12 @@ static bool put_members(const Table *t, struct record *r)
 		if (end < at && !put_filling(r, end, at, shape->alignment, last && width))
 			return false;
 		put_template(&r->text, *name ? &shape->before : &shape->bare);
-		put(&r->text, name, strlen(name));
+		put_string(&r->text, name);
 		if (width) {
 			put(&r->text, shape->after.data, shape->after.size - 1);
-			put(&r->text, ": ", 2);
+			put_string(&r->text, ": ");
 			put_number(&r->text, width, false);
-			put(&r->text, ";", 1);
+			put_string(&r->text, ";");
 		} else {
 			put_template(&r->text, &shape->after);
 		}
@@ -882,35 +884,44 @@ static bool read_shapes(struct record *r, PyObject *shapes)
 	return true;
 }
 
-static PyObject *string(struct text *text)
+/* Ends the use of a text; the answer is a str, or NULL with an error set, as it is if the text is not done. */
+static PyObject *string(struct text *text, bool done)
 {
-	PyObject *result = text->failed ? PyErr_NoMemory() : PyUnicode_FromStringAndSize(text->data, text->used);
+	PyObject *result = NULL;
+	if (done && text->failed)
+		PyErr_NoMemory();
+	else if (done)
+		result = PyUnicode_FromStringAndSize(text->data, text->used);
 	PyMem_Free(text->data);
 	return result;
 }
 
-static PyObject *Table_members(Table *t, PyObject *args)
+static PyObject *Table_record(Table *t, PyObject *args)
 {
 	unsigned int id;
 	PyObject *shapes;
-	const char *line;
+	const char *tag, *line, *last_line;
 	struct record r = {0};
-	if (!PyArg_ParseTuple(args, "IOsO", &id, &shapes, &line, &r.filling))
+	if (!PyArg_ParseTuple(args, "IsOssO", &id, &tag, &shapes, &line, &last_line, &r.filling))
 		return NULL;
 	if (id >= t->n_types || !is(kind_of(type_at(t, id)), RECORDS))
 		return PyErr_Format(PyExc_ValueError, "type %u is no record", id);
 	r.type = type_at(t, id);
 	r.line = (struct template){line, strlen(line)};
-	r.shapes = PyMem_Calloc(vlen(r.type) + 1, sizeof(*r.shapes));
+	r.shapes = PyMem_Calloc(vlen(r.type) + (size_t)1, sizeof(*r.shapes));
 	if (!r.shapes)
 		return PyErr_NoMemory();
+	bool is_struct = kind_of(r.type) == STRUCT;
+	put_string(&r.text, is_struct ? "struct " : "union ");
+	put_string(&r.text, tag);
+	put_string(&r.text, *tag ? " {" : "{");
 	bool done = read_shapes(&r, shapes) && put_members(t, &r);
+	put_string(&r.text, vlen(r.type) || r.type[2] ? last_line : "");
+	put_string(&r.text, is_struct && r.packed ? "} __attribute__((packed))" : "}");
 	for (uint32_t i = 0; i < vlen(r.type); i++)
 		Py_XDECREF(r.shapes[i].tuple);
 	PyMem_Free(r.shapes);
-	PyObject *text = string(&r.text);
-	if (!done)
-		Py_CLEAR(text);
+	PyObject *text = string(&r.text, done);
 	return text ? Py_BuildValue("NKO", text, (unsigned long long)r.widest, r.packed ? Py_True : Py_False) : NULL;
 }
 
@@ -921,9 +932,9 @@ static bool put_name_once(struct text *text, PyObject *met, const char *name)
 	unsigned long count = before ? PyLong_AsUnsignedLong(before) + 1 : 1;
 	PyObject *now = PyErr_Occurred() ? NULL : PyLong_FromUnsignedLong(count);
 	bool done = now && !PyDict_SetItem(met, key, now);
-	put(text, name, strlen(name));
+	put_string(text, name);
 	if (count > 1) {
-		put(text, "___", 3);
+		put_string(text, "___");
 		put_number(text, count, false);
 	}
 	Py_XDECREF(now);
@@ -948,16 +959,13 @@ static PyObject *Table_values(Table *t, PyObject *args)
 		const uint32_t *row = type + 3 + i * WORDS[kind_of(type)].each;
 		uint64_t number = wide ? row[1] | (uint64_t)row[2] << 32 : flag(type) ? extended(row[1]) : row[1];
 		struct field value = flag(type) ? signed_number(number) : (struct field)NUMBER(number);
-		put(&text, line, strlen(line));
+		put_string(&text, line);
 		done = put_name_once(&text, met, t->strings + row[0]);
-		put(&text, " = ", 3);
+		put_string(&text, " = ");
 		put_number(&text, value.number, value.negative);
-		put(&text, end, strlen(end));
+		put_string(&text, end);
 	}
-	PyObject *result = string(&text);
-	if (!done)
-		Py_CLEAR(result);
-	return result;
+	return string(&text, done);
 }
 
 /* ---- the module ---- */
@@ -1000,7 +1008,7 @@ static void Table_dealloc(Table *t)
 static PyMethodDef Table_methods[] = {
 	{"kinds", (PyCFunction)Table_kinds, METH_NOARGS, NULL},
 	{"lines", (PyCFunction)Table_lines, METH_VARARGS, NULL},
-	{"members", (PyCFunction)Table_members, METH_VARARGS, NULL},
+	{"record", (PyCFunction)Table_record, METH_VARARGS, NULL},
 	{"values", (PyCFunction)Table_values, METH_VARARGS, NULL},
 	{"queue", (PyCFunction)Table_queue, METH_O, NULL},
 	{"steps", (PyCFunction)Table_steps, METH_VARARGS, NULL},

@@ -6,11 +6,13 @@ class Table:
     def __new__(cls, words: bytes, starts: bytes, strings: bytes) -> Table: ...
     def kinds(self) -> bytes: ...
     def lines(self, ids: bytes, at: int, templates: tuple[bytes, ...], is_json: bool, /) -> tuple[bytes, int]: ...
-    def members(
+    def record(
         self,
         type_id: int,
+        tag: str,
         shapes: dict[int, tuple[int, int, str, str, str]],
         line: str,
+        last_line: str,
         filling: Callable[[int, int, int, bool], list[str]],
         /,
     ) -> tuple[str, int, bool]: ...
