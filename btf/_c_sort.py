@@ -75,14 +75,16 @@ def _ranks(table: Table) -> list[ByName]:
     for kind in ENUMS:
         for type_id in table.ids(kind):
             start = starts[type_id]
-            if name := names[words[start]]:
+            if words[start]:  # offset 0 is no name, an empty string elsewhere is one
+                name = names[words[start]]
                 ranks[1][f"{name}\0{name}"].append(type_id)
             else:
                 ranks[0][names[words[start + 3]] if words[start + 1] & 0xFFFFFF else ""].append(type_id)
     for kind in (_kind.INT, _kind.FLOAT, *RECORDS):
         rank = ranks[_RANKS[kind]]
         for type_id in table.ids(kind):
-            if name := names[words[starts[type_id]]]:
+            if words[starts[type_id]]:
+                name = names[words[starts[type_id]]]
                 rank[f"{name}\0{name}"].append(type_id)
     for kind in (_kind.TYPEDEF, _kind.TYPE_TAG, _kind.DECL_TAG):
         for type_id in table.ids(kind):

@@ -17,12 +17,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from btf import types
 from btf.codec import fields
 from btf.errors import BTFError
-from btf.value import Enumerator
+from btf.value import Decoder, Enumerator
 
 if TYPE_CHECKING:
     from btf.read import BTF
 
 _WORDS: dict[str, Any] = {each.__name__: each for each in (int, bool, float, str, bytes, Enumerator)} | {"Any": Any}
+
+#: A type of this many fields, those of what it contains counted in, is an enemy's.
+_MOST_FIELDS = 1 << 14
 
 
 class _Field(NamedTuple):
@@ -44,16 +47,16 @@ class _Class(NamedTuple):
 def make(btf: BTF, type_id: int) -> type[Any]:
     """Return a new class for a struct, a union or a section of variables; BTFError for other types.
 
-    A name that is a word of Python gets a ``_``. A member that shares its bytes with others, as in a union, may be left
-    out when a value is written, or be None.
+    Those that no value can be of are refused, too. A name that is a word of Python gets a ``_``. A member that shares
+    its bytes with others, as in a union, may be left out when a value is written, or be None.
     """
-    return _made(_class(btf, type_id, ""))
+    return _made(_whole(btf, type_id))
 
 
 def source(btf: BTF, type_id: int) -> str:
     """Return the text of the classes that `make` makes, the innermost first, without imports."""
     found: dict[str, str] = {}
-    _write(_class(btf, type_id, ""), found)
+    _write(_whole(btf, type_id), found)
     return "\n\n".join(found.values())
 
 
@@ -82,45 +85,61 @@ def _write(of: _Class, found: dict[str, str]) -> None:
     found[of.name] = "\n".join(lines if of.fields else [*lines, "    pass"]) + "\n"
 
 
-def _class(btf: BTF, type_id: int, name: str) -> _Class:
-    of = btf.type(btf.resolve(type_id))
-    if not isinstance(of, types.Struct | types.Union | types.Datasec):
-        raise BTFError(f"type {of.id} ({type(of).__name__} {of.name!r}) has no members")
-    name = "".join(part[:1].upper() + part[1:] for part in _word(of.name).split("_")) or name or "Value"
-    members = fields(btf, of.id)
-    shared = _shared(btf, members)
-    return _Class(
-        name if not name[0].isdigit() else f"_{name}",
-        tuple(
-            _Field(_word(member), *_kind(btf, place, name + member.capitalize()), member in shared)
-            for member, place in members.items()
-        ),
-    )
+def _whole(btf: BTF, type_id: int) -> _Class:
+    Decoder(btf, type_id)  # it refuses types that contain themselves
+    return _Classes(btf).of(type_id, "")
 
 
-def _kind(btf: BTF, member: types.Member, name: str) -> tuple[str | _Class, int]:
-    """Return what a member is, and inside how many lists."""
-    of = btf.type(btf.resolve(member.type_id))
-    if isinstance(of, types.Var):
-        of = btf.type(btf.resolve(of.type_id))
-    match of:
-        case types.Int():
-            return "bool" if of.encoding & types.BOOL and not member.bitfield_size else "int", 0
-        case types.Float() if of.size in (2, 4, 8):
-            return "float", 0
-        case types.Enum() | types.Enum64() if not member.bitfield_size:
-            return "Enumerator", 0
-        case types.Enum() | types.Enum64() | types.Pointer():
-            return "int", 0
-        case types.Array():
-            item = btf.type(btf.resolve(of.type_id))
-            if isinstance(item, types.Int) and item.size == 1 and not item.encoding & types.BOOL:
-                return "str" if item.encoding & types.CHAR or item.name == "char" else "bytes", 0
-            kind, depth = _kind(btf, types.Member("", of.type_id, 0), name)
-            return kind, depth + 1
-        case types.Struct() | types.Union():
-            return _class(btf, of.id, name), 0
-    return "Any", 0
+class _Classes:
+    """Makes out what classes one type needs."""
+
+    def __init__(self, btf: BTF) -> None:
+        self._btf = btf
+        self._left = _MOST_FIELDS
+
+    def of(self, type_id: int, name: str) -> _Class:
+        btf = self._btf
+        of = btf.type(btf.resolve(type_id))
+        if not isinstance(of, types.Struct | types.Union | types.Datasec):
+            raise BTFError(f"type {of.id} ({type(of).__name__} {of.name!r}) has no members")
+        name = "".join(part[:1].upper() + part[1:] for part in _word(of.name).split("_")) or name or "Value"
+        members = fields(btf, of.id)
+        self._left -= len(members) + 1
+        if self._left < 0:
+            raise BTFError(f"type {of.id} is part of one of more than {_MOST_FIELDS} fields")
+        shared = _shared(btf, members)
+        return _Class(
+            name if not name[0].isdigit() else f"_{name}",
+            tuple(
+                _Field(_word(member), *self._kind(place, name + member.capitalize()), member in shared)
+                for member, place in members.items()
+            ),
+        )
+
+    def _kind(self, member: types.Member, name: str) -> tuple[str | _Class, int]:
+        """Return what a member is, and inside how many lists."""
+        btf = self._btf
+        of = btf.type(btf.resolve(member.type_id))
+        if isinstance(of, types.Var):
+            of = btf.type(btf.resolve(of.type_id))
+        match of:
+            case types.Int():
+                return "bool" if of.encoding & types.BOOL and not member.bitfield_size else "int", 0
+            case types.Float() if of.size in (2, 4, 8):
+                return "float", 0
+            case types.Enum() | types.Enum64() if not member.bitfield_size:
+                return "Enumerator", 0
+            case types.Enum() | types.Enum64() | types.Pointer():
+                return "int", 0
+            case types.Array():
+                item = btf.type(btf.resolve(of.type_id))
+                if isinstance(item, types.Int) and item.size == 1 and not item.encoding & types.BOOL:
+                    return "str" if item.encoding & types.CHAR or item.name == "char" else "bytes", 0
+                kind, depth = self._kind(types.Member("", of.type_id, 0), name)
+                return kind, depth + 1
+            case types.Struct() | types.Union():
+                return self.of(of.id, name), 0
+        return "Any", 0
 
 
 def _shared(btf: BTF, members: dict[str, types.Member]) -> set[str]:

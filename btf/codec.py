@@ -41,10 +41,11 @@ from btf._encode_one import Target, bytes_of, error, told
 from btf._encode_plan import Writers, written
 from btf.class_fields import behind, class_fields, generic, maker, name_of
 from btf.errors import BTFError
+from btf.place import MOST_MEMBERS
 from btf.value import Enumerator, Record, _Compiler
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from btf._encode_plan import Plan, Write
     from btf.read import BTF
@@ -125,25 +126,32 @@ def plain(value: Any) -> Any:
 def fields(btf: BTF, type_id: int) -> dict[str, types.Member]:
     """Return the members of a struct, union or section by name, each at its place in the whole.
 
-    Those of members without name are among them.
+    Those of members without name are among them. Raises BTFError when these lead to more members than any
+    sound type has.
     """
-    return dict(_fields(btf, type_id, 0))
+    return dict(_fields(btf, type_id))
 
 
-def _fields(btf: BTF, type_id: int, first: int) -> Iterator[tuple[str, types.Member]]:
+def _fields(btf: BTF, type_id: int) -> Iterator[tuple[str, types.Member]]:
+    waiting, met = [types.Member("", type_id, 0)], 0
+    while waiting:
+        at = waiting.pop()
+        if at.name:
+            yield at.name, at
+            continue
+        members = _members(btf, at.type_id)
+        met += len(members)
+        if met > MOST_MEMBERS:
+            raise BTFError(f"type {type_id} has more than {MOST_MEMBERS} members")
+        waiting += [each._replace(bits_offset=at.bits_offset + each.bits_offset) for each in reversed(members)]
+
+
+def _members(btf: BTF, type_id: int) -> Sequence[types.Member]:
+    """Return the members of a type, which only structs, unions and sections have."""
     of = btf.type(btf.resolve(type_id))
     if isinstance(of, types.Datasec):
-        members = [types.Member(*_variable(btf, place.type_id), place.offset * 8) for place in of.vars]
-    elif isinstance(of, types.Struct | types.Union):
-        members = list(of.members)
-    else:
-        return
-    for member in members:
-        place = member._replace(bits_offset=first + member.bits_offset)
-        if member.name:
-            yield member.name, place
-        else:
-            yield from _fields(btf, member.type_id, place.bits_offset)
+        return [types.Member(*_variable(btf, place.type_id), place.offset * 8) for place in of.vars]
+    return of.members if isinstance(of, types.Struct | types.Union) else ()
 
 
 def _variable(btf: BTF, type_id: int) -> tuple[str, int]:

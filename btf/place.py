@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, NamedTuple
 from btf import types
 from btf._encode_one import error, near
 from btf.encode import _steps
+from btf.errors import BTFError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from btf.read import BTF
 
+#: Nothing sound has more members, those of members without name counted in.
+MOST_MEMBERS = 1 << 16
 _MOST_NAMES = 20  # of a type that a message tells
 _MEMBERS = (types.Struct, types.Union)
 
@@ -70,14 +73,30 @@ _WORDS: dict[type, str] = {
 
 
 def _named(btf: BTF, whole: Place) -> Iterator[Place]:
+    """Yield the parts that have a name, also those in parts without one."""
+    waiting, met = [(False, whole)], 0
+    while waiting:
+        has_name, at = waiting.pop()
+        if has_name:
+            yield at
+            continue
+        parts = list(_parts(btf, at))
+        met += len(parts)
+        if met > MOST_MEMBERS:
+            raise BTFError(f"type {whole.type_id} has more than {MOST_MEMBERS} members")
+        waiting += reversed(parts)
+
+
+def _parts(btf: BTF, whole: Place) -> Iterator[tuple[bool, Place]]:
+    """Yield whether a part has a name, and the part."""
     of = btf.type(whole.type_id)
     if isinstance(of, types.Datasec):
         for var in of.vars:
             variable = btf.type(var.type_id)
             if isinstance(variable, types.Var):
-                yield _below(whole, variable.name, btf.resolve(variable.type_id), var.offset)
+                yield True, _below(whole, variable.name, btf.resolve(variable.type_id), var.offset)
     if isinstance(of, types.Var):
-        yield _below(whole, of.name, btf.resolve(of.type_id), 0)
+        yield True, _below(whole, of.name, btf.resolve(of.type_id), 0)
     for member in of.members if isinstance(of, _MEMBERS) else ():
         type_id = btf.resolve(member.type_id)
         byte, bit = divmod(member.bits_offset, 8)
@@ -86,9 +105,9 @@ def _named(btf: BTF, whole: Place) -> Iterator[Place]:
             width, bit = inner.nr_bits, bit + inner.bits_offset
         place = _below(whole, member.name, type_id, byte)._replace(bit=bit, width=width)
         if member.name:
-            yield place
+            yield True, place
         elif isinstance(inner, _MEMBERS):
-            yield from _named(btf, place._replace(path=whole.path))
+            yield False, place._replace(path=whole.path)
 
 
 def _below(whole: Place, name: str, type_id: int, offset: int) -> Place:

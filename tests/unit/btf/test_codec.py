@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from btf import classes, types
+from btf import classes, place, types
 from btf.codec import Codec, fields, plain
 from btf.errors import BTFError
 from btf.read import BTF
@@ -335,3 +335,58 @@ def test_addresses_in_structs():
     assert Codec(btf, in6, IPv6Address).decode(bytes(15) + b"\1") == IPv6Address("::1")
     assert Codec(btf, in6, IPv6Address).encode(IPv6Address("::1")) == bytes(15) + b"\1"
     assert classes.make(btf, peer).__dataclass_fields__["address"].type.__name__ == "In6Addr"
+
+
+def nested(times, *, name="", size=8):
+    """Structs in structs, each with two members of the one before at the same place."""
+    b = Builder()
+    inner = b.add_int("int", 4)
+    for _ in range(times):
+        inner = b.add_struct("s", size, [(name, inner), (name and "b", inner)])
+    return BTF.from_bytes(b.build()), inner
+
+
+@pytest.mark.parametrize("name", ["", "a"])
+@pytest.mark.parametrize("size", [8, 0x7FFFFFFF])
+def test_types_that_double(name, size):
+    """Structs that have 2 ** 40 members by way of 80 are refused, soon."""
+    btf, last = nested(40, name=name, size=size)
+
+    for use in (classes.make, classes.source, *(() if name else (fields,))):
+        with pytest.raises(BTFError):
+            use(btf, last)
+
+
+def test_a_struct_that_contains_itself():
+    """It has neither classes nor, where members have no names, an end of fields."""
+    b = Builder()
+    named, unnamed = b.add_struct("s", 8, [("s", b.next_id)]), b.add_struct("", 8, [("", b.next_id)])
+    btf = BTF.from_bytes(b.build())
+
+    for type_id in (named, unnamed):
+        for use in (classes.make, classes.source):
+            with pytest.raises(BTFError):
+                use(btf, type_id)
+    with pytest.raises(BTFError, match="more than 65536 members"):
+        fields(btf, unnamed)
+
+
+def test_parts_of_what_has_no_end():
+    """Paths through members without name, which contain one another."""
+    btf, last = nested(40)
+
+    with pytest.raises(BTFError, match="more than 65536 members"):
+        place.find(btf, last, "x")
+
+
+def test_depth():
+    """Thousands of structs in each other end in an error, not in Python's limit."""
+    b = Builder()
+    inner = b.add_int("int", 4)
+    for _ in range(5000):
+        inner = b.add_struct("", 4, [("", inner)])
+    btf = BTF.from_bytes(b.build())
+
+    assert fields(btf, inner) == {}
+    with pytest.raises(BTFError):
+        classes.source(btf, inner)
