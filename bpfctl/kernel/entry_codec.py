@@ -330,7 +330,10 @@ def _text(data: bytes) -> str:
 def _padded(part: _Part, value: Any) -> bytes:
     if not isinstance(value, str):
         part.refuse(_no(value, "text"))
-    data = value.encode(errors="surrogateescape")
+    try:
+        data = value.encode(errors="surrogateescape")
+    except UnicodeEncodeError:
+        part.refuse(f"{value!a} is no text")
     if len(data) > part.size or b"\0" in data:
         part.refuse(f"text of {len(data)} bytes does not fit into {part.size}")
     return data.ljust(part.size, b"\0")

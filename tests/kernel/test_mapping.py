@@ -154,6 +154,9 @@ def test_what_does_not_fit(held):
         with pytest.raises(DoesNotFit, match=words) as caught:
             m[key] = value
         assert isinstance(caught.value, ValueError | bpfctl.BpfctlError)
+    for text, words in (("\ud800", "no text"), ("a\0b", "does not fit"), ("five5", "does not fit")):
+        with pytest.raises(DoesNotFit, match=f"key: .*{words}"):
+            m.typed(key=str)[text] = 0
     assert m.count() == 0
 
 
