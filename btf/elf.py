@@ -21,6 +21,7 @@ MAGIC = b"\x7fELF"
 _IDENT = 16
 _CLASSES = {1: ("HHIIIIIHHHHHH", "IIIIIIIIII"), 2: ("HHIQQQIHHHHHH", "IIQQQQIIQQ")}
 _SIGNS = {1: "<", 2: ">"}
+_EM_BPF = 247
 _NOBITS = 8
 _COMPRESSED = 0x800
 _XINDEX = 0xFFFF
@@ -33,7 +34,9 @@ class Image(NamedTuple):
     ext: Ext | None = None
 
 
-class _Section(NamedTuple):
+class Header(NamedTuple):
+    """The header of a section (the System V ABI's ``Elf64_Shdr``)."""
+
     name: int
     type: int
     flags: int
@@ -77,10 +80,10 @@ def sections(data: bytes, names: Collection[str]) -> dict[str, bytes]:
     sign, section = _format(data)
     table, count, names_index = _table(data, sign, section)
 
-    def header(index: int) -> _Section:
+    def header(index: int) -> Header:
         if index >= count:
             raise BTFError(f"ELF section {index} is out of range")
-        return _Section(*section.unpack_from(data, table + index * section.size))
+        return Header(*section.unpack_from(data, table + index * section.size))
 
     found: dict[str, bytes] = {}
     if not count:
@@ -93,6 +96,40 @@ def sections(data: bytes, names: Collection[str]) -> dict[str, bytes]:
         if name is not None and name not in found:
             found[name] = _contents(data, head, name)
     return found
+
+
+def headers(data: bytes) -> list[tuple[str, Header]]:
+    """Return the name and the header of each section in their order, the first of which is none.
+
+    Raises BTFError as `sections` does.
+    """
+    sign, section = _format(data)
+    table, count, names = _table(data, sign, section)
+    found = [Header(*section.unpack_from(data, table + index * section.size)) for index in range(count)]
+    if not found:
+        return []
+    if names >= count:
+        raise BTFError(f"ELF section {names} is out of range")
+    strings = _contents(data, found[names], "of names")
+    ends = [strings.find(b"\0", head.name) for head in found]
+    if min(ends) < 0:
+        raise BTFError("the name of an ELF section is out of range")
+    return [
+        (strings[head.name : end].decode("utf-8", "surrogateescape"), head)
+        for head, end in zip(found, ends, strict=True)
+    ]
+
+
+def contents(data: bytes, head: Header) -> bytes:
+    """Return what is in a section; raises BTFError if it is not in the file, or compressed."""
+    return _contents(data, head, f"at {head.offset}")
+
+
+def is_bpf(data: bytes) -> bool:
+    """Tell whether this is an ELF file of BPF programs."""
+    if data[:4] != MAGIC or len(data) < _IDENT + 4:
+        return False
+    return int.from_bytes(data[18:20], "little" if data[5] == 1 else "big") == _EM_BPF
 
 
 def _format(data: bytes) -> tuple[str, Struct]:
@@ -117,7 +154,7 @@ def _table(data: bytes, sign: str, section: Struct) -> tuple[int, int, int]:
         raise BTFError(f"ELF section headers of {size} bytes instead of {section.size}")
     if table + section.size > len(data):
         raise BTFError("ELF section headers lie behind the end of the file")
-    first = _Section(*section.unpack_from(data, table))
+    first = Header(*section.unpack_from(data, table))
     # numbers too large for their 16 bits stand in the first section header
     count = count or first.size
     names = first.link if names == _XINDEX else names
@@ -126,7 +163,7 @@ def _table(data: bytes, sign: str, section: Struct) -> tuple[int, int, int]:
     return table, count, names
 
 
-def _contents(data: bytes, head: _Section, what: str) -> bytes:
+def _contents(data: bytes, head: Header, what: str) -> bytes:
     if head.type == _NOBITS:
         raise BTFError(f"ELF section {what} has no contents")
     if head.flags & _COMPRESSED:

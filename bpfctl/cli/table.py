@@ -52,6 +52,7 @@ OBJECTS: dict[str, tuple[Command, ...]] = {
         "profile",
         show=("show", "show loaded programs"),
         list=("show", "show loaded programs"),
+        dump=("prog_dump:dump", "show the code of programs"),
         pin=("pin", "pin a program"),
     ),
     "map": _object(
@@ -131,6 +132,7 @@ OBJECTS: dict[str, tuple[Command, ...]] = {
         list=("list_", "show loaded BTF objects"),
         dump=("btf_dump:dump", "show types in words or as a C header"),
         diff=("btf_diff:diff", "show what differs between the types of two kernels or objects"),
+        check=("btf_check:check", "tell which CO-RE relocations of BPF objects resolve on which kernels"),
         find=("btf_find:find", "find types, members, functions and enumerators, and who uses a type"),
     ),
     "gen": _object("gen", "object", "skeleton", "subskeleton", "min_core_btf", "help"),
