@@ -1,8 +1,6 @@
-"""btf.dump_c and btf.dump_raw against ``bpftool btf dump``: the same bytes."""
+"""btf.dump_c and btf.dump_raw against ``bpftool btf dump``: the same bytes; whole kernels are in test_btf_sweep.py."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import pytest
 
@@ -13,12 +11,9 @@ from btf.read import BTF
 from tests.bpftool import peer
 from tests.unit.btf.c_cases import CASES
 
-RUNNING = Path("/sys/kernel/btf")
-VMLINUX = RUNNING / "vmlinux"
 #: The bpftool whose headers are ours; older ones have no functions in them and another order.
 NEWEST = peer.bpftools()[0]
 
-needs_btf = pytest.mark.skipif(not VMLINUX.exists(), reason="this kernel has no BTF (CONFIG_DEBUG_INFO_BTF)")
 needs_current = pytest.mark.skipif(
     peer.version(NEWEST) < peer.CURRENT, reason=f"headers are those of bpftool {peer.CURRENT} (BPFCTL_BPFTOOL)"
 )
@@ -39,12 +34,6 @@ def forms(btf):
     yield (), encoded(dump_raw.text(btf))
     yield ("-j",), encoded(dump_raw.json(btf, quote=dumps)) + b"\n"
     yield ("-p",), encoded(dump_raw.json(btf, quote=dumps, pretty=True)) + b"\n"
-
-
-@pytest.fixture(scope="module")
-def vmlinux():
-    """The types of the running kernel."""
-    return BTF.from_bytes(VMLINUX.read_bytes())
 
 
 @pytest.fixture(params=CASES)
@@ -81,33 +70,3 @@ def test_raw_forms_of_a_case(case):
     for tool in peer.bpftools():
         for options, text in forms(btf):
             assert theirs(path, tool=tool, options=options) == text
-
-
-@needs_btf
-@needs_current
-@pytest.mark.parametrize("sort", [True, False])
-def test_header_of_the_running_kernel(vmlinux, sort):
-    """Over 100,000 lines."""
-    assert theirs(VMLINUX, "format", "c", *([] if sort else ["unsorted"])) == encoded(header(vmlinux, sort=sort))
-
-
-@needs_btf
-def test_raw_forms_of_the_running_kernel(vmlinux):
-    """Text and JSON of all types."""
-    for options, text in forms(vmlinux):
-        assert theirs(VMLINUX, options=options) == text
-
-
-@needs_btf
-def test_modules_of_the_running_kernel(vmlinux):
-    """Split BTF: a module's own types in words, and a header of it with the kernel's types."""
-    modules = sorted(set(RUNNING.iterdir()) - {VMLINUX})[:5]
-    if not modules:
-        pytest.skip("this kernel has loaded no module with BTF")
-    for path in modules:
-        btf = BTF.from_bytes(path.read_bytes(), vmlinux)
-        base = ("-B", str(VMLINUX))
-        for options, text in forms(btf):
-            assert theirs(path, options=(*base, *options)) == text
-        if peer.version(NEWEST) >= peer.CURRENT:
-            assert theirs(path, "format", "c", options=base) == encoded(header(btf))
