@@ -26,6 +26,7 @@ _WORDS: dict[str, Any] = {each.__name__: each for each in (int, bool, float, str
 
 #: A type of this many fields, those of what it contains counted in, is an enemy's.
 _MOST_FIELDS = 1 << 14
+_MAX_DEPTH = 64
 
 
 class _Field(NamedTuple):
@@ -86,7 +87,7 @@ def _write(of: _Class, found: dict[str, str]) -> None:
 
 
 def _whole(btf: BTF, type_id: int) -> _Class:
-    Decoder(btf, type_id)  # it refuses types that contain themselves
+    Decoder(btf, type_id)  # it refuses most types that contain themselves
     return _Classes(btf).of(type_id, "")
 
 
@@ -96,9 +97,13 @@ class _Classes:
     def __init__(self, btf: BTF) -> None:
         self._btf = btf
         self._left = _MOST_FIELDS
+        self._depth = 0
 
     def of(self, type_id: int, name: str) -> _Class:
         btf = self._btf
+        if self._depth == _MAX_DEPTH:  # arrays of no items may lead in circles
+            raise BTFError(f"type {type_id} contains itself, or is nested too deeply")
+        self._depth += 1
         of = btf.type(btf.resolve(type_id))
         if not isinstance(of, types.Struct | types.Union | types.Datasec):
             raise BTFError(f"type {of.id} ({type(of).__name__} {of.name!r}) has no members")
@@ -108,13 +113,12 @@ class _Classes:
         if self._left < 0:
             raise BTFError(f"type {of.id} is part of one of more than {_MOST_FIELDS} fields")
         shared = _shared(btf, members)
-        return _Class(
-            name if not name[0].isdigit() else f"_{name}",
-            tuple(
-                _Field(_word(member), *self._kind(place, name + member.capitalize()), member in shared)
-                for member, place in members.items()
-            ),
+        rows = tuple(
+            _Field(_word(member), *self._kind(place, name + member.capitalize()), member in shared)
+            for member, place in members.items()
         )
+        self._depth -= 1
+        return _Class(name if not name[0].isdigit() else f"_{name}", rows)
 
     def _kind(self, member: types.Member, name: str) -> tuple[str | _Class, int]:
         """Return what a member is, and inside how many lists."""

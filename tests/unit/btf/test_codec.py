@@ -361,9 +361,11 @@ def test_a_struct_that_contains_itself():
     """It has neither classes nor, where members have no names, an end of fields."""
     b = Builder()
     named, unnamed = b.add_struct("s", 8, [("s", b.next_id)]), b.add_struct("", 8, [("", b.next_id)])
+    none_of_it = b.add_struct("s", 8, [("s", b.next_id + 1)])
+    b.add_array(none_of_it, 0, 0)
     btf = BTF.from_bytes(b.build())
 
-    for type_id in (named, unnamed):
+    for type_id in (named, unnamed, none_of_it):
         for use in (classes.make, classes.source):
             with pytest.raises(BTFError):
                 use(btf, type_id)
