@@ -12,14 +12,19 @@ from typing import TYPE_CHECKING
 from btf import kind as _kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
     from btf._c_text import Writer
     from btf._table import Table
 
 _RECORDS = frozenset({_kind.STRUCT, _kind.UNION})
 _ENUMS = frozenset({_kind.ENUM, _kind.ENUM64})
 _TRANSPARENT = _kind.MODIFIERS | {_kind.PTR}
+#: What a compiler may know but not define, and what to define it as (libbpf src/btf_dump.c missing_base_types).
+_MISSING = {
+    "__Poly8_t": "unsigned char",
+    "__Poly16_t": "unsigned short",
+    "__Poly64_t": "unsigned long long",
+    "__Poly128_t": "unsigned __int128",
+}
 _NOTHING = 0
 
 
@@ -29,19 +34,11 @@ class Emitter:
     def __init__(self, table: Table, writer: Writer) -> None:
         self.table = table
         self.writer = writer
-        #: What was written, until someone takes it.
+        #: What was written.
         self.out: list[str] = []
         #: Ids whose mention needs nothing before it any more.
         self._settled = {0}
         self._open: set[int] = set()
-
-    def texts(self, queue: Iterable[int]) -> Iterator[str]:
-        """Write the types of a queue."""
-        out = self.out
-        for type_id in queue:
-            self.define(type_id)
-            yield from out
-            out.clear()
 
     def define(self, type_id: int) -> None:
         """Write a type of the queue, which has a name or is an enum."""
@@ -101,7 +98,9 @@ class Emitter:
         elif kind == _kind.FWD:
             self.out.append(self.writer.forward(type_id) + ";\n\n")
         elif kind == _kind.INT:
-            self.out.append(self.writer.number(type_id))
+            known = _MISSING.get(self.writer.tag(type_id))
+            if known:
+                self.out.append(f"typedef {known} {self.writer.tag(type_id)};\n\n")
         if done:
             settled.add(type_id)
         return done

@@ -78,7 +78,7 @@ class Layout:
             widest = max(widest, alignment)
         return widest, packed or bool(size * _BYTE % widest)
 
-    def filling(self, start: int, stop: int, alignment: int, bitfield: bool) -> list[str]:
+    def filling(self, start: int, stop: int, alignment: int, *, bitfield: bool) -> list[str]:
         """Return unnamed bitfields for the gap before what has this alignment, where C would leave none.
 
         ``bitfield`` says that the gap is between two bitfields.

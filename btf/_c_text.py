@@ -14,7 +14,6 @@ from btf._c_layout import Layout
 from btf.errors import BTFError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
     from typing import TypeAlias
 
     from btf._table import Table
@@ -26,13 +25,6 @@ _RECORDS = {_kind.STRUCT: "struct", _kind.UNION: "union"}
 _ENUMS = frozenset({_kind.ENUM, _kind.ENUM64})
 _QUALIFIERS = {_kind.CONST: "const", _kind.VOLATILE: "volatile", _kind.RESTRICT: "restrict"}
 _MEMBERS = Struct("=3I").iter_unpack
-#: What a compiler may know but not define, and what to define it as (libbpf src/btf_dump.c missing_base_types).
-_MISSING = {
-    "__Poly8_t": "unsigned char",
-    "__Poly16_t": "unsigned short",
-    "__Poly64_t": "unsigned long long",
-    "__Poly128_t": "unsigned __int128",
-}
 _BUILTIN_LIST, _GNU_LIST = "__builtin_va_list", "__gnuc_va_list"
 _MAX_TABS = 13
 _MAX_NAME = 255  # of a name with a number
@@ -167,27 +159,6 @@ class Writer:
 
     # Definitions
 
-    def texts(self, steps: Iterable[int]) -> Iterator[str]:
-        """Yield the text for each type to define, and for those to declare, whose ids are inverted."""
-        kinds = self.table.kinds
-        for step in steps:
-            kind = kinds[step] if step > 0 else _kind.FWD
-            if kind in _RECORDS:
-                yield self.record(step) + ";\n\n"
-            elif kind == _kind.FWD:
-                yield self.forward(~step) + ";\n\n"
-            elif kind in _ENUMS:
-                yield self.enum(step) + ";\n\n"
-            elif kind == _kind.TYPEDEF:
-                yield self.typedef(step)
-            else:
-                yield self.number(step)
-
-    def number(self, type_id: int) -> str:
-        """Return the typedef of a number that compilers have not; nothing for others."""
-        name = self.tag(type_id)
-        return f"typedef {_MISSING[name]} {name};\n\n" if name in _MISSING else ""
-
     def forward(self, type_id: int) -> str:
         """Return the declaration of a struct or union."""
         table = self.table
@@ -214,60 +185,37 @@ class Writer:
         wide = table.kinds[type_id] == _kind.ENUM64
         tag = self.tag(type_id)
         head = f"enum {tag}" if tag else "enum"
-        count = info & 0xFFFFFF
-        if not count:
-            return head
-        line = self._at(level + 1).line
-        values = table.fast.values(type_id, self._idents, line) if table.fast else self._values(type_id, line)
-        text = [head, " {", values]
-        text.append(f"{self._at(level).line}}}")
-        if size == 1:
-            text.append(" __attribute__((mode(byte)))")
-        elif size == 8 and table.pointer_size == 8 and not (wide and any(table.column(type_id, 3, 2))):
-            # no value says that the enum has 64 bits
-            text.append(" __attribute__((mode(word)))")
-        joined = "".join(text)
-        if level:
-            self.spend(len(joined))
-        return joined
-
-    def record(self, type_id: int, level: int = 0) -> str:
-        """Return the definition of a struct or union."""
-        tag, shapes, line = self.tag(type_id), self._at(level + 1), self._at(level).line
-        if fast := self.table.fast:
-            text, widest, packed = fast.record(type_id, tag, shapes, shapes.line, line, self.layout.filling)
-        else:
-            text, widest, packed = self._record(type_id, tag, shapes, line)
-        self.layout.note(type_id, widest, packed=packed)
-        if level:
-            self.spend(len(text))
-        return text
-
-    def _values(self, type_id: int, line: str) -> str:
-        """Return the values of an enum; `btf._fast` has the same."""
-        table, met = self.table, self._idents
-        start, wide = table.starts[type_id], table.kinds[type_id] == _kind.ENUM64
-        info = table.words[start + 1]
         rest = table.words[start + 3 : start + 3 + (3 if wide else 2) * (info & 0xFFFFFF)].tolist()
+        if not rest:
+            return head
         end = "," if not wide else "LL," if info >> 31 else "ULL,"
-        text = []
+        names, met, line = table.names, self._idents, self._at(level + 1).line
+        text = [head, " {"]
         for offset, value in _kind.enum_rows(info, rest):
-            name = table.names[offset]
+            name = names[offset]
             if name in met:
                 name = f"{name}___{_count(name, met)}"
             else:
                 met[name] = 1
             text.append(f"{line}{name} = {value}{end}")
-        return "".join(text)
+        text.append(f"{self._at(level).line}}}")
+        if size == 1:
+            text.append(" __attribute__((mode(byte)))")
+        elif size == 8 and table.pointer_size == 8 and not (wide and any(rest[2::3])):
+            # no value says that the enum has 64 bits
+            text.append(" __attribute__((mode(word)))")
+        return self._joined(text, level)
 
-    def _record(self, type_id: int, tag: str, shapes: _Shapes, last_line: str) -> tuple[str, int, bool]:
-        """Return a record's definition and alignment, and whether it is packed; `btf._fast` has the same."""
-        table, names = self.table, self.table.names
-        start, word = table.starts[type_id], _RECORDS[table.kinds[type_id]]
+    def record(self, type_id: int, level: int = 0) -> str:
+        """Return the definition of a struct or union."""
+        table, layout, names, shapes = self.table, self.layout, self.table.names, self._at(level + 1)
+        start = table.starts[type_id]
         info, size = table.words[start + 1 : start + 3]
         rows = table.words[start + 3 : start + 3 + 3 * (info & 0xFFFFFF)]
+        word = _RECORDS[table.kinds[type_id]]
+        tag = self.tag(type_id)
         text = [f"{word} {tag} {{" if tag else f"{word} {{"]
-        write, gaps, bitfields, is_struct = text.append, [], info >> 31, word == "struct"
+        write, gaps, bitfields = text.append, [], info >> 31
         end, widest, packed, width, last = 0, 8, False, 0, 0
         for offset, member, at in _MEMBERS(rows):
             alignment, bits, before, bare, after = shapes[member]
@@ -287,18 +235,24 @@ class Writer:
                 write(f"{before}{name}{after}" if name else bare + after)
                 end = at + bits
         packed = packed or size * 8 % widest != 0
+        layout.note(type_id, widest, packed=packed)
+        is_struct = word == "struct"
         if is_struct and end < size * 8:
             gaps.append((len(text), end, size * 8, widest, 0))
-        fillings = [
-            (index, self.layout.filling(end, at, 8 if packed and is_struct else alignment, between > 0))
-            for index, end, at, alignment, between in gaps
-        ]
-        for index, filling in reversed(fillings):
+        for index, end, at, alignment, between in reversed(gaps):
+            filling = layout.filling(end, at, 8 if packed and is_struct else alignment, bitfield=between > 0)
             text[index:index] = [shapes.line + field for field in filling]
-        write(f"{last_line}}}" if rows or size else "}")
+        write(f"{self._at(level).line}}}" if rows or size else "}")
         if packed and is_struct:
             write(" __attribute__((packed))")
-        return "".join(text), widest, packed
+        return self._joined(text, level)
+
+    def _joined(self, text: list[str], level: int) -> str:
+        """Return the text of a definition, which can stand in many places if it has no name."""
+        joined = "".join(text)
+        if level:
+            self.spend(len(joined))
+        return joined
 
 
 class _Shapes(dict[int, "Shape"]):

@@ -217,7 +217,7 @@ struct search {
 
 static bool too_much(const Table *t, uint64_t *steps, unsigned int depth)
 {
-	return depth > MAX_DEPTH || ++*steps > PATIENCE * (uint64_t)t->n_words;
+	return depth > MAX_DEPTH || ++*steps > PATIENCE * (uint64_t)t->n_types;
 }
 
 /* Queues what a type needs, then the type; whether it is defined by now. `behind`: a pointer leads here. */
@@ -756,216 +756,565 @@ static PyObject *Table_lines(Table *t, PyObject *args)
 	return text ? Py_BuildValue("Nn", text, at) : NULL;
 }
 
-/* ---- Table.record() and Table.values(): what is in a definition, as btf._c_text has it ---- */
+/* ---- Table.header(steps, externs, pointer_size): C, as btf._c_text has it ---- */
 
-/* A btf._c_text.Shape: what a member looks like. */
-struct shape {
-	PyObject *tuple;
-	uint64_t alignment, size;
-	struct template before, bare, after;
+enum {
+	MAX_NESTED = 100,        /* of definitions and declarators in each other */
+	MAX_RESOLVE = 32,        /* as libbpf's MAX_RESOLVE_DEPTH */
+	MAX_TABS = 13,
+	MAX_NAME = 240,          /* of a name with a number */
+	MAX_LENGTH = 1 << 13,    /* of a declarator */
+	MAX_GAP = 1 << 23,       /* bits */
+	MAX_TEXT = 32,           /* bytes for each word of the types; in a kernel 16 */
+};
+#define MAX_SIZE (UINT64_C(8) << 32)
+
+struct writer {
+	const Table *t;
+	struct text out;
+	uint32_t *number;           /* by id: which type of its name it is, 0 if nobody asked */
+	struct layout { uint32_t alignment; bool packed; } *layouts; /* by id; alignment 0 if nobody asked */
+	PyObject *tags, *idents;    /* name -> how many have it */
+	uint32_t long_bits;
+	uint64_t room, definitions;
+	bool given_up;
 };
 
-static bool read_text(PyObject *tuple, Py_ssize_t at, struct template *text)
+static bool goes_on(struct writer *w, unsigned int depth)
 {
-	PyObject *item = PyTuple_GetItem(tuple, at);
-	Py_ssize_t size = 0;
-	text->data = item ? PyUnicode_AsUTF8AndSize(item, &size) : NULL;
-	text->size = size;
-	return text->data;
+	w->given_up |= depth > MAX_NESTED || w->out.failed;
+	return !w->given_up;
 }
 
-static bool read_number(PyObject *tuple, Py_ssize_t at, uint64_t *number)
+static void spend(struct writer *w, uint64_t size)
 {
-	PyObject *item = PyTuple_GetItem(tuple, at);
-	*number = item ? PyLong_AsUnsignedLongLong(item) : 0;
-	return item && !PyErr_Occurred();
+	w->given_up |= size > w->room;
+	w->room -= w->given_up ? 0 : size;
 }
 
-static bool read_shape(struct shape *shape, PyObject *shapes, uint32_t id)
+static void put_line(struct writer *w, unsigned int level)
 {
-	PyObject *key = PyLong_FromUnsignedLong(id);
-	if (!key)
-		return false;
-	shape->tuple = PyObject_GetItem(shapes, key);
-	Py_DECREF(key);
-	if (!shape->tuple || !read_number(shape->tuple, 0, &shape->alignment) ||
-	    !read_number(shape->tuple, 1, &shape->size) || !read_text(shape->tuple, 2, &shape->before) ||
-	    !read_text(shape->tuple, 3, &shape->bare) || !read_text(shape->tuple, 4, &shape->after))
-		return false;
-	if (!shape->alignment || !shape->after.size) {
-		PyErr_SetString(PyExc_ValueError, "a shape is without alignment, or without its end");
-		return false;
+	put(&w->out, "\n\t\t\t\t\t\t\t\t\t\t\t\t\t", 1 + (level < MAX_TABS ? level : MAX_TABS));
+}
+
+/* How many have asked for this name, this time included. */
+static uint32_t count(struct writer *w, PyObject *met, const char *name)
+{
+	PyObject *key = PyUnicode_FromString(name), *before = key ? PyDict_GetItemWithError(met, key) : NULL;
+	unsigned long number = before ? PyLong_AsUnsignedLong(before) + 1 : 1;
+	PyObject *now = key ? PyLong_FromUnsignedLong(number) : NULL;
+	w->out.failed |= !now || PyDict_SetItem(met, key, now);
+	Py_XDECREF(now);
+	Py_XDECREF(key);
+	return (uint32_t)number;
+}
+
+static void put_numbered(struct writer *w, const char *name, uint32_t number)
+{
+	put_string(&w->out, name);
+	if (number > 1) {
+		w->given_up |= strlen(name) > MAX_NAME;
+		put_string(&w->out, "___");
+		put_number(&w->out, number, false);
 	}
-	return true;
 }
 
-struct record {
-	const uint32_t *type;
-	struct shape *shapes;
-	uint64_t widest;
-	bool packed;
-	struct template line; /* what a line begins with */
-	PyObject *filling;    /* what fills a gap */
-	struct text text;
-};
-
-static void put_template(struct text *text, const struct template *template)
+static uint32_t number_of(struct writer *w, uint32_t id)
 {
-	put(text, template->data, template->size);
+	const uint32_t *type = type_at(w->t, id);
+	uint32_t kind = kind_of(type);
+	if (!w->number[id]) {
+		/* what is only declared may be declared again */
+		bool declared = kind == FWD || (kind == ENUM && !vlen(type));
+		w->number[id] = declared || !*name_of(w->t, id) ?
+				1 : count(w, kind == TYPEDEF ? w->idents : w->tags, name_of(w->t, id));
+	}
+	return w->number[id];
 }
 
-static bool put_filling(struct record *r, uint64_t end, uint64_t at, uint64_t alignment, bool between_bitfields)
+static void put_name(struct writer *w, uint32_t id) { put_numbered(w, name_of(w->t, id), number_of(w, id)); }
+
+/* Sizes and alignments are in bits; what cannot be measured has size 0 and the alignment of a byte. */
+static struct layout layout_of(struct writer *w, uint32_t id, unsigned int depth);
+
+static uint32_t measure(struct writer *w, uint32_t id, uint64_t *size, unsigned int depth)
 {
-	bool may_move = r->packed && kind_of(r->type) == STRUCT;
-	PyObject *fields = PyObject_CallFunction(r->filling, "KKKO", (unsigned long long)end, (unsigned long long)at,
-						 (unsigned long long)(may_move ? 8 : alignment),
-						 between_bitfields ? Py_True : Py_False);
-	Py_ssize_t count = fields ? PyList_Size(fields) : -1;
-	for (Py_ssize_t i = 0; i < count; i++) {
-		Py_ssize_t size;
-		const char *field = PyUnicode_AsUTF8AndSize(PyList_GetItem(fields, i), &size);
-		if (!field) {
-			count = -1;
+	uint64_t times = 1, bits = 0;
+	uint32_t alignment = 8;
+	for (int i = 0;; i++) {
+		const uint32_t *type = type_at(w->t, id);
+		uint32_t kind = kind_of(type);
+		w->given_up |= i == MAX_RESOLVE;
+		if (!goes_on(w, depth))
 			break;
+		if (kind == ARRAY) {
+			times *= type[5];
+			if (times > MAX_SIZE)
+				times = MAX_SIZE;
+			id = type[3];
+			continue;
 		}
-		put_template(&r->text, &r->line);
-		put(&r->text, field, size);
+		if (is(kind, MODIFIERS | BIT(TYPEDEF))) {
+			id = type[2];
+			continue;
+		}
+		if (kind == PTR) {
+			bits = alignment = w->long_bits;
+		} else if (is(kind, BIT(INT) | BIT(FLOAT) | ENUMS)) {
+			bits = (uint64_t)type[2] * 8;
+			alignment = bits > w->long_bits ? w->long_bits : bits ? (uint32_t)bits : 8;
+		} else if (is(kind, RECORDS)) {
+			struct layout layout = layout_of(w, id, depth + 1);
+			bits = (uint64_t)type[2] * 8;
+			alignment = layout.packed ? 8 : layout.alignment;
+		}
+		break;
 	}
-	Py_XDECREF(fields);
-	return count >= 0;
+	*size = bits && times > (MAX_SIZE - 1) / bits ? 0 : times * bits;
+	return alignment;
 }
 
 /* Where a member is, and how wide if it is a bitfield. */
 static uint32_t offset_of(const uint32_t *type, const uint32_t *row) { return flag(type) ? row[2] & 0xffffff : row[2]; }
 static uint32_t width_of(const uint32_t *type, const uint32_t *row) { return flag(type) ? row[2] >> 24 : 0; }
 
-static bool put_members(const Table *t, struct record *r)
+/* The widest alignment in a record, and whether C would place its members differently. */
+static struct layout layout_of(struct writer *w, uint32_t id, unsigned int depth)
 {
-	uint64_t end = 0, size = (uint64_t)r->type[2] * 8;
-	uint32_t last = 0;
-	for (uint32_t i = 0; i < vlen(r->type); i++) {
-		const uint32_t *row = r->type + 3 + 3 * i;
-		const struct shape *shape = r->shapes + i;
-		uint32_t at = offset_of(r->type, row), width = width_of(r->type, row);
-		const char *name = t->strings + row[0];
+	const uint32_t *type = type_at(w->t, id);
+	struct layout layout = w->layouts[id];
+	if (layout.alignment)
+		return layout;
+	layout.alignment = 8;
+	for (uint32_t i = 0; i < vlen(type) && goes_on(w, depth); i++) {
+		const uint32_t *row = type + 3 + 3 * i;
+		uint64_t size;
+		uint32_t alignment = measure(w, row[1], &size, depth);
+		layout.packed |= offset_of(type, row) % alignment && !width_of(type, row);
+		if (alignment > layout.alignment)
+			layout.alignment = alignment;
+	}
+	layout.packed |= (uint64_t)type[2] * 8 % layout.alignment != 0;
+	return w->layouts[id] = layout;
+}
 
-		if (end < at && !put_filling(r, end, at, shape->alignment, last && width))
-			return false;
-		put_template(&r->text, *name ? &shape->before : &shape->bare);
-		put_string(&r->text, name);
-		if (width) {
-			put(&r->text, shape->after.data, shape->after.size - 1);
-			put_string(&r->text, ": ");
-			put_number(&r->text, width, false);
-			put_string(&r->text, ";");
-		} else {
-			put_template(&r->text, &shape->after);
+static uint64_t rounded_up(uint64_t number, uint64_t unit) { return (number + unit - 1) / unit * unit; }
+
+/* Fills the gap before what has this alignment with unnamed bitfields, where C would leave none. */
+static void put_filling(struct writer *w, uint64_t start, uint64_t stop, uint32_t alignment, bool bitfield,
+			unsigned int level)
+{
+	static const char *const NAMES[] = {"long: ", "int: ", "short: ", "char: "};
+	const uint32_t units[] = {w->long_bits, 32, 16, 8};
+	uint64_t boundary;
+	int unit = 0;
+	while ((boundary = rounded_up(start, units[unit])) > stop && unit < 3)
+		unit++;
+	if (start < boundary && boundary <= stop) {
+		uint64_t before = boundary - start, behind = stop - boundary;
+		bool by_itself = rounded_up(start, alignment) == boundary;
+		if (bitfield || (!behind && !by_itself) || (behind && behind <= before)) {
+			put_line(w, level);
+			put_string(&w->out, NAMES[unit]);
+			put_number(&w->out, bitfield ? before : 0, false);
+			put_string(&w->out, ";");
 		}
-		end = at + (width ? width : shape->size);
+		start = boundary;
+	}
+	w->given_up |= stop - start > MAX_GAP;
+	while (start < stop && goes_on(w, 0)) {
+		uint64_t bits = units[unit];
+		if (stop - start < bits) {
+			bits = stop - start;
+			for (unit = 3; units[unit] < bits;)
+				unit--;
+		}
+		put_line(w, level);
+		put_string(&w->out, NAMES[unit]);
+		put_number(&w->out, bits, false);
+		put_string(&w->out, ";");
+		start += bits;
+	}
+}
+
+static void put_declaration(struct writer *w, uint32_t id, const char *name, unsigned int level, unsigned int depth);
+
+static void put_record(struct writer *w, uint32_t id, unsigned int level, unsigned int depth)
+{
+	const uint32_t *type = type_at(w->t, id);
+	bool is_struct = kind_of(type) == STRUCT, named = *name_of(w->t, id);
+	struct layout layout = layout_of(w, id, depth);
+	uint64_t end = 0, size = (uint64_t)type[2] * 8;
+	uint32_t last = 0;
+
+	put_string(&w->out, is_struct ? "struct " : "union ");
+	put_name(w, id);
+	put_string(&w->out, named ? " {" : "{");
+	for (uint32_t i = 0; i < vlen(type) && goes_on(w, depth); i++) {
+		const uint32_t *row = type + 3 + 3 * i;
+		uint32_t at = offset_of(type, row), width = width_of(type, row);
+		uint64_t bits;
+		uint32_t alignment = measure(w, row[1], &bits, depth);
+
+		if (end < at)
+			put_filling(w, end, at, layout.packed && is_struct ? 8 : alignment, last && width, level + 1);
+		put_line(w, level + 1);
+		put_declaration(w, row[1], w->t->strings + row[0], level + 1, depth + 1);
+		if (width) {
+			put_string(&w->out, ": ");
+			put_number(&w->out, width, false);
+		}
+		put_string(&w->out, ";");
+		end = at + (width ? width : bits);
 		last = width;
 	}
-	return kind_of(r->type) != STRUCT || end >= size || put_filling(r, end, size, r->widest, false);
+	if (is_struct && end < size)
+		put_filling(w, end, size, layout.packed ? 8 : layout.alignment, false, level + 1);
+	if (vlen(type) || size)
+		put_line(w, level);
+	put_string(&w->out, is_struct && layout.packed ? "} __attribute__((packed))" : "}");
 }
 
-/* Asks for the shapes of all members before anything is written: whether they are packed decides about gaps. */
-static bool read_shapes(struct record *r, PyObject *shapes)
+static void put_enum(struct writer *w, uint32_t id, unsigned int level)
 {
-	r->widest = 8;
-	for (uint32_t i = 0; i < vlen(r->type); i++) {
-		const uint32_t *row = r->type + 3 + 3 * i;
-		if (!read_shape(r->shapes + i, shapes, row[1]))
-			return false;
-		uint64_t alignment = r->shapes[i].alignment;
-		r->packed |= offset_of(r->type, row) % alignment && !width_of(r->type, row);
-		if (alignment > r->widest)
-			r->widest = alignment;
-	}
-	r->packed |= (uint64_t)r->type[2] * 8 % r->widest != 0;
-	return true;
-}
-
-/* Ends the use of a text; the answer is a str, or NULL with an error set, as it is if the text is not done. */
-static PyObject *string(struct text *text, bool done)
-{
-	PyObject *result = NULL;
-	if (done && text->failed)
-		PyErr_NoMemory();
-	else if (done)
-		result = PyUnicode_FromStringAndSize(text->data, text->used);
-	PyMem_Free(text->data);
-	return result;
-}
-
-static PyObject *Table_record(Table *t, PyObject *args)
-{
-	unsigned int id;
-	PyObject *shapes;
-	const char *tag, *line, *last_line;
-	struct record r = {0};
-	if (!PyArg_ParseTuple(args, "IsOssO", &id, &tag, &shapes, &line, &last_line, &r.filling))
-		return NULL;
-	if (id >= t->n_types || !is(kind_of(type_at(t, id)), RECORDS))
-		return PyErr_Format(PyExc_ValueError, "type %u is no record", id);
-	r.type = type_at(t, id);
-	r.line = (struct template){line, strlen(line)};
-	r.shapes = PyMem_Calloc(vlen(r.type) + (size_t)1, sizeof(*r.shapes));
-	if (!r.shapes)
-		return PyErr_NoMemory();
-	bool is_struct = kind_of(r.type) == STRUCT;
-	put_string(&r.text, is_struct ? "struct " : "union ");
-	put_string(&r.text, tag);
-	put_string(&r.text, *tag ? " {" : "{");
-	bool done = read_shapes(&r, shapes) && put_members(t, &r);
-	put_string(&r.text, vlen(r.type) || r.type[2] ? last_line : "");
-	put_string(&r.text, is_struct && r.packed ? "} __attribute__((packed))" : "}");
-	for (uint32_t i = 0; i < vlen(r.type); i++)
-		Py_XDECREF(r.shapes[i].tuple);
-	PyMem_Free(r.shapes);
-	PyObject *text = string(&r.text, done);
-	return text ? Py_BuildValue("NKO", text, (unsigned long long)r.widest, r.packed ? Py_True : Py_False) : NULL;
-}
-
-/* Writes the name of a value, with a number if another value has it too. */
-static bool put_name_once(struct text *text, PyObject *met, const char *name)
-{
-	PyObject *key = PyUnicode_FromString(name), *before = key ? PyDict_GetItemWithError(met, key) : NULL;
-	unsigned long count = before ? PyLong_AsUnsignedLong(before) + 1 : 1;
-	PyObject *now = PyErr_Occurred() ? NULL : PyLong_FromUnsignedLong(count);
-	bool done = now && !PyDict_SetItem(met, key, now);
-	put_string(text, name);
-	if (count > 1) {
-		put_string(text, "___");
-		put_number(text, count, false);
-	}
-	Py_XDECREF(now);
-	Py_XDECREF(key);
-	return done;
-}
-
-static PyObject *Table_values(Table *t, PyObject *args)
-{
-	unsigned int id;
-	PyObject *met;
-	const char *line;
-	if (!PyArg_ParseTuple(args, "IO!s", &id, &PyDict_Type, &met, &line))
-		return NULL;
-	if (id >= t->n_types || !is(kind_of(type_at(t, id)), ENUMS))
-		return PyErr_Format(PyExc_ValueError, "type %u is no enum", id);
-	const uint32_t *type = type_at(t, id);
-	bool wide = kind_of(type) == ENUM64, done = true;
+	const uint32_t *type = type_at(w->t, id);
+	bool wide = kind_of(type) == ENUM64, high = false;
 	const char *end = !wide ? "," : flag(type) ? "LL," : "ULL,";
-	struct text text = {0};
-	for (uint32_t i = 0; i < vlen(type) && done; i++) {
+
+	put_string(&w->out, *name_of(w->t, id) ? "enum " : "enum");
+	put_name(w, id);
+	if (!vlen(type))
+		return;
+	put_string(&w->out, " {");
+	for (uint32_t i = 0; i < vlen(type) && goes_on(w, 0); i++) {
 		const uint32_t *row = type + 3 + i * WORDS[kind_of(type)].each;
 		uint64_t number = wide ? row[1] | (uint64_t)row[2] << 32 : flag(type) ? extended(row[1]) : row[1];
 		struct field value = flag(type) ? signed_number(number) : (struct field)NUMBER(number);
-		put_string(&text, line);
-		done = put_name_once(&text, met, t->strings + row[0]);
-		put_string(&text, " = ");
-		put_number(&text, value.number, value.negative);
-		put_string(&text, end);
+		const char *name = w->t->strings + row[0];
+		high |= wide && row[2];
+		put_line(w, level + 1);
+		put_numbered(w, name, count(w, w->idents, name));
+		put_string(&w->out, " = ");
+		put_number(&w->out, value.number, value.negative);
+		put_string(&w->out, end);
 	}
-	return string(&text, done);
+	put_line(w, level);
+	put_string(&w->out, "}");
+	if (type[2] == 1)
+		put_string(&w->out, " __attribute__((mode(byte)))");
+	else if (type[2] == 8 && w->long_bits == 64 && !high) /* no value says that the enum has 64 bits */
+		put_string(&w->out, " __attribute__((mode(word)))");
+}
+
+/* A definition without a name, which stands where it is mentioned. */
+static void put_inline(struct writer *w, uint32_t id, unsigned int level, unsigned int depth)
+{
+	size_t start = w->out.used;
+	w->definitions++;
+	if (is(kind_of(type_at(w->t, id)), RECORDS))
+		put_record(w, id, level, depth + 1);
+	else
+		put_enum(w, id, level);
+	if (level)
+		spend(w, w->out.used - start);
+}
+
+static void put_forward(struct writer *w, uint32_t id)
+{
+	const uint32_t *type = type_at(w->t, id);
+	put_string(&w->out, kind_of(type) == UNION || (kind_of(type) == FWD && flag(type)) ? "union " : "struct ");
+	put_name(w, id);
+}
+
+/*
+ * A declarator grows around the name that it declares, see btf._c_declarator. What stands before the
+ * name is written from the type at the end outwards, and what stands behind it from the outside in.
+ */
+enum how { BEFORE, NEXT, OF_ARRAY, OF_FUNCTION };
+
+struct declarator {
+	enum how how;     /* BEFORE: the text of `last` is due; OF_...: [N] or (parameters) come behind the name */
+	bool pointer;     /* the text ends in "*" */
+	bool calls;       /* there is a function in it */
+	uint32_t last;
+};
+
+static void put_last(struct writer *w, uint32_t id, unsigned int level, unsigned int depth)
+{
+	const uint32_t *type = type_at(w->t, id);
+	uint32_t kind = kind_of(type);
+	if (!id) {
+		put_string(&w->out, "void");
+	} else if (is(kind, RECORDS | ENUMS) && !*name_of(w->t, id)) {
+		put_inline(w, id, level, depth);
+	} else if (kind == FWD || is(kind, RECORDS)) {
+		put_forward(w, id);
+	} else if (is(kind, ENUMS)) {
+		put_string(&w->out, "enum ");
+		put_name(w, id);
+	} else if (kind == TYPEDEF) {
+		put_name(w, id);
+	} else if (is(kind, BIT(INT) | BIT(FLOAT))) {
+		put_string(&w->out, name_of(w->t, id));
+	} else if (kind == TYPE_TAG) {
+		put_string(&w->out, flag(type) ? " __attribute__((" : " __attribute__((btf_type_tag(\"");
+		put_string(&w->out, name_of(w->t, id));
+		put_string(&w->out, flag(type) ? "))" : "\")))");
+	} else {
+		w->given_up = true; /* no type of a value */
+	}
+}
+
+/* Makes room for more around the name. */
+static struct declarator opened(struct writer *w, struct declarator d, bool named, bool array, unsigned int level,
+				unsigned int depth)
+{
+	if (d.how == NEXT)
+		return d;
+	if (d.how == BEFORE) {
+		put_last(w, d.last, level, depth);
+		return (struct declarator){.how = NEXT, .calls = d.calls};
+	}
+	if (d.how == OF_FUNCTION || (named && !d.pointer))
+		put_string(&w->out, " ");
+	if (d.how == OF_FUNCTION || !array)
+		put_string(&w->out, "(");
+	return (struct declarator){.how = NEXT, .pointer = true, .calls = d.calls};
+}
+
+/* Numbers the names in a type in the order in which Python meets them. */
+static void meet(struct writer *w, uint32_t id, unsigned int depth)
+{
+	const uint32_t *type = type_at(w->t, id);
+	uint32_t kind = kind_of(type);
+	if (!goes_on(w, depth))
+		return;
+	if (is(kind, MODIFIERS | BIT(PTR) | BIT(FUNC_PROTO)))
+		meet(w, type[2], depth + 1);
+	else if (kind == ARRAY)
+		meet(w, type[3], depth + 1);
+	else if (is(kind, RECORDS | ENUMS | BIT(FWD) | BIT(TYPEDEF)))
+		number_of(w, id);
+	w->given_up |= is(kind, RECORDS | ENUMS) && !*name_of(w->t, id);
+	for (uint32_t i = 0; kind == FUNC_PROTO && i < vlen(type) && goes_on(w, depth); i++)
+		meet(w, type[4 + 2 * i], depth + 1);
+}
+
+static struct declarator put_before(struct writer *w, uint32_t id, bool named, unsigned int level, unsigned int depth)
+{
+	static const char *const QUALIFIERS[KINDS] = {
+		[CONST] = "const", [VOLATILE] = "volatile", [RESTRICT] = "restrict",
+	};
+	const uint32_t *type = type_at(w->t, id);
+	uint32_t kind = kind_of(type);
+	struct declarator d = {.how = BEFORE, .last = id};
+
+	if (!goes_on(w, depth) || !is(kind, MODIFIERS | BIT(PTR) | BIT(ARRAY) | BIT(FUNC_PROTO)))
+		return d;
+	d = put_before(w, type[kind == ARRAY ? 3 : 2], named, level, depth + 1);
+	if (QUALIFIERS[kind]) {
+		if (d.how > NEXT)
+			return d;
+		put_string(&w->out, d.how == NEXT ? " " : "");
+		put_string(&w->out, QUALIFIERS[kind]);
+		put_string(&w->out, d.how == NEXT ? "" : " ");
+		d.pointer = false;
+		return d;
+	}
+	d = opened(w, d, named, kind == ARRAY, level, depth);
+	if (kind == PTR) {
+		put_string(&w->out, d.pointer ? "*" : " *");
+		d.pointer = true;
+		return d;
+	}
+	if (kind == FUNC_PROTO && d.calls)
+		meet(w, type[2], depth);
+	d.calls |= kind == FUNC_PROTO;
+	d.how = kind == ARRAY ? OF_ARRAY : kind == FUNC_PROTO ? OF_FUNCTION : BEFORE;
+	d.pointer &= kind != TYPE_TAG;
+	d.last = id;
+	return d;
+}
+
+/* What put_before() says of a type, without writing it. */
+static enum how how_of(const struct writer *w, uint32_t id)
+{
+	const uint32_t *type = type_at(w->t, id);
+	for (int i = 0; i < MAX_NESTED && is(kind_of(type), MODIFIERS & ~BIT(TYPE_TAG)); i++)
+		type = type_at(w->t, type[2]);
+	switch (kind_of(type)) {
+	case PTR: return NEXT;
+	case ARRAY: return OF_ARRAY;
+	case FUNC_PROTO: return OF_FUNCTION;
+	default: return BEFORE;
+	}
+}
+
+static void put_params(struct writer *w, const uint32_t *type, unsigned int level, unsigned int depth)
+{
+	uint32_t number = vlen(type);
+	bool varargs = number && !type[4 + 2 * (number - 1)];
+	if (!number || (number == 1 && varargs)) {
+		put_string(&w->out, "void");
+		return;
+	}
+	for (uint32_t i = 0; i < number && goes_on(w, depth); i++) {
+		const uint32_t *row = type + 3 + 2 * i;
+		put_string(&w->out, i ? ", " : "");
+		if (i == number - 1 && varargs)
+			put_string(&w->out, "...");
+		else
+			put_declaration(w, row[1], w->t->strings + row[0], level, depth + 1);
+	}
+}
+
+static void put_behind(struct writer *w, uint32_t id, unsigned int level, unsigned int depth)
+{
+	const uint32_t *type = type_at(w->t, id);
+	uint32_t kind = kind_of(type);
+	if (!goes_on(w, depth) || !is(kind, MODIFIERS | BIT(PTR) | BIT(ARRAY) | BIT(FUNC_PROTO)))
+		return;
+	uint32_t target = type[kind == ARRAY ? 3 : 2];
+	if (kind == ARRAY) {
+		put_string(&w->out, "[");
+		put_number(&w->out, type[5], false);
+		put_string(&w->out, "]");
+	} else if (kind == FUNC_PROTO) {
+		put_string(&w->out, "(");
+		put_params(w, type, level, depth);
+		put_string(&w->out, ")");
+	}
+	if (!is(kind, MODIFIERS & ~BIT(TYPE_TAG)) && how_of(w, target) >= (kind == ARRAY ? OF_FUNCTION : OF_ARRAY))
+		put_string(&w->out, ")");
+	put_behind(w, target, level, depth + 1);
+}
+
+static void put_declaration(struct writer *w, uint32_t id, const char *name, unsigned int level, unsigned int depth)
+{
+	size_t start = w->out.used;
+	uint64_t definitions = w->definitions;
+	struct declarator d = put_before(w, id, *name, level, depth);
+	if (d.how == BEFORE)
+		put_last(w, d.last, level, depth);
+	if (*name && !d.pointer)
+		put_string(&w->out, " ");
+	put_string(&w->out, name);
+	put_behind(w, id, level, depth);
+	if (definitions == w->definitions) {
+		size_t length = w->out.used - start;
+		w->given_up |= length > MAX_LENGTH;
+		spend(w, length * 2);
+	}
+}
+
+static void put_typedef(struct writer *w, uint32_t id)
+{
+	const char *name = name_of(w->t, id);
+	uint32_t target = type_at(w->t, id)[2];
+	if (!strcmp(name, "__builtin_va_list"))
+		return; /* compilers have it, and do not let define it */
+	number_of(w, id);
+	put_string(&w->out, "typedef ");
+	if (!target && !strcmp(name, "__gnuc_va_list") && number_of(w, id) == 1) {
+		put_string(&w->out, "__builtin_va_list __gnuc_va_list"); /* what old compilers say of it is void */
+	} else {
+		w->given_up |= number_of(w, id) > 1 && strlen(name) > MAX_NAME;
+		char numbered[MAX_NAME + 24];
+		if (number_of(w, id) > 1 && !w->given_up) {
+			PyOS_snprintf(numbered, sizeof(numbered), "%s___%u", name, (unsigned int)number_of(w, id));
+			name = numbered;
+		}
+		put_declaration(w, target, name, 0, 0);
+	}
+	put_string(&w->out, ";\n\n");
+}
+
+/* What a compiler may know but not define. */
+static void put_missing(struct writer *w, uint32_t id)
+{
+	static const char *const MISSING[][2] = {
+		{"__Poly8_t", "unsigned char"}, {"__Poly16_t", "unsigned short"},
+		{"__Poly64_t", "unsigned long long"}, {"__Poly128_t", "unsigned __int128"},
+	};
+	for (size_t i = 0; number_of(w, id) == 1 && i < sizeof(MISSING) / sizeof(*MISSING); i++) {
+		if (strcmp(MISSING[i][0], name_of(w->t, id)))
+			continue;
+		put_string(&w->out, "typedef ");
+		put_string(&w->out, MISSING[i][1]);
+		put_string(&w->out, " ");
+		put_string(&w->out, MISSING[i][0]);
+		put_string(&w->out, ";\n\n");
+	}
+}
+
+static void put_step(struct writer *w, int32_t step)
+{
+	uint32_t id = step < 0 ? ~step : step, kind;
+	w->given_up |= id >= w->t->n_types;
+	if (!goes_on(w, 0))
+		return;
+	kind = kind_of(type_at(w->t, id));
+	if (kind == TYPEDEF) {
+		put_typedef(w, id);
+		return;
+	}
+	if (kind == INT) {
+		put_missing(w, id);
+		return;
+	}
+	if (step < 0)
+		put_forward(w, id);
+	else if (is(kind, RECORDS))
+		put_record(w, id, 0, 0);
+	else if (is(kind, ENUMS))
+		put_enum(w, id, 0);
+	else
+		w->given_up = true;
+	put_string(&w->out, ";\n\n");
+}
+
+/* Writes the declaration of a function; the id is inverted if calling it is fast. */
+static void put_extern(struct writer *w, int32_t step)
+{
+	uint32_t id = step < 0 ? ~step : step;
+	w->given_up |= id >= w->t->n_types || kind_of(type_at(w->t, id)) != FUNC;
+	if (!goes_on(w, 0))
+		return;
+	put_string(&w->out, step < 0 ? "extern __bpf_fastcall " : "extern ");
+	put_declaration(w, type_at(w->t, id)[2], name_of(w->t, id), 0, 0);
+	put_string(&w->out, " __weak __ksym;\n");
+}
+
+static PyObject *Table_header(Table *t, PyObject *args)
+{
+	PyObject *steps, *externs;
+	unsigned int pointer_size;
+	if (!PyArg_ParseTuple(args, "SSI", &steps, &externs, &pointer_size))
+		return NULL;
+	struct writer w = {
+		.t = t,
+		.number = PyMem_Calloc(t->n_types, sizeof(*w.number)),
+		.layouts = PyMem_Calloc(t->n_types, sizeof(*w.layouts)),
+		.tags = PyDict_New(),
+		.idents = PyDict_New(),
+		.long_bits = pointer_size == 4 ? 32 : 64,
+		.room = MAX_TEXT * ((uint64_t)t->n_words + 256),
+	};
+	w.out.failed = !w.number || !w.layouts || !w.tags || !w.idents;
+	const int32_t *step = (const int32_t *)PyBytes_AsString(steps);
+	for (Py_ssize_t i = 0; i < PyBytes_Size(steps) / 4 && goes_on(&w, 0); i++)
+		put_step(&w, step[i]);
+	size_t middle = w.out.used;
+	step = (const int32_t *)PyBytes_AsString(externs);
+	for (Py_ssize_t i = 0; i < PyBytes_Size(externs) / 4 && goes_on(&w, 0); i++)
+		put_extern(&w, step[i]);
+	spend(&w, w.out.used);
+	PyMem_Free(w.number);
+	PyMem_Free(w.layouts);
+	Py_XDECREF(w.tags);
+	Py_XDECREF(w.idents);
+	PyObject *text = taken(&w.out, w.given_up && !w.out.failed);
+	return text ? Py_BuildValue("Nn", text, (Py_ssize_t)middle) : NULL;
 }
 
 /* ---- the module ---- */
@@ -1008,8 +1357,7 @@ static void Table_dealloc(Table *t)
 static PyMethodDef Table_methods[] = {
 	{"kinds", (PyCFunction)Table_kinds, METH_NOARGS, NULL},
 	{"lines", (PyCFunction)Table_lines, METH_VARARGS, NULL},
-	{"record", (PyCFunction)Table_record, METH_VARARGS, NULL},
-	{"values", (PyCFunction)Table_values, METH_VARARGS, NULL},
+	{"header", (PyCFunction)Table_header, METH_VARARGS, NULL},
 	{"queue", (PyCFunction)Table_queue, METH_O, NULL},
 	{"steps", (PyCFunction)Table_steps, METH_VARARGS, NULL},
 	{0},

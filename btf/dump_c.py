@@ -12,6 +12,7 @@ looked up type by type, and types that will never need one again are remembered.
 
 from __future__ import annotations
 
+from array import array
 from typing import TYPE_CHECKING
 
 from btf import kind as _kind
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
 
     from btf.read import BTF
 
-#: How many definitions a piece of a header has.
-_ENOUGH = 256
+#: How many definitions a piece of a header has, or how many bytes when it comes from C.
+_ENOUGH, _PIECE = 256, 1 << 16
 #: The component index of a tag that is on a declaration itself: -1.
 _WHOLE = 0xFFFFFFFF
 
@@ -58,6 +59,7 @@ _TOP = """\
 
 """
 _KFUNCS_TOP = "\n/* BPF kfuncs */\n#ifndef BPF_NO_KFUNC_PROTOTYPES\n"
+_EXTERN, _FASTCALL = "extern ", "extern __bpf_fastcall "
 _KFUNCS_END = "#endif\n\n"
 _END = """\
 #ifndef BPF_NO_PRESERVE_ACCESS_INDEX
@@ -110,24 +112,38 @@ def _checked(btf: BTF, type_id: int) -> int:
 
 def _pieces(table: Table, writer: Writer, roots: Iterable[int] | None, *, sort: bool) -> Iterator[str]:
     """Yield the header as text of one character per byte."""
-    out = [_TOP]
-    for text in _texts(table, writer, roots, sort=sort):
-        out.append(text)
+    if roots is None and (found := _fast_texts(table, sort=sort)):
+        definitions, kfuncs = found
+        yield _TOP
+        for at in range(0, len(definitions), _PIECE):
+            yield str(definitions[at : at + _PIECE], "ascii")
+        yield f"{_KFUNCS_TOP}{str(kfuncs, 'ascii')}{_KFUNCS_END}{_END}"
+        return
+    emitter = Emitter(table, writer)
+    out, define = emitter.out, emitter.define
+    out.append(_TOP)
+    for type_id in _queue(table, roots, sort=sort):
+        define(type_id)
         if len(out) > _ENOUGH:
             yield _take(out, writer)
     if roots is None:
         out.append(_KFUNCS_TOP)
-        out.extend(_kfuncs(table, writer))
+        for type_id, start in _kfuncs(table):
+            text = writer.declaration(table.words[table.starts[type_id] + 2], table.name(type_id))
+            out.append(f"{start}{text} __weak __ksym;\n")
         out.append(_KFUNCS_END)
     out.append(_END)
     yield _take(out, writer)
 
 
-def _texts(table: Table, writer: Writer, roots: Iterable[int] | None, *, sort: bool) -> Iterator[str]:
-    """Yield what defines or declares a type."""
-    if roots is None and table.fast and (queue := table.fast.queue(sort)) and (steps := table.fast.steps(queue)):
-        return writer.texts(memoryview(steps).cast("i"))
-    return Emitter(table, writer).texts(_queue(table, roots, sort=sort))
+def _fast_texts(table: Table, *, sort: bool) -> tuple[memoryview, memoryview] | None:
+    """Return the definitions and the declarations of functions from `btf._fast`; None if Python has to write them."""
+    fast = table.fast
+    if not fast or not (queue := fast.queue(sort)) or not (steps := fast.steps(queue)):
+        return None
+    externs = array("i", [~type_id if start == _FASTCALL else type_id for type_id, start in _kfuncs(table)])
+    text, middle = fast.header(steps, externs.tobytes(), table.pointer_size)
+    return (memoryview(text)[:middle], memoryview(text)[middle:]) if text else None
 
 
 def _queue(table: Table, roots: Iterable[int] | None, *, sort: bool) -> list[int]:
@@ -145,8 +161,8 @@ def _take(out: list[str], writer: Writer) -> str:
     return piece
 
 
-def _kfuncs(table: Table, writer: Writer) -> Iterator[str]:
-    """Yield the declarations of the functions that the kernel marks as callable by programs, by name."""
+def _kfuncs(table: Table) -> list[tuple[int, str]]:
+    """Return the functions that the kernel marks as callable by programs, by name, and how each begins."""
     words, starts, kfuncs, fast = table.words, table.starts, [], set()
     for tag in table.ids(_kind.DECL_TAG):
         _, _, function, component = words[starts[tag] : starts[tag] + 4]
@@ -155,6 +171,4 @@ def _kfuncs(table: Table, writer: Writer) -> Iterator[str]:
                 kfuncs.append(function)
             elif table.name(tag) == "bpf_fastcall":
                 fast.add(function)
-    for type_id in sorted(kfuncs, key=table.name):
-        text = writer.declaration(words[starts[type_id] + 2], table.name(type_id))
-        yield f"extern {'__bpf_fastcall ' if type_id in fast else ''}{text} __weak __ksym;\n"
+    return [(type_id, _FASTCALL if type_id in fast else _EXTERN) for type_id in sorted(kfuncs, key=table.name)]
