@@ -103,8 +103,7 @@ def _search(
             continue
         here = wanted._replace(embeds=ids[0], points_to=ids[1])
         try:
-            for match in finding.search(place.btf, here):
-                yield view.Found(place.where, place.btf, match)
+            yield from map(view.Teller(place.where, place.btf).tell, finding.search(place.btf, here))
         except BTFError as error:
             raise UsageError(f"the types make no sense: {error}") from None
     if not known:

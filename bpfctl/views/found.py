@@ -21,31 +21,16 @@ _PIECE = 1 << 14  # characters
 
 
 class Found(NamedTuple):
-    """A match, and where: its types, and the name of a module, or nothing."""
+    """A match, and where: the name of a module, or nothing.
+
+    ``type`` is that of a member or variable, the prototype of a function, or what a typedef stands for; ``size`` is in
+    bytes, where there is one.
+    """
 
     where: str
-    btf: BTF
     match: Match
-
-    @property
-    def type(self) -> str:
-        """The type of a member or variable, the prototype of a function, what a typedef stands for."""
-        btf, match = self.btf, self.match
-        if match.kind in (MEMBER, "var"):
-            return declare(btf, match.type_id)
-        if match.kind == "func":
-            return declare(btf, match.id)
-        of = btf.type(match.id)
-        return declare(btf, of.type_id) if isinstance(of, types.Typedef) else ""
-
-    @property
-    def size(self) -> int | None:
-        """Bytes, where there is a size."""
-        btf, match = self.btf, self.match
-        if match.kind == MEMBER:
-            return btf.size_of(match.type_id)
-        of = btf.type(match.id)
-        return of.size if isinstance(of, _SIZED) else None
+    type: str
+    size: int | None
 
     @property
     def offset(self) -> str:
@@ -54,6 +39,31 @@ class Found(NamedTuple):
             return ""
         byte, bit = divmod(self.match.bits, 8)
         return f"{byte}:{bit}" if self.match.width else str(byte)
+
+
+class Teller:
+    """Tells about matches in one set of types; what members are is worked out once for each type."""
+
+    def __init__(self, where: str, btf: BTF) -> None:
+        self._where = where
+        self._btf = btf
+        self._known: dict[int, tuple[str, int]] = {}
+
+    def tell(self, match: Match) -> Found:
+        """Return a match with its type and size."""
+        btf = self._btf
+        if match.kind == MEMBER:
+            known = self._known.get(match.type_id)
+            if known is None:
+                known = self._known[match.type_id] = declare(btf, match.type_id), btf.size_of(match.type_id)
+            return Found(self._where, match, *known)
+        if match.kind == ENUMERATOR:
+            return Found(self._where, match, "", None)
+        if match.kind == "func":
+            return Found(self._where, match, declare(btf, match.id), None)
+        type_ = declare(btf, match.type_id) if match.kind in ("var", "typedef") else ""
+        of = btf.type(match.id) if not type_ else None
+        return Found(self._where, match, type_, of.size if isinstance(of, _SIZED) else None)
 
 
 def json(found: Found) -> dict[str, Any]:
@@ -98,7 +108,7 @@ def line(found: Found) -> str:
 COLUMNS = (
     Column("kind", lambda row: row.match.kind, tone="quiet"),
     Column("name", lambda row: row.match.title if row.match.owner else row.match.name, tone="name"),
-    Column("offset", lambda row: row.offset or None),
+    Column("offset", lambda row: row.offset or None, "number"),
     Column("size", lambda row: row.size, "number"),
     Column("value", lambda row: row.match.value, "number"),
     Column("type", lambda row: row.type or None, rank=1),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -21,20 +20,12 @@ def pieces(values: Iterable[dict[str, Any]], depth: int | None, spell: Callable[
 
 
 def text(value: Any, depth: int | None, spell: Callable[[Any], str]) -> str:
-    """Return a value as JSON; ``spell`` spells strings."""
-    if isinstance(value, str):
+    """Return a value as JSON, which ``spell`` writes without line breaks."""
+    if depth is None or not value or not isinstance(value, (dict, list, tuple)):
         return spell(value)
+    end = "\n" + _INDENT * depth
     if isinstance(value, dict):
-        between, colon = ("", ":") if depth is None else ("\n" + _INDENT * (depth + 1), ": ")
-        inner = None if depth is None else depth + 1
-        members = [f"{between}{spell(name)}{colon}{text(member, inner, spell)}" for name, member in value.items()]
-        return "{" + ",".join(members) + _end(depth, members) + "}"
-    if isinstance(value, (list, tuple)):
-        inner = None if depth is None else depth + 1
-        items = [text(item, inner, spell) for item in value]
-        return "[" + ",".join(items) + _end(depth, items) + "]"
-    return json.dumps(value)
-
-
-def _end(depth: int | None, items: list[str]) -> str:
-    return "\n" + _INDENT * depth if depth is not None and items else ""
+        start = end + _INDENT
+        members = [f"{start}{spell(name)}: {text(member, depth + 1, spell)}" for name, member in value.items()]
+        return "{" + ",".join(members) + end + "}"
+    return "[" + ",".join(text(item, depth + 1, spell) for item in value) + end + "]"
