@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 SOURCES = pyproject.toml $(wildcard bpfctl/_sys/*.c bpfctl/_sys/*.h btf/*.c)
 
-.PHONY: demo test test-vm check bench fuzz wheel gen packages test-packages clean
+.PHONY: demo test test-vm check bench fuzz sweep wheel gen packages test-packages clean
 
 demo: $(VENV)/installed ## install bpfctl into .venv and show what the kernel runs
 	$(BIN)/python docs/examples/demo.py
@@ -31,8 +31,14 @@ bench: $(VENV)/installed test-packages ## times of starting, listing and dumping
 	BPFCTL_BPFTOOL=bpftool:$$($(BIN)/python -m tests.vm bpftool) $(BIN)/python benchmarks/startup.py
 	BPFCTL_BPFTOOL=bpftool:$$($(BIN)/python -m tests.vm bpftool) $(BIN)/python benchmarks/map_dump.py
 
-fuzz: $(VENV)/developed ## 500,000 values of random types and the words that stand for them, each time others
+fuzz: $(VENV)/developed test-packages ## 500,000 values of random types, and a million mutated BTFs, each time others
 	$(BIN)/python -m tests.fuzz.values 500000 --seed $$(date +%s) --maps
+	$(BIN)/python -m pip install --quiet --editable '.[fuzz]'
+	$(BIN)/python -m tests.fuzz.btf 1000000 --seed $$(date +%s)
+
+sweep: $(VENV)/developed test-packages ## compare every BTF of all kernels with bpftool, in every form; takes hours
+	$(BIN)/python -m tests.vm fetch
+	$(BIN)/python -m tests.bpftool.btf_sweep
 
 wheel: $(VENV)/developed ## one cp311-abi3 wheel and the source distribution, in dist/
 	$(BIN)/python -m pip install --quiet build

@@ -1,0 +1,176 @@
+"""Everything that the BTF library does with bytes from an enemy: nothing but BTFError may come of it.
+
+Loops that are in C too (`btf._fast`) are run in both languages, and must say the same.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from btf import _loops, dump_raw, elf, place
+from btf.classes import source
+from btf.codec import Codec, plain
+from btf.dedup import dedup
+from btf.distill import distill, relocate
+from btf.dump_c import declaration, header
+from btf.encode import Encoder
+from btf.errors import BTFError
+from btf.ext import CoreRelo
+from btf.merge import merge
+from btf.prototype import prototype
+from btf.read import BTF, enum_values
+from btf.relo import Resolver, Target
+from btf.sanitize import Feature, sanitize
+from btf.subset import subset
+from btf.value import Decoder
+from btf.write import Builder
+from tests.fuzz.sound import BASE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_ACCESSES = ("0", "0:0", "0:1", "0:1:0", "1:0:2:1", "")
+_KINDS = range(14)
+_PATHS = ("", "x", "[1]", "x.y", "next[0]")
+_LARGEST = 1 << 12  # a value of more bytes is not read
+_SOME = 3  # types of which everything is asked
+
+
+def exercise(data: bytes) -> None:
+    """Use all of the library on a blob, which may be an ELF file; a blob without first string is split off BASE."""
+    if data.startswith(elf.MAGIC):
+        image = _tried(elf.read, data)
+        _tried(elf.read, data, BASE)
+        if image is not None:
+            _objects(image)
+            _types(image.btf)
+        return
+    with _in_python():
+        _tried(enum_values, data, "e")
+        btf = _read(data)
+        if btf is not None:
+            _types(btf)
+            _writes(btf)
+        texts = _dumps(btf)
+    assert texts == _dumps(_read(data))
+
+
+@contextmanager
+def _in_python() -> Iterator[None]:
+    fast, _loops.fast = _loops.fast, None
+    try:
+        yield
+    finally:
+        _loops.fast = fast
+
+
+def _read(data: bytes) -> BTF | None:
+    return _tried(BTF.from_bytes, data) or _tried(BTF.from_bytes, data, BASE)
+
+
+def _tried(use: Callable[..., Any], *args: Any, **options: Any) -> Any:
+    """Return what comes of it; None when that is BTFError."""
+    try:
+        return use(*args, **options)
+    except BTFError:
+        return None
+
+
+def _types(btf: BTF) -> None:
+    _tried(list, btf)
+    names = {""}
+    for type_id in (-1, 0, *btf.ids, btf.ids.stop):
+        name = _tried(btf.name, type_id)
+        names.add(name or "")
+        for use in (btf.kind, btf.type, btf.resolve, btf.size_of):
+            _tried(use, type_id)
+    for name in names:
+        _tried(btf.find_all, name)
+    for type_id in _some(btf):
+        _values(btf, type_id)
+        _tried(prototype, btf, type_id)
+        _tried(source, btf, type_id)
+        _tried(subset, btf, [type_id])
+
+
+def _some(btf: BTF) -> list[int]:
+    """Return some ids: the last ones, as the first are seldom more than numbers, and one that does not exist."""
+    return [*btf.ids[-_SOME:], btf.ids.stop]
+
+
+def _values(btf: BTF, type_id: int) -> None:
+    decoder, encoder = _tried(Decoder, btf, type_id), _tried(Encoder, btf, type_id)
+    codec = _tried(Codec, btf, type_id)
+    if decoder is None:
+        return
+    place.what(btf, type_id)
+    for path in _PATHS:
+        where = _tried(place.find, btf, type_id, path)
+        if where is not None:
+            _tried(lambda where=where: list(islice(place.members(btf, where), _SOME)))
+    if decoder.size > _LARGEST:
+        return
+    for data in (bytes(decoder.size), b"a" * decoder.size):
+        value = _tried(decoder, data)
+        if codec is not None:
+            _tried(codec.decode, data)
+        if value is not None and encoder is not None:
+            _tried(encoder, value)
+            _tried(encoder, _tried(plain, value), data)
+
+
+def _dumps(btf: BTF | None) -> list[Any]:
+    """Return all that is written about a BTF, None where nothing can be."""
+    if btf is None:
+        return []
+    texts = [_tried(_text, header, btf, sort=sort) for sort in (True, False)]
+    texts += [_tried(_text, dump, btf) for dump in (dump_raw.text, dump_raw.json)]
+    for type_id in _some(btf):
+        texts += _tried(_text, header, btf, roots=[type_id]), _tried(declaration, btf, type_id, "x")
+    return texts
+
+
+def _text(dump: Callable[..., Iterator[str]], btf: BTF, **options: Any) -> bytes:
+    return "".join(dump(btf, **options)).encode(errors="surrogateescape")
+
+
+def _writes(btf: BTF) -> None:
+    for result, base in (
+        (_tried(dedup, btf), btf.base),
+        (_tried(merge, [btf, BASE]), None),
+        (_tried(merge, [BASE, btf], BASE), BASE),
+    ):
+        if result is not None:  # what is written can be read
+            list(BTF.from_bytes(result.data, base))
+    for features in ((), frozenset(Feature) - {Feature.DATASEC}):
+        _tried(sanitize, btf, features)
+    builder = Builder(byteorder=btf.byteorder, base=btf.base, strings=btf.strings)
+    for of in _tried(list, btf) or ():
+        _tried(builder.add_type, of)
+    _tried(lambda: BTF.from_bytes(builder.build(), btf.base))
+    small = _tried(distill, btf)
+    if small is not None:
+        _tried(relocate, BTF.from_bytes(small.data, BTF.from_bytes(small.base)), BASE)
+    _tried(relocate, btf, BASE)
+    resolver, other = Resolver(btf, Target(BASE)), Resolver(BASE, Target(btf))
+    for kind in _KINDS:
+        access = _ACCESSES[(kind + len(btf)) % len(_ACCESSES)]
+        _resolved(resolver, CoreRelo(0, btf.ids.stop - 1 - kind % _SOME, access, kind))
+        _resolved(other, CoreRelo(0, 4, "0:1", kind))
+
+
+def _resolved(resolver: Resolver, relo: CoreRelo) -> None:
+    result = resolver.resolve(relo)
+    assert (result.value is None) == (result.poison or result.error is not None)
+
+
+def _objects(image: elf.Image) -> None:
+    if image.ext is None:
+        return
+    for target in (Target(BASE), Target(image.btf)):
+        resolver = Resolver(image.btf, target)
+        for relos in image.ext.core_relos.values():
+            for relo in relos[:_SOME]:
+                _resolved(resolver, relo)
