@@ -139,11 +139,11 @@ def _pieces(table: Table, writer: Writer, roots: Iterable[int] | None, *, sort: 
 def _fast_texts(table: Table, *, sort: bool) -> tuple[memoryview, memoryview] | None:
     """Return the definitions and the declarations of functions from `btf._fast`; None if Python has to write them."""
     fast = table.fast
-    if not fast or not (queue := fast.queue(sort)) or not (steps := fast.steps(queue)):
+    if not fast or (queue := fast.queue(sort)) is None or (steps := fast.steps(queue)) is None:
         return None
     externs = array("i", [~type_id if start == _FASTCALL else type_id for type_id, start in _kfuncs(table)])
     text, middle = fast.header(steps, externs.tobytes(), table.pointer_size)
-    return (memoryview(text)[:middle], memoryview(text)[middle:]) if text else None
+    return None if text is None else (memoryview(text)[:middle], memoryview(text)[middle:])
 
 
 def _queue(table: Table, roots: Iterable[int] | None, *, sort: bool) -> list[int]:
