@@ -1,1 +1,1 @@
-"""BPF instructions: coding (``insn``), assembling (``build``), text (``disasm``), control flow (``cfg``); no kernel needed."""
+"""BPF instructions: coding (``insn``), assembling (``build``), text (``disasm``), control flow (``cfg``); all pure."""

@@ -50,10 +50,19 @@ class Symbols:
     def find(self, address: int) -> Symbol | None:
         """Return the symbol at an address or just before its landing instruction; None when there is none."""
         line = self._line(address) or self._line(address - _ENDBR)
-        if line is None:
-            return None
-        _, _, name, *module = line.decode(errors="surrogateescape").split()
-        return Symbol(name, module[0].strip("[]") if module else None)
+        return _symbol(line) if line is not None else None
+
+    def at(self, address: int) -> Symbol | None:
+        """Return the symbol at exactly this address; None when there is none."""
+        line = self._line(address)
+        return _symbol(line) if line is not None else None
+
+    def address(self, name: str) -> int | None:
+        """Return the address of a symbol of the kernel proper; None when there is none, or it is kept from us."""
+        text = self._load()
+        end = text.find(f" {name}\n".encode())
+        start = text.rfind(b"\n", 0, end) + 1
+        return int(text[start : start + self._width], 16) or None if end >= 0 else None
 
     def _line(self, address: int) -> bytes | None:
         """Return the first line with an address: found in the text, or in a dictionary by those who ask often."""
@@ -72,3 +81,8 @@ class Symbols:
             return None
         end = text.find(b"\n", start + 1)
         return text[start + 1 : end if end > 0 else len(text)]
+
+
+def _symbol(line: bytes) -> Symbol:
+    _, _, name, *module = line.decode(errors="surrogateescape").split()
+    return Symbol(name, module[0].strip("[]") if module else None)

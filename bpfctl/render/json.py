@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from bpfctl.render.sink import Sink
-    from bpfctl.views.view import Board, Document, Stream, View
+    from bpfctl.views.view import Board, Document, Listing, Stream, View
 
 Row = TypeVar("Row")
 
@@ -161,7 +161,7 @@ class JsonOutput:
         self._empty = True
         self.sink.release()
 
-    def stream(self, streams: Sequence[Stream], *, listing: bool) -> None:
+    def stream(self, streams: Sequence[Stream | Listing], *, listing: bool) -> None:
         """Write an array of entries; where several objects have some, an array of objects with an array each."""
         if not listing and not (self._extra and all(stream.extra for stream in streams)):
             for stream in streams:
@@ -184,6 +184,10 @@ class JsonOutput:
         for stream in streams:
             self._items(stream.items, stream.json(self._inner(1), dumps))
         self._end()
+
+    def listings(self, listings: Sequence[Listing]) -> None:
+        """Write an array of instructions; of several programs, an array of objects with an array each."""
+        self.stream(listings, listing=len(listings) > 1)
 
     def document(self, document: Document) -> None:
         """Write an object with one array."""

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from bpfctl.render.sink import Sink
-    from bpfctl.views.view import Board, Document, Stream, View
+    from bpfctl.views.view import Board, Document, Listing, Stream, View
 
 Row = TypeVar("Row")
 
@@ -16,8 +16,8 @@ Row = TypeVar("Row")
 class Output(Protocol):
     """One voice.
 
-    A command calls exactly one of show(), watch(), follow(), board(), stream(), parts(), document(), item(), lines()
-    and done(), or raises.
+    A command calls exactly one of show(), watch(), follow(), board(), stream(), parts(), listings(), document(),
+    item(), lines() and done(), or raises.
     """
 
     sink: Sink
@@ -39,6 +39,9 @@ class Output(Protocol):
 
     def parts(self, streams: Sequence[Stream]) -> None:
         """Show one answer that has several parts, each with entries."""
+
+    def listings(self, listings: Sequence[Listing]) -> None:
+        """Show the code of programs; and which programs they are, if there are several."""
 
     def document(self, document: Document) -> None:
         """Show a long text, in JSON its array; it must have one."""

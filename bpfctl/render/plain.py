@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from bpfctl.render.json import JsonOutput
     from bpfctl.render.sink import Sink
-    from bpfctl.views.view import Board, Document, Stream, View
+    from bpfctl.views.view import Board, Document, Listing, Stream, View
 
 Row = TypeVar("Row")
 
@@ -75,6 +75,15 @@ class PlainOutput:
         for stream in streams:
             for piece in stream.plain():
                 self.sink.write_bytes(piece)
+
+    def listings(self, listings: Sequence[Listing]) -> None:
+        """Write the code of each program, and before it which one it is where there are several."""
+        for at, listing in enumerate(listings):
+            if len(listings) > 1:
+                self.sink.write("\n" if at else "")
+                self.sink.write(safe_line(listing.title) + "\n")
+            for piece in listing.text(safe):
+                self.sink.write(piece)
 
     def document(self, document: Document) -> None:
         """Write the text; what cannot be printed is spelled out."""

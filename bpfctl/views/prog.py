@@ -13,7 +13,7 @@ from bpfctl.views.view import Column, View
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bpfctl.kernel.prog import ProgramRow
+    from bpfctl.kernel.prog import ProgramInfo, ProgramRow
 
 
 def _loaded_at(load_time: int) -> int:
@@ -24,12 +24,11 @@ def _loaded_text(load_time: int) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(_loaded_at(load_time)))
 
 
-def json(row: ProgramRow) -> dict[str, Any]:
-    """Return bpftool's JSON members, in its order."""
-    info = row.info
+def head_json(info: ProgramInfo, name: str) -> dict[str, Any]:
+    """Return the members that say which program it is (print_prog_header_json)."""
     out: dict[str, Any] = {"id": info.id, "type": prog_type(info.type) or int(info.type)}
-    if row.name:
-        out["name"] = row.name
+    if name:
+        out["name"] = name
     out["tag"] = info.tag.hex()
     out["gpl_compatible"] = bool(info.gpl_compatible)
     if info.run_time_ns:
@@ -37,6 +36,29 @@ def json(row: ProgramRow) -> dict[str, Any]:
         out["run_cnt"] = info.run_cnt
     if info.recursion_misses:
         out["recursion_misses"] = info.recursion_misses
+    return out
+
+
+def head_plain(info: ProgramInfo, name: str) -> str:
+    """Return the line that says which program it is (print_prog_header_plain)."""
+    kind = prog_type(info.type) or f"type {info.type}"
+    line = f"{info.id}: {kind}  "
+    if name:
+        line += f"name {name}  "
+    line += f"tag {info.tag.hex()}" + shared.device_plain(info.ifindex, info.netns_dev, info.netns_ino)
+    if info.gpl_compatible:
+        line += "  gpl"
+    if info.run_time_ns:
+        line += f" run_time_ns {info.run_time_ns} run_cnt {info.run_cnt}"
+    if info.recursion_misses:
+        line += f" recursion_misses {info.recursion_misses}"
+    return line
+
+
+def json(row: ProgramRow) -> dict[str, Any]:
+    """Return bpftool's JSON members, in its order."""
+    info = row.info
+    out = head_json(info, row.name)
     if info.ifindex:
         out |= shared.device_json(info.ifindex, info.netns_dev, info.netns_ino)
     if info.load_time:
@@ -67,18 +89,7 @@ def json(row: ProgramRow) -> dict[str, Any]:
 def plain(row: ProgramRow) -> Iterator[str]:
     """Yield bpftool's lines."""
     info = row.info
-    kind = prog_type(info.type) or f"type {info.type}"
-    line = f"{info.id}: {kind}  "
-    if row.name:
-        line += f"name {row.name}  "
-    line += f"tag {info.tag.hex()}" + shared.device_plain(info.ifindex, info.netns_dev, info.netns_ino)
-    if info.gpl_compatible:
-        line += "  gpl"
-    if info.run_time_ns:
-        line += f" run_time_ns {info.run_time_ns} run_cnt {info.run_cnt}"
-    if info.recursion_misses:
-        line += f" recursion_misses {info.recursion_misses}"
-    yield line
+    yield head_plain(info, row.name)
     if info.load_time:
         yield f"\tloaded_at {_loaded_text(info.load_time)}  uid {info.created_by_uid}"
     line = f"\txlated {info.xlated_prog_len}B  "

@@ -45,6 +45,20 @@ class Stream(NamedTuple):
     extra: Callable[[], dict[str, Any]] | None = None  # what stands behind ``head`` with --extra, which always shows it
 
 
+class Listing(NamedTuple):
+    """The code of one program, in large pieces; ``json`` is that of a `Stream`.
+
+    ``text`` is told what makes names harmless.
+    """
+
+    head: dict[str, Any]  # in JSON, what stands before the code where several programs are shown
+    title: str  # the same as a line of text
+    items: str  # what the array is called then
+    json: Callable[[int | None, Callable[[Any], str]], Iterator[bytes]]
+    text: Callable[[Callable[[str], str]], Iterator[str]]
+    extra: Callable[[], dict[str, Any]] | None = None  # as in a `Stream`
+
+
 class Document(NamedTuple):
     """A text too long to hold at once, in large pieces; in JSON an object of one array.
 

@@ -22,14 +22,15 @@ class Blob:
         self._types = bytearray()
         self._count = 0
 
-    def _string(self, text: str) -> int:
+    def string(self, text: str) -> int:
+        """Append a string, of which this is the offset."""
         if not text:
             return 0
         self._strings += text.encode() + b"\0"
         return len(self._strings) - len(text.encode()) - 1
 
     def _append(self, kind: int, name: str, size_or_type: int, rest: bytes = b"", vlen: int = 0) -> int:
-        self._types += struct.pack("=III", self._string(name), kind << _KIND_SHIFT | vlen, size_or_type) + rest
+        self._types += struct.pack("=III", self.string(name), kind << _KIND_SHIFT | vlen, size_or_type) + rest
         self._count += 1
         return self._count
 
@@ -51,12 +52,12 @@ class Blob:
 
     def struct_(self, name: str, size: int, members: list[tuple[str, int, int]]) -> int:
         """Append a struct of (name, type, byte offset)."""
-        rest = b"".join(struct.pack("=III", self._string(member), type_, off * 8) for member, type_, off in members)
+        rest = b"".join(struct.pack("=III", self.string(member), type_, off * 8) for member, type_, off in members)
         return self._append(STRUCT, name, size, rest, len(members))
 
     def func(self, name: str, returns: int, parameters: list[tuple[str, int]], linkage: int = STATIC) -> int:
         """Append a prototype and the function that has it; the id is the function's."""
-        rest = b"".join(struct.pack("=II", self._string(parameter), type_) for parameter, type_ in parameters)
+        rest = b"".join(struct.pack("=II", self.string(parameter), type_) for parameter, type_ in parameters)
         proto = self._append(FUNC_PROTO, "", returns, rest, len(parameters))
         return self._append(FUNC, name, proto, vlen=linkage)
 

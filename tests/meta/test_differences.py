@@ -56,6 +56,17 @@ SHOWN = {
         "unit/cli/test_ends.py::test_a_full_disk",
     ],
     differences.CLOSED: ["bpftool/test_differences.py::test_where_nothing_can_be_written"],
+    "`prog dump` with too few words, or with others behind the program": [
+        "bpftool/test_prog_dump.py::test_too_few_words",
+        "bpftool/test_prog_dump.py::test_words_behind_the_program",
+    ],
+    "`prog dump` with `visual`, an exit that is not the end of its function": [
+        "bpftool/test_prog_dump.py::test_graphs_of_exits"
+    ],
+    "`prog dump` with `visual`, subprograms": ["bpftool/test_prog_dump.py::test_graphs_of_subprograms"],
+    "`prog dump` with `visual`, an instruction of more than 63 characters": [
+        "bpftool/test_prog_dump.py::test_graphs_of_long_names"
+    ],
     "`btf dump` of a file without types": ["bpftool/test_btf_dump.py::test_files_without_types"],
     "`btf dump` of a map or program without types": ["bpftool/test_btf_dump.py::test_objects_without_types"],
     "`btf dump` of an object that is gone": ["bpftool/test_btf_dump.py::test_an_object_that_is_gone"],

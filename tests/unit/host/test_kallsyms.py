@@ -59,6 +59,19 @@ def test_a_function_that_begins_with_a_landing_instruction(kallsyms):
     assert symbols.find(0xFFFFFFFF8100100C) is None
 
 
+def test_exact_addresses_and_names(kallsyms):
+    """What begins there and nothing else; a name that only begins or ends so is another one."""
+    symbols = Symbols(str(kallsyms))
+
+    assert symbols.at(0xFFFFFFFF81001010) == Symbol("vfs_read", None)
+    assert symbols.at(0xFFFFFFFF81001014) is None
+    assert symbols.address("vfs_read") == 0xFFFFFFFF81001010
+    assert symbols.address("_stext") == 0xFFFFFFFF81000000
+    assert symbols.address("fixed_percpu_data") is None
+    assert symbols.address("vfs_rea") is None
+    assert symbols.address("read") is None
+
+
 def test_addresses_that_are_kept_from_us(kallsyms):
     """kernel.kptr_restrict shows zeros to those without CAP_SYSLOG."""
     kallsyms.write_text("".join("0" * 16 + line[16:] + "\n" for line in TEXT.splitlines()))

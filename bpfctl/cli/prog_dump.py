@@ -1,0 +1,121 @@
+"""bpfctl prog dump: the code of programs."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, NamedTuple
+
+from bpfctl.cli import grammar, opt
+from bpfctl.errors import KernelError, UsageError
+from bpfctl.host.kallsyms import Symbols
+from bpfctl.kernel import code
+from bpfctl.kernel.prog import Program
+from bpfctl.views import prog as prog_view
+from bpfctl.views.code import CodeText, Options
+from bpfctl.views.view import Document
+from btf.errors import BTFError
+
+if TYPE_CHECKING:
+    from bpfctl.views.view import Listing
+    from btf.read import BTF
+
+
+class _Wanted(NamedTuple):
+    """What the words behind the handle say."""
+
+    file: str | None = None
+    visual: bool = False
+    options: Options = Options()
+
+
+def dump(ctx: opt.Context, words: opt.Words = None) -> None:
+    """Show code as the kernel runs it: xlated PROG [file FILE|[opcodes] [linum] [visual]]."""
+    left = grammar.Words(words)
+    left.at_least(1, "dump")
+    given = left.peek()
+    if left.keyword("xlated") is None:
+        if left.keyword("jited"):
+            raise UsageError("machine code is not shown by this release, only xlated code")
+        raise UsageError(f"expected 'xlated' or 'jited', got: {given}")
+    left.at_least(2, "xlated")
+    which = grammar.prog(left)
+    with ExitStack() as opened:
+        programs = [opened.enter_context(program) for program in Program.select(which)]
+        wanted = _wanted(left, several=len(programs) > 1)
+        if wanted.visual and ctx.obj.options.json:
+            raise UsageError("'visual' is not compatible with JSON output")
+        if wanted.file is not None:
+            _write(wanted.file, code.read(programs[0]).insns)
+            ctx.obj.out.done()
+            return
+        symbols = Symbols()
+        if wanted.visual:
+            from bpfctl.views import code_graph
+
+            ctx.obj.out.document(Document(code_graph.Graph(_text(programs[0], symbols, wanted.options)).text))
+            return
+        ctx.obj.out.listings([_listing(program, symbols, wanted.options) for program in programs])
+
+
+def _wanted(words: grammar.Words, *, several: bool) -> _Wanted:
+    """Read what follows the handle, as do_dump() in bpftool's src/prog.c does."""
+    file, visual, options = None, False, Options()
+    while words:
+        word = words.keyword("file", "opcodes", "visual", "linum")
+        if word in {"file", "visual"} and several:
+            raise UsageError("several programs matched" if words or word == "visual" else "expected file path")
+        match word:
+            case "file":
+                if not words:
+                    raise UsageError("expected file path")
+                file = words.next("the file")
+            case "opcodes":
+                options = options._replace(opcodes=True)
+            case "visual":
+                visual = True
+            case "linum":
+                options = options._replace(linum=True)
+            case _:
+                words.end()
+    if file is not None and (visual or any(options)):
+        raise UsageError("'file' is not compatible with 'opcodes', 'visual', or 'linum'")
+    return _Wanted(file, visual, options)
+
+
+def _listing(program: Program, symbols: Symbols, options: Options) -> Listing:
+    info = program.info()
+    name = program.full_name(info)
+    return _text(program, symbols, options).listing(prog_view.head_json(info, name), prog_view.head_plain(info, name))
+
+
+def _text(program: Program, symbols: Symbols, options: Options) -> CodeText:
+    found = code.read(program)
+    return CodeText(found, code.References(found, symbols), _types(program), options)
+
+
+def _types(program: Program) -> BTF | None:
+    id_ = program.info().btf_id
+    if not id_:
+        return None
+    from bpfctl.kernel import btf
+
+    try:
+        return btf.load(id_)
+    except BTFError as error:
+        raise UsageError(f"failed to get btf: {error}") from None
+    except KernelError as error:
+        raise KernelError("failed to get btf", error.errno or 0, hint=error.hint) from None
+
+
+def _write(path: str, raw: bytes) -> None:
+    """Write a file that only its owner may read; an existing one is overwritten and keeps its mode."""
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise KernelError(f"can't open file {path}", error.errno or 0) from None
+    try:
+        with open(fd, "wb") as file:
+            file.write(raw)
+    except OSError as error:
+        raise KernelError("error writing output file", error.errno or 0) from None
