@@ -15,6 +15,7 @@ parameters, and type tags, make no difference.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from btf import kind as _kind
@@ -48,9 +49,12 @@ VALUE_ADDED, VALUE_REMOVED, VALUE = "value added", "value removed", "value chang
 PROTOTYPE, TYPE, ENCODING = "prototype", "type", "encoding"
 
 _RECORDS = frozenset({_kind.STRUCT, _kind.UNION})
+_ENUMS = frozenset({_kind.ENUM, _kind.ENUM64})
 _ENCODINGS = {types.SIGNED: "signed", types.CHAR: "char", types.BOOL: "bool"}
 _MAX_DEPTH = 32
-_MAX_MEMBERS = 1 << 20
+#: Most members that are looked at beyond one for each word of the types: those of records without a name are counted
+#: for each way to them, of which there may be billions.
+_MAX_MEMBERS = 1 << 16
 
 
 class Change(NamedTuple):
@@ -111,17 +115,18 @@ def _diff(sides: tuple[_Side, _Side], indexes: list[dict[tuple[str, str], list[i
 
 def _unequal(one: _Side, ours: list[int], other: _Side, theirs: list[int]) -> tuple[list[int], list[int]]:
     """Return both lists without what is in both."""
-    shapes = [other.shape(type_id) for type_id in theirs]
-    left = []
-    theirs = list(theirs)
-    for type_id in ours:
-        shape = one.shape(type_id)
-        if shape in shapes:
-            at = shapes.index(shape)
-            del shapes[at], theirs[at]
-        else:
+    both = Counter(map(one.shape, ours)) & Counter(map(other.shape, theirs))
+    return _without(one, ours, both), _without(other, theirs, both)
+
+
+def _without(side: _Side, ids: list[int], both: Counter[Any]) -> list[int]:
+    left, gone = [], both.copy()
+    for type_id in ids:
+        shape = side.shape(type_id)
+        gone[shape] -= 1
+        if gone[shape] < 0:
             left.append(type_id)
-    return left, theirs
+    return left
 
 
 class _Place(NamedTuple):
@@ -142,6 +147,7 @@ class _Side:
         self._all = numbers
         self._numbers: dict[int, int] = {}
         self._sizes: dict[int, int] = {}
+        self._left = _MAX_MEMBERS + len(self._table.words)
 
     def index(self, wanted: Callable[[str], object] | None) -> dict[tuple[str, str], list[int]]:
         """Return the ids of the types that are compared, by kind and name."""
@@ -189,7 +195,9 @@ class _Side:
         if kind in _RECORDS:
             places = tuple(table.column(type_id, 3, 2)), tuple(map(self.number, table.column(type_id, 3, 1)))
             return kind, words[start + 2], tuple(table.names[at] for at in table.column(type_id, 3, 0)), *places
-        return kind, tuple(self.values(type_id).items())
+        if kind in _ENUMS:
+            return _kind.ENUM, tuple(self.values(type_id).items())
+        return kind, *table.record(type_id)[1:]
 
     def size(self, type_id: int) -> int:
         """Return the bytes of a value."""
@@ -223,7 +231,8 @@ class _Side:
     def _members(self, type_id: int, path: str, start: int, depth: int, found: dict[str, tuple[int, _Place]]) -> None:
         table = self._table
         rows = table.record(type_id)[3:]
-        if depth > _MAX_DEPTH or len(found) > _MAX_MEMBERS:
+        self._left -= len(rows) // 3
+        if depth > _MAX_DEPTH or self._left < 0:
             raise BTFError(f"type {type_id} is nested too deep, or contains itself")
         wide = table.words[table.starts[type_id] + 1] >> 31
         for at, member, place in zip(rows[::3], rows[1::3], rows[2::3], strict=True):
@@ -254,14 +263,14 @@ class _Side:
         raise BTFError(f"type {type_id} is part of a circle of references")
 
     def shape(self, type_id: int) -> Any:
-        """Return what a type is compared by."""
+        """Return what a type is compared by, which does not depend on the order of members."""
         table = self._table
         kind, start = table.kinds[type_id], table.starts[type_id]
         target = table.words[start + 2]
         if kind in _RECORDS:
-            return target, [(way, place) for way, (_, place) in self.members(type_id).items()]
-        if kind in (_kind.ENUM, _kind.ENUM64):
-            return target, self.values(type_id)
+            return target, frozenset((way, place) for way, (_, place) in self.members(type_id).items())
+        if kind in _ENUMS:
+            return target, frozenset(self.values(type_id).items())
         if kind == _kind.TYPEDEF and (inner := self._written_out(target)):
             return table.kinds[inner], self.shape(inner)
         if kind == _kind.INT:
@@ -288,7 +297,7 @@ def _changes(one: _Side, first: int, other: _Side, second: int) -> Iterator[Chan
     if kinds[0] in _RECORDS and kinds[0] == kinds[1]:
         yield from _sizes(one.bytes(first), other.bytes(second))
         yield from _members(one, one.members(first), other, other.members(second))
-    elif {*kinds} <= {_kind.ENUM, _kind.ENUM64}:
+    elif _ENUMS.issuperset(kinds):
         yield from _sizes(one.bytes(first), other.bytes(second))
         yield from _values(one.values(first), other.values(second))
     elif kinds[0] in (_kind.INT, _kind.FLOAT):

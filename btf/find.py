@@ -49,8 +49,9 @@ _ENUMS = (types.Enum, types.Enum64)
 _NO_NAME = "{...}"
 _QUALIFIERS = (types.Const, types.Volatile, types.Restrict, types.TypeTag)
 _MAX_DEPTH = 32
-#: Most members that one type is gone through for, those of its members without a name included.
-_MAX_MEMBERS = 1 << 20
+#: Most members that are looked at beyond one for each word of the types: those of records without a name are counted
+#: for each way to them, of which there may be billions.
+_MAX_MEMBERS = 1 << 16
 
 
 class Wanted(NamedTuple):
@@ -129,6 +130,7 @@ class _Search:
         self._names: dict[str, bool] = {}
         self._uses: dict[int, bool] = {}
         self._inner: dict[int, int] = {}
+        self._left = _MAX_MEMBERS + len(btf._sections.words)  # noqa: SLF001 - same library
         self._by_use = bool(wanted.embeds or wanted.points_to)
 
     def run(self) -> Iterator[Match]:
@@ -230,12 +232,11 @@ class _Search:
     def _members(self, root: types.Type, owner: str) -> Iterator[Match]:
         if not owner:  # shown as a part of another
             return
-        left = _MAX_MEMBERS
         todo: list[tuple[Any, str, int, int]] = [(root, "", 0, 0)]
         while todo:
             of, path, start, depth = todo.pop()
-            left -= len(of.members)
-            if depth > _MAX_DEPTH or left < 0:
+            self._left -= len(of.members)
+            if depth > _MAX_DEPTH or self._left < 0:
                 raise BTFError(f"type {root.id} is nested too deep, or contains itself")
             later = []
             for member in of.members:

@@ -32,7 +32,7 @@ CACHE_LINE = 64
 
 _RECORDS = (types.Struct, types.Union)
 #: No honest type is nested deeper or has more members, those of its members included.
-_MAX_DEPTH, _MAX_FIELDS = 32, 1 << 18
+_MAX_DEPTH, _MAX_FIELDS = 32, 1 << 16
 
 
 class Field(NamedTuple):

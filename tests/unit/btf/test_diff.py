@@ -149,3 +149,23 @@ def test_damaged_types(make):
 
     with pytest.raises(BTFError):
         list(diff(damaged, damaged))
+
+
+def test_the_order_of_members_of_a_union_is_no_difference():
+    def side(*names):
+        return lambda b, number, _: b.add_union("u", 4, [(name, number) for name in names])
+
+    assert list(diff(types(side("a", "b")), types(side("b", "a")))) == []
+
+
+def test_types_that_expand_without_end():
+    """A struct without a name in which two are nested, and so on: a billion members by as many ways."""
+    b = Builder()
+    inner = b.add_struct("", 0, [("x", b.add_int("int", 4))])
+    for _ in range(30):
+        inner = b.add_struct("", 0, [("", inner), ("", inner)])
+    b.add_struct("s", 0, [("", inner)])
+    bomb = BTF.from_bytes(b.build())
+
+    with pytest.raises(BTFError, match="too deep"):
+        list(diff(bomb, bomb))

@@ -80,3 +80,15 @@ def test_a_struct_that_contains_itself_is_an_error():
 
     with pytest.raises(BTFError, match="contains itself"):
         found(BTF.from_bytes(b.build()), name="here".__eq__)
+
+
+def test_types_that_expand_without_end():
+    """A struct without a name in which two are nested, and so on: a billion members by as many ways."""
+    b = Builder()
+    inner = b.add_struct("", 0, [("x", b.add_int("int", 4))])
+    for _ in range(30):
+        inner = b.add_struct("", 0, [("", inner), ("", inner)])
+    b.add_struct("s", 0, [("", inner)])
+
+    with pytest.raises(BTFError, match="too deep"):
+        found(BTF.from_bytes(b.build()), name="x".__eq__)
