@@ -67,6 +67,7 @@ SHOWN = {
     "`prog dump` with `visual`, an instruction of more than 63 characters": [
         "bpftool/test_prog_dump.py::test_graphs_of_long_names"
     ],
+    "`btf show` with words that are no `id N`": ["kernel/test_btf_questions.py::test_show_a_struct"],
     "`btf dump` of a file without types": ["bpftool/test_btf_dump.py::test_files_without_types"],
     "`btf dump` of a map or program without types": ["bpftool/test_btf_dump.py::test_objects_without_types"],
     "`btf dump` of an object that is gone": ["bpftool/test_btf_dump.py::test_an_object_that_is_gone"],
