@@ -1,5 +1,7 @@
 """How long the types of a kernel take to write, from start to end, beside bpftool: a C header, text, JSON.
 
+Besides bpfctl itself: the library alone, and the library without its loops in C.
+
 python benchmarks/btf_dump.py [FILE]
 """
 
@@ -12,6 +14,7 @@ from pathlib import Path
 
 import clock
 
+BPFCTL = str(Path(sys.executable).parent / "bpfctl")
 FORMS = {
     "C": (["btf", "dump", "file", "{}", "format", "c"], "from btf.dump_c import header as dump"),
     "text": (["btf", "dump", "file", "{}"], "from btf.dump_raw import text as dump"),
@@ -31,12 +34,18 @@ for piece in dump(btf):
 def main() -> None:
     path = sys.argv[1] if len(sys.argv) > 1 else "/sys/kernel/btf/vmlinux"
     os.environ["PYTHONPATH"] = str(Path(__file__).parents[1])
-    for form, (words, statement) in FORMS.items():
-        commands = {"btf": [sys.executable, "-c", PROGRAM.format(statement, path)]}
+    for form, (template, statement) in FORMS.items():
+        words = [word.format(path) for word in template]
+        library = [sys.executable, "-c", PROGRAM.format(statement, path)]
+        commands = {
+            "bpfctl": [BPFCTL, *words],
+            "library": library,
+            "library, BTF_PURE=1": ["env", "BTF_PURE=1", *library],
+        }
         for name in os.environ.get("BPFCTL_BPFTOOL", "bpftool").split(":"):
             tool = shutil.which(name, path=os.environ["PATH"] + ":/usr/sbin")
             if tool:
-                commands[Path(tool).name] = [tool, *(word.format(path) for word in words)]
+                commands[Path(tool).name] = [tool, *words]
         print(f"{form} of {path}")
         print(clock.table(clock.measure(commands, runs=11), list(commands)[-1]), end="\n\n")
 

@@ -151,7 +151,7 @@ class _Rest:
         if not self._state[first]:
             new.add(first)
         found = self._upwards(new)
-        loose.difference_update(self._to)
+        loose.difference_update(self._to, self._passed_over())
         wanted = found | loose
         while wanted:
             functions = self._functions(wanted)
@@ -162,6 +162,16 @@ class _Rest:
             found |= wanted
             wanted -= new  # a function takes or returns another one only behind a pointer
         return found
+
+    def _passed_over(self) -> Iterator[int]:
+        """Yield what types refer to without needing it to be defined, so that no search goes there."""
+        words, starts = self.table.words, self.table.starts
+        for type_id in self.table.ids(_kind.ARRAY):
+            yield words[starts[type_id] + 4]
+        for type_id in self.table.ids(_kind.DECL_TAG):
+            yield words[starts[type_id] + 2]
+        for type_id in self.table.ids(_kind.DATASEC):
+            yield from self.table.column(type_id, 3, 0)
 
     def _upwards(self, type_ids: set[int]) -> set[int]:
         """Return these types and all that lead to them without a function in between."""

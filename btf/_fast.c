@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The loops of btf that go over every type of a kernel.
+ * The loops of btf dump that go over every type of a kernel.
  *
- * Each function here has a twin in Python that says the same, and an input that
- * is not as compilers make it is the twin's: functions answer None then, and
- * raise nothing of their own. So there are no messages here, and everything
- * that a Table was made of is known to be in range.
+ * Each has a twin in Python that says the same: walk() in btf/_section.py,
+ * queue() in btf/_c_sort.py with _c_order.py and _c_hash.py, steps() in
+ * _c_emit.py, header() in _c_text.py with _c_declarator.py and _c_layout.py,
+ * lines() in dump_raw.py. Why something is as it is stands there.
+ *
+ * What is not as compilers make it is the twin's: the answer is None then. So
+ * damaged types need no messages here. All that a Table was made of is checked
+ * when it is made, and cannot change after; functions that call themselves
+ * count how deep they are, and what could take long how often it was done.
  */
 #define PY_SSIZE_T_CLEAN
 #define Py_LIMITED_API 0x030b0000

@@ -86,6 +86,19 @@ def test_functions_that_return_functions(monkeypatch):
     assert by_c(builder.build())
 
 
+def test_enums_that_only_a_table_has(monkeypatch):
+    """A search for definitions does not go there, and yet they are no constants by themselves."""
+    builder = Types()
+    _, index, tagged, variable, _ = [builder.add_enum("", [(name, 0)]) for name in ("A", "B", "C", "D", "LOOSE")]
+    builder.add_struct("s", 4, [("x", builder.add_array(builder.int, index, 1))])
+    builder.add_decl_tag("tag", tagged)
+    builder.add_datasec(".data", 4, [(variable, 0, 4)])
+    same(monkeypatch, builder.build())
+
+    text = "".join(header(BTF.from_bytes(builder.build())))
+    assert ["\tLOOSE = 0,"] == [line for line in text.splitlines() if line.endswith(" = 0,")]
+
+
 @pytest.mark.parametrize("depth", [1, 20, 60, 120, 300])
 def test_depth(monkeypatch, depth):
     """C and Python agree on how deep records without names can be in each other."""
