@@ -46,6 +46,7 @@ _NUMBERS = {types.KINDS[kind]: word for word, kind in KINDS.items()} | {_kind.EN
 _RECORD_KINDS = frozenset({_kind.STRUCT, _kind.UNION})
 _ENUM_KINDS = frozenset({_kind.ENUM, _kind.ENUM64})
 _ENUMS = (types.Enum, types.Enum64)
+_REFERENCES = _kind.MODIFIERS | {_kind.ARRAY, _kind.TYPEDEF}
 _NO_NAME = "{...}"
 _QUALIFIERS = (types.Const, types.Volatile, types.Restrict, types.TypeTag)
 _MAX_DEPTH = 32
@@ -138,10 +139,13 @@ class _Search:
         btf, words, hits = self._btf, self._btf._sections.words, self._hits  # noqa: SLF001 - same library
         members, values = self._asks(MEMBER), self._asks(ENUMERATOR) and not self._by_use
         labels = self._labels() if members else {}
+        asked = {word for word in KINDS if self._asks(word)}
+        if self._by_use:  # types as such use nothing, and functions are told when they are asked for
+            asked &= {"var"} | ({"func"} & self._wanted.kinds)
         for type_id, start in zip(btf.ids, btf._starts, strict=True):  # noqa: SLF001
             number = _kind.of(words[start + 1])
             word = _NUMBERS.get(number)
-            if word and hits[words[start]] and self._asks(word):
+            if word in asked and hits[words[start]]:
                 yield from self._type(word, type_id)
             if number in _RECORD_KINDS:
                 if members and self._may_have(start):
@@ -160,7 +164,7 @@ class _Search:
         elif isinstance(of, types.Var):
             if self._uses_type(of.type_id):
                 yield Match(word, of.name, type_id, type_id=of.type_id)
-        elif not self._by_use:
+        else:
             yield Match(word, of.name, type_id, type_id=of.type_id if isinstance(of, types.Typedef) else 0)
 
     def _values(self, type_id: int) -> Iterator[Match]:
@@ -189,9 +193,9 @@ class _Search:
         names, members = self._columns(start)
         if any(map(self._written_out, members)):
             return True
-        if self._by_use:
-            return any(map(self._uses_type, members))
-        return any(map(self._hits.__getitem__, names))
+        if self._by_use and not any(map(self._uses_type, members)):
+            return False
+        return self._wanted.name is None or any(map(self._hits.__getitem__, names))
 
     def _labels(self) -> dict[int, str]:
         """Return what to call each struct and union but those that are shown as a part of another."""
@@ -218,15 +222,13 @@ class _Search:
         return found
 
     def _find_inner(self, type_id: int) -> int:
-        btf = self._btf
         for _ in range(_MAX_DEPTH):
-            kind = btf.kind(type_id)
+            kind, target = self._step(type_id)
             if kind in _RECORD_KINDS:
-                return 0 if btf.name(type_id) else type_id
+                return 0 if self._btf.name(type_id) else type_id
             if kind != _kind.ARRAY and kind not in _kind.MODIFIERS:
                 return 0
-            of: Any = btf.type(type_id)
-            type_id = of.type_id
+            type_id = target
         raise BTFError(f"type {type_id} is part of a circle of references")
 
     def _members(self, root: types.Type, owner: str) -> Iterator[Match]:
@@ -266,22 +268,30 @@ class _Search:
         return found
 
     def _reaches(self, type_id: int, wanted: frozenset[int], *, pointers: bool) -> bool:
-        btf, pointed = self._btf, not pointers
+        pointed = not pointers
         for _ in range(_MAX_DEPTH):
             if pointed and type_id in wanted:
                 return True
-            of = btf.type(type_id)
-            if isinstance(of, types.Pointer) and pointers:
+            kind, target = self._step(type_id)
+            if kind == _kind.PTR and pointers:
                 pointed = True
-            elif not isinstance(of, (types.Array, types.Typedef, *_QUALIFIERS)):
+            elif kind not in _REFERENCES:
                 return False
-            type_id = of.type_id
+            type_id = target
         raise BTFError(f"type {type_id} is part of a circle of references")
+
+    def _step(self, type_id: int) -> tuple[int, int]:
+        """Return the kind of a type, and what it refers to if it is of a kind that does."""
+        head = self._btf._head(type_id)  # noqa: SLF001 - same library
+        kind = _kind.of(head[1])
+        if kind == _kind.ARRAY:
+            return kind, self._btf._head(type_id, 3)[0]  # noqa: SLF001
+        return kind, head[2]
 
     def _takes(self, of: types.Func) -> bool:
         if not self._by_use:
             return True
         proto = self._btf.type(of.type_id)
-        if "func" not in self._wanted.kinds or not isinstance(proto, types.FuncProto):
+        if not isinstance(proto, types.FuncProto):
             return False
         return any(map(self._uses_type, [proto.ret_type_id, *(param.type_id for param in proto.params)]))
