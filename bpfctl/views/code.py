@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _BLANKS = " \t\n\v\f\r"  # of C's isspace()
 _PIECE = 1000  # lines that are written at once
+_BYTES = [f'"0x{byte:02x}"' for byte in range(256)]
 
 
 class Source(NamedTuple):
@@ -33,6 +34,7 @@ class Line(NamedTuple):
     """An instruction, and what is told before it."""
 
     slot: int
+    insn: Insn
     raw: bytes
     text: str
     prototype: str  # of the function that starts here; empty where none does
@@ -63,19 +65,16 @@ class CodeText:
     def lines(self) -> Iterator[Line]:
         """Yield an instruction after the other."""
         protos, sources = _Protos(self), _Sources(self)
-        raw, slot, end = self.code.insns, 0, len(self.code.insns) // SLOT_SIZE
-        while slot < end:
-            size = 2 if raw[slot * SLOT_SIZE] == LD_IMM64 else 1
-            word = raw[slot * SLOT_SIZE : (slot + size) * SLOT_SIZE]
-            yield Line(slot, word, self.text(word), protos.at(slot), sources.at(slot))
-            slot += size
-
-    def text(self, word: bytes) -> str:
-        """Return the text of an instruction; most programs have each of theirs many times."""
-        text = self._texts.get(word)
-        if text is None:
-            text = self._texts[word] = words(Insn.decode(word), self._names)
-        return text
+        raw, start, slot = self.code.insns, 0, 0
+        names, texts = self._names, self._texts
+        for insn in Insn.decode_all(raw):
+            end = start + (2 * SLOT_SIZE if insn.opcode == LD_IMM64 else SLOT_SIZE)
+            word = raw[start:end]
+            text = texts.get(word)
+            if text is None:  # most programs have each of their instructions many times
+                text = texts[word] = words(insn, names)
+            yield Line(slot, insn, word, text, protos.at(slot), sources.at(slot))
+            start, slot = end, end // SLOT_SIZE
 
     def prototype(self, type_id: int) -> str:
         """Return the prototype of a function; empty when there is none."""
@@ -99,14 +98,14 @@ class CodeText:
 
     def _plain(self, safe: Callable[[str], str]) -> Iterator[str]:
         lines: list[str] = []
-        for line in self.lines():
-            if line.prototype:
-                lines.append(f"{safe(line.prototype)}:\n")
-            if line.source and line.source.text is not None:
-                lines.append(f"; {_harmless(line.source.text, safe)}{self._place(line.source, safe)}\n")
-            lines.append(f"{line.slot:4}: {safe(line.text)}\n")
+        for slot, _, raw, text, prototype, source in self.lines():
+            if prototype:
+                lines.append(f"{safe(prototype)}:\n")
+            if source and source.text is not None:
+                lines.append(f"; {_harmless(source.text, safe)}{self._place(source, safe)}\n")
+            lines.append(f"{slot:4}: {text if text.isprintable() else safe(text)}\n")
             if self.options.opcodes:
-                lines.append(f"       {line.raw.hex(' ')}\n")
+                lines.append(f"       {raw.hex(' ')}\n")
             if len(lines) > _PIECE:
                 yield "".join(lines)
                 lines.clear()
@@ -140,47 +139,50 @@ class _Form:
     """How an instruction is written in JSON."""
 
     def __init__(self, depth: int | None, spell: Callable[[Any], str], options: Options) -> None:
-        self._indents = None if depth is None else ["\n" + "    " * (depth + more) for more in range(3)]
+        self._indents = ("", "", "") if depth is None else tuple("\n" + "    " * (depth + more) for more in range(3))
+        self._colon = ":" if depth is None else ": "
         self._spell = spell
         self._options = options
+        self._insn = self._member("disasm", "%s")
+        if options.opcodes:
+            self._insn += "," + self._member("opcodes", self._opcodes())
 
     def item(self, line: Line) -> str:
-        spell, members = self._spell, {}
-        if line.prototype:
-            members["proto"] = spell(line.prototype)
+        """Write an instruction and what is told about it."""
+        told = [self._member("proto", self._spell(line.prototype))] if line.prototype else []
         if line.source:
-            members |= self._source(line.source)
-        members["disasm"] = spell(line.text)
-        if self._options.opcodes:
-            members["opcodes"] = self._opcodes(line.raw)
-        return self._object(members, 0)
+            told += [self._member(name, value) for name, value in self._source(line.source)]
+        # Only the names of functions come from outside.
+        text = self._spell(line.text) if "call" in line.text else f'"{line.text}"'
+        return "{" + ",".join([*told, self._insn % (text, *self._bytes(line))]) + self._indents[0] + "}"
 
-    def _source(self, source: Source) -> dict[str, str]:
-        told = {} if source.text is None else {"src": self._spell(source.text)}
-        if not self._options.linum:
-            return told
-        if source.file is not None:
-            told["file"] = self._spell(source.file)
-        if source.line:
-            told["line_num"] = str(source.line)
-        if source.column:
-            told["line_col"] = str(source.column)
-        return told
+    def _source(self, source: Source) -> Iterator[tuple[str, str]]:
+        if source.text is not None:
+            yield "src", self._spell(source.text)
+        if self._options.linum:
+            if source.file is not None:
+                yield "file", self._spell(source.file)
+            if source.line:
+                yield "line_num", str(source.line)
+            if source.column:
+                yield "line_col", str(source.column)
 
-    def _opcodes(self, raw: bytes) -> str:
-        insn = Insn.decode(raw)
-        members = {"code": f'"0x{raw[0]:02x}"', "src_reg": f'"{insn.src:#x}"', "dst_reg": f'"{insn.dst:#x}"'}
-        # Of a wide instruction, bpftool takes all of the second slot for a part of the immediate.
-        return self._object(members | {"off": self._bytes(raw[2:4]), "imm": self._bytes(raw[4:])}, 1)
+    def _opcodes(self) -> str:
+        """Return the form of an instruction's bytes."""
+        end = self._indents[2]
+        members = {"code": '"0x%02x"', "src_reg": '"%#x"', "dst_reg": '"%#x"'}
+        members |= {"off": f'["0x%02x","0x%02x"{end}]', "imm": f"[%s{end}]"}
+        return "{" + ",".join(self._member(*member, 2) for member in members.items()) + self._indents[1] + "}"
 
-    def _object(self, members: dict[str, str], deeper: int) -> str:
-        if self._indents is None:
-            return "{" + ",".join(f'"{name}":{value}' for name, value in members.items()) + "}"
-        start, end = self._indents[deeper + 1], self._indents[deeper]
-        return "{" + ",".join(f'{start}"{name}": {value}' for name, value in members.items()) + end + "}"
+    def _bytes(self, line: Line) -> tuple[Any, ...]:
+        """Return what goes into that form; of a wide instruction, all of its second slot is a part of the immediate."""
+        if not self._options.opcodes:
+            return ()
+        insn, raw = line.insn, line.raw
+        return insn.opcode, insn.src, insn.dst, *raw[2:4], ",".join(map(_BYTES.__getitem__, raw[4:]))
 
-    def _bytes(self, raw: bytes) -> str:
-        return "[" + ",".join(f'"0x{byte:02x}"' for byte in raw) + (self._indents[2] if self._indents else "") + "]"
+    def _member(self, name: str, value: str, deep: int = 1) -> str:
+        return f'{self._indents[deep]}"{name}"{self._colon}{value}'
 
 
 class _Protos:
