@@ -26,6 +26,7 @@ enum kind {
 };
 
 enum {
+	MAX_STRING = 2048, /* a kernel's are shorter than 512 */
 	MAX_DEPTH = 200, /* of calls; a kernel needs 60 */
 	PATIENCE = 64,   /* how often a type is looked at, on average; in a kernel that is 2 */
 	ENOUGH = 1 << 16, /* bytes of a piece of text */
@@ -110,10 +111,12 @@ static bool is_sound_type(const Table *t, uint32_t id)
 
 static bool is_sound(const Table *t)
 {
-	/* names are ASCII, so that text has one byte per character whatever becomes of it */
-	for (size_t i = 0; i < t->n_strings; i++) {
-		if ((unsigned char)t->strings[i] > 0x7f)
+	/* names are ASCII, so that text has one byte per character, and short, so that comparing them is quick */
+	for (size_t i = 0, start = 0; i < t->n_strings; i++) {
+		if ((unsigned char)t->strings[i] > 0x7f || i - start > MAX_STRING)
 			return false;
+		if (!t->strings[i])
+			start = i;
 	}
 	if (!t->n_strings || t->strings[t->n_strings - 1] || !t->n_types || t->n_types > INT32_MAX)
 		return false;

@@ -144,6 +144,7 @@ def test_text_that_explodes():
         (bytes(12), bytes(4), b"x"),
         (bytes(12), b"", b"\0"),
         (bytes(12), bytes(4), b"\xff\0"),
+        (bytes(12), bytes(4), b"\0" + b"x" * 3000 + b"\0"),
     ],
 )
 def test_damaged_tables(words, starts, strings):
