@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from bpfctl.cli import opt  # noqa: TC001 - Typer reads the annotations
-from bpfctl.cli.btf_dump import read_files
+from bpfctl.cli.btf_dump import base_of, read_files
 from bpfctl.cli.btf_type import modules
 from bpfctl.errors import KernelError, Nothing, UsageError
 from bpfctl.kernel import btf as objects
@@ -85,7 +85,10 @@ def _short(paths: list[str]) -> list[str]:
 
 
 def _targets(session: Session, paths: list[str], names: list[str]) -> Iterator[tuple[str, Target]]:
-    if not paths:
+    base = base_of(session) if not paths else None
+    if base is not None:
+        yield str(session.options.base_btf), Target(base)
+    elif not paths:
         vmlinux = objects.vmlinux()
         yield _HERE, Target(vmlinux, ((place.where, place.btf) for place in modules(vmlinux)))
     for path, name in zip(paths, names, strict=True):
