@@ -160,7 +160,6 @@ class _Rest:
             new = {type_id for type_id, types in functions.items() if not found.isdisjoint(types)} - found
             wanted = self._upwards(new) - found
             found |= wanted
-            wanted -= new  # a function takes or returns another one only behind a pointer
         return found
 
     def _passed_over(self) -> Iterator[int]:

@@ -86,6 +86,18 @@ def test_functions_that_return_functions(monkeypatch):
     assert by_c(builder.build())
 
 
+def test_functions_that_return_records(monkeypatch):
+    """A function may lead to what is not defined yet through one that it returns, though no compiler has that."""
+    builder = Types()
+    outer = builder.add_func_proto(builder.next_id + 4, [("", 0)])
+    known = builder.add_typedef("known", 0)
+    builder.add_typedef("", 0)
+    record = builder.add_struct("", 4, [("x", known)])
+    assert outer + 4 == builder.add_func_proto(record, [])
+
+    same(monkeypatch, builder.build())
+
+
 def test_enums_that_only_a_table_has(monkeypatch):
     """A search for definitions does not go there, and yet they are no constants by themselves."""
     builder = Types()
