@@ -122,7 +122,7 @@ def test_types_of_modules():
         ["show", "id", "4000000000"],
         ["show", "id", "1x"],
         ["show", "id"],
-        ["show", "prog", "3"],
+        ["list", "prog", "3"],
         ["show", "id", "1", "2"],
     ],
     ids=" ".join,

@@ -164,7 +164,7 @@ MISTAKES = [
     ["map", "show", "pinned", "/"],
     ["link", "show", "id", "4000000000"],
     ["btf", "show", "id", "4000000000"],
-    ["btf", "show", "name", "vmlinux"],
+    ["btf", "list", "name", "vmlinux"],
 ]
 
 
