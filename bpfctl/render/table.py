@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from rich.console import ConsoleOptions, RenderResult
 
     from bpfctl.render.sink import Sink
-    from bpfctl.views.view import Board, Column, Stream, View
+    from bpfctl.views.view import Board, Column, Listing, Stream, View
 
     Line = list[Segment]
 
@@ -40,6 +40,11 @@ _TONES = {
     "name": Style(bold=True),
     "quiet": Style(dim=True),
     "alarm": Style(color="red", bold=True),
+    "symbol": Style(color="yellow"),
+    "register": Style(color="cyan"),
+    "word": Style(color="blue", bold=True),
+    "number": Style(color="magenta"),
+    "source": Style(color="green"),
 }
 _TITLE = Style(bold=True)
 _QUIET = Style(dim=True)
@@ -154,6 +159,16 @@ class TableOutput(PlainOutput):
     def parts(self, streams: Sequence[Stream]) -> None:
         """Write a table for each part."""
         self.stream(streams, listing=True)
+
+    def listings(self, listings: Sequence[Listing]) -> None:
+        """Write the code of each program in colours, under its name where there are several."""
+        for at, listing in enumerate(listings):
+            head = [[Segment(safe(listing.title), _TITLE)]] if len(listings) > 1 else []
+            self._console.print(_Lines([[], *head] if at else head), end="")
+            lines = listing.toned(self._utf8)
+            self._console.print(
+                _Lines([Segment(safe(text), _TONES.get(tone)) for text, tone in line] for line in lines), end=""
+            )
 
     def item(self, stream: Stream) -> None:
         """Write an entry field by field."""

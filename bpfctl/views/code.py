@@ -60,7 +60,7 @@ class CodeText:
 
     def listing(self, head: dict[str, Any], title: str) -> Listing:
         """Return what shows the code in every voice, of a program with this head."""
-        return Listing(head, title, "insns", self._json, self._plain)
+        return Listing(head, title, "insns", self._json, self._plain, self._toned)
 
     def lines(self) -> Iterator[Line]:
         """Yield an instruction after the other."""
@@ -110,6 +110,11 @@ class CodeText:
                 yield "".join(lines)
                 lines.clear()
         yield "".join(lines)
+
+    def _toned(self, unicode: bool) -> Iterator[list[tuple[str, str]]]:
+        from bpfctl.views import code_lines  # noqa: PLC0415 - only a terminal shows them
+
+        return code_lines.toned(self, unicode)
 
     def _place(self, source: Source, safe: Callable[[str], str]) -> str:
         if not self.options.linum:

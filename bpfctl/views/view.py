@@ -48,7 +48,9 @@ class Stream(NamedTuple):
 class Listing(NamedTuple):
     """The code of one program, in large pieces; ``json`` is that of a `Stream`.
 
-    ``text`` is told what makes names harmless.
+    ``text`` is told what makes names harmless. ``toned`` is told whether there is more than ASCII, and yields lines,
+    each of which is pieces of text with what they mean, as in a `Column`; code also has the tones ``symbol``,
+    ``register``, ``word``, ``number`` and ``source``.
     """
 
     head: dict[str, Any]  # in JSON, what stands before the code where several programs are shown
@@ -56,6 +58,7 @@ class Listing(NamedTuple):
     items: str  # what the array is called then
     json: Callable[[int | None, Callable[[Any], str]], Iterator[bytes]]
     text: Callable[[Callable[[str], str]], Iterator[str]]
+    toned: Callable[[bool], Iterator[list[tuple[str, str]]]]
     extra: Callable[[], dict[str, Any]] | None = None  # as in a `Stream`
 
 

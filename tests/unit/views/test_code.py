@@ -144,7 +144,7 @@ def test_graph_of_source(sourced: tuple[Code, BTF], tmp_path: Path) -> None:
     graph = "".join(Graph(CodeText(of, names, types, Options(linum=True))).text(safe))
 
     assert "; [.../a/folder/in/a/folder/of/files.c line:1 col:0]\\l\\\n" in graph
-    assert r'; \"\{x\}\"\ \|\ \<y\>\\\l' in graph
+    assert r"; \"\{x\}\"\ \|\ \<y\>\\\l" in graph
     assert "\x1b" not in graph
 
 
