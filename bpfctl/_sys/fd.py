@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class FD:
         self.close()
 
     def __del__(self) -> None:
-        if self._fd >= 0:
+        if self._fd >= 0 and not sys.is_finalizing():  # nothing can be imported then, and the process closes it anyway
             import warnings  # noqa: PLC0415 - costs start-up time, and never happens
 
             warnings.warn(f"unclosed file descriptor {self._fd}", ResourceWarning, source=self, stacklevel=2)
