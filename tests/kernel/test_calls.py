@@ -418,3 +418,17 @@ def test_an_open_descriptor_that_is_forgotten_warns():
     forgotten = [maps.create(ARRAY, 4, 4, 1)]
     with pytest.warns(ResourceWarning, match="unclosed file descriptor"):
         forgotten.clear()
+
+
+def test_a_descriptor_that_is_held_to_the_end_is_silent():
+    """What a module holds is collected when nothing can be imported any more."""
+    script = (
+        "import sys\n"
+        "from bpfctl._sys import maps\n"
+        "class Holder: fd = None\n"
+        "sys.modules['holder'] = holder = Holder()\n"
+        "holder.fd = maps.create(2, 4, 4, 1)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stderr) == (0, "")
