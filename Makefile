@@ -31,7 +31,8 @@ bench: $(VENV)/installed test-packages ## times of starting, listing and dumping
 	BPFCTL_BPFTOOL=bpftool:$$($(BIN)/python -m tests.vm bpftool) $(BIN)/python benchmarks/startup.py
 	BPFCTL_BPFTOOL=bpftool:$$($(BIN)/python -m tests.vm bpftool) $(BIN)/python benchmarks/map_dump.py
 
-fuzz: $(VENV)/developed test-packages ## 500,000 values of random types, and a million mutated BTFs, each time others
+fuzz: $(VENV)/developed test-packages ## a million instruction words, 500,000 values, and a million mutated BTFs, each time others
+	$(BIN)/python -m tests.fuzz.insns 1000000 --seed $$(date +%s)
 	$(BIN)/python -m tests.fuzz.values 500000 --seed $$(date +%s) --maps
 	$(BIN)/python -m pip install --quiet --editable '.[fuzz]'
 	$(BIN)/python -m tests.fuzz.btf 1000000 --seed $$(date +%s)

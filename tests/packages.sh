@@ -18,7 +18,16 @@ if [ "$1" = arm64 ]; then
     need qemu-system-aarch64 qemu-system-arm
     need aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu # our extension for them
 fi
-[ -z "$missing" ] && exit 0
-echo "installing for the tests:$missing"
+knows_v4() { # any llvm-mc; the peer of the disassembler
+    for mc in /usr/lib/llvm-*/bin/llvm-mc; do
+        [ -x "$mc" ] && "$mc" -triple=bpf -mcpu=help </dev/null 2>&1 | grep -q "^ *v4 " && return
+    done
+    return 1
+}
+llvm=
+knows_v4 || llvm=newest
+[ -z "$missing$llvm" ] && exit 0
 apt-get update -q
+[ -z "$llvm" ] || missing="$missing $(apt-cache search --names-only '^llvm-[0-9]+$' | cut -d' ' -f1 | sort -V | tail -n 1)"
+echo "installing for the tests:$missing"
 apt-get install -y -q --no-install-recommends $missing
