@@ -12,7 +12,8 @@ from bpfctl.host.kallsyms import Symbols
 from bpfctl.kernel import code
 from bpfctl.kernel.prog import Program
 from bpfctl.views import prog as prog_view
-from bpfctl.views.code import CodeText, Options
+from bpfctl.views.code import CodeText
+from bpfctl.views.source import Options
 from bpfctl.views.view import Document
 from btf.errors import BTFError
 

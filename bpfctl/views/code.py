@@ -6,28 +6,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bpfctl.asm.disasm import text as words
 from bpfctl.asm.insn import LD_IMM64, SLOT_SIZE, Insn
+from bpfctl.views.source import Source, Sources, Told
 from bpfctl.views.view import Listing
-from btf.errors import BTFError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from bpfctl.kernel.code import Code, References
-    from btf.ext import LineInfo
+    from bpfctl.views.source import Options
     from btf.read import BTF
 
-_BLANKS = " \t\n\v\f\r"  # of C's isspace()
 _PIECE = 1000  # lines that are written at once
 _BYTES = [f'"0x{byte:02x}"' for byte in range(256)]
-
-
-class Source(NamedTuple):
-    """A line of the program's source."""
-
-    text: str | None  # None: the types do not have it
-    file: str | None
-    line: int
-    column: int
 
 
 class Line(NamedTuple):
@@ -41,20 +31,12 @@ class Line(NamedTuple):
     source: Source | None
 
 
-class Options(NamedTuple):
-    """What is shown besides the text of instructions."""
-
-    opcodes: bool = False
-    linum: bool = False
-
-
-class CodeText:
+class CodeText(Told):
     """The lines of a program's code."""
 
     def __init__(self, code: Code, names: References, types: BTF | None, options: Options) -> None:
+        super().__init__(types, options)
         self.code = code
-        self.types = types
-        self.options = options
         self._names = names
         self._texts: dict[bytes, str] = {}
 
@@ -64,7 +46,7 @@ class CodeText:
 
     def lines(self) -> Iterator[Line]:
         """Yield an instruction after the other."""
-        protos, sources = _Protos(self), _Sources(self)
+        protos, sources = _Protos(self), Sources(self, self.code.line_info)
         raw, start, slot = self.code.insns, 0, 0
         names, texts = self._names, self._texts
         for insn in Insn.decode_all(raw):
@@ -76,33 +58,13 @@ class CodeText:
             yield Line(slot, insn, word, text, protos.at(slot), sources.at(slot))
             start, slot = end, end // SLOT_SIZE
 
-    def prototype(self, type_id: int) -> str:
-        """Return the prototype of a function; empty when there is none."""
-        from btf.prototype import prototype  # noqa: PLC0415 - only programs with types have any
-
-        try:
-            return prototype(self.types, type_id) if self.types else ""
-        except BTFError:
-            return ""
-
-    def source(self, info: LineInfo) -> Source:
-        """Return a line of source."""
-        line = self._string(info.line_off)
-        return Source(line and line.lstrip(_BLANKS), self._string(info.file_name_off), info.line, info.column)
-
-    def _string(self, offset: int) -> str | None:
-        try:
-            return self.types.string(offset) if self.types else None
-        except BTFError:
-            return None
-
     def _plain(self, safe: Callable[[str], str]) -> Iterator[str]:
         lines: list[str] = []
         for slot, _, raw, text, prototype, source in self.lines():
             if prototype:
                 lines.append(f"{safe(prototype)}:\n")
-            if source and source.text is not None:
-                lines.append(f"; {_harmless(source.text, safe)}{self._place(source, safe)}\n")
+            if source:
+                lines.append(self.source_plain(source, safe))
             lines.append(f"{slot:4}: {text if text.isprintable() else safe(text)}\n")
             if self.options.opcodes:
                 lines.append(f"       {raw.hex(' ')}\n")
@@ -116,13 +78,8 @@ class CodeText:
 
         return code_lines.toned(self, unicode)
 
-    def _place(self, source: Source, safe: Callable[[str], str]) -> str:
-        if not self.options.linum:
-            return ""
-        return f" [file:{safe(source.file or '')} line_num:{source.line} line_col:{source.column}]"
-
     def _json(self, depth: int | None, spell: Callable[[Any], str]) -> Iterator[bytes]:
-        form = _Form(depth, spell, self.options)
+        form = _Form(depth, spell, self)
         bare: dict[bytes, str] = {}  # instructions that nothing is told about
         items: list[str] = []
         for line in self.lines():
@@ -143,34 +100,23 @@ class CodeText:
 class _Form:
     """How an instruction is written in JSON."""
 
-    def __init__(self, depth: int | None, spell: Callable[[Any], str], options: Options) -> None:
+    def __init__(self, depth: int | None, spell: Callable[[Any], str], of: CodeText) -> None:
         self._indents = ("", "", "") if depth is None else tuple("\n" + "    " * (depth + more) for more in range(3))
         self._colon = ":" if depth is None else ": "
         self._spell = spell
-        self._options = options
+        self._of = of
         self._insn = self._member("disasm", "%s")
-        if options.opcodes:
+        if of.options.opcodes:
             self._insn += "," + self._member("opcodes", self._opcodes())
 
     def item(self, line: Line) -> str:
         """Write an instruction and what is told about it."""
         told = [self._member("proto", self._spell(line.prototype))] if line.prototype else []
         if line.source:
-            told += [self._member(name, value) for name, value in self._source(line.source)]
+            told += [self._member(name, value) for name, value in self._of.source_json(line.source, self._spell)]
         # Only the names of functions come from outside.
         text = self._spell(line.text) if "call" in line.text else f'"{line.text}"'
         return "{" + ",".join([*told, self._insn % (text, *self._bytes(line))]) + self._indents[0] + "}"
-
-    def _source(self, source: Source) -> Iterator[tuple[str, str]]:
-        if source.text is not None:
-            yield "src", self._spell(source.text)
-        if self._options.linum:
-            if source.file is not None:
-                yield "file", self._spell(source.file)
-            if source.line:
-                yield "line_num", str(source.line)
-            if source.column:
-                yield "line_col", str(source.column)
 
     def _opcodes(self) -> str:
         """Return the form of an instruction's bytes."""
@@ -181,7 +127,7 @@ class _Form:
 
     def _bytes(self, line: Line) -> tuple[Any, ...]:
         """Return what goes into that form; of a wide instruction, all of its second slot is a part of the immediate."""
-        if not self._options.opcodes:
+        if not self._of.options.opcodes:
             return ()
         insn, raw = line.insn, line.raw
         return insn.opcode, insn.src, insn.dst, *raw[2:4], ",".join(map(_BYTES.__getitem__, raw[4:]))
@@ -204,27 +150,3 @@ class _Protos:
             return ""
         type_id, self._next = self._next.type_id, next(self._left, None)
         return self._of.prototype(type_id)
-
-
-class _Sources:
-    """Which lines of source start where: libbpf's search (bpf_prog_linfo__lfind), each time with one record less."""
-
-    def __init__(self, of: CodeText) -> None:
-        self._of = of
-        self._records = of.code.line_info
-        self._skip = 0
-
-    def at(self, slot: int) -> Source | None:
-        """Return the line of source that starts at a slot, each of which is asked for once, by address."""
-        records, at = self._records, self._skip
-        if at >= len(records) or slot < records[at].insn_off:
-            return None
-        self._skip += 1
-        while at + 1 < len(records) and records[at + 1].insn_off <= slot:
-            at += 1
-        return self._of.source(records[at])
-
-
-def _harmless(text: str, safe: Callable[[str], str]) -> str:
-    """Make a line of source harmless; tabs are part of it."""
-    return text if text.isprintable() else "\t".join(map(safe, text.split("\t")))

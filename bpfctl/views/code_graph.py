@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from bpfctl.asm.cfg import Block, Function
-    from bpfctl.views.code import CodeText, Line, Source
+    from bpfctl.views.code import CodeText, Line
+    from bpfctl.views.source import Source
 
 _ENTRY, _EXIT, _FIRST = 0, 1, 2  # the numbers of nodes
 _EDGE = 'style="solid,bold", color=black, weight=10, constraint=true'

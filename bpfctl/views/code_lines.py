@@ -11,7 +11,7 @@ from bpfctl.views.code_arrows import ASCII, LINES, Arrows
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bpfctl.views.code import CodeText, Line, Source
+    from bpfctl.views.code import CodeText, Line
 
     Toned = list[tuple[str, str]]
 
@@ -45,18 +45,9 @@ def _above(of: CodeText, line: Line, margin: str) -> Iterator[Toned]:
         if line.slot:
             yield [("", "")]
         yield [(f"{line.prototype}:", "name")]
-    if line.source and line.source.text:
-        yield [
-            (_MARGIN, ""),
-            (margin, "quiet"),
-            ("; ", "quiet"),
-            (line.source.text.expandtabs(4), "source"),
-            *_place(of, line.source),
-        ]
-
-
-def _place(of: CodeText, source: Source) -> Toned:
-    return [(f"  {source.file or '?'}:{source.line}:{source.column}", "quiet")] if of.options.linum else []
+    told = of.source_toned(line.source) if line.source else []
+    if told:
+        yield [(_MARGIN, ""), (margin, "quiet"), *told]
 
 
 def _words(line: Line, *, unicode: bool) -> Toned:

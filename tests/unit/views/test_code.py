@@ -14,8 +14,9 @@ from bpfctl.host.kallsyms import Symbols
 from bpfctl.kernel.code import Code, References
 from bpfctl.render.json import dumps
 from bpfctl.render.text import safe
-from bpfctl.views.code import CodeText, Options
+from bpfctl.views.code import CodeText
 from bpfctl.views.code_graph import Graph
+from bpfctl.views.source import Options
 from btf.ext import FuncInfo, LineInfo
 from btf.read import BTF
 from tests.kernel.typeblob import SIGNED, Blob

@@ -13,8 +13,9 @@ from bpfctl.asm.insn import R0, R1, R2
 from bpfctl.host.kallsyms import Symbols
 from bpfctl.kernel.code import Code, References
 from bpfctl.render.table import TableOutput
-from bpfctl.views.code import CodeText, Options
+from bpfctl.views.code import CodeText
 from bpfctl.views.code_arrows import ASCII, LINES, Arrows
+from bpfctl.views.source import Options
 from btf.ext import FuncInfo, LineInfo
 from btf.read import BTF
 from tests.kernel.typeblob import SIGNED, Blob
