@@ -97,7 +97,7 @@ def test_several_programs(voice):
         another.close()
 
     assert theirs == mine
-    assert mine.stdout.count(b"branches") == 2
+    assert mine.stdout.count(b"branches") >= 2  # others may have some too
 
 
 def test_a_file(coded, tmp_path):
