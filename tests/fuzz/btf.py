@@ -3,12 +3,14 @@
     python -m tests.fuzz.btf [INPUTS] [--seed S] [--jobs N] [--corpus FOLDER]
     python -m tests.fuzz.btf --again FILE
 
-Inputs are mutations of small BTFs and ELF files, and each is used in every way that the library has. What must hold:
+Inputs are mutations of small BTFs and ELF files; over many of them, the library is used in every way that it has. What
+must hold:
 
 * nothing but BTFError is ever raised;
 * no input takes a second of CPU time, and none 256 MiB of memory, branches counted along.
 
-The first failure ends the run, and is kept in a file that --again reads. Needs atheris (pip install bpfctl[fuzz]).
+It ends with how many there were, the longest time, and the most memory of a process, interpreter and all. The first
+failure ends the run, and is kept in a file that --again reads. Needs atheris (pip install bpfctl[fuzz]).
 """
 
 from __future__ import annotations
@@ -38,9 +40,14 @@ class TooMuchError(Exception):
 
 
 def limited(use: Callable[[bytes], None]) -> Callable[[bytes], None]:
-    """Return what uses an input within the limits; MemoryError or TooMuchError when it does not."""
+    """Return what uses an input within the limits; MemoryError or TooMuchError when it does not.
+
+    Each input that takes longer than all before is told of.
+    """
+    longest = 0.0
 
     def used(data: bytes) -> None:
+        nonlocal longest
         pages = int(Path("/proc/self/statm").read_text().split()[0])
         resource.setrlimit(resource.RLIMIT_AS, (pages * _PAGE + BYTES, resource.RLIM_INFINITY))
         started = time.process_time()
@@ -48,6 +55,9 @@ def limited(use: Callable[[bytes], None]) -> Callable[[bytes], None]:
         took = time.process_time() - started
         if took > SECONDS:
             raise TooMuchError(f"{took:.1f} s for {len(data)} bytes")
+        if took > longest:
+            longest = took
+            print(f"longest: {took:.3f} s, {len(data)} bytes", file=sys.stderr, flush=True)
 
     return used
 
@@ -89,10 +99,11 @@ def main(words: Sequence[str]) -> int:
         _write_seeds(seeds, options.seed)
         started = time.monotonic()
         workers = [_start(corpus, seeds, options, job, Path(folder)) for job in range(options.jobs)]
-        codes = [worker.wait() for worker in workers]
+        ends = [os.wait4(worker.pid, 0) for worker in workers]
         seconds = time.monotonic() - started
         logs = [Path(folder, f"{job}.log").read_text(errors="replace") for job in range(options.jobs)]
-    return _tell(logs, codes, seconds)
+    codes = [os.waitstatus_to_exitcode(status) for _, status, _ in ends]
+    return _tell(logs, codes, seconds, max(usage.ru_maxrss for *_, usage in ends))
 
 
 def _write_seeds(folder: Path, seed: int) -> None:
@@ -120,16 +131,18 @@ def _start(corpus: Path, seeds: Path, options: argparse.Namespace, job: int, fol
         return subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
 
 
-def _tell(logs: Sequence[str], codes: Sequence[int], seconds: float) -> int:
-    done, branches = 0, 0
+def _tell(logs: Sequence[str], codes: Sequence[int], seconds: float, most: int) -> int:
+    done, branches, longest = 0, 0, 0.0
     for log, code in zip(logs, codes, strict=True):
         if code:
             print(log[-6000:], file=sys.stderr)
         for number, covered in re.findall(r"^#(\d+)\s.*cov: (\d+)", log, re.MULTILINE)[-1:]:
             done += int(number)
             branches = max(branches, int(covered))
+        longest = max(longest, *map(float, re.findall(r"^longest: ([\d.]+)", log, re.MULTILINE)))
     verdict = "one wrong" if any(codes) else "none wrong"
     print(f"{done:,} inputs, {verdict}, {done / seconds:.0f} a second, {branches:,} branches covered")
+    print(f"longest input {longest:.3f} s of CPU time, most memory of a process {most / 1024:.0f} MiB")
     return int(any(codes))
 
 

@@ -1,23 +1,28 @@
 """Everything that the BTF library does with bytes from an enemy: nothing but BTFError may come of it.
 
-Loops that are in C too (`btf._fast`) are run in both languages, and must say the same.
+Texts that are written in C too (`btf._fast`) are written in both languages, and must be the same.
 """
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
-from btf import _loops, dump_raw, elf, place
+from btf import _loops, check, dump_raw, elf, find, place
 from btf.classes import source
 from btf.codec import Codec, plain
+from btf.declare import declare
 from btf.dedup import dedup
+from btf.diff import diff
 from btf.distill import distill, relocate
 from btf.dump_c import declaration, header
 from btf.encode import Encoder
 from btf.errors import BTFError
 from btf.ext import CoreRelo
+from btf.layout import layout
 from btf.merge import merge
 from btf.prototype import prototype
 from btf.read import BTF, enum_values
@@ -29,32 +34,36 @@ from btf.write import Builder
 from tests.fuzz.sound import BASE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
 _ACCESSES = ("0", "0:0", "0:1", "0:1:0", "1:0:2:1", "")
 _KINDS = range(14)
 _PATHS = ("", "x", "[1]", "x.y", "next[0]")
 _LARGEST = 1 << 12  # a value of more bytes is not read
-_SOME = 3  # types of which everything is asked
+_SOME = 3  # of a long list
 
 
 def exercise(data: bytes) -> None:
-    """Use all of the library on a blob, which may be an ELF file; a blob without first string is split off BASE."""
+    """Use the library on a blob, which may be an ELF file; a blob without first string is split off BASE.
+
+    A blob is read, all its types are made, and then it is used in one of four ways, which its bytes choose; so more
+    inputs have their turn. ELF files are used in every way.
+    """
+    chance = crc32(data)
     if data.startswith(elf.MAGIC):
-        image = _tried(elf.read, data)
-        _tried(elf.read, data, BASE)
-        if image is not None:
-            _objects(image)
-            _types(image.btf)
+        _use_object(data, chance)
         return
     with _in_python():
         _tried(enum_values, data, "e")
         btf = _read(data)
         if btf is not None:
-            _types(btf)
-            _writes(btf)
-        texts = _dumps(btf)
-    assert texts == _dumps(_read(data))
+            some = _some(btf, chance)
+            _make(btf)
+            said = _WAYS[chance % len(_WAYS)](btf, some)
+    again = _read(data)
+    assert (again is None) == (btf is None)
+    if again is not None and said is not None:
+        assert said == _dump(again, some)
 
 
 @contextmanager
@@ -67,7 +76,10 @@ def _in_python() -> Iterator[None]:
 
 
 def _read(data: bytes) -> BTF | None:
-    return _tried(BTF.from_bytes, data) or _tried(BTF.from_bytes, data, BASE)
+    for base in (None, BASE):
+        with suppress(BTFError):
+            return BTF.from_bytes(data, base)
+    return None
 
 
 def _tried(use: Callable[..., Any], *args: Any, **options: Any) -> Any:
@@ -78,7 +90,13 @@ def _tried(use: Callable[..., Any], *args: Any, **options: Any) -> Any:
         return None
 
 
-def _types(btf: BTF) -> None:
+def _some(btf: BTF, chance: int) -> Sequence[int]:
+    """Return the ids of which everything is asked: the last ones or others, and one that does not exist."""
+    first = -_SOME if chance & 1 << 16 else (chance >> 17) % max(len(btf), 1)
+    return (*btf.ids[first:][:_SOME], btf.ids.stop)
+
+
+def _make(btf: BTF) -> None:
     _tried(list, btf)
     names = {""}
     for type_id in (-1, 0, *btf.ids, btf.ids.stop):
@@ -88,16 +106,39 @@ def _types(btf: BTF) -> None:
             _tried(use, type_id)
     for name in names:
         _tried(btf.find_all, name)
-    for type_id in _some(btf):
+
+
+def _dump(btf: BTF, some: Sequence[int]) -> list[Any]:
+    """Return all that is written about a BTF, None where nothing can be."""
+    texts = [_tried(_text, header, btf, sort=sort) for sort in (True, False)]
+    texts += [_tried(_text, dump, btf) for dump in (dump_raw.text, dump_raw.json)]
+    for type_id in some:
+        texts += _tried(_text, header, btf, roots=[type_id]), _tried(declaration, btf, type_id, "x")
+    return texts
+
+
+def _text(dump: Callable[..., Iterator[str]], btf: BTF, **options: Any) -> bytes:
+    return "".join(dump(btf, **options)).encode(errors="surrogateescape")
+
+
+def _ask(btf: BTF, some: Sequence[int]) -> None:
+    for type_id in some:
+        for use in (prototype, source, declare, layout, partial(layout, expand=True)):
+            _tried(use, btf, type_id)
+    wanted = frozenset(some)
+    for question in (find.Wanted(name=len), find.Wanted(embeds=wanted), find.Wanted(points_to=wanted)):
+        _tried(lambda question=question: list(find.search(btf, question)))
+    _tried(lambda: list(diff(btf, BASE)))
+    _tried(lambda: list(diff(BASE, btf)))
+    resolver, other = Resolver(btf, Target(BASE)), Resolver(BASE, Target(btf))
+    for kind in _KINDS:
+        _resolved(resolver, CoreRelo(0, some[kind % len(some)], _ACCESSES[(kind + len(btf)) % len(_ACCESSES)], kind))
+        _resolved(other, CoreRelo(0, 4, "0:1", kind))
+
+
+def _decode(btf: BTF, some: Sequence[int]) -> None:
+    for type_id in some:
         _values(btf, type_id)
-        _tried(prototype, btf, type_id)
-        _tried(source, btf, type_id)
-        _tried(subset, btf, [type_id])
-
-
-def _some(btf: BTF) -> list[int]:
-    """Return some ids: the last ones, as the first are seldom more than numbers, and one that does not exist."""
-    return [*btf.ids[-_SOME:], btf.ids.stop]
 
 
 def _values(btf: BTF, type_id: int) -> None:
@@ -121,22 +162,9 @@ def _values(btf: BTF, type_id: int) -> None:
             _tried(encoder, _tried(plain, value), data)
 
 
-def _dumps(btf: BTF | None) -> list[Any]:
-    """Return all that is written about a BTF, None where nothing can be."""
-    if btf is None:
-        return []
-    texts = [_tried(_text, header, btf, sort=sort) for sort in (True, False)]
-    texts += [_tried(_text, dump, btf) for dump in (dump_raw.text, dump_raw.json)]
-    for type_id in _some(btf):
-        texts += _tried(_text, header, btf, roots=[type_id]), _tried(declaration, btf, type_id, "x")
-    return texts
-
-
-def _text(dump: Callable[..., Iterator[str]], btf: BTF, **options: Any) -> bytes:
-    return "".join(dump(btf, **options)).encode(errors="surrogateescape")
-
-
-def _writes(btf: BTF) -> None:
+def _write(btf: BTF, some: Sequence[int]) -> None:
+    for type_id in some:
+        _tried(subset, btf, [type_id])
     for result, base in (
         (_tried(dedup, btf), btf.base),
         (_tried(merge, [btf, BASE]), None),
@@ -154,11 +182,9 @@ def _writes(btf: BTF) -> None:
     if small is not None:
         _tried(relocate, BTF.from_bytes(small.data, BTF.from_bytes(small.base)), BASE)
     _tried(relocate, btf, BASE)
-    resolver, other = Resolver(btf, Target(BASE)), Resolver(BASE, Target(btf))
-    for kind in _KINDS:
-        access = _ACCESSES[(kind + len(btf)) % len(_ACCESSES)]
-        _resolved(resolver, CoreRelo(0, btf.ids.stop - 1 - kind % _SOME, access, kind))
-        _resolved(other, CoreRelo(0, 4, "0:1", kind))
+
+
+_WAYS = (_dump, _ask, _decode, _write)
 
 
 def _resolved(resolver: Resolver, relo: CoreRelo) -> None:
@@ -166,7 +192,18 @@ def _resolved(resolver: Resolver, relo: CoreRelo) -> None:
     assert (result.value is None) == (result.poison or result.error is not None)
 
 
-def _objects(image: elf.Image) -> None:
+def _use_object(data: bytes, chance: int) -> None:
+    image = _tried(elf.read, data)
+    _tried(elf.read, data, BASE)
+    program = _tried(check.Object, data)
+    if program is not None:
+        program.check(Target(BASE))
+        program.check(Target(image.btf))
+    if image is None:
+        return
+    _make(image.btf)
+    for way in _WAYS:
+        way(image.btf, _some(image.btf, chance))
     if image.ext is None:
         return
     for target in (Target(BASE), Target(image.btf)):
