@@ -98,7 +98,7 @@ class Typed:
     def take(self, text: memoryview) -> tuple[Chunk, int] | None:
         """Return the entries at the begin of some text, if all are alike, and their length; None for none."""
         first, *parts = bytes(text).split(self._between)
-        if not parts:
+        if not parts or not first.startswith(self._between[self._end :]):
             return None
         length = len(text) - len(parts.pop()) - len(self._between) + self._end
         parts.insert(0, first[self._start :])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from contextlib import contextmanager
 
 import pytest
@@ -104,7 +105,10 @@ def test_pieces_of_any_size(entries, size):
 
 @given(ENTRIES.filter(bool), st.data())
 def test_any_damage_is_an_error_or_read_as_json_does(entries, data):
-    """One byte is changed, added or taken away: the entries are those that Python's own reader finds, or none are."""
+    """One byte is changed, added or taken away: the entries are those that Python's own reader finds, or none are.
+
+    Both take strings as bpftool writes them, with whatever bytes a program has put there.
+    """
     more = data.draw(st.sampled_from([{}, {"formatted": {"key": 1, "value": [2, "x"]}}]))
     text = bytearray(json.dumps([entry(*pair) | more for pair in entries], separators=(",", ":")).encode())
     at = data.draw(st.integers(0, len(text) - 1))
@@ -124,7 +128,7 @@ def test_any_damage_is_an_error_or_read_as_json_does(entries, data):
     except SavedError:
         return
 
-    told = json.loads(text)
+    told = json.loads(text.decode(errors="surrogateescape"), strict=False)
     numbers = [[[int(item, 16) for item in one[name]] for name in ("key", "value")] for one in told]
     assert [[list(key), list(value)] for key, value in found] == numbers
 
@@ -205,3 +209,16 @@ def test_an_entry_that_never_ends_is_not_read_into_memory():
         list(file.chunks(form))
     os.close(fd)
     os.waitpid(child, 0)
+
+
+def test_damage_right_after_entries_that_were_alike():
+    """What begins a block of entries is looked at like all that follows in it."""
+    typed = {"formatted": {"key": 1, "value": [2, "x"]}}
+    text = json.dumps([entry(b"\0\0", b"\0\0\0") | typed for _ in range(4)], separators=(",", ":")).encode()
+    starts = [match.start() for match in re.finditer(rb'\{"key":\["0x', text)]
+
+    assert len(read(text)[0]) == len(starts) == 4
+    for start in starts:
+        for at in range(start, start + len('{"key":["0x')):
+            with pytest.raises(SavedError):
+                read(text[:at] + b"~" + text[at + 1 :])
