@@ -18,12 +18,8 @@ import tempfile
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))
-
-from bpfctl._sys import maps  # noqa: E402 - there is no need to install it
-from bpfctl.kernel.map import Map  # noqa: E402
-from bpfctl.uapi.enums import MapType  # noqa: E402
+from bpfctl import Map, MapType
+from bpfctl._sys import maps
 
 # The kernel remembers the peak of a process beyond exec(), so that of the parent would count: VmHWM begins anew.
 _PROGRAM = """
@@ -79,9 +75,8 @@ def _empty(map_: Map) -> None:
 def _run(map_: Map, command: list[str]) -> tuple[float, str]:
     """Return how long a command takes that writes into an empty map, and what it says on stderr."""
     _empty(map_)
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     start = time.perf_counter()
-    done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment, check=False)
+    done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False)
     took = time.perf_counter() - start
     if done.returncode:
         raise SystemExit(f"{command[0]} ended with exit code {done.returncode}: {done.stderr.decode()}")
