@@ -103,6 +103,7 @@ class Run(NamedTuple):
     duration: int
     data_out: bytes
     ctx_out: bytes
+    ctx_in: bytes  # as the run has left it: syscall programs change it in place
 
 
 def run(
@@ -121,7 +122,9 @@ def run(
     attr = ffi.new("struct bpf_test_run_attr *")
     attr.prog_fd, attr.repeat, attr.flags, attr.cpu, attr.batch_size = fd, repeat, flags, cpu, batch_size
     _keep_data, attr.data_in = calls.input_(data_in)
-    _keep_ctx, attr.ctx_in = calls.input_(ctx_in)
+    # A copy, since the kernel writes into the context of syscall programs, and bytes never change.
+    ctx = ffi.new("uint8_t[]", ctx_in or 1) if ctx_in is not None else None
+    attr.ctx_in = calls.address(ctx) if ctx is not None else 0
     attr.data_size_in, attr.ctx_size_in = len(data_in or b""), len(ctx_in or b"")
     data_out = ffi.new("uint8_t[]", data_size_out) if data_size_out else None
     ctx_out = ffi.new("uint8_t[]", ctx_size_out) if ctx_size_out else None
@@ -135,6 +138,7 @@ def run(
         int(attr.duration),
         bytes(ffi.buffer(data_out, min(attr.data_size_out, data_size_out))) if data_out is not None else b"",
         bytes(ffi.buffer(ctx_out, min(attr.ctx_size_out, ctx_size_out))) if ctx_out is not None else b"",
+        bytes(ffi.buffer(ctx, len(ctx_in))) if ctx_in else b"",
     )
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bpfctl.kernel.owner import How, Owner
+    from bpfctl.kernel.run import RunResult
     from bpfctl.kernel.select import Select
     from btf.value import Value
 
@@ -162,6 +163,38 @@ class Program(handle.Handle):
         except OSError as error:
             raise KernelError("can't get prog info", error.errno or 0) from None
         return ProgramInfo.from_raw(raw, map_ids)
+
+    def test_run(
+        self,
+        data: bytes | None = None,
+        *,
+        ctx: bytes | None = None,
+        repeat: int | None = None,
+        data_room: int | None = None,
+        ctx_room: int | None = None,
+        flags: int = 0,
+        cpu: int = 0,
+        batch_size: int = 0,
+    ) -> RunResult:
+        """Run the program on data of yours, attached or not (BPF_PROG_TEST_RUN, Linux 4.12).
+
+        ``data`` is a packet for most types, ``ctx`` the structure that the type has for its context, such as xdp_md;
+        ``repeat`` how often, once if nothing is said. The rooms, in bytes, are for what comes back, and large enough
+        if nothing is said. KernelError is what the kernel refuses: ENOTSUPP (524) for types that it cannot run.
+        """
+        from bpfctl.kernel import run  # noqa: PLC0415 - few programs are run so
+
+        return run.run(
+            self,
+            data,
+            ctx,
+            repeat=repeat,
+            data_room=data_room,
+            ctx_room=ctx_room,
+            flags=flags,
+            cpu=cpu,
+            batch_size=batch_size,
+        )
 
     def func_info(self, info: ProgramInfo) -> bytes:
         """Return the func_info records (struct bpf_func_info, each of info.func_info_rec_size bytes)."""
