@@ -39,6 +39,10 @@ if TYPE_CHECKING:
     Sum = bool
     Top = tuple[str, int] | None
     Interval = float
+    SortTop = str
+    Count = int | None
+    LimitPrograms = int | None
+    Stats = bool
     RecordType = str | None
     Records = int | None
     Seconds = float | None

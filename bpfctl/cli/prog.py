@@ -17,11 +17,18 @@ def show(
     pinned: opt.Pinned = False,
     sort: opt.Sort = None,
     watch: opt.Watch = None,
+    stats: opt.Stats = False,
+    interval: opt.Interval = 1.0,
 ) -> None:
     """Show loaded programs: all, or those that a handle names (id N, pinned FILE, tag TAG, name NAME)."""
     which = grammar.listing(grammar.Words(words), grammar.prog)
     wanted = lists.Wanted(type_, name, owner, pinned, sort, watch)
-    lists.show(ctx.obj, VIEW, prog.rows, which, wanted)
+    view = VIEW
+    if stats:
+        from bpfctl.cli import prog_top
+
+        view = prog_top.measured(which, wanted, interval)
+    lists.show(ctx.obj, view, prog.rows, which, wanted)
 
 
 def pin(ctx: opt.Context, words: opt.Words = None) -> None:

@@ -66,6 +66,20 @@ Top = Annotated[
     typer.Option("--top", metavar="FIELD N", help="The N entries with the largest numbers in a field."),
 ]
 Interval = Annotated[float, typer.Option("--interval", metavar="SECONDS", help="How long a round lasts.")]
+SortTop = Annotated[
+    str,
+    typer.Option(
+        "--sort",
+        metavar="COLUMN",
+        help="Sort by cpu, runs, runs/s, ns/run, missed, 'total runs', 'total time' (the largest first), id, type, "
+        "name or tag; -COLUMN for the reverse order.",
+    ),
+]
+Count = Annotated[int | None, typer.Option("--count", metavar="N", min=1, help="End after so many rounds.")]
+LimitPrograms = Annotated[int | None, typer.Option("--limit", metavar="N", min=1, help="At most so many programs.")]
+Stats = Annotated[
+    bool, typer.Option("--stats", help="Have the kernel count for some time (--interval), and tell what ran in it.")
+]
 RecordType = Annotated[
     str | None, typer.Option("--type", metavar="TYPE", help="Show records as values of this BTF type, such as event.")
 ]

@@ -145,11 +145,11 @@ class JsonOutput:
         if array:
             self._end()
 
-    def board(self, board: Board[Row], ask: Callable[[], Row], *, seconds: float) -> None:
+    def board(self, board: Board[Row], ask: Callable[[], Row], *, seconds: float, count: int | None = None) -> None:
         """Write an object for each round, which without -p is a line."""
         from bpfctl.render.watch import rounds  # noqa: PLC0415 - as above
 
-        for _ in rounds(seconds):
+        for _ in rounds(seconds, count, first=seconds if board.measures else 0):
             self._value(board.json(ask()))
             self._next_document()
             self.sink.flush()

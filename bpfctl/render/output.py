@@ -31,8 +31,8 @@ class Output(Protocol):
     def follow(self, view: View[Row], batches: Iterable[Iterable[Row]], *, array: bool = False) -> None:
         """Show rows as they come, each batch at once; in JSON each row is a document, or with ``array`` all are one."""
 
-    def board(self, board: Board[Row], ask: Callable[[], Row], *, seconds: float) -> None:
-        """Show what ``ask`` returns every so many seconds as watch() does, each time one thing."""
+    def board(self, board: Board[Row], ask: Callable[[], Row], *, seconds: float, count: int | None = None) -> None:
+        """Show what ``ask`` returns every so many seconds as watch() does, each time one thing; at most ``count``."""
 
     def stream(self, streams: Sequence[Stream], *, listing: bool) -> None:
         """Show the entries of each object as they come; ``listing``: and which object it is, as there are several."""

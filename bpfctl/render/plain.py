@@ -48,11 +48,11 @@ class PlainOutput:
             PlainOutput.show(self, view, batch, listing=True)
             self.sink.flush()
 
-    def board(self, board: Board[Row], ask: Callable[[], Row], *, seconds: float) -> None:
+    def board(self, board: Board[Row], ask: Callable[[], Row], *, seconds: float, count: int | None = None) -> None:
         """Write the lines of each round, and an empty line after them."""
         from bpfctl.render.watch import rounds  # noqa: PLC0415 - as above
 
-        for _ in rounds(seconds):
+        for _ in rounds(seconds, count, first=seconds if board.measures else 0):
             self.lines(board.plain(ask()), None)
             self.sink.write("\n")
             self.sink.flush()

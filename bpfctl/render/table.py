@@ -50,6 +50,7 @@ _TITLE = Style(bold=True)
 _QUIET = Style(dim=True)
 _END = Segment("\n")
 _GAP = " " * columns.GAP
+_SOON = 0.25  # seconds: nobody likes to look at nothing for longer
 _BLOCK = 1000  # entries that are measured before their table is laid out
 
 
@@ -84,30 +85,35 @@ class TableOutput(PlainOutput):
             yield from self._head(f"{view.noun}: {len(rows)}", seconds)
             yield from self._lines(view, rows[:height], listing=listing)
 
-        self._redraw(draw, seconds)
+        self._redraw(draw, rounds(seconds))
 
-    def board(self, board: Board[Row], ask: Callable[[], Row], *, seconds: float) -> None:
-        """Draw as much of each round as the screen has room for."""
+    def board(self, board: Board[Row], ask: Callable[[], Row], *, seconds: float, count: int | None = None) -> None:
+        """Draw as much of each round as the screen has room for; the last of so many rounds stays there."""
         if self._console.is_dumb_terminal:
-            super().board(board, ask, seconds=seconds)
+            super().board(board, ask, seconds=seconds, count=count)
             return
+        drawn: list[Line] = []
 
         def draw(height: int) -> Iterable[Line]:
             found = ask()
-            yield from self._head(board.head(found), seconds)
             rows = board.rows(found)[:height]
-            yield from self._table(board.columns(found), rows) if rows else [[Segment(board.empty, _QUIET)]]
+            table = self._table(board.columns(found), rows) if rows else [[Segment(board.empty, _QUIET)]]
+            drawn[:] = [*self._head(board.head(found), seconds), *table]
+            return drawn
 
-        self._redraw(draw, seconds)
+        first = (min(seconds, _SOON) if count is None else seconds) if board.measures else 0
+        self._redraw(draw, rounds(seconds, count, first=first))
+        if count is not None:
+            self._console.print(_Lines(drawn), end="")
 
     def _head(self, text: str, seconds: float) -> Iterator[Line]:
         head = f"{text}   {time.strftime('%H:%M:%S')}   every {seconds:g} s   Ctrl-C ends"
         yield from ([Segment(safe(head), _QUIET)], [])
 
-    def _redraw(self, draw: Callable[[int], Iterable[Line]], seconds: float) -> None:
-        """Fill the screen again and again with as many lines as it has room for."""
+    def _redraw(self, draw: Callable[[int], Iterable[Line]], every: Iterator[None]) -> None:
+        """Fill the screen in every round with as many lines as it has room for."""
         with self._console.screen() as screen:
-            for _ in rounds(seconds):
+            for _ in every:
                 self._console.size = _, height = _size(self.sink.fd)
                 lines = list(draw(height))
                 if len(lines) > height:

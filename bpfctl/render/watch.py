@@ -12,19 +12,24 @@ if TYPE_CHECKING:
 _STOP = frozenset({signal.SIGINT, signal.SIGTERM})
 
 
-def rounds(seconds: float) -> Iterator[None]:
+def rounds(seconds: float, count: int | None = None, *, first: float = 0) -> Iterator[None]:
     """Yield for each round: every so many seconds, and when the terminal changes its size, until Ctrl-C or SIGTERM.
 
-    The signals wait while a round is drawn, so that none is ever left half drawn.
+    ``count`` is how many rounds there are at most, and ``first`` the seconds until the first of them. The signals wait
+    while a round is drawn, so that none is ever left half drawn.
     """
     waited = _STOP | {signal.SIGWINCH}
     before = signal.pthread_sigmask(signal.SIG_BLOCK, waited)
     try:
-        while True:
-            due = time.monotonic() + seconds
+        due, left = time.monotonic() + first, count
+        came = signal.sigtimedwait(waited, first) if first else None
+        while came is None or came.si_signo not in _STOP:
+            if came is None:  # else the size has changed, and the round is not over
+                due = time.monotonic() + seconds
+                left = None if left is None else left - 1
             yield
-            came = signal.sigtimedwait(waited, max(0.0, due - time.monotonic()))
-            if came is not None and came.si_signo in _STOP:
+            if left == 0:
                 return
+            came = signal.sigtimedwait(waited, max(0.0, due - time.monotonic()))
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)

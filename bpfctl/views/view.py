@@ -86,6 +86,7 @@ class Board(NamedTuple, Generic[Row]):
     columns: Callable[[Row], tuple[Column, ...]]
     rows: Callable[[Row], Sequence[Any]]
     empty: str  # the sentence for a table without rows
+    measures: bool = False  # a round tells what happened in its time, so that the first one comes at the end of that
 
 
 class View(NamedTuple, Generic[Row]):
