@@ -6,6 +6,7 @@ the alignment of a byte here; only damaged BTF has such members.
 
 from __future__ import annotations
 
+from math import lcm
 from typing import TYPE_CHECKING
 
 from btf import kind as _kind
@@ -83,7 +84,8 @@ class Layout:
 
         ``bitfield`` says that the gap is between two bitfields.
         """
-        key = (start % 64, stop - start, alignment, bitfield)
+        # only an enum of an odd size is aligned to what does not divide 64
+        key = (start % lcm(64, alignment), stop - start, alignment, bitfield)
         found = self._fillings.get(key)
         if found is None:
             found = self._fillings[key] = self._fill(start, stop, alignment, bitfield=bitfield)

@@ -139,7 +139,7 @@ def _fields(btf: BTF, type_id: int) -> Iterator[tuple[str, types.Member]]:
         if at.name:
             yield at.name, at
             continue
-        members = _members(btf, at.type_id)
+        members = () if at.bitfield_size else _members(btf, at.type_id)
         met += len(members)
         if met > MOST_MEMBERS:
             raise BTFError(f"type {type_id} has more than {MOST_MEMBERS} members")

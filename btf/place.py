@@ -106,7 +106,7 @@ def _parts(btf: BTF, whole: Place) -> Iterator[tuple[bool, Place]]:
         place = _below(whole, member.name, type_id, byte)._replace(bit=bit, width=width)
         if member.name:
             yield True, place
-        elif isinstance(inner, _MEMBERS):
+        elif isinstance(inner, _MEMBERS) and not width:
             yield False, place._replace(path=whole.path)
 
 

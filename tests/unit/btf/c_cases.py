@@ -465,6 +465,25 @@ def kfuncs(b):
 
 
 @case("""
+    enum six {
+    \tA = 0,
+    };
+
+    struct odd {
+    \tint a;
+    \tint b;
+    \tint c;
+    \tlong: 0;
+    \tenum six d: 32;
+    };
+
+    """)
+def gaps_before_what_is_aligned_oddly(b):
+    six = b.add_enum("six", [("A", 0)], size=6)
+    b.add_struct("odd", 24, [("a", b.int), ("b", b.int, 32), ("c", b.int, 64), ("d", six, 128, 32)])
+
+
+@case("""
     struct café {
     \tint größe;
     };

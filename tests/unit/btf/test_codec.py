@@ -381,6 +381,16 @@ def test_parts_of_what_has_no_end():
         place.find(btf, last, "x")
 
 
+def test_a_bitfield_of_structs_has_no_members():
+    """A struct that is a bitfield of itself would have no end of them."""
+    b = Builder()
+    s = b.add_struct("s", 4, [("", b.next_id, 0, 1)])
+    btf = BTF.from_bytes(b.build())
+
+    assert list(place.members(btf, place.find(btf, s, ""))) == []
+    assert fields(btf, s) == {}
+
+
 def test_depth():
     """Thousands of structs in each other end in an error, not in Python's limit."""
     b = Builder()
