@@ -55,6 +55,9 @@ OBJECTS: dict[str, tuple[Command, ...]] = {
         list=("show", "show loaded programs"),
         dump=("prog_dump:dump", "show the code of programs"),
         pin=("pin", "pin a program"),
+        attach=("prog_attach:attach", "attach a program to a sockmap, or a flow dissector"),
+        detach=("prog_attach:detach", "detach a program from a sockmap, or a flow dissector"),
+        run=("prog_run:run", "run a program on data of yours"),
         top=("prog_top:top", "show which programs cost most"),
     ),
     "map": _object(
