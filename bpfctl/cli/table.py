@@ -55,6 +55,7 @@ OBJECTS: dict[str, tuple[Command, ...]] = {
         list=("show", "show loaded programs"),
         dump=("prog_dump:dump", "show the code of programs"),
         pin=("pin", "pin a program"),
+        diff=("prog_diff:diff", "show what differs between the code of two programs"),
         attach=("prog_attach:attach", "attach a program to a sockmap, or a flow dissector"),
         detach=("prog_attach:detach", "detach a program from a sockmap, or a flow dissector"),
         run=("prog_run:run", "run a program on data of yours"),
