@@ -51,6 +51,7 @@ OBJECTS: dict[str, tuple[Command, ...]] = {
         "run",
         "profile",
         "top",
+        "diff",
         show=("show", "show loaded programs"),
         list=("show", "show loaded programs"),
         dump=("prog_dump:dump", "show the code of programs"),
