@@ -196,7 +196,7 @@ class _Writer:
         self.voice = voice
         self.names = _Spelled(table.names, spell)
         self._params = _Params(self.names, voice.rows[_PARAM])
-        self._fast = table.fast if table.names.are_plain(spell) else None
+        self._fast = table.fast if self.names.are_plain else None
 
     def pieces(self, type_ids: list[int]) -> Iterator[str]:
         """Yield the texts of the types, many at once."""
@@ -308,14 +308,16 @@ class _Writer:
 class _Spelled(dict[int, str]):
     """String offset -> name as it is printed, remembered."""
 
-    __slots__ = ("_cut", "_spell", "spell")
+    __slots__ = ("_cut", "_spell", "are_plain", "spell")
 
     def __init__(self, names: Names, spell: Callable[[str], str] | None) -> None:
         super().__init__({0: _ANONYMOUS})
         self._cut = names.cut
         self._spell = spell
-        #: A name as it is printed, without remembering it; the cut itself if no name is printed differently.
-        self.spell = self._cut if names.are_plain(spell) else self._spelled
+        #: Whether no name is printed differently.
+        self.are_plain = names.are_plain(spell)
+        #: A name as it is printed, without remembering it.
+        self.spell = self._cut if self.are_plain else self._spelled
 
     def __missing__(self, offset: int) -> str:
         self[offset] = name = self.spell(offset)
