@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from bpfctl.kernel.prog import rows as programs
     from bpfctl.kernel.restore import restore
     from bpfctl.kernel.ring_buffer import RingBuffer
+    from bpfctl.kernel.run import RunResult
     from bpfctl.kernel.select import Select
     from bpfctl.uapi.enums import AttachType, LinkType, MapType, ProgType
 
@@ -85,6 +86,7 @@ _WHERE = {
     "ProgramInfo": "kernel.prog",
     "ProgramRow": "kernel.prog",
     "RingBuffer": "kernel.ring_buffer",
+    "RunResult": "kernel.run",
     "Sample": "kernel.perf_buffer",
     "SavedError": "errors",
     "Select": "kernel.select",
@@ -130,6 +132,7 @@ __all__ = [
     "ProgramInfo",
     "ProgramRow",
     "RingBuffer",
+    "RunResult",
     "Sample",
     "SavedError",
     "Select",

@@ -14,7 +14,7 @@ from bpfctl.uapi.enums import ProgType
 from bpfctl.uapi.layouts import PROG_INFO
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from bpfctl.kernel.owner import How, Owner
     from bpfctl.kernel.run import RunResult
@@ -168,7 +168,7 @@ class Program(handle.Handle):
         self,
         data: bytes | None = None,
         *,
-        ctx: bytes | None = None,
+        ctx: bytes | Mapping[str, Any] | None = None,
         repeat: int | None = None,
         data_room: int | None = None,
         ctx_room: int | None = None,
@@ -178,9 +178,10 @@ class Program(handle.Handle):
     ) -> RunResult:
         """Run the program on data of yours, attached or not (BPF_PROG_TEST_RUN, Linux 4.12).
 
-        ``data`` is a packet for most types, ``ctx`` the structure that the type has for its context, such as xdp_md;
-        ``repeat`` how often, once if nothing is said. The rooms, in bytes, are for what comes back, and large enough
-        if nothing is said. KernelError is what the kernel refuses: ENOTSUPP (524) for types that it cannot run.
+        ``data`` is a packet for most types, ``ctx`` the structure that the type has for its context, such as xdp_md,
+        or a dict of its members; ``repeat`` how often, once if nothing is said. The rooms, in bytes, are for what
+        comes back, and large enough if nothing is said. KernelError is what the kernel refuses: ENOTSUPP (524) for
+        types that it cannot run.
         """
         from bpfctl.kernel import run  # noqa: PLC0415 - few programs are run so
 

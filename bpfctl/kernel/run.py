@@ -10,7 +10,7 @@ What a program type takes and gives back is told in net/bpf/test_run.c. Two kind
 from __future__ import annotations
 
 from errno import E2BIG, EINVAL, ENOMEM, ENOSPC
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bpfctl._sys import programs
 from bpfctl.errors import KernelError, status
@@ -18,7 +18,10 @@ from bpfctl.kernel import handle
 from bpfctl.uapi.enums import ProgType
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from bpfctl.kernel.prog import Program
+    from btf.value import Record
 
 ENOTSUPP = 524  # include/linux/errno.h; no number of the C library's
 _ROOM = 32 << 10
@@ -47,12 +50,20 @@ class RunResult(NamedTuple):
     duration: int  # nanoseconds, of one run on average; 0 where the kernel does not measure
     data: bytes | None
     ctx: bytes | None
+    type: ProgType | int
+
+    @property
+    def context(self) -> Record | None:
+        """The members of ``ctx`` by the kernel's types, as in ``result.context["mark"]``; None if it has none."""
+        from bpfctl.kernel import context  # noqa: PLC0415 - it takes the kernel's types
+
+        return None if self.ctx is None else context.decode(self.type, self.ctx)
 
 
 def run(
     program: Program,
     data: bytes | None,
-    ctx: bytes | None,
+    ctx: bytes | Mapping[str, Any] | None,
     *,
     repeat: int | None,
     data_room: int | None,
@@ -64,6 +75,10 @@ def run(
     """Do what `Program.test_run` says."""
     kind = program.info().type
     once = kind in _ONCE
+    if ctx is not None and not isinstance(ctx, bytes):
+        from bpfctl.kernel import context  # noqa: PLC0415 - it takes the kernel's types
+
+        ctx = context.encode(kind, ctx)
     if data is None:
         data_room = 0
     elif data_room is None:
@@ -92,7 +107,7 @@ def run(
         raise KernelError("failed to run program", number, hint=hint, exit_code=status(number)) from None
     changed = got.ctx_in if kind is ProgType.SYSCALL and ctx is not None else None
     data_out, ctx_out = got.data_out if data_room else None, got.ctx_out if ctx_room else changed
-    return RunResult(got.retval, got.duration, data_out, ctx_out)
+    return RunResult(got.retval, got.duration, data_out, ctx_out, kind)
 
 
 def _hint(kind: ProgType | int, errno: int, data: bytes | None, ctx: bytes | None) -> str:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bpfctl.uapi.enums import ProgType
 from bpfctl.views import form
+from bpfctl.views import value as values
 from bpfctl.views.form import Layout, Object
 from bpfctl.views.view import Column, Stream
+from btf.value import Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from bpfctl.views.form import Node
+    from btf.value import Value
 
 _ROW = 16  # bytes in a line
 _XDP = {0: "XDP_ABORTED", 1: "XDP_DROP", 2: "XDP_PASS", 3: "XDP_TX", 4: "XDP_REDIRECT"}
@@ -125,30 +129,74 @@ def _columns(run: Outcome) -> tuple[Column, ...]:
     return (
         Column("returned", _always(f"{run.retval} {meaning}" if meaning else str(run.retval)), tone="name"),
         Column("took", _always(took)),
-        *_bytes_columns("data out", run.data),
-        *_bytes_columns("context out", run.ctx),
+        *_data_columns(run),
+        *_ctx_columns(run),
     )
 
 
-def _bytes_columns(title: str, part: Bytes | None) -> Iterator[Column]:
+def _data_columns(run: Outcome) -> Iterator[Column]:
+    from bpfctl.kernel import context  # noqa: PLC0415 - only a terminal shows members
+
+    part = run.data
     if part is None or not part.after:
         return
-    told = f"{len(part.after)} bytes, {_compared(part)}"
-    yield Column(title, _always(f"{told}, written to {part.file}" if part.file else told))
+    if run.type is ProgType.FLOW_DISSECTOR:
+        yield _head("flow keys", part, f"{len(part.after)} bytes")
+        yield from _members(context.structure(context.FLOW_KEYS, part.after), None)
+        return
+    yield _head("data out", part, _compared(part))
     if part.shown:
-        for at in range(0, len(part.after), _ROW):
-            row = part.after[at : at + _ROW]
-            line = f"{at:04x}  {' '.join(pair.hex() for pair in _pairs(row)):<39}  {_text(row)}"
-            yield Column("", _always(line), tone="" if row == part.before[at : at + _ROW] else "symbol")
+        yield from _dump(part)
+
+
+def _ctx_columns(run: Outcome) -> Iterator[Column]:
+    from bpfctl.kernel import context  # noqa: PLC0415 - only a terminal shows members
+
+    part = run.ctx
+    if part is None or not part.after:
+        return
+    yield _head("context out", part, _compared(part))
+    found = context.decode(run.type, part.after)
+    if found:
+        yield from _members(found, context.decode(run.type, part.before), every=part.shown)
+    elif part.shown:
+        yield from _dump(part)
+
+
+def _head(title: str, part: Bytes, told: str) -> Column:
+    return Column(title, _always(f"{told}, written to {part.file}" if part.file else told))
+
+
+def _dump(part: Bytes) -> Iterator[Column]:
+    """Yield lines of bytes; those that are not as before stand out, if all bytes are where they were."""
+    alike = len(part.before) == len(part.after)
+    for at in range(0, len(part.after), _ROW):
+        row = part.after[at : at + _ROW]
+        line = f"{at:04x}  {' '.join(pair.hex() for pair in _pairs(row)):<39}  {_text(row)}"
+        yield Column("", _always(line), tone="symbol" if alike and row != part.before[at : at + _ROW] else "")
+
+
+def _members(after: Record | None, before: Record | None, *, every: bool = True) -> Iterator[Column]:
+    """Yield the members that are not 0, or no longer, of which those that are not as before stand out."""
+    olds = [old for _, old in before.fields] if before else []
+    for (name, value), old in zip_longest(after.fields if after else (), olds):
+        changed = before is not None and value != old
+        if isinstance(value, Record):
+            yield from _members(value, old if isinstance(old, Record) else None, every=every)
+        elif changed or (every and _is_something(value)):
+            yield Column("", _always(f"{name} = {values.plain(value)}"), tone="symbol" if changed else "")
+
+
+def _is_something(value: Value) -> bool:
+    return any(map(_is_something, value)) if isinstance(value, list) else bool(value)
 
 
 def _compared(part: Bytes) -> str:
-    before, after = part.before, part.after
-    changed = sum(a != b for a, b in zip(before, after, strict=False))
-    told = [f"{changed} changed"] if changed else []
-    if len(before) != len(after):
-        told.append(f"{len(before)} before")
-    return ", ".join(told) or "unchanged"
+    size = f"{len(part.after)} bytes"
+    if len(part.before) != len(part.after):
+        return f"{size}, before {len(part.before)}"
+    changed = sum(a != b for a, b in zip(part.before, part.after, strict=True))
+    return f"{size}, {changed} of them changed" if changed else f"{size}, unchanged"
 
 
 def _always(value: Any) -> Callable[[Any], Any]:

@@ -88,6 +88,7 @@ PROG_LOAD = Layout(
 )
 OBJ = Layout("p pathname, I bpf_fd, I file_flags")
 PROG_ATTACH = Layout("I target_fd, I attach_bpf_fd, I attach_type, I attach_flags, I replace_bpf_fd")
+PROG_QUERY = Layout("I target_fd, I attach_type, I query_flags, I attach_flags, p prog_ids, I prog_cnt")
 TEST_RUN = Layout(
     "I prog_fd, I retval, I data_size_in, I data_size_out, p data_in, p data_out, I repeat, I duration,"
     "I ctx_size_in, I ctx_size_out, p ctx_in, p ctx_out, I flags, I cpu"
@@ -271,6 +272,14 @@ def prog_attach(target_fd: int, prog_fd: int, attach_type: int, flags: int = 0) 
 def prog_detach(target_fd: int, prog_fd: int, attach_type: int) -> None:
     """Undo ``prog_attach``."""
     bpf("prog_detach", PROG_ATTACH, target_fd=target_fd, attach_bpf_fd=prog_fd, attach_type=attach_type)
+
+
+def prog_query(target_fd: int, attach_type: int) -> list[int]:
+    """Return the ids of the programs that are attached without a link; sockmaps tell since Linux 5.18."""
+    ids = ctypes.create_string_buffer(64 * 4)
+    values = {"target_fd": target_fd, "attach_type": attach_type, "prog_ids": ids, "prog_cnt": 64}
+    count = bpf("prog_query", PROG_QUERY, **values)[1]["prog_cnt"]
+    return list(struct.unpack_from(f"={count}I", ids))
 
 
 def prog_bind_map(prog_fd: int, map_fd: int) -> None:

@@ -64,6 +64,7 @@ PROGRAMS: dict[str, Callable[[], int]] = {
     "lwt_in": lambda: client.prog_load(LWT_IN, returning(0), name="run_lwt"),
     "flow_dissector": lambda: client.prog_load(FLOW_DISSECTOR, returning(2), name="run_flow"),
     "raw_tracepoint": lambda: client.prog_load(RAW_TRACEPOINT, raw_tracepoint(), name="run_raw"),
+    "raw_simple": lambda: client.prog_load(RAW_TRACEPOINT, returning(7), name="run_raw_7"),
     "kprobe": lambda: client.prog_load(KPROBE, returning(0), name="run_kprobe"),
     # What the kernels of the last years have not had from the beginning.
     "sk_lookup": lambda: client.prog_load(

@@ -67,6 +67,22 @@ SHOWN = {
     "`prog dump` with `visual`, an instruction of more than 63 characters": [
         "bpftool/test_prog_dump.py::test_graphs_of_long_names"
     ],
+    "`prog run` that the kernel refuses": ["bpftool/test_prog_run.py::test_why_the_kernel_refuses"],
+    "`prog run` of a raw tracepoint program with `ctx_in`, or of a syscall program": [
+        "bpftool/test_prog_run.py::test_what_runs_once"
+    ],
+    "a file of `prog run` that cannot be written": [
+        "bpftool/test_prog_run.py::test_files_that_cannot_be_written",
+        "bpftool/test_prog_run.py::test_a_full_disk",
+    ],
+    "an input of `prog run` that cannot be read, or has more than 16 MiB": [
+        "bpftool/test_prog_run.py::test_inputs_that_cannot_be_read"
+    ],
+    "`prog run` with `data_size_out` and `data_out -`, and no data": ["bpftool/test_prog_run.py::test_room_without_data"],
+    "`prog attach` and `prog detach` that the kernel refuses": ["bpftool/test_prog_attach.py::test_the_kernels_answer"],
+    "words behind the map of `prog attach` and `prog detach`": [
+        "bpftool/test_prog_attach.py::test_words_behind_the_map"
+    ],
     "`btf show` with words that are no `id N`": ["kernel/test_btf_questions.py::test_show_a_struct"],
     "`btf dump` of a file without types": ["bpftool/test_btf_dump.py::test_files_without_types"],
     "`btf dump` of a map or program without types": ["bpftool/test_btf_dump.py::test_objects_without_types"],

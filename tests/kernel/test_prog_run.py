@@ -1,0 +1,235 @@
+"""Test runs from Python, and what a person sees of them on a terminal."""
+
+from __future__ import annotations
+
+import errno
+import os
+import struct
+import sys
+from pathlib import Path
+
+import pytest
+
+import bpfctl
+from bpfctl.kernel.run import ENOTSUPP
+from tests.kernel import client, hardship
+from tests.kernel.inhabitants.programs import returning
+from tests.kernel.runnable import NEW, PACKET, SCHED_CLS, Runnable, sk_buff, xdp_md
+from tests.terminal import Terminal
+
+BPFCTL = [sys.executable, "-P", "-m", "bpfctl"]
+CHECKOUT = Path(__file__).parents[2]
+ENVIRONMENT = {**os.environ, "TERM": "xterm", "LANG": "C.UTF-8", "NO_COLOR": "1", "PYTHONPATH": str(CHECKOUT)}
+
+
+@pytest.fixture(scope="module")
+def programs():
+    made = Runnable()
+    assert set(made.refused) <= NEW, made.refused
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def opened(programs):
+    """Return what opens a program by name."""
+    handles = []
+
+    def open_(name):
+        if name in programs.refused:
+            pytest.skip(f"the kernel has no programs of type {name}")
+        handles.append(bpfctl.Program.by_id(int(programs.id(name))))
+        return handles[-1]
+
+    yield open_
+    for handle in handles:
+        handle.close()
+
+
+def test_a_packet_and_its_context(opened):
+    result = opened("tc").test_run(PACKET, ctx=sk_buff(mark=41, cb=7))
+
+    assert (result.retval, result.data) == (42, bytes([PACKET[0] + 1]) + PACKET[1:])
+    assert struct.unpack_from("=I", result.ctx, 8) == (42,)
+    assert (result.context["mark"], result.context["cb"]) == (42, [8, 0, 0, 0, 0])
+    assert 0 < result.duration < 10**9
+
+
+def test_members_instead_of_bytes(opened):
+    """The kernel's types lay them out; the given context stays as it was."""
+    given = {"mark": 1, "cb": [5, 0, 0, 0, 0]}
+    result = opened("tc").test_run(PACKET, ctx=given, repeat=10)
+
+    assert (result.retval, result.context["cb"]) == (11, [15, 0, 0, 0, 0])
+    assert given == {"mark": 1, "cb": [5, 0, 0, 0, 0]}
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "message"),
+    [
+        ("tc", {"marc": 1}, "context: struct __sk_buff has no member 'marc', did you mean 'mark'?"),
+        ("tc", {"mark": 1 << 32}, "context: mark: "),
+        ("raw_tracepoint", {"a": 1}, "the context of this type of programs has no members: give its bytes"),
+    ],
+)
+def test_members_that_do_not_fit(opened, name, given, message):
+    with pytest.raises(bpfctl.DoesNotFit) as caught:
+        opened(name).test_run(PACKET, ctx=given)
+
+    assert str(caught.value).startswith(message)
+
+
+def test_a_packet_that_grows(opened):
+    """There is room for it without being asked for, up to what the kernel takes at all."""
+    program = opened("xdp")
+    for size in (14, len(PACKET), 3000):
+        packet = PACKET.ljust(size, b"x")[:size]
+        result = program.test_run(packet)
+        assert result == (3, result.duration, b"\x01\xa1\xa2\xa3" + packet, None, bpfctl.ProgType.XDP)
+        assert result.context is None
+
+
+def test_what_is_given_back(opened):
+    """Nothing where nothing was given; of raw tracepoints never, of syscall programs what they changed in place."""
+    args = struct.pack("=2Q", 40, 2)
+    assert opened("raw_simple").test_run()[2:4] == (None, None)
+    assert opened("raw_tracepoint").test_run(ctx=args) == (42, 0, None, None, bpfctl.ProgType.RAW_TRACEPOINT)
+    assert opened("sk_lookup").test_run(ctx={"family": 2, "protocol": 6}).context["protocol"] == 6
+    assert opened("syscall").test_run(ctx=args)[:4] == (5, 0, None, struct.pack("=2Q", 40, 80))
+    assert args == struct.pack("=2Q", 40, 2)
+
+
+def test_on_a_cpu(opened):
+    """Raw tracepoints run where they are told to (BPF_F_TEST_RUN_ON_CPU)."""
+    program = opened("raw_simple")
+    there = max(os.sched_getaffinity(0))
+
+    assert program.test_run(flags=1, cpu=there).retval == 7
+    with pytest.raises(bpfctl.KernelError) as caught:
+        program.test_run(flags=1, cpu=1 << 20)
+    assert caught.value.errno == errno.ENXIO
+
+
+REFUSED = [
+    ("kprobe", None, None, ENOTSUPP, "no test run for programs of type kprobe"),
+    ("tc", None, None, errno.EINVAL, "a packet with its Ethernet header"),
+    ("tc", bytes(13), None, errno.EINVAL, "13 bytes"),
+    ("tc", PACKET, sk_buff(length=1), errno.EINVAL, "must be 0"),
+    ("tc", PACKET, sk_buff().ljust(300, b"x"), errno.E2BIG, "behind the end"),
+    ("raw_tracepoint", PACKET, None, errno.EINVAL, "run once"),
+    ("raw_tracepoint", None, bytes(8), errno.EINVAL, "as large as what they read"),
+    ("sk_lookup", PACKET, None, errno.EINVAL, "a struct bpf_sk_lookup"),
+]
+
+
+@pytest.mark.parametrize("refused", REFUSED, ids=[f"{row[0]}-{row[4]}" for row in REFUSED])
+def test_what_the_kernel_refuses(opened, refused):
+    """The errno is the kernel's, the hint says what is wrong."""
+    name, data, ctx, number, hint = refused
+    with pytest.raises(bpfctl.KernelError) as caught:
+        opened(name).test_run(data, ctx=ctx)
+
+    assert (caught.value.errno, caught.value.tried) == (number, "failed to run program")
+    assert hint in caught.value.hint
+    assert caught.value.exit_code == -number & 0xFF
+
+
+def test_too_little_room(opened):
+    with pytest.raises(bpfctl.KernelError) as caught:
+        opened("xdp").test_run(PACKET, data_room=10)
+
+    assert caught.value.errno == errno.ENOSPC
+
+
+def test_more_room_than_memory(opened, monkeypatch):
+    """It is an error of its own that there is no memory."""
+    from bpfctl._sys import programs as calls
+
+    def without_memory(*_, **__):
+        raise MemoryError
+
+    monkeypatch.setattr(calls, "run", without_memory)
+    with pytest.raises(bpfctl.KernelError) as caught:
+        opened("xdp").test_run(PACKET)
+
+    assert str(caught.value) == "failed to allocate memory for output data/ctx: Cannot allocate memory"
+
+
+def test_without_rights(programs, tmp_path):
+    """One sentence, and what to do."""
+    (tmp_path / "packet").write_bytes(PACKET)
+    words = ["prog", "run", "id", programs.id("tc"), "data_in", str(tmp_path / "packet")]
+    outcome = hardship.bpfctl("--plain", *words, hardship=hardship.ordinary_user)
+
+    assert (outcome.code, outcome.out) == (255, b"")
+    assert outcome.err.startswith(f"Error: get by id ({programs.id('tc')}): Operation not permitted (it needs CAP_SYS")
+    assert outcome.err.count("\n") == 1
+
+
+def test_no_rights_to_an_input(programs, tmp_path):
+    """Who may run programs need not be allowed to read every file."""
+    (tmp_path / "packet").write_bytes(PACKET)
+    words = ["prog", "run", "id", programs.id("tc"), "data_in", str(tmp_path / "packet" / "file")]
+    outcome = hardship.bpfctl("--plain", *words, hardship=lambda: None)
+
+    assert outcome.err == f"Error: failed to open {tmp_path}/packet/file: Not a directory\n"
+
+
+def on_terminal(*words, size=(80, 60)):
+    with Terminal([*BPFCTL, "prog", "run", *words], size=size, env=ENVIRONMENT) as terminal:
+        assert terminal.finish() == 0, terminal.seen
+        return [without_duration(line) for line in terminal.lines()]
+
+
+def without_duration(line):
+    return " ".join("N" if word.isdecimal() and line.startswith("took") else word for word in line.split(" "))
+
+
+def test_on_a_terminal(programs, tmp_path):
+    """Return values by name, bytes by line, contexts by member."""
+    for name, raw in (("packet", PACKET), ("skb", sk_buff(mark=41, cb=7)), ("md", xdp_md(len(PACKET)))):
+        (tmp_path / name).write_bytes(raw)
+    packet, skb, md = (str(tmp_path / name) for name in ("packet", "skb", "md"))
+
+    lines = on_terminal("id", programs.id("xdp"), "data_in", packet, "data_out", "-", "ctx_in", md)
+    assert lines == [
+        "returned     3 XDP_TX",
+        "took         N ns",
+        "data out     77 bytes, before 73",
+        "             0000  01a1 a2a3 0001 0203 0405 0607 0809 0a0b  ................",
+        "             0010  0c0d 0e0f 1011 1213 1415 1617 1819 1a1b  ................",
+        "             0020  1c1d 1e1f 2021 2223 2425 2627 2829 2a2b  .... !\"#$%&'()*+",
+        "             0030  2c2d 2e2f 3031 3233 3435 3637 3839 3a3b  ,-./0123456789:;",
+        "             0040  3c3d 3e3f 007f c280 7ec3 bc1b 5b         <=>?....~...[",
+        "context out  24 bytes, 1 of them changed",
+        "             data_end = 77",
+    ]
+    out = str(tmp_path / "out")
+    words = ["id", programs.id("tc"), "data_in", packet, "data_out", out, "ctx_in", skb, "repeat", "5"]
+    lines = on_terminal(*words, size=(200, 60))
+    assert lines[:4] == [
+        "returned     46",
+        "took         N ns on average of N runs",
+        f"data out     73 bytes, 1 of them changed, written to {out}",
+        lines[3],
+    ]
+    assert lines[3].startswith("context out  ")
+    assert {"             mark = 46", "             cb = [12,0,0,0,0]"} <= set(lines[4:])
+    assert Path(out).read_bytes() == bytes([5]) + PACKET[1:]
+
+
+def test_flow_keys_on_a_terminal(programs, tmp_path):
+    (tmp_path / "packet").write_bytes(PACKET)
+    lines = on_terminal("id", programs.id("flow_dissector"), "data_in", str(tmp_path / "packet"))
+
+    assert lines[0].split() == ["returned", "2", "BPF_DROP"]
+    assert {"nhoff = 14", "n_proto = 3340"} <= {line.strip() for line in lines[3:]}
+
+
+def test_a_handle_keeps_a_program():
+    """It runs although nobody else has it any more."""
+    fd = client.prog_load(SCHED_CLS, returning(0), name="gone")
+    id_ = client.id_of("prog", fd)
+    with bpfctl.Program.by_id(id_) as program:
+        os.close(fd)
+        assert program.test_run(PACKET).retval == 0
