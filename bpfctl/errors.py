@@ -22,6 +22,10 @@ from __future__ import annotations
 
 import os
 from errno import ENOENT
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bpfctl.kernel.verifier import Refusal
 
 
 class BpfctlError(Exception):
@@ -112,11 +116,21 @@ class Unfinished(KernelError):
 
 
 class VerifierError(KernelError):
-    """The verifier refused a program; ``log`` is what it said."""
+    """The verifier refused a program, or the kernel types.
 
-    def __init__(self, tried: str, errno: int, log: str) -> None:
+    ``log`` is all that it said, ``refusal`` what that means where it is a program: the instruction, the reason, and
+    more (`bpfctl.kernel.verifier.Refusal`).
+    """
+
+    def __init__(self, tried: str, errno: int, log: str, refusal: Refusal | None = None) -> None:
         super().__init__(tried, errno)
         self.log = log
+        self.refusal = refusal
+
+    @property
+    def sentence(self) -> str:
+        """What was tried, and why the verifier refuses it; the errno says less than that."""
+        return self.tried if self.refusal and self.refusal.sentence else super().sentence
 
 
 class NotSupported(BpfctlError):
@@ -134,6 +148,10 @@ class Partial(BpfctlError):
         super().__init__(message)
         self.done = done
         self.exit_code = exit_code
+
+
+class ToolError(BpfctlError):
+    """Another program, which a command needs, is missing or failed."""
 
 
 class OutputError(BpfctlError):

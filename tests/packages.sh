@@ -14,6 +14,7 @@ need depmod kmod
 need zstd zstd
 need ip iproute2                # network namespaces of the zoo
 need unshare util-linux
+need dot graphviz                # draws the graphs of programs
 if [ "$1" = arm64 ]; then
     need qemu-system-aarch64 qemu-system-arm
     need aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu # our extension for them

@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     TypeGlob = list[str] | None
     Against = list[str] | None
     Every = bool
+    Svg = str | None
 
 else:
 

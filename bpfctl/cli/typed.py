@@ -104,6 +104,10 @@ Against = Annotated[
         "--against", metavar="FILE", help="Types of a kernel: a file of BTF; without it, the kernel that runs."
     ),
 ]
+Svg = Annotated[
+    str | None,
+    typer.Option("--svg", metavar="FILE", help="Have Graphviz's dot draw the control flow into a file."),
+]
 Every = Annotated[bool, typer.Option("--all", help="Also the relocations that resolve.")]
 
 # The base of Typer's complaints about a command line; Typer 0.28 has them in a package of its own instead of click's.
