@@ -18,6 +18,10 @@ from bpfctl.views.view import Document
 from btf.errors import BTFError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from bpfctl.kernel.jited import Machine
+    from bpfctl.views.jited import MachineText
     from bpfctl.views.view import Listing
     from btf.read import BTF
 
@@ -31,23 +35,24 @@ class _Wanted(NamedTuple):
 
 
 def dump(ctx: opt.Context, words: opt.Words = None) -> None:
-    """Show code as the kernel runs it: xlated PROG [file FILE|[opcodes] [linum] [visual]]."""
+    """Show code as the kernel runs it: {xlated|jited} PROG [file FILE|[opcodes] [linum] [visual]]."""
     left = grammar.Words(words)
     left.at_least(1, "dump")
     given = left.peek()
-    if left.keyword("xlated") is None:
-        if left.keyword("jited"):
-            raise UsageError("machine code is not shown by this release, only xlated code")
+    kind = left.keyword("jited", "xlated")
+    if kind is None:
         raise UsageError(f"expected 'xlated' or 'jited', got: {given}")
-    left.at_least(2, "xlated")
+    left.at_least(2, kind)
     which = grammar.prog(left)
     with ExitStack() as opened:
         programs = [opened.enter_context(program) for program in Program.select(which)]
         wanted = _wanted(left, several=len(programs) > 1)
         if wanted.visual and ctx.obj.options.json:
             raise UsageError("'visual' is not compatible with JSON output")
+        if wanted.visual and kind == "jited":
+            raise UsageError("'visual' shows xlated code, not jited")
         if wanted.file is not None:
-            _write(wanted.file, code.read(programs[0]).insns)
+            _write(wanted.file, code.read(programs[0]).insns if kind == "xlated" else _machine(programs[0]).code)
             ctx.obj.out.done()
             return
         symbols = Symbols()
@@ -56,7 +61,12 @@ def dump(ctx: opt.Context, words: opt.Words = None) -> None:
 
             ctx.obj.out.document(Document(code_graph.Graph(_text(programs[0], symbols, wanted.options)).text))
             return
-        ctx.obj.out.listings([_listing(program, symbols, wanted.options) for program in programs])
+        texts: Iterable[CodeText | MachineText]
+        if kind == "xlated":
+            texts = (_text(program, symbols, wanted.options) for program in programs)
+        else:
+            texts = _machine_texts(programs, symbols, wanted.options, extra=ctx.obj.options.extra)
+        ctx.obj.out.listings([_listing(*both) for both in zip(programs, texts, strict=True)])
 
 
 def _wanted(words: grammar.Words, *, several: bool) -> _Wanted:
@@ -84,15 +94,36 @@ def _wanted(words: grammar.Words, *, several: bool) -> _Wanted:
     return _Wanted(file, visual, options)
 
 
-def _listing(program: Program, symbols: Symbols, options: Options) -> Listing:
+def _listing(program: Program, text: CodeText | MachineText) -> Listing:
     info = program.info()
     name = program.full_name(info)
-    return _text(program, symbols, options).listing(prog_view.head_json(info, name), prog_view.head_plain(info, name))
+    return text.listing(prog_view.head_json(info, name), prog_view.head_plain(info, name))
 
 
 def _text(program: Program, symbols: Symbols, options: Options) -> CodeText:
     found = code.read(program)
     return CodeText(found, code.References(found, symbols), _types(program), options)
+
+
+def _machine(program: Program) -> Machine:
+    from bpfctl.kernel import jited
+
+    return jited.read(program)
+
+
+def _machine_texts(
+    programs: Iterable[Program], symbols: Symbols, options: Options, *, extra: bool
+) -> Iterator[MachineText]:
+    from bpfctl.asm.native import Disassembler
+    from bpfctl.kernel.jited import Names
+    from bpfctl.views.jited import MachineText
+
+    disassembler = Disassembler(os.uname().machine)
+    for program in programs:
+        found = _machine(program)
+        if found.offloaded:
+            raise UsageError("the machine code is that of a network device: 'file FILE' writes it")
+        yield MachineText(found, Names(found, symbols), disassembler, _types(program), options, extra=extra)
 
 
 def _types(program: Program) -> BTF | None:

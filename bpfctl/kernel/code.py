@@ -41,10 +41,10 @@ def read(program: Program) -> Code:
         f = PROG_INFO.unpack(raw)
         words = [(offsets[name], f[name]) for name in ("func_info_rec_size", "line_info_rec_size") if f[name]]
         arrays = (
-            _array(f, "xlated_prog_insns", "xlated_prog_len", 1),
-            _array(f, "jited_ksyms", "nr_jited_ksyms", 8),
-            _array(f, "func_info", "nr_func_info", f["func_info_rec_size"]),
-            _array(f, "line_info", "nr_line_info", f["line_info_rec_size"]),
+            array(f, "xlated_prog_insns", "xlated_prog_len", 1),
+            array(f, "jited_ksyms", "nr_jited_ksyms", 8),
+            array(f, "func_info", "nr_func_info", f["func_info_rec_size"]),
+            array(f, "line_info", "nr_line_info", f["line_info_rec_size"]),
         )
         raw, (code, ksyms, funcs, lines) = calls.obj_info(program.fileno(), PROG_INFO.size, arrays, words)
     except OSError as error:
@@ -56,18 +56,18 @@ def read(program: Program) -> Code:
         code,
         f["nr_jited_ksyms"] or 0,
         struct.unpack(f"={len(ksyms) // 8}Q", ksyms) if f["jited_ksyms"] else (),
-        tuple(FuncInfo(*record) for record in _records(funcs, f["func_info_rec_size"], "II")),
-        tuple(LineInfo(*record) for record in _records(lines, f["line_info_rec_size"], "IIII")),
+        tuple(FuncInfo(*record) for record in records(funcs, f["func_info_rec_size"], "II")),
+        tuple(LineInfo(*record) for record in records(lines, f["line_info_rec_size"], "IIII")),
     )
 
 
-def _array(fields: dict[str, Any], pointer: str, length: str, width: int | None) -> calls.Array:
+def array(fields: dict[str, Any], pointer: str, length: str, width: int | None) -> calls.Array:
     """Describe an array as large as the kernel says it is; one that an older kernel does not know has no room."""
     offsets = PROG_INFO.offsets
     return calls.Array(offsets[pointer], offsets[length], fields[length] or 0 if width else 0, width or 1)
 
 
-def _records(raw: bytes, size: int | None, form: str) -> Iterator[tuple[int, ...]]:
+def records(raw: bytes, size: int | None, form: str) -> Iterator[tuple[int, ...]]:
     """Yield records of which newer kernels may tell more than we know."""
     known = struct.calcsize("=" + form)
     return struct.iter_unpack(f"={form}{size - known}x", raw) if raw and size and size >= known else iter(())

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 # The oldest bpftool that bpfctl must not differ from; older ones know less, and must agree in what they know.
 CURRENT = (7, 8)
@@ -118,6 +119,12 @@ def _run(command: list[str | bytes], stdin: int | None = None) -> Answer:
     given = subprocess.DEVNULL if stdin is None else stdin
     done = subprocess.run(command, capture_output=True, env=ENVIRONMENT, stdin=given, check=False)
     return Answer(done.returncode, done.stdout, done.stderr)
+
+
+def batch(file: Path, commands: Iterable[list[str]]) -> list[str]:
+    """Write commands to a file, and return the words that run them all."""
+    file.write_text("".join(shlex.join(command) + "\n" for command in commands))
+    return ["batch", "file", str(file)]
 
 
 def documents(stdout: bytes) -> dict[int, str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
 import shutil
 import subprocess
 
@@ -43,16 +42,9 @@ def zoo():
 ZOO = ["socket_filter", "xdp", "tp_btf", "with_maps", "with_tail_call", "with_subprograms", "with_metadata", "not_gpl"]
 
 
-def batch(tmp_path, commands):
-    """Write a batch file, and return the words that run it."""
-    file = tmp_path / "batch"
-    file.write_text("".join(shlex.join(command) + "\n" for command in commands))
-    return ["batch", "file", str(file)]
-
-
 def answers(tmp_path, voice, commands):
     """Return the two answers to all commands; bpftool ends some batches with an error of its own."""
-    line = [*voice, *batch(tmp_path, commands)]
+    line = [*voice, *peer.batch(tmp_path / "batch", commands)]
     theirs, mine = peer.run(NEWEST, *line), peer.inside(*line)
     assert (mine.rc, mine.stderr) == (0, b"")
     return theirs.stdout.decode().splitlines(), mine.stdout.decode().splitlines()
