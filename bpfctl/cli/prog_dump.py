@@ -11,6 +11,7 @@ from bpfctl.errors import KernelError, UsageError
 from bpfctl.host.kallsyms import Symbols
 from bpfctl.kernel import code
 from bpfctl.kernel.prog import Program
+from bpfctl.render.text import safe
 from bpfctl.views import prog as prog_view
 from bpfctl.views.code import CodeText
 from bpfctl.views.source import Options
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from bpfctl.kernel.jited import Machine
+    from bpfctl.render.output import Output
     from bpfctl.views.jited import MachineText
     from bpfctl.views.view import Listing
     from btf.read import BTF
@@ -34,7 +36,7 @@ class _Wanted(NamedTuple):
     options: Options = Options()
 
 
-def dump(ctx: opt.Context, words: opt.Words = None) -> None:
+def dump(ctx: opt.Context, words: opt.Words = None, svg: opt.Svg = None) -> None:
     """Show code as the kernel runs it: {xlated|jited} PROG [file FILE|[opcodes] [linum] [visual]]."""
     left = grammar.Words(words)
     left.at_least(1, "dump")
@@ -46,8 +48,8 @@ def dump(ctx: opt.Context, words: opt.Words = None) -> None:
     which = grammar.prog(left)
     with ExitStack() as opened:
         programs = [opened.enter_context(program) for program in Program.select(which)]
-        wanted = _wanted(left, several=len(programs) > 1)
-        if wanted.visual and ctx.obj.options.json:
+        wanted = _wanted(left, svg, several=len(programs) > 1)
+        if wanted.visual and ctx.obj.options.json and svg is None:
             raise UsageError("'visual' is not compatible with JSON output")
         if wanted.visual and kind == "jited":
             raise UsageError("'visual' shows xlated code, not jited")
@@ -57,9 +59,7 @@ def dump(ctx: opt.Context, words: opt.Words = None) -> None:
             return
         symbols = Symbols()
         if wanted.visual:
-            from bpfctl.views import code_graph
-
-            ctx.obj.out.document(Document(code_graph.Graph(_text(programs[0], symbols, wanted.options)).text))
+            _graph(ctx.obj.out, _text(programs[0], symbols, wanted.options), svg)
             return
         texts: Iterable[CodeText | MachineText]
         if kind == "xlated":
@@ -69,9 +69,11 @@ def dump(ctx: opt.Context, words: opt.Words = None) -> None:
         ctx.obj.out.listings([_listing(*both) for both in zip(programs, texts, strict=True)])
 
 
-def _wanted(words: grammar.Words, *, several: bool) -> _Wanted:
+def _wanted(words: grammar.Words, svg: str | None, *, several: bool) -> _Wanted:
     """Read what follows the handle, as do_dump() in bpftool's src/prog.c does."""
-    file, visual, options = None, False, Options()
+    if svg is not None and several:
+        raise UsageError("several programs matched, and a drawing is of one")
+    file, visual, options = None, svg is not None, Options()
     while words:
         word = words.keyword("file", "opcodes", "visual", "linum")
         if word in {"file", "visual"} and several:
@@ -90,7 +92,8 @@ def _wanted(words: grammar.Words, *, several: bool) -> _Wanted:
             case _:
                 words.end()
     if file is not None and (visual or any(options)):
-        raise UsageError("'file' is not compatible with 'opcodes', 'visual', or 'linum'")
+        told = "--svg" if svg is not None else "opcodes', 'visual', or 'linum"
+        raise UsageError(f"'file' is not compatible with '{told}'")
     return _Wanted(file, visual, options)
 
 
@@ -98,6 +101,19 @@ def _listing(program: Program, text: CodeText | MachineText) -> Listing:
     info = program.info()
     name = program.full_name(info)
     return text.listing(prog_view.head_json(info, name), prog_view.head_plain(info, name))
+
+
+def _graph(out: Output, text: CodeText, svg: str | None) -> None:
+    from bpfctl.views import code_graph
+
+    graph = code_graph.Graph(text).text
+    if svg is None:
+        out.document(Document(graph))
+        return
+    from bpfctl.host import graphviz
+
+    _write(svg, graphviz.svg("".join(graph(safe))))
+    out.done()
 
 
 def _text(program: Program, symbols: Symbols, options: Options) -> CodeText:

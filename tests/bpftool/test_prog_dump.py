@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 
 import pytest
@@ -236,7 +235,6 @@ def test_graphs_are_graphs(coded, tmp_path, name):
     assert len(edges) == sum(len(function.edges) + 2 for function in found)
 
 
-@pytest.mark.skipif(not shutil.which("dot"), reason="needs Graphviz's dot; on Debian: apt-get install graphviz")
 def test_graphs_can_be_drawn(coded):
     """Graphviz takes each without a word, and finds as many nodes."""
     for id_ in coded.ids().values():
@@ -244,3 +242,18 @@ def test_graphs_can_be_drawn(coded):
         drawn = subprocess.run(["dot", "-Tplain"], input=graph, capture_output=True, check=True)
         assert drawn.stderr == b""
         assert drawn.stdout.count(b"\nnode ") == graph.count(b" [shape=")
+
+
+def test_drawn_by_graphviz(coded, tmp_path):
+    """--svg means visual, and has the options of code; what cannot be drawn is no half a file."""
+    file = tmp_path / "code.svg"
+    words = ["prog", "dump", "xlated", "id", str(coded.ids()["with_lines"])]
+
+    assert peer.inside(*words, "linum", "--svg", str(file)) == peer.Answer(0, b"", b"")
+    drawn = file.read_text()
+    assert drawn.count("<title>cluster_") == 3
+    assert "line:10 col:3" in drawn
+    refused = peer.inside("prog", "dump", "jited", *words[3:], "--svg", str(tmp_path / "none.svg"))
+    assert (refused.rc, refused.stdout, (tmp_path / "none.svg").exists()) == (255, b"", False)
+    refused = peer.inside(*words, "file", str(tmp_path / "bytes"), "--svg", str(file))
+    assert refused.stderr == b"Error: 'file' is not compatible with '--svg'\n"
