@@ -118,7 +118,10 @@ def run(
     cpu: int = 0,
     batch_size: int = 0,
 ) -> Run:
-    """Run a program on given data (BPF_PROG_TEST_RUN); sizes in bytes."""
+    """Run a program on given data (BPF_PROG_TEST_RUN); sizes in bytes.
+
+    EINTR is not tried again, since the program has run some times then.
+    """
     attr = ffi.new("struct bpf_test_run_attr *")
     attr.prog_fd, attr.repeat, attr.flags, attr.cpu, attr.batch_size = fd, repeat, flags, cpu, batch_size
     _keep_data, attr.data_in = calls.input_(data_in)
@@ -132,7 +135,9 @@ def run(
         attr.data_out, attr.data_size_out = calls.address(data_out), data_size_out
     if ctx_out is not None:
         attr.ctx_out, attr.ctx_size_out = calls.address(ctx_out), ctx_size_out
-    calls.call(calls.PROG_TEST_RUN, attr)
+    rc = calls.once(calls.PROG_TEST_RUN, attr)
+    if rc < 0:
+        raise calls.error(rc)
     return Run(
         int(attr.retval),
         int(attr.duration),

@@ -7,16 +7,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bpfctl.uapi.enums import ProgType
 from bpfctl.views import form
-from bpfctl.views import value as values
 from bpfctl.views.form import Layout, Object
 from bpfctl.views.view import Column, Stream
-from btf.value import Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from bpfctl.views.form import Node
-    from btf.value import Value
+    from btf.value import Record, Value
 
 _ROW = 16  # bytes in a line
 _XDP = {0: "XDP_ABORTED", 1: "XDP_DROP", 2: "XDP_PASS", 3: "XDP_TX", 4: "XDP_REDIRECT"}
@@ -157,7 +155,7 @@ def _ctx_columns(run: Outcome) -> Iterator[Column]:
         return
     yield _head("context out", part, _compared(part))
     found = context.decode(run.type, part.after)
-    if found:
+    if found is not None:
         yield from _members(found, context.decode(run.type, part.before), every=part.shown)
     elif part.shown:
         yield from _dump(part)
@@ -178,6 +176,9 @@ def _dump(part: Bytes) -> Iterator[Column]:
 
 def _members(after: Record | None, before: Record | None, *, every: bool = True) -> Iterator[Column]:
     """Yield the members that are not 0, or no longer, of which those that are not as before stand out."""
+    from bpfctl.views import value as values  # noqa: PLC0415 - only a terminal shows members
+    from btf.value import Record  # noqa: PLC0415
+
     olds = [old for _, old in before.fields] if before else []
     for (name, value), old in zip_longest(after.fields if after else (), olds):
         changed = before is not None and value != old

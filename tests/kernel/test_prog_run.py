@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
+import signal
 import struct
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -233,3 +237,34 @@ def test_a_handle_keeps_a_program():
     with bpfctl.Program.by_id(id_) as program:
         os.close(fd)
         assert program.test_run(PACKET).retval == 0
+
+
+def test_a_signal_ends_a_long_run(opened):
+    """It is not begun again: the program has run by then. A handler runs before the error comes."""
+    came = []
+    before = signal.signal(signal.SIGALRM, lambda *_: came.append(True))
+    signal.setitimer(signal.ITIMER_REAL, 0.2)
+    try:
+        with pytest.raises(bpfctl.KernelError) as caught:
+            opened("tc").test_run(PACKET, repeat=(1 << 32) - 1)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+    assert (caught.value.errno, came) == (errno.EINTR, [True])
+
+
+def test_ctrl_c(programs, tmp_path):
+    """A run that would take minutes ends by the signal, and JSON says so."""
+    (tmp_path / "packet").write_bytes(PACKET)
+    words = ["id", programs.id("tc"), "data_in", str(tmp_path / "packet"), "repeat", str((1 << 32) - 1)]
+    command = [*BPFCTL, "-d", "-j", "prog", "run", *words]
+    with subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+        while b"PROG_GET_FD_BY_ID" not in running.stderr.readline():
+            assert running.poll() is None
+        time.sleep(0.5)
+        running.send_signal(signal.SIGINT)
+        out, _ = running.communicate()
+
+    assert running.returncode == -signal.SIGINT
+    assert json.loads(out) == {"error": "interrupted"}
