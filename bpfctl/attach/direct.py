@@ -45,8 +45,8 @@ def _do(
     call: Callable[[int, int, int], None], word: str, program: Program, attach_type: AttachType, sockmap: Map | None
 ) -> None:
     if (sockmap is not None) != (attach_type in ON_SOCKMAPS):
-        what = "needs" if sockmap is None else "takes no"
-        raise UsageError(f"{attach_type.name.lower()} {what} a map to be attached to")
+        what = "needs a" if sockmap is None else "takes no"
+        raise UsageError(f"{attach_type.name.lower()} {what} map to be attached to")
     try:
         call(0 if sockmap is None else sockmap.fileno(), program.fileno(), attach_type)
     except OSError as error:

@@ -24,5 +24,5 @@ def test_a_sockmap_is_missing(do, attach_type):
 
 @pytest.mark.parametrize("do", [direct.attach, direct.detach])
 def test_a_map_too_many(do):
-    with pytest.raises(UsageError, match="^flow_dissector takes no map to be attached to$"):
+    with pytest.raises(UsageError, match=r"^flow_dissector takes no map to be attached to$"):
         do(NOBODY, AttachType.FLOW_DISSECTOR, cast(Map, object()))
