@@ -12,6 +12,7 @@
     │   ├── Unfinished        some entries of many were written before it (has .done)
     │   └── VerifierError     the verifier refused a program (has .log)
     ├── NotSupported          this kernel lacks a feature
+    ├── ObjectError           an object file is damaged, or none
     ├── SavedError            a saved map is damaged, or does not fit
     ├── Partial               a map was changed only in part (has .done)
     ├── OutputError           the output could not be written
@@ -135,6 +136,10 @@ class VerifierError(KernelError):
 
 class NotSupported(BpfctlError):
     """This kernel lacks a feature; the message names it and, where known, the release that brought it."""
+
+
+class ObjectError(BpfctlError):
+    """A file is no BPF object, or is damaged; the message says what is wrong with it."""
 
 
 class SavedError(BpfctlError):
