@@ -33,7 +33,6 @@ for piece in dump(btf):
 
 def main() -> None:
     path = sys.argv[1] if len(sys.argv) > 1 else "/sys/kernel/btf/vmlinux"
-    os.environ["PYTHONPATH"] = str(Path(__file__).parents[1])
     for form, (template, statement) in FORMS.items():
         words = [word.format(path) for word in template]
         library = [sys.executable, "-c", PROGRAM.format(statement, path)]

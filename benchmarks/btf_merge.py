@@ -16,6 +16,10 @@ from pathlib import Path
 
 import clock
 
+from btf import kind
+from btf.read import BTF
+from btf.subset import subset
+
 CHECKOUT = Path(__file__).parents[1]
 PROGRAM = """
 from btf.merge import merge
@@ -27,15 +31,10 @@ merge([BTF.from_bytes(raw), BTF.from_bytes(raw)])
 
 
 def main() -> None:
-    sys.path.insert(0, str(CHECKOUT))
-    # after the path is set
-    from btf import kind  # noqa: PLC0415
-    from btf.read import BTF  # noqa: PLC0415
-    from btf.subset import subset  # noqa: PLC0415
+    sys.path.append(str(CHECKOUT))  # behind what is installed
     from tests.build.bpf_object import PROGBITS, STRTAB, SYMTAB, elf  # noqa: PLC0415
 
     path = sys.argv[1] if len(sys.argv) > 1 else "/sys/kernel/btf/vmlinux"
-    os.environ["PYTHONPATH"] = str(CHECKOUT)
     whole = BTF.from_bytes(Path(path).read_bytes())
     with tempfile.TemporaryDirectory() as directory:
         blob = Path(directory, "types")
