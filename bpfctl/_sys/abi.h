@@ -253,6 +253,21 @@ long bpfctl_mount_bpffs(const char *folder);
 /* 1 when two tasks share their table of open files, 0 when not. */
 long bpfctl_same_files(int pid, int other);
 
+/* Reads the effective capabilities of this thread, or sets them to the given ones. */
+long bpfctl_effective_capabilities(uint64_t *capabilities, int set);
+
+/* The kernel's answer to one of many loads: 0 or a negated errno, and which phrase its log has. */
+struct bpfctl_verdict {
+	int32_t rc;
+	int32_t said; /* 0: the log is empty; n: the n-th phrase is in it; -1: something else is */
+};
+
+/*
+ * Loads a program again and again, with the numbers from first on at *imm in its code, and closes it at once.
+ * The log of attr must have room; phrases end with NULL.
+ */
+void bpfctl_load_each(struct bpf_prog_load_attr *attr, int32_t *imm, int32_t first, size_t count,
+		      const char *const *phrases, struct bpfctl_verdict *verdicts);
 /* consumer_pos and producer_pos are of the kernel's type unsigned long. */
 struct bpfctl_ring {
 	uint64_t *consumer_pos;

@@ -57,6 +57,11 @@ def set_trace(trace: Trace | None) -> None:
     _trace = trace
 
 
+def is_traced() -> bool:
+    """Return whether somebody wants to be told each call."""
+    return _trace is not None
+
+
 def error(rc: int) -> OSError:
     """Return the OSError of a negated errno."""
     return OSError(-rc, os.strerror(-rc))
@@ -95,7 +100,7 @@ def traced(call: str, attr: Any, make: Callable[[], int], **others: object) -> i
     return rc
 
 
-def _raise_memlock() -> bool:
+def raise_memlock() -> bool:
     """Raise RLIMIT_MEMLOCK as far as we may; False when that changes nothing."""
     import resource  # noqa: PLC0415 - only kernels before 5.11 come here
 
@@ -128,7 +133,7 @@ def answer(cmd: int, attr: Any) -> int:
     rc = once(cmd, attr)
     if rc < 0:
         tries = _VERIFIER_TRIES if cmd == PROG_LOAD else 0
-        if rc == -EPERM and cmd in _CHARGES_MEMORY and _raise_memlock():
+        if rc == -EPERM and cmd in _CHARGES_MEMORY and raise_memlock():
             rc = once(cmd, attr)
         while rc == -EINTR or (rc == -EAGAIN and tries > 0):
             tries -= rc == -EAGAIN

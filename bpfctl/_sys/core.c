@@ -6,6 +6,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <linux/capability.h>
 #include <linux/kcmp.h>
 #include <linux/perf_event.h>
 #include <stddef.h>
@@ -49,6 +50,49 @@ long bpfctl_same_files(int pid, int other)
 {
 	long rc = syscall(__NR_kcmp, pid, other, KCMP_FILES, 0, 0);
 	return rc < 0 ? -errno : rc == 0;
+}
+
+long bpfctl_effective_capabilities(uint64_t *capabilities, int set)
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+
+	if (syscall(SYS_capget, &head, data))
+		return -errno;
+	if (set) {
+		data[0].effective = *capabilities;
+		data[1].effective = *capabilities >> 32;
+		return syscall(SYS_capset, &head, data) ? -errno : 0;
+	}
+	*capabilities = data[0].effective | (uint64_t)data[1].effective << 32;
+	return 0;
+}
+
+void bpfctl_load_each(struct bpf_prog_load_attr *attr, int32_t *imm, int32_t first, size_t count,
+		      const char *const *phrases, struct bpfctl_verdict *verdicts)
+{
+	enum { prog_load = 5, tries = 5 };
+	char *log = (char *)(uintptr_t)attr->log_buf;
+
+	for (size_t at = 0; at < count; at++) {
+		int left = tries;
+		long rc;
+
+		*imm = first + at;
+		do {
+			*log = '\0';
+			rc = bpfctl_bpf(prog_load, attr, sizeof(*attr));
+		} while ((rc == -EAGAIN || rc == -EINTR) && left--); /* a signal came meanwhile */
+		if (rc >= 0)
+			close(rc);
+		verdicts[at].rc = rc < 0 ? rc : 0;
+		verdicts[at].said = *log ? -1 : 0;
+		for (int n = 0; *log && phrases[n]; n++)
+			if (strstr(log, phrases[n])) {
+				verdicts[at].said = n + 1;
+				break;
+			}
+	}
 }
 
 /*

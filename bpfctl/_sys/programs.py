@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 from errno import ENOSPC
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bpfctl._sys import calls
-from bpfctl._sys._ffi import ffi
+from bpfctl._sys._ffi import ffi, lib
 from bpfctl._sys.fd import FD
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class Loaded(NamedTuple):
@@ -19,21 +22,29 @@ class Loaded(NamedTuple):
 
 
 class LoadError(OSError):
-    """A load that the kernel refused; ``log`` is what the verifier wrote, and may be cut at its end."""
+    """A load that the kernel refused; ``log`` is what the verifier wrote.
+
+    A log of more than 16 MiB is cut, and the errno then ENOSPC: kernels since Linux 6.4 leave its end, older ones its
+    start.
+    """
 
     log = ""
 
 
+_LARGEST_LOG = 16 << 20
+
+
 def _load(cmd: int, attr: Any, prefix: str, log_level: int, log_size: int) -> Loaded:
-    """Load with a log buffer that grows while the kernel says ENOSPC."""
+    """Load with a log buffer that grows while the kernel says ENOSPC, to what it asks for if it does (Linux 6.4)."""
     while True:
         log = ffi.new("char[]", log_size) if log_level else None
         setattr(attr, prefix + "log_level", log_level)
         setattr(attr, prefix + "log_size", log_size if log_level else 0)
         setattr(attr, prefix + "log_buf", calls.address(log) if log is not None else 0)
         rc = calls.answer(cmd, attr)
-        if rc == -ENOSPC and log_level and log_size < calls.LARGEST_ANSWER:
-            log_size *= 4
+        needed = getattr(attr, prefix + "log_true_size") or log_size * 16
+        if rc == -ENOSPC and log_level and log_size < needed <= _LARGEST_LOG:
+            log_size = needed
             continue
         text = ffi.string(log).decode(errors="replace") if log is not None else ""
         if rc >= 0:
@@ -86,6 +97,60 @@ def load(
     _keep_array, attr.fd_array = calls.input_(fd_array)
     attr.prog_token_fd = token_fd
     return _load(calls.PROG_LOAD, attr, "", log_level, log_size)
+
+
+class Verdict(NamedTuple):
+    """The kernel's answer to one of many loads."""
+
+    errno: int  # 0: loaded
+    said: int  # 0: the log is empty; n: the n-th phrase is in it; -1: something else is
+
+
+def load_each(
+    prog_type: int,
+    insns: bytes,
+    at: int,
+    numbers: range,
+    phrases: Sequence[bytes],
+    *,
+    expected_attach_type: int = 0,
+    prog_flags: int = 0,
+    kern_version: int = 0,
+    ifindex: int = 0,
+    attach_btf_id: int = 0,
+    attach_fd: int = 0,
+    log_size: int = 4096,
+) -> list[Verdict]:
+    """Load a program once for each number, which becomes the immediate of instruction ``at``; nothing stays loaded.
+
+    The loop is in C: a question about helpers is six thousand loads.
+    """
+    code, log = ffi.new("uint8_t[]", insns), ffi.new("char[]", log_size)
+    attr = ffi.new("struct bpf_prog_load_attr *")
+    attr.prog_type, attr.insn_cnt, attr.insns = prog_type, len(insns) // 8, calls.address(code)
+    license_ = ffi.new("char[]", b"GPL")
+    attr.license = calls.address(license_)
+    attr.log_level, attr.log_size, attr.log_buf = 1, log_size, calls.address(log)
+    attr.kern_version, attr.prog_flags, attr.prog_ifindex = kern_version, prog_flags, ifindex
+    attr.expected_attach_type, attr.attach_btf_id, attr.attach_fd = expected_attach_type, attach_btf_id, attach_fd
+    imm = ffi.cast("int32_t *", code + 8 * at + 4)
+    if calls.is_traced():
+        return [_verdict(attr, imm, number, log, phrases) for number in numbers]
+    kept = [ffi.new("char[]", phrase) for phrase in phrases]
+    verdicts = ffi.new("struct bpfctl_verdict[]", len(numbers))
+    lib.bpfctl_load_each(attr, imm, numbers.start, len(numbers), [*kept, ffi.NULL], verdicts)
+    return [Verdict(-one.rc, one.said) for one in verdicts]
+
+
+def _verdict(attr: Any, imm: Any, number: int, log: Any, phrases: Sequence[bytes]) -> Verdict:
+    """Load once, as the loop in C does, where each call is to be told."""
+    imm[0], log[0] = number, b"\0"
+    rc = calls.answer(calls.PROG_LOAD, attr)
+    if rc >= 0:
+        FD(rc).close()
+    text = ffi.string(log)
+    said = next((n for n, phrase in enumerate(phrases, 1) if phrase in text), -1 if text else 0)
+    return Verdict(max(-rc, 0), said)
 
 
 def btf_load(btf: bytes, *, log_level: int = 0, log_size: int = 1 << 16, token_fd: int = 0) -> Loaded:

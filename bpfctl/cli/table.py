@@ -125,7 +125,14 @@ OBJECTS: dict[str, tuple[Command, ...]] = {
     "cgroup": _object("cgroup", "show", "list", "tree", "attach", "detach", "help"),
     "perf": _object("perf", "show", "list", "help"),
     "net": _object("net", "show", "list", "attach", "detach", "help"),
-    "feature": _object("feature", "probe", "list_builtins", "help"),
+    "feature": _object(
+        "feature",
+        "probe",
+        "list_builtins",
+        "help",
+        probe=("probe", "tell what the kernel, or a network device, can do"),
+        list_builtins=("list_builtins", "list the types and helpers that are known by name"),
+    ),
     "btf": _object(
         "btf",
         "show",

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from bpfctl.render.sink import Sink
-    from bpfctl.views.view import Board, Document, Listing, Stream, View
+    from bpfctl.views.view import Board, Document, Listing, Section, Stream, View
 
 Row = TypeVar("Row")
 
@@ -206,6 +206,13 @@ class JsonOutput:
         return len(self._closers) + more if self._pretty else None
 
     def _member(self, name: str, value: Any) -> None:
+    def report(self, sections: Iterable[Section]) -> None:
+        """Write an object with a member for each section."""
+        self._begin("{", "}")
+        for section in sections:
+            self._member(section.name, section.json())
+        self._end()
+
         text = self._text(value, len(self._closers))
         self.sink.hold()
         self._name(name)

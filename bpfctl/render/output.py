@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from bpfctl.render.sink import Sink
-    from bpfctl.views.view import Board, Document, Listing, Stream, View
+    from bpfctl.views.view import Board, Document, Listing, Section, Stream, View
 
 Row = TypeVar("Row")
 
@@ -16,8 +16,8 @@ Row = TypeVar("Row")
 class Output(Protocol):
     """One voice.
 
-    A command calls exactly one of show(), watch(), follow(), board(), stream(), parts(), listings(), document(),
-    item(), lines() and done(), or raises.
+    A command calls exactly one of show(), watch(), follow(), log(), board(), stream(), parts(), listings(), document(),
+    report(), item(), lines() and done(), or raises.
     """
 
     sink: Sink
@@ -48,6 +48,9 @@ class Output(Protocol):
 
     def item(self, stream: Stream) -> None:
         """Show the only entry of an object, which a handle has asked for."""
+
+    def report(self, sections: Iterable[Section]) -> None:
+        """Show the sections of a report as they come; in JSON they are the members of one object."""
 
     def done(self) -> None:
         """Say that a command which has nothing to tell succeeded."""

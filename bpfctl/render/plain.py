@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from bpfctl.render.json import JsonOutput
     from bpfctl.render.sink import Sink
-    from bpfctl.views.view import Board, Document, Listing, Stream, View
+    from bpfctl.views.view import Board, Document, Listing, Section, Stream, View
 
 Row = TypeVar("Row")
 
@@ -100,6 +100,11 @@ class PlainOutput:
             self._as_json(lambda out: out.item(document))
         for piece in stream.plain() if not stream.document else ():
             self.sink.write_bytes(piece)
+    def report(self, sections: Iterable[Section]) -> None:
+        """Write the lines of each section."""
+        for section in sections:
+            self.lines(section.plain(), None)
+
 
     def _as_json(self, write: Callable[[JsonOutput], None]) -> None:
         """Write what bpftool shows in JSON's form even as plain text; an error ends it, and is told elsewhere."""

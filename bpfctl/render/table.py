@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from rich.console import ConsoleOptions, RenderResult
 
     from bpfctl.render.sink import Sink
-    from bpfctl.views.view import Board, Column, Listing, Stream, View
+    from bpfctl.views.view import Board, Column, Listing, Section, Stream, View
 
     Line = list[Segment]
 
@@ -175,6 +175,14 @@ class TableOutput(PlainOutput):
             self._console.print(
                 _Lines([Segment(safe(text), _TONES.get(tone)) for text, tone in line] for line in lines), end=""
             )
+
+    def report(self, sections: Iterable[Section]) -> None:
+        """Write a table for each section."""
+        self._console.size = _size(self.sink.fd)
+        for at, section in enumerate(sections):
+            head: list[Line] = [[Segment(safe(section.title), _TITLE)]]
+            self._console.print(_Lines([[], *head] if at else head), end="")
+            self._console.print(_Lines(self._table(section.columns, section.rows)), end="")
 
     def item(self, stream: Stream) -> None:
         """Write an entry field by field."""

@@ -62,6 +62,17 @@ class Listing(NamedTuple):
     extra: Callable[[], dict[str, Any]] | None = None  # as in a `Stream`
 
 
+class Section(NamedTuple):
+    """A part of a report: a member of its JSON, lines of plain text, and a table."""
+
+    name: str  # what it is called in JSON
+    json: Callable[[], Any]
+    plain: Callable[[], Iterator[str]]  # lines without their newline
+    title: str  # what stands over the table
+    columns: tuple[Column, ...]
+    rows: Sequence[Any]
+
+
 class Document(NamedTuple):
     """A text too long to hold at once, in large pieces; in JSON an object of one array.
 

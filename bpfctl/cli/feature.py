@@ -1,0 +1,153 @@
+"""bpfctl feature: what the running kernel, or a network device, can do."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, NamedTuple
+
+from bpfctl.cli import grammar, opt
+from bpfctl.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bpfctl.cli.session import Session
+    from bpfctl.feature.kernel import Device, Prober
+    from bpfctl.views.view import Section
+
+_GROUPS = ("prog_types", "map_types", "attach_types", "link_types", "helpers")
+
+
+class _Wanted(NamedTuple):
+    """What the words say."""
+
+    device: str | None = None
+    full: bool = False
+    unprivileged: bool = False
+    prefix: str | None = None  # of macros; None for another voice
+
+
+def probe(ctx: opt.Context, words: opt.Words = None) -> None:
+    """Probe the kernel or a device: [kernel|dev NAME] [full] [unprivileged] [macros [prefix PREFIX]]."""
+    from bpfctl.feature import kernel, rights
+
+    run, wanted = ctx.obj, _wanted(grammar.Words(words))
+    device = kernel.device(wanted.device) if wanted.device is not None else None
+    missing = rights.missing(rights.present())
+    if missing and not wanted.unprivileged:
+        raise UsageError(
+            f"missing {', '.join(missing)}, required for full feature probing; run as root or use 'unprivileged'"
+        )
+    with rights.without_capabilities() if wanted.unprivileged else nullcontext():
+        prober = kernel.Prober(device, full=wanted.full, unprivileged=wanted.unprivileged)
+        if wanted.prefix is not None and not run.options.json:
+            from bpfctl.views.view import Document
+
+            prefix = wanted.prefix
+            run.out.document(Document(lambda _safe: (f"{line}\n" for line in _macros(run, prober, device, prefix))))
+        else:
+            run.out.report(_sections(run, prober, device))
+
+
+def list_builtins(ctx: opt.Context, words: opt.Words = None) -> None:
+    """List what bpfctl knows by name: prog_types, map_types, attach_types, link_types or helpers."""
+    from bpfctl.uapi import enums
+    from bpfctl.uapi.helpers import Helper
+    from bpfctl.views.feature import word
+
+    left = grammar.Words(words)
+    if not left:
+        raise UsageError("which group is missing: prog_types, map_types, attach_types, link_types or helpers")
+    group = left.keyword(*_GROUPS)
+    if group is None:
+        choices = "'prog_types', 'map_types', 'attach_types', 'link_types' or 'helpers'"
+        raise UsageError(f"expected {choices}, got: {left.peek()}")
+    if group == "helpers":
+        names = [f"bpf_{helper.name}" for helper in Helper]
+    else:
+        kinds = {
+            "prog_types": enums.ProgType,
+            "map_types": enums.MapType,
+            "attach_types": enums.AttachType,
+            "link_types": enums.LinkType,
+        }
+        names = [word(kind) for kind in kinds[group]]
+    ctx.obj.out.lines(names, names)
+
+
+def _wanted(words: grammar.Words) -> _Wanted:
+    """Read the words as do_probe() in bpftool's src/feature.c does."""
+    wanted, target = _Wanted(), ""
+    while words:
+        again = () if wanted.prefix is not None else ("macros",)
+        match words.keyword("kernel", "dev", "full", *again, "prefix", "unprivileged"):
+            case "kernel" | "dev" if target:
+                raise UsageError("component to probe already specified")
+            case "kernel" as target:
+                pass
+            case "dev" as target:
+                words.at_least(1, "dev")
+                wanted = wanted._replace(device=words.next("the name"))
+            case "full":
+                wanted = wanted._replace(full=True)
+            case "macros":
+                wanted = wanted._replace(prefix="")
+            case "prefix":
+                wanted = wanted._replace(prefix=_prefix(words, wanted.prefix))
+            case "unprivileged":
+                wanted = wanted._replace(unprivileged=True)
+            case _:
+                choices = "'kernel', 'dev', 'macros' or 'prefix'"
+                raise UsageError(f"expected no more arguments, {choices}, got: '{words.peek()}'?")
+    return wanted
+
+
+def _prefix(words: grammar.Words, before: str | None) -> str:
+    if before is None:
+        raise UsageError("'prefix' argument can only be use after 'macros'")
+    if before:
+        raise UsageError("'prefix' already defined")
+    words.at_least(1, "prefix")
+    return words.next("the prefix")
+
+
+def _sections(run: Session, prober: Prober, device: Device | None) -> Iterator[Section]:
+    """Ask, and show each section when it is there."""
+    from bpfctl.feature import map_types, prog_types, system
+    from bpfctl.views import feature as view
+
+    if device is None:
+        found = system.look()
+        if found.complaint:
+            run.out.note(found.complaint)
+        yield view.system(found)
+    there = prober.syscall()
+    yield view.syscall(there)
+    if not there.bpftool:
+        return
+    types = prober.prog_types()
+    yield view.prog_types(types, lambda kind: prog_types.PROBES[kind].since)
+    yield view.map_types(prober.map_types(), lambda kind: map_types.PROBES[kind].since)
+    yield view.helpers(dict(prober.helpers()), types)
+    yield view.misc(prober.limits())
+
+
+def _macros(run: Session, prober: Prober, device: Device | None, prefix: str) -> Iterator[str]:
+    """Ask, and write each section of a header when it is there."""
+    from bpfctl.feature import system
+    from bpfctl.views.feature_macros import Header
+
+    header = Header(prefix)
+    if device is None:
+        found = system.look()
+        if found.complaint:
+            run.out.note(found.complaint)
+        yield from header.system(found)
+    there = prober.syscall()
+    yield from header.syscall(there)
+    if not there.bpftool:
+        return
+    yield from header.prog_types(prober.prog_types())
+    yield from header.map_types(prober.map_types())
+    yield from header.helpers(dict(prober.helpers()))
+    yield from header.misc(prober.limits())

@@ -1,0 +1,1 @@
+"""What the running kernel can do: probes as data, and their answers."""

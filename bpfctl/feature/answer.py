@@ -1,0 +1,69 @@
+"""Answers to probes: available, not available, or that it cannot be told, and why."""
+
+from __future__ import annotations
+
+import os
+from errno import E2BIG, EACCES, EINVAL, ENOMEM, ENOSPC, EPERM
+from typing import NamedTuple
+
+YES, NO, UNKNOWN = "yes", "no", "unknown"
+
+ENOTSUPP = 524  # include/linux/errno.h: not in user space's errno.h, and yet an answer of bpf(2)
+CAP_NET_ADMIN, CAP_SYS_ADMIN, CAP_PERFMON, CAP_BPF = 12, 21, 38, 39
+CAP_NAMES = {CAP_SYS_ADMIN: "CAP_SYS_ADMIN", CAP_BPF: "CAP_BPF", CAP_NET_ADMIN: "CAP_NET_ADMIN"}
+CAP_NAMES[CAP_PERFMON] = "CAP_PERFMON"
+NEEDS_BTF = "it needs a function in the kernel's BTF to attach to"
+
+
+class Answer(NamedTuple):
+    """What is known of one feature.
+
+    ``bpftool`` is what bpftool makes of the same answer of the kernel: it has two words where there are three.
+    """
+
+    can: str
+    why: str = ""
+    bpftool: bool = False
+
+
+AVAILABLE = Answer(YES, "", bpftool=True)
+MISSING = Answer(NO)
+
+
+class Rights(NamedTuple):
+    """What stands between a probe and its answer: what this thread may do, and what the administrator lets it."""
+
+    capabilities: int
+    unprivileged_disabled: int | None  # kernel.unprivileged_bpf_disabled
+    lockdown: str  # "integrity", "confidentiality", "none", or empty where the kernel does not tell
+
+    def lacks(self) -> list[str]:
+        """Return the capabilities that BPF needs and this thread has not; CAP_SYS_ADMIN stands for all of them."""
+        if self.capabilities >> CAP_SYS_ADMIN & 1:
+            return []
+        return [name for number, name in CAP_NAMES.items() if number != CAP_SYS_ADMIN and not self.has(number)]
+
+    def has(self, capability: int) -> bool:
+        """Return whether this thread has a capability."""
+        return bool(self.capabilities >> capability & 1)
+
+
+def refused(errno: int, rights: Rights) -> Answer:
+    """Return the answer behind an errno that says nothing of the feature itself; others mean that it is missing."""
+    if errno in (EPERM, EACCES):
+        return Answer(UNKNOWN, _forbidden(rights))
+    if errno == ENOMEM:
+        return Answer(UNKNOWN, "a limit is reached: no memory for it")
+    if errno == ENOSPC:
+        return Answer(UNKNOWN, "a limit is reached: the kernel has more to say than there was room for")
+    return Answer(NO, "" if errno in (EINVAL, E2BIG, ENOTSUPP) else os.strerror(errno))
+
+
+def _forbidden(rights: Rights) -> str:
+    if missing := rights.lacks():
+        disabled = rights.unprivileged_disabled
+        more = f"; kernel.unprivileged_bpf_disabled is {disabled}" if disabled and not rights.has(CAP_BPF) else ""
+        return f"a capability is missing: {', '.join(missing)}{more}"
+    if rights.lockdown not in ("", "none"):
+        return f"kernel lockdown forbids it ({rights.lockdown})"
+    return "forbidden although no capability is missing: by kernel lockdown or a security policy"

@@ -1,0 +1,107 @@
+"""Helper functions: whether programs of a type may call them.
+
+A program that does nothing but call a helper is refused for many reasons: mostly since the helper wants arguments.
+Only certain words in the verifier's log mean that the helper itself is not there, so the log is what answers.
+"""
+
+from __future__ import annotations
+
+import os
+from errno import EPERM
+from typing import TYPE_CHECKING
+
+from bpfctl._sys import programs
+from bpfctl.feature import prog_types
+from bpfctl.feature.answer import AVAILABLE, NEEDS_BTF, NO, UNKNOWN, Answer, Rights, refused
+from bpfctl.uapi.enums import ProgType
+from bpfctl.uapi.helpers import Helper
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+CALL = bytes.fromhex("8500000000000000 9500000000000000")
+#: Their mere check makes a kernel write warnings to its log, so they are probed only when asked for.
+NOISY = frozenset({Helper.trace_printk, Helper.trace_vprintk, Helper.probe_write_user})
+#: bpftool does not probe these: their programs load with a function to attach to alone.
+ATTACHED = frozenset({ProgType.TRACING, ProgType.EXT, ProgType.LSM, ProgType.STRUCT_OPS})
+
+# What the verifier says of a number that is no helper; of a helper that the type lacks; the same since Linux 6.13
+# (commit 45cbc7a5e004, "bpf: Tell verifier users about helpers that programs cannot use").
+_PHRASES = (b"invalid func ", b"unknown func ", b"program of this type cannot use helper ")
+_NONE_WITH_THAT_NUMBER = 1
+_NETRONOME = 0x19EE
+_NETRONOME_PHRASES = (b"not supported by FW", b"unsupported function id")
+
+
+def numbers() -> range:
+    """Return the numbers of all helpers that we know."""
+    return range(1, max(Helper) + 1)
+
+
+def on_kernel(
+    kind: ProgType, type_answer: Answer, rights: Rights, *, full: bool, unprivileged: bool
+) -> dict[Helper, Answer]:
+    """Load a program for each helper; where the type itself is not there, so is none of its helpers."""
+    wanted = [Helper(number) for number in numbers() if full or number not in NOISY]
+    if not type_answer.bpftool:
+        return dict.fromkeys(wanted, Answer(type_answer.can, type_answer.why or "no programs of this type"))
+    if kind in ATTACHED:
+        return dict.fromkeys(wanted, Answer(UNKNOWN, NEEDS_BTF))
+    probe = prog_types.PROBES[kind]
+    found: dict[Helper, Answer] = {}
+    for run in _runs(wanted):
+        verdicts = programs.load_each(
+            kind,
+            CALL,
+            0,
+            run,
+            _PHRASES,
+            expected_attach_type=probe.attach_type,
+            prog_flags=probe.flags,
+            kern_version=prog_types.kernel_version(kind),
+        )
+        for number, verdict in zip(run, verdicts, strict=True):
+            found[Helper(number)] = _answer(verdict, rights, unprivileged=unprivileged)
+    return found
+
+
+def on_device(
+    kind: ProgType, type_answer: Answer, ifindex: int, rights: Rights, vendor: int, *, full: bool
+) -> dict[Helper, Answer]:
+    """Load a program for each helper for the hardware of a network device, whose driver has a say too."""
+    wanted = [Helper(number) for number in numbers() if full or number not in NOISY]
+    if not type_answer.bpftool:
+        return dict.fromkeys(wanted, Answer(type_answer.can, type_answer.why or "no programs of this type"))
+    phrases = _PHRASES + (_NETRONOME_PHRASES if vendor == _NETRONOME else ())
+    found: dict[Helper, Answer] = {}
+    for run in _runs(wanted):
+        verdicts = programs.load_each(kind, CALL, 0, run, phrases, ifindex=ifindex)
+        found |= {
+            Helper(number): _answer(verdict, rights, unprivileged=False)
+            for number, verdict in zip(run, verdicts, strict=True)
+        }
+    return found
+
+
+def _answer(verdict: programs.Verdict, rights: Rights, *, unprivileged: bool) -> Answer:
+    """Read a verdict; bpftool calls available whatever is not said to be missing."""
+    if verdict.said > 0:
+        return Answer(NO, "" if verdict.said != _NONE_WITH_THAT_NUMBER else "no helper has this number")
+    if verdict.errno == 0 or verdict.said:
+        return AVAILABLE
+    # The verifier has not come as far as the call.
+    answer = refused(verdict.errno, rights)
+    if answer.can == NO:
+        answer = Answer(UNKNOWN, f"the program was refused for another reason: {os.strerror(verdict.errno)}")
+    return answer._replace(bpftool=not (unprivileged and verdict.errno == EPERM))
+
+
+def _runs(wanted: Sequence[int]) -> Iterator[range]:
+    """Yield ranges of consecutive numbers."""
+    first = last = wanted[0]
+    for number in wanted[1:]:
+        if number != last + 1:
+            yield range(first, last + 1)
+            first = number
+        last = number
+    yield range(first, last + 1)

@@ -1,0 +1,103 @@
+"""Asks the kernel, or a network device, all that bpftool asks, section by section."""
+
+from __future__ import annotations
+
+import os
+import socket
+from errno import ENODEV, ENOSYS
+from typing import TYPE_CHECKING, NamedTuple
+
+from bpfctl._sys import calls, programs
+from bpfctl.errors import KernelError
+from bpfctl.feature import helpers, limits, map_types, prog_types, rights
+from bpfctl.feature.answer import AVAILABLE, MISSING, Answer
+from bpfctl.uapi.enums import MapType, ProgType
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bpfctl.uapi.helpers import Helper
+
+_OFFLOADED_TYPES = (ProgType.SCHED_CLS, ProgType.XDP)
+_OFFLOADED_MAPS = (MapType.HASH, MapType.ARRAY)
+
+
+class Device(NamedTuple):
+    """A network device whose hardware is asked instead of the kernel."""
+
+    name: str
+    ifindex: int
+    vendor: int
+
+
+class Prober:
+    """Asks in bpftool's order; what was found about program types decides which helpers are asked for."""
+
+    def __init__(self, device: Device | None = None, *, full: bool = False, unprivileged: bool = False) -> None:
+        self._device = device
+        self._full = full
+        self._unprivileged = unprivileged
+        self._rights = rights.present()
+        self._types: dict[ProgType, Answer] = {}
+
+    def syscall(self) -> Answer:
+        """Return whether there is bpf(2)."""
+        try:
+            programs.load(ProgType.UNSPEC, b"").fd.close()
+        except OSError as error:
+            return MISSING if error.errno == ENOSYS else AVAILABLE
+        return AVAILABLE
+
+    def prog_types(self) -> dict[ProgType, Answer]:
+        """Return which types of programs there are."""
+        calls.raise_memlock()
+        if self._device:
+            self._types = {
+                kind: prog_types.on_device(kind, self._device.ifindex, self._rights) for kind in _OFFLOADED_TYPES
+            }
+        else:
+            self._types = {kind: prog_types.on_kernel(probe, self._rights) for kind, probe in prog_types.PROBES.items()}
+        return self._types
+
+    def map_types(self) -> dict[MapType, Answer]:
+        """Return which types of maps there are."""
+        if self._device:
+            return {kind: map_types.on_device(kind, self._device.ifindex, self._rights) for kind in _OFFLOADED_MAPS}
+        return {kind: map_types.on_kernel(probe, self._rights) for kind, probe in map_types.PROBES.items()}
+
+    def helpers(self) -> Iterator[tuple[ProgType, dict[Helper, Answer]]]:
+        """Yield the helpers of each program type; prog_types() comes first."""
+        for kind, answer in self._types.items():
+            if self._device:
+                device = self._device
+                yield (
+                    kind,
+                    helpers.on_device(kind, answer, device.ifindex, self._rights, device.vendor, full=self._full),
+                )
+            else:
+                yield (
+                    kind,
+                    helpers.on_kernel(kind, answer, self._rights, full=self._full, unprivileged=self._unprivileged),
+                )
+
+    def limits(self) -> dict[str, Answer]:
+        """Return what programs may look like."""
+        index = self._device.ifindex if self._device else 0
+        return {probe.name: limits.probe(probe, index, self._rights) for probe in limits.PROBES}
+
+
+def device(name: str) -> Device:
+    """Find a network device; KernelError where there is none of that name."""
+    try:
+        index = socket.if_nametoindex(name)
+    except OSError as error:
+        raise KernelError(f"unrecognized netdevice '{name}'", error.errno or ENODEV) from None
+    return Device(name, index, _vendor(name))
+
+
+def _vendor(name: str) -> int:
+    try:
+        with open(f"/sys/class/net/{os.path.basename(name)}/device/vendor", encoding="ascii") as file:
+            return int(file.read(), 0)
+    except (OSError, ValueError):
+        return -1
