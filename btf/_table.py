@@ -123,8 +123,10 @@ class Names(dict[int, str]):
 
     def are_plain(self, spell: Callable[[str], str] | None) -> bool:
         """Tell whether ``spell``, which goes by characters, leaves every name as it is."""
-        text = self._text.replace("\0", " ")
-        return text.isascii() and (spell is None or spell(text) == text)
+        if not self._text.isascii():
+            return False
+        plain = bytes(code for code in range(128) if not code or spell is None or spell(chr(code)) == chr(code))
+        return len(plain) == 128 or not self._text.encode("ascii").translate(None, plain)
 
     def cut(self, offset: int) -> str:
         """Return the string at ``offset`` without remembering it; BTFError if there is none."""

@@ -41,15 +41,17 @@ _KINDS = range(14)
 _PATHS = ("", "x", "[1]", "x.y", "next[0]")
 _LARGEST = 1 << 12  # a value of more bytes is not read
 _SOME = 3  # of a long list
+LAST = 1 << 16  # the chance of the last types
 
 
-def exercise(data: bytes) -> None:
+def exercise(data: bytes, chance: int | None = None) -> None:
     """Use the library on a blob, which may be an ELF file; a blob without first string is split off BASE.
 
-    A blob is read, all its types are made, and then it is used in one of four ways, which its bytes choose; so more
-    inputs have their turn. ELF files are used in every way.
+    A blob is read, all its types are made, and then it is used in one of four ways, so that more inputs have their
+    turn; ``chance`` chooses, by default that of its bytes. ELF files are used in every way.
     """
-    chance = crc32(data)
+    if chance is None:
+        chance = crc32(data)
     if data.startswith(elf.MAGIC):
         _use_object(data, chance)
         return
@@ -59,7 +61,7 @@ def exercise(data: bytes) -> None:
         if btf is not None:
             some = _some(btf, chance)
             _make(btf)
-            said = _WAYS[chance % len(_WAYS)](btf, some)
+            said = WAYS[chance % len(WAYS)](btf, some)
     again = _read(data)
     assert (again is None) == (btf is None)
     if again is not None and said is not None:
@@ -92,7 +94,7 @@ def _tried(use: Callable[..., Any], *args: Any, **options: Any) -> Any:
 
 def _some(btf: BTF, chance: int) -> Sequence[int]:
     """Return the ids of which everything is asked: the last ones or others, and one that does not exist."""
-    first = -_SOME if chance & 1 << 16 else (chance >> 17) % max(len(btf), 1)
+    first = -_SOME if chance & LAST else (chance >> 17) % max(len(btf), 1)
     return (*btf.ids[first:][:_SOME], btf.ids.stop)
 
 
@@ -184,7 +186,8 @@ def _write(btf: BTF, some: Sequence[int]) -> None:
     _tried(relocate, btf, BASE)
 
 
-_WAYS = (_dump, _ask, _decode, _write)
+#: The remainder of a chance chooses one.
+WAYS = (_dump, _ask, _decode, _write)
 
 
 def _resolved(resolver: Resolver, relo: CoreRelo) -> None:
@@ -202,7 +205,7 @@ def _use_object(data: bytes, chance: int) -> None:
     if image is None:
         return
     _make(image.btf)
-    for way in _WAYS:
+    for way in WAYS:
         way(image.btf, _some(image.btf, chance))
     if image.ext is None:
         return
