@@ -133,7 +133,8 @@ def _invalid(kind: ProgType | int, data: bytes | None, ctx: bytes | None) -> str
     if len(data) < _ETHERNET_HEADER:
         return f"the data has {len(data)} bytes, of which an Ethernet header alone takes {_ETHERNET_HEADER}"
     if ctx is not None:
-        return "members of the context that a test run does not take must be 0"
+        none = "; xdp programs have a context there since Linux 5.15" if kind is ProgType.XDP else ""
+        return f"members of the context that a test run does not take must be 0{none}"
     return ""
 
 

@@ -42,7 +42,9 @@ _RETURNS: dict[ProgType | int, dict[int, str]] = {
     ProgType.LWT_IN: _LWT,
     ProgType.LWT_OUT: _LWT,
     ProgType.LWT_XMIT: _LWT,
-    ProgType.FLOW_DISSECTOR: {0: "BPF_OK", 2: "BPF_DROP", 129: "BPF_FLOW_DISSECTOR_CONTINUE"},
+    # 0 is BPF_OK, but of kernels before 6.1 that the program has returned anything else (commit 91350fe15221, "bpf,
+    # flow_dissector: Introduce BPF_FLOW_DISSECTOR_CONTINUE retcode", Linux 6.1).
+    ProgType.FLOW_DISSECTOR: {2: "BPF_DROP", 129: "BPF_FLOW_DISSECTOR_CONTINUE"},
 }
 
 

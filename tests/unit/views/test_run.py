@@ -121,6 +121,7 @@ def test_other_lengths():
         (ProgType.XDP, 4, "4 XDP_REDIRECT"),
         (ProgType.XDP, 99, "99"),
         (ProgType.SK_LOOKUP, 1, "1 SK_PASS"),
+        (ProgType.FLOW_DISSECTOR, 0, "0"),
         (ProgType.FLOW_DISSECTOR, 129, "129 BPF_FLOW_DISSECTOR_CONTINUE"),
         (ProgType.LWT_XMIT, 128, "128 BPF_LWT_REROUTE"),
         (ProgType.SOCKET_FILTER, 0, "0"),
