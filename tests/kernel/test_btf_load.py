@@ -137,12 +137,15 @@ def test_part_of_the_kernel_twice(known):
     """Some of the kernel's own types, twice, and merged again."""
     vmlinux = BTF.from_bytes(Path("/sys/kernel/btf/vmlinux").read_bytes())
     roots = [vmlinux.find(name, types.Struct).id for name in ("task_struct", "sk_buff", "inode")]
-    part = subset(vmlinux, roots)
+    part = BTF.from_bytes(subset(vmlinux, roots))
 
-    merged = merge([BTF.from_bytes(part), BTF.from_bytes(part)])
+    merged = merge([part, part])
 
     load(merged.data)
-    assert len(BTF.from_bytes(merged.data)) == len(BTF.from_bytes(part))
+    # of a forward declaration and two structs of its name, one struct may be left here, and then they are the same
+    once = dedup(part)
+    assert once.data == merged.data
+    assert len(part) - len(BTF.from_bytes(once.data)) < 10
     load(sanitize(BTF.from_bytes(merged.data), known & known_to((5, 10))))
 
 
