@@ -12,6 +12,7 @@ need qemu-system-x86_64 qemu-system-x86 # guests
 need busybox busybox-static     # their first program
 need depmod kmod
 need zstd zstd
+need objdump binutils           # the peer of prog dump jited
 need ip iproute2                # network namespaces of the zoo
 need unshare util-linux
 need dot graphviz                # draws the graphs of programs

@@ -75,7 +75,7 @@ class Disassembler:
     def __init__(self, machine: str) -> None:
         try:
             import capstone  # noqa: PLC0415 - an optional package that takes long to load
-        except ImportError:
+        except (ImportError, OSError):  # the package, or the library it brings, is not there
             raise _unable("it needs capstone: pip install 'bpfctl[jited]'") from None
         arch, modes = _MACHINES.get(machine, ("", ()))
         try:
@@ -91,13 +91,16 @@ class Disassembler:
     def decode(self, code: bytes, address: int) -> Iterator[NativeInsn]:
         """Yield the instructions of code that begins at an address."""
         make = {"X86": _x86, "ARM64": _Arm64().insn}.get(self._arch, NativeInsn)
+        end = 0
         for at, size, mnemonic, operands in self._engine.disasm_lite(code, address):
-            start = at - address
-            raw = code[start : start + size]
+            start, end = at - address, at - address + size
+            raw = code[start:end]
             if mnemonic == ".byte":
                 yield NativeInsn(start, raw, mnemonic, operands)
             else:
                 yield make(start, raw, mnemonic.rstrip(), operands)  # capstone leaves a blank behind some
+        if rest := code[end:]:  # too short for an instruction
+            yield NativeInsn(end, rest, ".byte", ", ".join(f"{byte:#04x}" for byte in rest))
 
 
 def _unable(why: str) -> BpfctlError:

@@ -23,6 +23,7 @@ _WORDS = re.compile(
     """,
     re.VERBOSE,
 )
+_NEGATIVE = re.compile(r"([$#]?)-(\d+)")
 
 
 def toned(of: MachineText, unicode: bool) -> Iterator[Toned]:
@@ -50,7 +51,11 @@ def _block(of: MachineText, lines: Sequence[Line], start: int, *, unicode: bool)
         told = of.source_toned(line.source) if line.source else []
         if told:
             yield [(_MARGIN, ""), (arrows.before(at), "quiet"), *told]
-        shown: Toned = [(f"{line.insn.offset:4x}: ", "quiet"), (arrows.at(at), "quiet"), *_words(line)]
+        shown: Toned = [
+            (f"{line.insn.offset:4x}: ", "quiet"),
+            (arrows.at(at), "quiet"),
+            *_words(line, inside=to is not None),
+        ]
         if to is not None:
             shown.append((f"  {'→' if unicode else '->'} {lines[to].insn.offset:x}", "quiet"))
         yield shown
@@ -58,8 +63,8 @@ def _block(of: MachineText, lines: Sequence[Line], start: int, *, unicode: bool)
             yield [(_MARGIN, ""), (arrows.before(at + 1), "quiet"), (f"  {line.insn.raw.hex(' ')}", "quiet")]
 
 
-def _words(line: Line) -> Toned:
-    """Return the pieces of an instruction, and the symbol that it leads to."""
+def _words(line: Line, *, inside: bool) -> Toned:
+    """Return the pieces of an instruction, and the symbol that it leads to; where is quiet if the margin tells it."""
     mnemonic, operands = line.insn.mnemonic, line.insn.operands
     control = _CONTROL.match(mnemonic)
     pieces: Toned = [(f"{mnemonic:<{_MNEMONIC - 1}} " if operands else mnemonic, "word" if control else "")]
@@ -67,8 +72,16 @@ def _words(line: Line) -> Toned:
     for found in _WORDS.finditer(operands):
         if found.start() > at:
             pieces.append((operands[at : found.start()], ""))
-        pieces.append((found[0], found.lastgroup or ""))
         at = found.end()
+        tone = found.lastgroup or ""
+        pieces.append((_readable(found[0]), "quiet" if inside and at == len(operands) else tone))
     if at < len(operands):
         pieces.append((operands[at:], ""))
     return [*pieces, (f"  {line.symbol}", "symbol")] if line.symbol else pieces
+
+
+def _readable(word: str) -> str:
+    """Spell an address that stands there as a negative number as an address."""
+    negative = _NEGATIVE.fullmatch(word)
+    value = int(negative[2]) if negative else 0
+    return f"{word[: negative.start(2) - 1]}{(1 << 64) - value:#x}" if negative and value >> 32 else word

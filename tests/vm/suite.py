@@ -104,6 +104,7 @@ def _foreign(kernel: Kernel, pytest: Sequence[str], settings: Settings, built: P
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONPATH": f"{CHECKOUT}:{site}",
         "BPFCTL_BPFTOOL": "/usr/sbin/bpftool",
+        "LIBCAPSTONE_PATH": "/usr/lib/aarch64-linux-gnu",  # ours has this machine's library beside it
     }
     # The checkout has the extension for this machine in the place where the guest looks for its own.
     place = CHECKOUT / "bpfctl" / "_sys" / extension.name

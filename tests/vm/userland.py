@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 ARM64_ROOT = ("base-files", "bash", "coreutils", "dash", "grep", "mount", "sed", "util-linux")
 ARM64_TOOLS = ("bpftool", "busybox-static", "iproute2", "kmod", "libpython3-stdlib", "linux-perf")
 ARM64_PYTHON = ("libpython3-dev", "python3-cffi-backend")  # what our extension is built with, and needs
+ARM64_CODE = ("binutils", "libcapstone5")  # what takes machine code apart
 
 
 def bpftool(*, refresh: bool = False) -> Path:
@@ -43,7 +44,7 @@ def bpftool(*, refresh: bool = False) -> Path:
 
 def foreign(arch: str) -> tuple[Path, Path]:
     """Return the root for guests of ARCH and the busybox to start them with."""
-    root = _fetch(f"root-{arch}", "trixie", arch, [*ARM64_ROOT, *ARM64_TOOLS, *ARM64_PYTHON]) / "root"
+    root = _fetch(f"root-{arch}", "trixie", arch, [*ARM64_ROOT, *ARM64_TOOLS, *ARM64_PYTHON, *ARM64_CODE]) / "root"
     return root, next(path for path in (root / "usr/bin/busybox", root / "bin/busybox") if path.exists())
 
 
