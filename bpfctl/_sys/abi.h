@@ -250,6 +250,7 @@ long bpfctl_bpf(int cmd, void *attr, unsigned int size);
 long bpfctl_perf_event_open(struct bpfctl_perf_attr *attr, int pid, int cpu, int group_fd, unsigned long flags);
 long bpfctl_ioctl(int fd, unsigned long request, unsigned long argument);
 long bpfctl_mount_bpffs(const char *folder);
+long bpfctl_detached_mount(const char *type);
 /* 1 when two tasks share their table of open files, 0 when not. */
 long bpfctl_same_files(int pid, int other);
 
@@ -268,6 +269,7 @@ struct bpfctl_verdict {
  */
 void bpfctl_load_each(struct bpf_prog_load_attr *attr, int32_t *imm, int32_t first, size_t count,
 		      const char *const *phrases, struct bpfctl_verdict *verdicts);
+
 /* consumer_pos and producer_pos are of the kernel's type unsigned long. */
 struct bpfctl_ring {
 	uint64_t *consumer_pos;

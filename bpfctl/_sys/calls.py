@@ -213,6 +213,14 @@ def mount_bpffs(folder: str | bytes) -> None:
         raise error(rc)
 
 
+def detached_mount(kind: str) -> FD:
+    """Return the root of a file system that is mounted nowhere, and gone with the descriptor (Linux 5.2)."""
+    rc = traced("fsmount", None, lambda: lib.bpfctl_detached_mount(kind.encode()), type=kind)
+    if rc < 0:
+        raise error(rc)
+    return FD(rc)
+
+
 class Array(NamedTuple):
     """A buffer that an info structure points to: where its pointer and its length stand, and how much room to offer."""
 

@@ -109,6 +109,24 @@ long bpfctl_mount_bpffs(const char *folder)
 	return mount("bpf", folder, "bpf", 0, "mode=0700") ? -errno : 0;
 }
 
+/* A file system that appears nowhere: a descriptor of its root, to open files below (Linux 5.2). */
+long bpfctl_detached_mount(const char *type)
+{
+	enum { fsopen = 430, fsconfig, fsmount }; /* the same on every architecture but Alpha */
+	enum { cloexec = 1, create = 6 };
+	long context, root;
+
+	context = syscall(fsopen, type, cloexec);
+	if (context < 0)
+		return -errno;
+	if (syscall(fsconfig, context, create, NULL, NULL, 0))
+		root = -errno;
+	else if ((root = syscall(fsmount, context, cloexec, 0)) < 0)
+		root = -errno;
+	close(context);
+	return root;
+}
+
 /*
  * BPF ring buffer (kernel/bpf/ringbuf.c): a page with the consumer's position,
  * writable by the consumer, a page with the producer's, and the data mapped

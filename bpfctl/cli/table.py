@@ -59,6 +59,7 @@ OBJECTS: dict[str, tuple[Command, ...]] = {
         diff=("prog_diff:diff", "show what differs between the code of two programs"),
         attach=("prog_attach:attach", "attach a program to a sockmap, or a flow dissector"),
         detach=("prog_attach:detach", "detach a program from a sockmap, or a flow dissector"),
+        tracelog=("prog_tracelog:tracelog", "show what programs write with bpf_printk(), or into their streams"),
         run=("prog_run:run", "run a program on data of yours"),
         top=("prog_top:top", "show which programs cost most"),
     ),

@@ -145,6 +145,15 @@ class JsonOutput:
         if array:
             self._end()
 
+    def log(self, batches: Iterable[Iterable[str]]) -> None:
+        """Write an array of the lines."""
+        self._begin("[", "]")
+        for batch in batches:
+            for line in batch:
+                self._value(line)
+            self.sink.flush()
+        self._end()
+
     def board(self, board: Board[Row], ask: Callable[[], Row], *, seconds: float, count: int | None = None) -> None:
         """Write an object for each round, which without -p is a line."""
         from bpfctl.render.watch import rounds  # noqa: PLC0415 - as above
@@ -197,6 +206,13 @@ class JsonOutput:
         self._items(document.items, document.json(self._inner(1), dumps))
         self._end()
 
+    def report(self, sections: Iterable[Section]) -> None:
+        """Write an object with a member for each section."""
+        self._begin("{", "}")
+        for section in sections:
+            self._member(section.name, section.json())
+        self._end()
+
     def item(self, stream: Stream) -> None:
         """Write an entry."""
         self._raw(b"".join(stream.json(self._inner(0), dumps)))
@@ -206,13 +222,6 @@ class JsonOutput:
         return len(self._closers) + more if self._pretty else None
 
     def _member(self, name: str, value: Any) -> None:
-    def report(self, sections: Iterable[Section]) -> None:
-        """Write an object with a member for each section."""
-        self._begin("{", "}")
-        for section in sections:
-            self._member(section.name, section.json())
-        self._end()
-
         text = self._text(value, len(self._closers))
         self.sink.hold()
         self._name(name)

@@ -31,6 +31,9 @@ class Output(Protocol):
     def follow(self, view: View[Row], batches: Iterable[Iterable[Row]], *, array: bool = False) -> None:
         """Show rows as they come, each batch at once; in JSON each row is a document, or with ``array`` all are one."""
 
+    def log(self, batches: Iterable[Iterable[str]]) -> None:
+        """Show lines of text with their line breaks as they come, each batch at once; in JSON an array of them."""
+
     def board(self, board: Board[Row], ask: Callable[[], Row], *, seconds: float, count: int | None = None) -> None:
         """Show what ``ask`` returns every so many seconds as watch() does, each time one thing; at most ``count``."""
 
@@ -46,11 +49,11 @@ class Output(Protocol):
     def document(self, document: Document) -> None:
         """Show a long text, in JSON its array; it must have one."""
 
-    def item(self, stream: Stream) -> None:
-        """Show the only entry of an object, which a handle has asked for."""
-
     def report(self, sections: Iterable[Section]) -> None:
         """Show the sections of a report as they come; in JSON they are the members of one object."""
+
+    def item(self, stream: Stream) -> None:
+        """Show the only entry of an object, which a handle has asked for."""
 
     def done(self) -> None:
         """Say that a command which has nothing to tell succeeded."""

@@ -48,6 +48,13 @@ class PlainOutput:
             PlainOutput.show(self, view, batch, listing=True)
             self.sink.flush()
 
+    def log(self, batches: Iterable[Iterable[str]]) -> None:
+        """Write the lines; of what cannot be printed in them tabs stay as they are."""
+        for batch in batches:
+            for line in batch:
+                self.sink.write("\t".join(map(safe, line.removesuffix("\n").split("\t"))) + "\n" * line.endswith("\n"))
+            self.sink.flush()
+
     def board(self, board: Board[Row], ask: Callable[[], Row], *, seconds: float, count: int | None = None) -> None:
         """Write the lines of each round, and an empty line after them."""
         from bpfctl.render.watch import rounds  # noqa: PLC0415 - as above
@@ -93,6 +100,11 @@ class PlainOutput:
                 data = "\n".join(map(safe_line, piece.split("\n"))).encode()
             self.sink.write_bytes(data)
 
+    def report(self, sections: Iterable[Section]) -> None:
+        """Write the lines of each section."""
+        for section in sections:
+            self.lines(section.plain(), None)
+
     def item(self, stream: Stream) -> None:
         """Write an entry."""
         if stream.document:
@@ -100,11 +112,6 @@ class PlainOutput:
             self._as_json(lambda out: out.item(document))
         for piece in stream.plain() if not stream.document else ():
             self.sink.write_bytes(piece)
-    def report(self, sections: Iterable[Section]) -> None:
-        """Write the lines of each section."""
-        for section in sections:
-            self.lines(section.plain(), None)
-
 
     def _as_json(self, write: Callable[[JsonOutput], None]) -> None:
         """Write what bpftool shows in JSON's form even as plain text; an error ends it, and is told elsewhere."""
