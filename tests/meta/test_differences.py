@@ -75,6 +75,21 @@ SHOWN = {
     "`prog dump` with `visual`, an instruction of more than 63 characters": [
         "bpftool/test_prog_dump.py::test_graphs_of_long_names"
     ],
+    "`prog dump jited`, what an instruction leads to": [
+        "bpftool/test_prog_jited.py::test_plain",
+        "bpftool/test_prog_jited.py::test_symbols",
+    ],
+    "`prog dump jited`, a prefix such as `lock`": [
+        "bpftool/test_prog_jited.py::test_plain",
+        "bpftool/test_prog_jited.py::test_json_of_prefixes",
+    ],
+    "`prog dump jited`, an operand in memory (`-j`)": ["bpftool/test_prog_jited.py::test_json"],
+    "`prog dump jited` with `visual`": ["bpftool/test_prog_jited.py::test_visual"],
+    "`prog dump jited` with `file`, without a disassembler": ["bpftool/test_prog_jited.py::test_without_capstone"],
+    "why there is no machine code to see": [
+        "bpftool/test_prog_jited.py::test_hidden_addresses",
+        "unit/kernel/test_jited.py::test_why_there_is_none",
+    ],
     "`prog run` that the kernel refuses": ["bpftool/test_prog_run.py::test_why_the_kernel_refuses"],
     "`prog run` of a raw tracepoint program with `ctx_in`, or of a syscall program": [
         "bpftool/test_prog_run.py::test_what_runs_once"
