@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
     from bpfctl.cli.options import Options
+    from bpfctl.errors import BpfctlError
     from bpfctl.render.output import Output
     from bpfctl.render.sink import Sink
 
@@ -90,7 +91,6 @@ def run(arguments: Sequence[str], sink: Sink) -> int:
     from bpfctl.cli.session import Session
     from bpfctl.errors import BpfctlError, Nothing, OutputError
     from bpfctl.render.sink import ClosedPipe
-    from bpfctl.render.text import safe
 
     chosen, words = options.split(arguments)
     out = _output(sink, chosen)
@@ -109,8 +109,7 @@ def run(arguments: Sequence[str], sink: Sink) -> int:
         code = error.exit_code
         out.error(error.sentence, error.hint)
         if not chosen.json:
-            for note in getattr(error, "__notes__", ()):
-                _complain("  " + safe(note))
+            _explain(error, debug=chosen.debug)
     except KeyboardInterrupt:
         if chosen.json:
             out.error("interrupted")
@@ -121,6 +120,17 @@ def run(arguments: Sequence[str], sink: Sink) -> int:
         out.error(_fault(error, debug=chosen.debug))
     out.close()
     return code
+
+
+def _explain(error: BpfctlError, *, debug: bool) -> None:
+    """Write what more there is to say about an error; with -d all that the verifier has said."""
+    from bpfctl.render.text import safe
+
+    log: str = getattr(error, "log", "")
+    for note in getattr(error, "__notes__", ()):
+        _complain("  " + safe(note))
+    if debug and log:
+        _complain("\n".join(["the whole log:", *map(safe, log.splitlines())]))
 
 
 def _output(sink: Sink, chosen: Options) -> Output:

@@ -91,7 +91,10 @@ class Btf(handle.Handle):
         try:
             return cls(programs.btf_load(data, log_level=1).fd)
         except programs.LoadError as error:
-            raise VerifierError("can't load BTF", error.errno or number, error.log) from None
+            refused = VerifierError("can't load BTF", error.errno or number, error.log)
+            if error.log.strip():
+                refused.add_note(f"the kernel's words: {error.log.rstrip().splitlines()[-1]}")
+            raise refused from None
 
     def info(self) -> BtfInfo:
         """Ask the kernel what it knows of the object."""

@@ -6,7 +6,7 @@ from errno import ENODEV
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bpfctl._sys import calls, programs
-from bpfctl.errors import KernelError, VerifierError
+from bpfctl.errors import KernelError
 from bpfctl.host import fdinfo
 from bpfctl.kernel import handle
 from bpfctl.kernel.surroundings import Surroundings
@@ -129,7 +129,7 @@ class Program(handle.Handle):
         license: str = "GPL",  # noqa: A002 - the kernel's name for it
         expected_attach_type: int = 0,
     ) -> Program:
-        """Load packed instructions (bpfctl.asm makes them); VerifierError has the verifier's log.
+        """Load packed instructions (bpfctl.asm makes them); VerifierError says why the verifier refuses them.
 
         The name is cut to the 15 characters that the kernel keeps.
         """
@@ -147,12 +147,12 @@ class Program(handle.Handle):
 
         try:
             return cls(attempt(0).fd)
-        except OSError:
+        except OSError as error:
             # Only now is the verifier asked to explain itself: writing its log takes time.
-            try:
-                return cls(attempt(1).fd)
-            except programs.LoadError as error:
-                raise VerifierError(f"can't load program '{name}'", error.errno or 0, error.log) from None
+            from bpfctl.kernel import verifier  # noqa: PLC0415 - most programs are accepted
+
+            refusal = verifier.Asked(f"can't load program '{name}'", error.errno or 0, insns)
+            return cls(refusal.load(attempt).fd)
 
     def info(self) -> ProgramInfo:
         """Ask the kernel what it knows of the program."""
