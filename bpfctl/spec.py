@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bpfctl.asm.insn import Insn
+    from bpfctl.asm.insn import ByteOrder, Insn
     from btf.ext import Ext
     from btf.read import BTF
 
@@ -87,8 +87,9 @@ class ProgramSpec(NamedTuple):
 class MapSpec(NamedTuple):
     """A map to create; ``made_of`` is empty for one that the program text declares.
 
-    ``value`` is a type id of the object's BTF, 0 without one, and ``struct`` names the kernel's struct that a map
-    of the type struct_ops fills in.
+    ``key`` and ``value`` are type ids of the object's BTF, 0 without one. ``contents`` are the variables that a map is
+    made of. ``struct`` names the kernel's struct that a map of the type struct_ops fills in, ``functions`` which of
+    its members are which programs.
     """
 
     name: str
@@ -104,7 +105,9 @@ class MapSpec(NamedTuple):
     key: int = 0
     value: int = 0
     made_of: str = ""
+    contents: bytes = b""
     struct: str = ""
+    functions: tuple[tuple[str, str], ...] = ()
     autocreate: bool = True
 
 
@@ -125,7 +128,7 @@ class ObjectSpec(NamedTuple):
     """
 
     license: str
-    byteorder: str
+    byteorder: ByteOrder
     programs: tuple[ProgramSpec, ...]
     functions: tuple[Function, ...]
     maps: tuple[MapSpec, ...]

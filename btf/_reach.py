@@ -18,7 +18,8 @@ from btf import elf
 from btf.errors import BTFError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from typing import Literal
 
     #: A place in an object: the name of a section, and the number of an instruction.
     Place = tuple[str, int]
@@ -27,9 +28,11 @@ if TYPE_CHECKING:
 
 _REGISTERS = 11
 _ALL, _LOW = (1 << 64) - 1, (1 << 32) - 1
-_LD, _ST, _STX, _ALU, _JMP, _JMP32, _ALU64 = 0, 2, 3, 4, 5, 6, 7
+_LD, _LDX, _ST, _STX, _ALU, _JMP, _JMP32, _ALU64 = range(8)
 _WIDE = 0x18  # BPF_LD | BPF_IMM | BPF_DW: takes two slots
 _ATOMIC, _FETCH = 0xC0, 1
+_MEM = 0x60
+_SIZES = {0x00: 4, 0x08: 2, 0x10: 1, 0x18: 8}
 _CALL, _EXIT, _JA = 0x8, 0x9, 0x0
 _PSEUDO_CALL = 1
 _MOV = 0xB
@@ -101,15 +104,25 @@ class _Symbol(NamedTuple):
 
 
 class Code(NamedTuple):
-    """The instructions of an object by section, which calls go where, and where something begins to run."""
+    """The instructions of an object by section, which calls go where, and where something begins to run.
+
+    ``addresses`` are instructions that a loader puts an address into.
+    """
 
     insns: dict[str, list[Insn]]
     calls: dict[Place, Place]
     entries: tuple[Place, ...]
+    addresses: frozenset[Place] = frozenset()
+    byteorder: Literal["little", "big"] = "little"
 
-    def reached(self, values: dict[Place, int], unknown: Iterable[Place] = ()) -> set[Place]:
-        """Return what is reached when relocations have put ``values`` in, and what is ``unknown`` could be anything."""
-        return _Run(self, values, frozenset(unknown)).run()
+    def reached(
+        self, values: Mapping[Place, int], unknown: Iterable[Place] = (), memory: Mapping[int, bytes] | None = None
+    ) -> set[Place]:
+        """Return what is reached when relocations have put ``values`` in, and what is ``unknown`` could be anything.
+
+        ``memory`` is what never changes, by its address.
+        """
+        return _Run(self, values, frozenset(unknown) | self.addresses - values.keys(), memory or {}).run()
 
 
 def read(data: bytes, names: Iterable[str], functions: dict[str, list[int]]) -> Code:
@@ -122,12 +135,12 @@ def read(data: bytes, names: Iterable[str], functions: dict[str, list[int]]) -> 
     sign = "<" if data[5:6] == b"\1" else ">"
     tables = elf.headers(data)
     insns = {name: _instructions(elf.contents(data, head), sign) for name, head in tables if name in wanted}
-    calls = _calls(data, tables, sign, insns)
+    calls, addresses = _calls(data, tables, sign, insns)
     starts = [(name, at // 8) for name, places in functions.items() if name in insns for at in places]
     called = set(calls.values())
     entries = [place for place in starts if place[0] != _TEXT or place not in called]
     bare = [(name, 0) for name in insns if name not in functions]
-    return Code(insns, calls, (*entries, *bare))
+    return Code(insns, calls, (*entries, *bare), addresses, "little" if sign == "<" else "big")
 
 
 def _instructions(code: bytes, sign: str) -> list[Insn]:
@@ -140,9 +153,15 @@ def _instructions(code: bytes, sign: str) -> list[Insn]:
     return found
 
 
-def _calls(data: bytes, tables: _Tables, sign: str, insns: dict[str, list[Insn]]) -> dict[Place, Place]:
-    """Return where calls and addresses of functions lead to: within a section, and where a linker has yet to finish."""
+def _calls(
+    data: bytes, tables: _Tables, sign: str, insns: dict[str, list[Insn]]
+) -> tuple[dict[Place, Place], frozenset[Place]]:
+    """Return where calls and addresses of functions lead to, within a section and where a linker has yet to finish.
+
+    What it has to put any other address into comes second.
+    """
     calls: dict[Place, Place] = {}
+    addresses: set[Place] = set()
     for name, rows in insns.items():
         for at, insn in enumerate(rows):
             if insn.calls:
@@ -150,6 +169,8 @@ def _calls(data: bytes, tables: _Tables, sign: str, insns: dict[str, list[Insn]]
     for name, at, symbol in _relocated(data, tables, sign, insns):
         insn = insns[name][at]
         to = tables[symbol.section][0] if symbol.section < len(tables) else ""
+        if insn.code == _WIDE:
+            addresses.add((name, at))
         inside = symbol.info & 15 == _SECTION  # then the instruction says how far into the section
         if to not in insns:
             calls.pop((name, at), None)
@@ -157,7 +178,7 @@ def _calls(data: bytes, tables: _Tables, sign: str, insns: dict[str, list[Insn]]
             calls[name, at] = to, symbol.value // 8 + (insn.imm + 1 if inside else 0)
         elif insn.code == _WIDE and (inside or symbol.info & 15 == _FUNCTION):
             calls[name, at] = to, symbol.value // 8 + (insn.imm // 8 if inside else 0)
-    return calls
+    return calls, frozenset(addresses)
 
 
 def _relocated(
@@ -181,10 +202,13 @@ def _relocated(
 class _Run:
     """Follows constants until nothing new comes."""
 
-    def __init__(self, code: Code, values: dict[Place, int], unknown: frozenset[Place]) -> None:
+    def __init__(
+        self, code: Code, values: Mapping[Place, int], unknown: frozenset[Place], memory: Mapping[int, bytes]
+    ) -> None:
         self._code = code
         self._values = values
         self._unknown = unknown
+        self._memory = memory
         self._states: dict[Place, State] = {}
         self._todo: list[Place] = []
 
@@ -230,7 +254,7 @@ class _Run:
                 self._set(after, insn.src, None)
                 self._set(after, 0, None)
         elif kind != _ST:
-            self._set(after, insn.dst if kind != _LD else 0, None)
+            self._set(after, insn.dst if kind != _LD else 0, self._read(insn, state))
         self._come((name, at + 1), tuple(after))
 
     def _set(self, registers: list[int | None], number: int, value: int | None) -> None:
@@ -245,6 +269,17 @@ class _Run:
         low, high = rows[at].imm & _LOW, rows[at + 1].imm & _LOW
         value = self._values.get((name, at))
         return (low | high << 32) if value is None else value & _ALL
+
+    def _read(self, insn: Insn, state: State) -> int | None:
+        """Return what a load brings from memory that never changes."""
+        base = state[insn.src] if insn.src < _REGISTERS else None
+        if insn.code & 7 != _LDX or base is None or insn.code & 0xE0 != _MEM:
+            return None
+        for start, data in self._memory.items():
+            at, size = base + insn.off - start, _SIZES[insn.code & 0x18]
+            if 0 <= at <= len(data) - size:
+                return int.from_bytes(data[at : at + size], self._code.byteorder)
+        return None
 
     def _operand(self, insn: Insn, state: State, place: Place | None = None) -> int | None:
         if insn.code & 8:

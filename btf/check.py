@@ -15,6 +15,7 @@ has asked whether what it needs is there: that is found out as the verifier does
 from __future__ import annotations
 
 from bisect import bisect_right
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from btf import _reach, elf, relo_kind
@@ -22,9 +23,11 @@ from btf.errors import BTFError
 from btf.relo import Resolver, Result, Target
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from btf.ext import CoreRelo
 
-__all__ = ["ABSENT", "FAILED", "GUARDED", "RESOLVED", "Object", "Target", "Verdict"]
+__all__ = ["ABSENT", "FAILED", "GUARDED", "RESOLVED", "Known", "Object", "Target", "Verdict"]
 
 #: It has its value; it asks for existence, and the answer is no; it comes to nothing, but is not reached; or is.
 RESOLVED, ABSENT, GUARDED, FAILED = "resolved", "absent", "guarded", "failed"
@@ -48,6 +51,13 @@ class Verdict(NamedTuple):
         return self.result.relo.insn_off // 8
 
 
+class Known(NamedTuple):
+    """What else is known before a program runs: the values of instructions, and memory that never changes."""
+
+    values: Mapping[tuple[str, int], int] = MappingProxyType({})
+    memory: Mapping[int, bytes] = MappingProxyType({})
+
+
 class Object:
     """A BPF object file, read once for any number of kernels."""
 
@@ -65,11 +75,16 @@ class Object:
             for name, lines in (ext.line_infos if ext is not None else {}).items()
         }
 
-    def check(self, target: Target) -> list[Verdict]:
+    def check(self, target: Target, known: Known | None = None) -> list[Verdict]:
         """Return what becomes of each relocation on a kernel, in the order of the object."""
+        return self.run(target, known)[0]
+
+    def run(self, target: Target, known: Known | None = None) -> tuple[list[Verdict], set[tuple[str, int]]]:
+        """Return what `check` does, and the instructions that are reached by section and number."""
         resolver = Resolver(self._image.btf, target)
         results = [(name, resolver.resolve(relo)) for name, relos in self.relos.items() for relo in relos]
-        values: dict[tuple[str, int], int] = {}
+        known = known or Known()
+        values = dict(known.values)
         unknown: set[tuple[str, int]] = set()
         for name, result in results:
             place = name, result.relo.insn_off // 8
@@ -77,15 +92,15 @@ class Object:
                 unknown.add(place)
             elif result.value is not None:
                 values[place] = result.value
-        reached = self._code.reached(values, unknown)
-        return [self._verdict(name, result, reached) for name, result in results]
+        reached = self._code.reached(values, unknown, known.memory)
+        return [self._verdict(name, result, reached) for name, result in results], reached
 
     def _verdict(self, name: str, result: Result, reached: set[tuple[str, int]]) -> Verdict:
         status = self._status(name, result, reached)
         reason = result.reason
         if not reason and status in (FAILED, GUARDED):
             reason = f"the instruction moves {result.local_size} bytes, and there are {result.size}"
-        return Verdict(name, self._source(name, result.relo.insn_off), status, reason, result)
+        return Verdict(name, self.source(name, result.relo.insn_off), status, reason, result)
 
     def _is_poison(self, name: str, result: Result) -> bool:
         """Whether a loader puts in an instruction that no verifier accepts."""
@@ -100,8 +115,13 @@ class Object:
             return FAILED if (name, result.relo.insn_off // 8) in reached else GUARDED
         return ABSENT if result.reason and result.relo.kind not in _NUMBERS else RESOLVED
 
-    def _source(self, name: str, offset: int) -> str:
-        """Return the file and the line of an instruction."""
+    @property
+    def sections(self) -> frozenset[str]:
+        """The sections whose instructions are followed."""
+        return frozenset(self._code.insns)
+
+    def source(self, name: str, offset: int) -> str:
+        """Return the file and the line of the instruction at so many bytes of a section; empty if nothing tells."""
         starts, lines = self._lines.get(name, ([], ()))
         at = bisect_right(starts, offset) - 1
         if at < 0:

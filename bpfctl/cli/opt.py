@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     Against = list[str] | None
     Every = bool
     Svg = str | None
+    Unmet = bool
 
 else:
 

@@ -131,8 +131,10 @@ OBJECTS: dict[str, tuple[Command, ...]] = {
         "probe",
         "list_builtins",
         "help",
+        "check",
         probe=("probe", "tell what the kernel, or a network device, can do"),
         list_builtins=("list_builtins", "list the types and helpers that are known by name"),
+        check=("feature_check:check", "tell whether a kernel has what BPF objects need"),
     ),
     "btf": _object(
         "btf",

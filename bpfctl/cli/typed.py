@@ -109,6 +109,7 @@ Svg = Annotated[
     typer.Option("--svg", metavar="FILE", help="Have Graphviz's dot draw the control flow into a file."),
 ]
 Every = Annotated[bool, typer.Option("--all", help="Also the relocations that resolve.")]
+Unmet = Annotated[bool, typer.Option("--unmet", help="Only the needs that are not met, or cannot be told.")]
 
 # The base of Typer's complaints about a command line; Typer 0.28 has them in a package of its own instead of click's.
 _Complaint: type[Exception] = typer.BadParameter.__mro__[2]

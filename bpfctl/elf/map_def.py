@@ -37,7 +37,6 @@ _NUMBERS = {
     "numa_node": "numa_node",
 }
 _HOLDERS = frozenset({MapType.ARRAY_OF_MAPS, MapType.HASH_OF_MAPS})
-_LONG_LINK = 0x2000  # BPF_F_LINK
 
 
 def read(file: File, btf: BTF | None) -> Iterator[tuple[int, int, MapSpec]]:
@@ -51,10 +50,11 @@ def read(file: File, btf: BTF | None) -> Iterator[tuple[int, int, MapSpec]]:
         elif name == LEGACY and head.type == elf.PROGBITS:
             yield from _legacy(file, index)
         elif name in _STRUCT_OPS and head.type == elf.PROGBITS:
-            for offset, found in _struct_ops(name, btf):
+            for offset, found in _struct_ops(file, index, btf):
                 yield index, offset, found
         elif head.size and (kind := _kind(name, head.type)):
-            yield index, 0, _variables(name, kind, head.size, btf)
+            found = _variables(name, kind, head.size, btf)
+            yield index, 0, found if head.type == elf.NOBITS else found._replace(contents=file.contents(index))
 
 
 def settings(size: int) -> MapSpec:
@@ -181,27 +181,29 @@ def _legacy(file: File, section: int) -> Iterator[tuple[int, int, MapSpec]]:
             yield section, symbol.value, MapSpec(symbol.name, *form.unpack_from(data, symbol.value))
 
 
-def _struct_ops(name: str, btf: BTF | None) -> Iterator[tuple[int, MapSpec]]:
+def _struct_ops(file: File, index: int, btf: BTF | None) -> Iterator[tuple[int, MapSpec]]:
+    name = file.name(index)
     section = btf.find(name, types.Datasec) if btf is not None else None
     if section is None or btf is None:
         raise ObjectError(f"the BTF has no section {name}")
+    places = {offset: symbol.name for offset, symbol in file.relocations(index) if symbol.type == elf.FUNC}
     for one in section.vars:
         var = btf.type(one.type_id)
         struct = btf.type(btf.resolve(var.type_id)) if isinstance(var, types.Var) else None
         if not isinstance(struct, types.Struct):
             raise ObjectError(f"section {name} has something else than structs")
-        yield (
-            one.offset,
-            MapSpec(
-                var.name,
-                MapType.STRUCT_OPS,
-                4,
-                struct.size,
-                1,
-                _LONG_LINK if name.endswith(".link") else 0,
-                value=struct.id,
-                made_of=spec.STRUCT_OPS,
-                struct=struct.name,
-                autocreate=_STRUCT_OPS[name],
-            ),
+        at = {one.offset + member.bits_offset // 8: member.name for member in struct.members}
+        found = MapSpec(
+            var.name,
+            MapType.STRUCT_OPS,
+            4,
+            struct.size,
+            1,
+            MapFlag.LINK if name.endswith(".link") else 0,
+            value=struct.id,
+            made_of=spec.STRUCT_OPS,
+            struct=struct.name,
+            functions=tuple((at[offset], places[offset]) for offset in sorted(at.keys() & places.keys())),
+            autocreate=_STRUCT_OPS[name],
         )
+        yield one.offset, found

@@ -57,6 +57,11 @@ class Symbols:
         line = self._line(address)
         return _symbol(line) if line is not None else None
 
+    def has(self, name: str) -> bool:
+        """Return whether there is a symbol of this name, in the kernel proper or a module."""
+        text = self._load()
+        return f" {name}\n".encode() in text or f" {name}\t".encode() in text
+
     def address(self, name: str) -> int | None:
         """Return the address of a symbol of the kernel proper; None when there is none, or it is kept from us."""
         text = self._load()

@@ -1,0 +1,264 @@
+"""The running kernel, asked for what a BPF object needs: by a load or a map of just that, which is gone at once."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from functools import cached_property
+from struct import pack
+from typing import TYPE_CHECKING
+
+from bpfctl._sys import calls, programs
+from bpfctl.errors import KernelError
+from bpfctl.feature import isa, limits, prog_types, rights, shape
+from bpfctl.feature import need as needed
+from bpfctl.feature.answer import AVAILABLE, MISSING, NO, UNKNOWN, Answer, refused
+from bpfctl.feature.map_probe import MapProber
+from bpfctl.feature.setting import Settings
+from bpfctl.feature.shape import Shape
+from bpfctl.feature.types import Place, Types, of_modules
+from bpfctl.host import kallsyms, kernel_config
+from bpfctl.kernel import btf as objects
+from bpfctl.uapi.enums import ProgType
+from bpfctl.uapi.helpers import Helper
+from btf import types
+from btf.errors import BTFError
+from btf.write import Builder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bpfctl.feature.need import Need
+    from bpfctl.spec import Extern, ObjectSpec
+    from btf.check import Target
+
+_CALL = 0x85
+_EXIT = bytes.fromhex("9500000000000000")
+_NO_TYPES = Answer(UNKNOWN, "the kernel does not tell its types")
+_LONGEST = 1_000_000  # instructions: BPF_COMPLEXITY_LIMIT_INSNS
+_OLD_LONGEST = 4096  # BPF_MAXINSNS
+#: What the verifier says of a helper that programs of a kind may not call.
+_NO_HELPER = (
+    "invalid func ",
+    "unknown func ",
+    "program of this type cannot use helper ",
+    "cannot call GPL-restricted function",
+    "helper call is not allowed in probe",
+    "helper call might sleep in a non-sleepable prog",
+)
+_NO_KFUNC = (
+    "is not allowed",
+    "are not allowed",
+    "JIT does not support",
+    "cannot find address for kernel function",
+    "is not a kernel function",
+    "is not a function",
+    "cannot call kernel function from non-GPL",
+    "program must be sleepable",
+)
+#: Their mere check changes the kernel or writes to its log, so others are asked that the same rules let in.
+_STAND_INS = {
+    Helper.trace_printk: Helper.probe_read_kernel,
+    Helper.trace_vprintk: Helper.snprintf,
+    Helper.probe_write_user: Helper.probe_read_user,
+}
+
+
+class Running:
+    """The running kernel."""
+
+    def __init__(self) -> None:
+        calls.raise_memlock()
+        self._rights = rights.present()
+        self._answers: dict[object, Answer] = {}
+        self._symbols = kallsyms.Symbols()
+        self._settings = Settings(lambda: kernel_config.running().options, os.uname().release)
+        self._ways: dict[str, Callable[[Need, ObjectSpec], Answer]] = {
+            needed.LOADER: lambda _, __: Answer(NO, "libbpf 1 refuses it"),
+            needed.LICENSE: lambda _, spec: AVAILABLE if spec.is_gpl else Answer(NO, f'it is "{spec.license}"'),
+            needed.PROGRAM: lambda need, _: self._program_type(need.number),
+            needed.ATTACH: self._attach,
+            needed.TARGET: self._attach,
+            needed.HELPER: self._helper,
+            needed.KFUNC: self._kfunc,
+            needed.KSYM: lambda need, _: self._variable(need.name),
+            needed.ADDRESS: lambda need, _: self._address(need.name),
+            needed.KCONFIG: lambda need, spec: self._settings.answer(need.extern, spec.btf),
+            needed.MAP: self._maps.map,
+            needed.MAP_FLAG: self._maps.flag,
+            needed.FIELD: lambda need, _: self._maps.field(need),
+            needed.STRUCT_OPS: lambda need, _: self._maps.struct_ops(need),
+            needed.BTF_KIND: lambda need, _: self._kind(need.number),
+            needed.ISA: lambda need, _: self._extension(need.name),
+            needed.SIZE: lambda need, _: self._size(need.number),
+        }
+
+    def ask(self, need: Need, spec: ObjectSpec) -> Answer:
+        """Return whether it has what an object needs."""
+        return self._ways[need.kind](need, spec)
+
+    def types(self) -> Target | None:
+        """Return the types of the kernel and its modules; None where it does not tell them."""
+        return self._types.target if self._types is not None else None
+
+    def setting(self, extern: Extern) -> int | None:
+        """Return the value of a kconfig extern as a number; None for one that is unknown or is no number."""
+        return self._settings.number(extern.name)
+
+    @cached_property
+    def _types(self) -> Types | None:
+        try:
+            vmlinux = objects.vmlinux()
+        except (KernelError, BTFError):
+            return None
+        return Types(vmlinux, of_modules(vmlinux))
+
+    @cached_property
+    def _maps(self) -> MapProber:
+        return MapProber(self._rights, lambda: self._types)
+
+    def _once(self, key: object, ask: Callable[[], Answer]) -> Answer:
+        if key not in self._answers:
+            self._answers[key] = ask()
+        return self._answers[key]
+
+    def _program_type(self, number: int) -> Answer:
+        try:
+            probe = prog_types.PROBES[ProgType(number)]
+        except (KeyError, ValueError):
+            return Answer(UNKNOWN, f"program type {number} is newer than bpfctl")
+        return self._once(probe, lambda: prog_types.on_kernel(probe, self._rights))
+
+    def _attach(self, need: Need, spec: ObjectSpec) -> Answer:
+        wanted = self._shape(need, spec)
+        if isinstance(wanted, Answer):
+            return wanted
+        return self._once(wanted[:4], lambda: self._loads(wanted))
+
+    def _loads(self, wanted: Shape) -> Answer:
+        with ExitStack() as held:
+            try:
+                fd = _module_fd(held, wanted.target)
+            except KernelError as error:
+                return refused(error.errno or 0, self._rights)
+            return shape.answer(wanted, self._rights, module_fd=fd)
+
+    def _shape(self, need: Need, spec: ObjectSpec) -> Shape | Answer:
+        if need.program is None:
+            raise ValueError(f"a need of kind {need.kind} is of no program")
+        wants_types = need.program.attach_btf or need.program.type == ProgType.STRUCT_OPS
+        return shape.of(need.program, spec, self._types if wants_types else None)
+
+    def _helper(self, need: Need, spec: ObjectSpec) -> Answer:
+        wanted = self._shape(need, spec)
+        if isinstance(wanted, Answer):
+            return wanted
+        number = _STAND_INS.get(need.number, need.number)  # type: ignore[call-overload]
+        return self._once((number, wanted), lambda: self._call(wanted, pack("=BBhi", _CALL, 0, 0, number), _NO_HELPER))
+
+    def _call(self, wanted: Shape, call: bytes, phrases: tuple[str, ...], place: Place | None = None) -> Answer:
+        """Ask by a program that does nothing but call; what its arguments lack is said after that."""
+        with ExitStack() as held:
+            try:
+                target, module = _module_fd(held, wanted.target), _module_fd(held, place)
+            except KernelError as error:
+                return refused(error.errno or 0, self._rights)
+            array = pack("=ii", 0, module) if module else None
+            got = shape.load(wanted, call + _EXIT, fd_array=array, module_fd=target)
+        complaint = next((line for line in got.log.splitlines() if any(words in line for words in phrases)), "")
+        if complaint:
+            return Answer(NO, complaint[:200])
+        if not got.errno or got.log.strip():
+            return AVAILABLE
+        answer = refused(got.errno, self._rights)
+        return answer if answer.can == UNKNOWN else Answer(UNKNOWN, "no such program can be loaded to ask")
+
+    def _kfunc(self, need: Need, spec: ObjectSpec) -> Answer:
+        if self._types is None:
+            return _NO_TYPES
+        place = self._types.find(need.name.partition("___")[0], types.Func)
+        if place is None:
+            return Answer(NO, "the kernel's types have no such function")
+        if need.program is None:
+            return AVAILABLE
+        wanted = self._shape(need, spec)
+        if isinstance(wanted, Answer):
+            return wanted
+        call = pack("=BBhi", _CALL, _second_register(2), 1 if place.module else 0, place.type_id)
+        return self._once((place[::2], wanted), lambda: self._call(wanted, call, _NO_KFUNC, place))
+
+    def _variable(self, name: str) -> Answer:
+        if self._types is None:
+            return _NO_TYPES
+        found = self._types.find(name.partition("___")[0], types.Var)
+        return AVAILABLE if found is not None else Answer(NO, "the kernel's types have no such variable")
+
+    def _address(self, name: str) -> Answer:
+        if self._symbols.has(name):
+            return AVAILABLE
+        return Answer(NO, "/proc/kallsyms does not have it")
+
+    def _kind(self, number: int) -> Answer:
+        return self._once(("kind", number), lambda: self._load_kind(number))
+
+    def _load_kind(self, number: int) -> Answer:
+        blob = _smallest(number)
+        if blob is None:
+            return AVAILABLE  # as old as BTF
+        try:
+            programs.btf_load(blob).fd.close()
+        except OSError as error:
+            return refused(error.errno or 0, self._rights)
+        return AVAILABLE
+
+    def _extension(self, name: str) -> Answer:
+        return self._once(("isa", name), lambda: self._load_extension(isa.EXTENSIONS[name]))
+
+    def _load_extension(self, wanted: isa.Extension) -> Answer:
+        got = shape.load(Shape(ProgType.SOCKET_FILTER), wanted.code)
+        if not got.errno or (wanted.complaint and wanted.complaint in got.log):
+            return AVAILABLE
+        answer = refused(got.errno, self._rights)
+        return answer if answer.can == UNKNOWN else MISSING
+
+    def _size(self, number: int) -> Answer:
+        if number > _LONGEST:
+            return Answer(NO, f"no kernel takes more than {_LONGEST} instructions")
+        if number <= _OLD_LONGEST:
+            return AVAILABLE
+        probe = next(probe for probe in limits.PROBES if probe.name == "large_insn_limit")
+        return self._once(probe.name, lambda: limits.probe(probe, 0, self._rights))
+
+
+def _second_register(number: int) -> int:
+    """Return the byte of an instruction that has its source register."""
+    import sys  # noqa: PLC0415 - one caller
+
+    return number << 4 if sys.byteorder == "little" else number
+
+
+def _module_fd(held: ExitStack, place: Place | None) -> int:
+    """Return a descriptor of the BTF of a module, 0 for the kernel's own; KernelError where it is gone."""
+    if place is None or not place.module:
+        return 0
+    for one in objects.Btf.every():
+        if one.info().name == place.module:
+            return held.enter_context(one).fileno()
+        one.close()
+    raise KernelError(f"module {place.module} is gone", 2)
+
+
+def _smallest(number: int) -> bytes | None:
+    """Return the smallest BTF with a type of a kind; None for kinds that every kernel with BTF knows."""
+    types_ = Builder()
+    int_ = types_.add_type(types.Int(1, "int", 4, 32, 0, types.SIGNED))
+    young: dict[int, Callable[[], object]] = {
+        16: lambda: types_.add_type(types.Float(2, "float", 4)),
+        17: lambda: types_.add_type(types.DeclTag(3, "tag", types_.add_type(types.Typedef(2, "t", int_)), -1)),
+        18: lambda: types_.add_type(types.Pointer(3, "", types_.add_type(types.TypeTag(2, "tag", int_)))),
+        19: lambda: types_.add_type(types.Enum64(2, "e", 8, (types.EnumValue("a", 1),))),
+    }
+    if number not in young:
+        return None
+    young[number]()
+    return types_.build()
