@@ -318,7 +318,7 @@ def test_inputs_that_cannot_be_read(programs, files):
     assert mine == (255, b"", b"Error: failed to read data_in/ctx_in from /proc/self/mem: Input/output error\n")
 
     (theirs, _), (mine, _) = both(files, [*line, "sparse"])
-    assert theirs.stderr == b"Error: failed to run program: Invalid argument\n"
+    assert theirs.stderr.startswith(b"Error: failed to run program: ")  # Invalid argument, since 7.x no memory
     assert mine == (255, b"", b"Error: data_in/ctx_in is too long (max: 16777216)\n")
 
 
