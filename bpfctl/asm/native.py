@@ -90,7 +90,7 @@ class Disassembler:
 
     def decode(self, code: bytes, address: int) -> Iterator[NativeInsn]:
         """Yield the instructions of code that begins at an address."""
-        make = {"X86": _x86, "ARM64": _Arm64().insn}.get(self._arch, NativeInsn)
+        make = {"X86": _X86().insn, "ARM64": _Arm64().insn}.get(self._arch, NativeInsn)
         end = 0
         for at, size, mnemonic, operands in self._engine.disasm_lite(code, address):
             start, end = at - address, at - address + size
@@ -109,18 +109,31 @@ def _unable(why: str) -> BpfctlError:
     return error
 
 
-def _x86(start: int, raw: bytes, mnemonic: str, operands: str) -> NativeInsn:
-    """Return an instruction of x86 as LLVM spells it, which may have prefixes before its mnemonic."""
-    name = mnemonic.rpartition(" ")[2]
+class _X86:
+    """Makes instructions of x86 as LLVM spells them; most programs have each of their instructions many times."""
+
+    def __init__(self) -> None:
+        self._told: dict[tuple[str, str], tuple[str, int | None, bool]] = {}
+
+    def insn(self, start: int, raw: bytes, mnemonic: str, operands: str) -> NativeInsn:
+        """Return the next instruction, which may have prefixes before its mnemonic."""
+        told = self._told.get((mnemonic, operands))
+        if told is None:
+            told = self._told[mnemonic, operands] = _x86_told(mnemonic.rpartition(" ")[2], operands)
+        return NativeInsn(start, raw, mnemonic, *told)
+
+
+def _x86_told(name: str, operands: str) -> tuple[str, int | None, bool]:
+    """Return operands as LLVM has them, the address that the instruction leads to or makes, and whether it jumps."""
     if name.startswith(("j", "call", "loop")):
         if operands.startswith("0x") or operands.isdecimal():
-            return NativeInsn(start, raw, mnemonic, operands, int(operands, 0), not name.startswith("call"))
-        return NativeInsn(start, raw, mnemonic, _x86_spelled(operands))
+            return operands, int(operands, 0), not name.startswith("call")
+        return _x86_spelled(operands), None, False
     made = name.startswith("mov") and _X86_IMMEDIATE.match(operands)
     operands = _x86_spelled(operands)
     if name in _X86_BYTES and (byte := _X86_BYTE.match(operands)):
         operands = f"${int(byte[1]) - 0x100}{operands[byte.end() :]}"
-    return NativeInsn(start, raw, mnemonic, operands, int(made[1], 0) & _U64 if made else None)
+    return operands, int(made[1], 0) & _U64 if made else None, False
 
 
 def _x86_spelled(operands: str) -> str:

@@ -69,15 +69,16 @@ class MachineText(Told):
             yield Block(prototype, name, self._lines(function))
 
     def _lines(self, function: Function) -> Iterator[Line]:
-        sources = Sources(self, function.line_info)
+        sources = Sources(self, function.line_info) if function.line_info else None
         for insn in self._disassembler.decode(function.code, function.address or 0):
-            yield Line(insn, sources.at(insn.offset), self._symbol(insn, function))
+            symbol = None if insn.address is None else self._symbol(insn.address, insn.jumps, function)
+            yield Line(insn, sources.at(insn.offset) if sources else None, symbol)
 
-    def _symbol(self, insn: NativeInsn, function: Function) -> str | None:
-        to, start = insn.address, function.address
-        if to is None or to < _FIRST_SYMBOL or start is None:
+    def _symbol(self, to: int, jumps: bool, function: Function) -> str | None:
+        start = function.address
+        if to < _FIRST_SYMBOL or start is None:
             return None
-        if insn.jumps and start <= to < start + len(function.code):
+        if jumps and start <= to < start + len(function.code):
             return None
         if to not in self._symbols:
             self._symbols[to] = self._names.place(to)
@@ -127,17 +128,32 @@ class _Form:
         self._of = of
         self._spell = spell
         self._end, self._member = _lines(depth, 2)
+        self._pc = '"pc": "' if self._member else '"pc":"'
+        self._rests: dict[tuple[bytes, str], str] = {}
 
     def item(self, line: Line) -> str:
+        """Write an instruction and what is told about it."""
         insn = line.insn
-        members = dict(self._of.source_json(line.source, self._spell)) if line.source else {}
-        members |= {"pc": f'"{insn.offset:#x}"', "operation": f'"{insn.mnemonic}"'}
+        rest = self._rests.get((insn.raw, insn.operands)) if line.symbol is None else None
+        if rest is None:
+            rest = self._rest(insn, line.symbol)
+            if line.symbol is None:
+                self._rests[insn.raw, insn.operands] = rest
+        told = ""
+        if line.source:
+            members = dict(self._of.source_json(line.source, self._spell))
+            told = _members(members, self._member) + "," if members else ""
+        return f'{{{told}{self._member}{self._pc}{insn.offset:#x}",{rest}'
+
+    def _rest(self, insn: NativeInsn, symbol: str | None) -> str:
+        """Write what does not depend on where the instruction is; most programs have the same ones many times."""
+        members = {"operation": f'"{insn.mnemonic}"'}
         members["operands"] = self._array([f'"{part}"' for part in insn.parts] or ["null"])
         if self._of.options.opcodes:
             members["opcodes"] = self._array([f'"0x{byte:02x}"' for byte in insn.raw])
-        if self._of.extra and line.symbol:
-            members["symbol"] = self._spell(line.symbol)
-        return f"{{{_members(members, self._member)}{self._end}}}"
+        if self._of.extra and symbol:
+            members["symbol"] = self._spell(symbol)
+        return f"{_members(members, self._member)}{self._end}}}"
 
     def _array(self, items: list[str]) -> str:
         return f"[{','.join(items)}{self._member}]"

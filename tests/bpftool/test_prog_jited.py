@@ -190,7 +190,7 @@ def spelled(text):
 
     def number(found):
         value = int(found[2], 0)
-        return str(value % (1 << size) if found[1] else value)
+        return str(value % (1 << size) if found[1] and value < 0 else value)
 
     operands = re.sub(r"([$#]?)(-?\b(?:0x[0-9a-f]+|\d+))\b", number, operands)
     return f"{mnemonic} {operands.replace(', ', ',')}"
