@@ -48,3 +48,15 @@ def stopping() -> Iterator[Stop]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def wait(seconds: float | None) -> None:
+    """Wait for so many seconds, None for ever; a signal that means a stop ends it too."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOP)
+    try:
+        if seconds is None:
+            signal.sigwaitinfo(_STOP)
+        else:
+            signal.sigtimedwait(_STOP, seconds)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

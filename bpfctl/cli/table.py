@@ -61,6 +61,7 @@ OBJECTS: dict[str, tuple[Command, ...]] = {
         detach=("prog_attach:detach", "detach a program from a sockmap, or a flow dissector"),
         tracelog=("prog_tracelog:tracelog", "show what programs write with bpf_printk(), or into their streams"),
         run=("prog_run:run", "run a program on data of yours"),
+        profile=("prog_profile:profile", "count cycles, instructions and other events in the runs of a program"),
         top=("prog_top:top", "show which programs cost most"),
     ),
     "map": _object(

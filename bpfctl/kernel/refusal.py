@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from errno import EACCES, ENOSYS, EPERM
 
 # include/uapi/linux/capability.h
@@ -41,9 +42,20 @@ def _ordinary() -> str:
 
 
 def _lockdown() -> str:
-    _, bracket, mode = _read("/sys/kernel/security/lockdown").partition("[")
+    _, bracket, mode = (_read("/sys/kernel/security/lockdown") or _unmounted("securityfs", "lockdown")).partition("[")
     mode = mode.partition("]")[0]
     return f" (kernel lockdown: {mode})" if bracket and mode != "none" else ""
+
+
+def _unmounted(kind: str, name: str) -> str:
+    """Return a file of a file system that may be mounted nowhere here; empty where it cannot be read."""
+    from bpfctl._sys import calls  # noqa: PLC0415 - few machines have it not mounted
+
+    try:
+        with calls.detached_mount(kind) as root, open(os.open(name, os.O_RDONLY, dir_fd=root.fileno())) as file:
+            return file.read()
+    except OSError:
+        return ""
 
 
 def _status() -> dict[str, str]:
