@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 from errno import ENODEV, ENOSYS
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -88,6 +87,8 @@ class Prober:
 
 def device(name: str) -> Device:
     """Find a network device; KernelError where there is none of that name."""
+    import socket  # noqa: PLC0415 - it costs as much as a thousand probes
+
     try:
         index = socket.if_nametoindex(name)
     except OSError as error:

@@ -106,6 +106,10 @@ SHOWN = {
     "words behind the map of `prog attach` and `prog detach`": [
         "bpftool/test_prog_attach.py::test_words_behind_the_map"
     ],
+    "`feature probe unprivileged`, ordinary users may use BPF": [
+        "bpftool/test_feature.py::test_where_ordinary_users_may_use_bpf"
+    ],
+    "`feature list_builtins` without a group": ["bpftool/test_feature.py::test_list_builtins_of_nothing"],
     "`btf show` with words that are no `id N`": ["kernel/test_btf_questions.py::test_show_a_struct"],
     "`btf dump` of a file without types": ["bpftool/test_btf_dump.py::test_files_without_types"],
     "`btf dump` of a map or program without types": ["bpftool/test_btf_dump.py::test_objects_without_types"],

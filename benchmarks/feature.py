@@ -1,0 +1,37 @@
+"""How long a probe of all features takes from start to end, beside bpftool 7.8 (BPFCTL_BPFTOOL=FILE).
+
+Run as root where the package is installed (not in editable mode, whose import hook alone costs 20 ms):
+python benchmarks/feature.py
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import clock
+
+BPFCTL = str(Path(sys.executable).parent / "bpfctl")
+
+
+def main() -> None:
+    """Print the times, and the ratio that must stay below 2.5."""
+    named = os.environ.get("BPFCTL_BPFTOOL", "bpftool").split(":")
+    bpftool = shutil.which(named[-1])
+    if not bpftool:
+        sys.exit("bpftool is not installed; on Debian: apt-get install bpftool")
+    commands = {
+        "bare python": [sys.executable, "-c", "pass"],
+        "bpftool -j feature probe": [bpftool, "-j", "feature", "probe"],
+        "bpfctl -j feature probe": [BPFCTL, "-j", "feature", "probe"],
+        "bpfctl feature probe": [BPFCTL, "--plain", "feature", "probe"],
+        "bpftool feature probe macros": [bpftool, "feature", "probe", "macros"],
+        "bpfctl feature probe macros": [BPFCTL, "feature", "probe", "macros"],
+    }
+    print(clock.table(clock.measure(commands, 11), "bpftool -j feature probe"))
+
+
+if __name__ == "__main__":
+    main()
