@@ -18,9 +18,11 @@ import pytest
 
 from bpfctl.asm.build import Program
 from bpfctl.asm.insn import R0
+from bpfctl.kernel import jited
 from tests.bpftool import peer
 from tests.bpftool.coded import SOCKET_FILTER, Coded
 from tests.kernel import client
+from tests.kernel.zoo import Zoo
 
 VOICES = [pytest.param(["-j"], id="json"), pytest.param(["-p"], id="indented"), pytest.param([], id="plain")]
 MACHINE = os.uname().machine
@@ -37,7 +39,7 @@ def with_llvm():
 
 
 needs_llvm = pytest.mark.skipif(
-    not with_llvm(), reason="needs a bpftool that is built with LLVM to compare with (BPFCTL_BPFTOOL=FILE)"
+    not with_llvm(), reason="needs a bpftool with LLVM, which Debian has not, to compare with (BPFCTL_BPFTOOL=FILE)"
 )
 x86 = pytest.mark.skipif(MACHINE != "x86_64", reason="compares words with LLVM's for x86-64")
 
@@ -47,6 +49,12 @@ def coded():
     made = Coded()
     yield made
     made.close()
+
+
+@pytest.fixture(scope="module")
+def zoo():
+    with Zoo(only=[f"prog:{name}" for name in ("xdp", "tp_btf", "with_subprograms", "not_gpl")]) as inhabited:
+        yield inhabited
 
 
 def dump(*words):
@@ -72,6 +80,21 @@ def test_plain(coded, tmp_path):
     mine = re.sub(r"(?m)^ *([0-9a-f]+):\tlock (.*\n(?:\tf0 )?)", prefixed, mine)
 
     assert theirs == mine
+
+
+@x86
+@needs_llvm
+def test_the_zoo(zoo, tmp_path):
+    """Programs of other types, by their ids and pins; calls through a table of programs or of the kernel too."""
+    handles = [["id", str(id_)] for id_ in zoo.ids("prog")]
+    handles += [["pinned", str(path)] for path, name in zoo.pins.items() if name.startswith("prog:")]
+    line = peer.batch(
+        tmp_path / "batch", [["prog", "dump", "jited", *handle, "opcodes", "linum"] for handle in handles]
+    )
+    theirs, mine = peer.run(with_llvm(), *line).stdout.decode(), peer.inside(*line).stdout.decode()
+
+    assert theirs == re.sub(r"(?m)^( *[0-9a-f]+:\t.*) <\S+>$", r"\1", mine)
+    assert mine.count("bpf_prog_") > len(handles)
 
 
 def prefixed(found):
@@ -360,3 +383,17 @@ def test_hidden_addresses(coded, tmp_path):
     )
     assert b"CAP_SYSLOG" in done.stderr
     assert not (tmp_path / "code").exists()
+
+
+def test_code_of_a_device(coded, tmp_path, monkeypatch):
+    """What runs on a network device is in its own language; the bytes can be had."""
+    read = jited.read
+    monkeypatch.setattr(jited, "read", lambda program: read(program)._replace(offloaded=True))
+    id_ = coded.ids()["branches"]
+
+    assert dump("id", id_, "file", tmp_path / "code").rc == 0
+    assert dump("id", id_) == (
+        255,
+        b"",
+        b"Error: the machine code is that of a network device: 'file FILE' writes it\n",
+    )

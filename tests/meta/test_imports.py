@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 HEAVY = {
     "typer",
     "click",
+    "capstone",
     "rich",
     "elftools",
     "importlib.metadata",
