@@ -55,6 +55,8 @@ if TYPE_CHECKING:
     from bpfctl.kernel.ring_buffer import RingBuffer
     from bpfctl.kernel.run import RunResult
     from bpfctl.kernel.select import Select
+    from bpfctl.kernel.trace_log import TraceLog
+    from bpfctl.kernel.usage import Statistics, Usage
     from bpfctl.uapi.enums import AttachType, LinkType, MapType, ProgType
 
 _WHERE = {
@@ -90,8 +92,11 @@ _WHERE = {
     "Sample": "kernel.perf_buffer",
     "SavedError": "errors",
     "Select": "kernel.select",
+    "Statistics": "kernel.usage",
+    "TraceLog": "kernel.trace_log",
     "TypedMap": "kernel.mapping",
     "Unfinished": "errors",
+    "Usage": "kernel.usage",
     "UsageError": "errors",
     "VerifierError": "errors",
     "btfs": "kernel.btf",
@@ -136,8 +141,11 @@ __all__ = [
     "Sample",
     "SavedError",
     "Select",
+    "Statistics",
+    "TraceLog",
     "TypedMap",
     "Unfinished",
+    "Usage",
     "UsageError",
     "VerifierError",
     "btfs",

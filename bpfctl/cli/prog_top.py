@@ -32,7 +32,7 @@ def top(
 
     The kernel counts as long as this runs, which costs each run of a program some nanoseconds.
     """
-    from bpfctl.kernel import usage
+    from bpfctl.kernel.usage import Statistics
     from bpfctl.views.usage import BOARD, ORDERS, gathered
 
     which = grammar.listing(grammar.Words(words), grammar.prog)
@@ -40,30 +40,26 @@ def top(
         raise UsageError("prog top has no end without --count, so it is no command for a batch")
     _check(interval)
     order = _order(sort.removeprefix("-"), list(ORDERS))
-    with usage.statistics():
-        watched = usage.Watched(which)
-        watched.look()
+    with Statistics(which) as statistics:
 
         def ask() -> Round:
-            return gathered(watched.look(), order, backwards=sort.startswith("-"), limit=limit)
+            return gathered(statistics.look(), order, backwards=sort.startswith("-"), limit=limit)
 
         _output(ctx.obj).board(BOARD, ask, seconds=interval, count=count)
 
 
 def measured(which: Select | None, wanted: Wanted, interval: float) -> View[ProgramRow]:
     """Return a view of programs that tells what they do in the next seconds, once those are over."""
-    from bpfctl.kernel import usage
+    from bpfctl.kernel.usage import Statistics
     from bpfctl.views.prog import VIEW
     from bpfctl.views.usage import with_usage
 
     if wanted.watch is not None:
         raise UsageError("--stats measures once: prog top shows it again and again")
     _check(interval)
-    with usage.statistics():
-        watched = usage.Watched(which)
-        watched.look()
+    with Statistics(which) as statistics:
         time.sleep(interval)
-        return with_usage(VIEW, {each.id: each for each in watched.look()})
+        return with_usage(VIEW, {each.id: each for each in statistics.look()})
 
 
 def _check(interval: float) -> None:

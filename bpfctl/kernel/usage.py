@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from errno import EINVAL
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,6 +15,8 @@ from bpfctl.uapi.layouts import PROG_INFO
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from types import TracebackType
+    from typing import Self
 
     from bpfctl._sys.fd import FD
     from bpfctl.kernel.select import Select
@@ -22,7 +25,7 @@ _SECOND = 10**9
 _SWITCH = "/proc/sys/kernel/bpf_stats_enabled"
 
 
-class Counters(NamedTuple):
+class _Counters(NamedTuple):
     """A program's counters at one moment; they stand still while statistics are off."""
 
     at: int  # nanoseconds on the monotonic clock
@@ -31,7 +34,7 @@ class Counters(NamedTuple):
 
 
 class Usage(NamedTuple):
-    """What a program did between two moments; ``seconds`` is 0 where there is only one of them yet."""
+    """What a program did between two moments."""
 
     info: ProgramInfo  # of the later moment, without its maps
     name: str
@@ -61,26 +64,11 @@ class Usage(NamedTuple):
         return 100 * self.run_time / (self.seconds * _SECOND) if self.seconds else 0.0
 
 
-def statistics() -> FD:
-    """Have the kernel count until the descriptor is closed, and whatever others have turned on.
-
-    KernelError without CAP_SYS_ADMIN; NotSupported before Linux 5.8, unless the administrator has turned them on.
-    """
-    try:
-        return programs.enable_stats()
-    except OSError as error:
-        number = error.errno or 0
-        if number == EINVAL:
-            raise NotSupported(f"statistics of programs can only be turned on by {_SWITCH} before Linux 5.8") from None
-        raise KernelError("can't turn statistics of programs on", number, hint=privilege_hint(number)) from None
-
-
-def counters(which: Select | None = None, names: dict[int, str] | None = None) -> Iterator[Counters]:
+def _counters(which: Select | None, names: dict[int, str]) -> Iterator[_Counters]:
     """Yield the counters of each program that is meant; ``names`` has those of programs met before, by id.
 
     Programs that are gone meanwhile are left out.
     """
-    names = {} if names is None else names
     for program in Program.select(which):
         with program:
             try:
@@ -91,31 +79,74 @@ def counters(which: Select | None = None, names: dict[int, str] | None = None) -
             info = ProgramInfo.from_raw(raw)
             if info.id not in names:
                 names[info.id] = program.full_name(info)
-            yield Counters(at, info, names[info.id])
+            yield _Counters(at, info, names[info.id])
 
 
-class Watched:
-    """The counters of the last look, by which the next one tells what happened since."""
+class Statistics:
+    """Has the kernel count the runs of programs as long as it is open, and tells what they did; close it with ``with``.
+
+    KernelError without CAP_SYS_ADMIN; NotSupported before Linux 5.8, unless the administrator has them turned on.
+    """
 
     def __init__(self, which: Select | None = None) -> None:
         self._which = which
         self._names: dict[int, str] = {}
-        self._before: dict[int, Counters] = {}
-        self._at = 0  # when the last look was; 0 before the first
+        self._before: dict[int, _Counters] = {}
+        self._switch = _enable()
+        try:
+            self._take()
+        except BaseException:
+            self.close()
+            raise
+
+    def _take(self) -> None:
+        self._at = time.monotonic_ns()
+        self._before = {each.info.id: each for each in _counters(self._which, self._names)}
+        self._names = {id_: self._names[id_] for id_ in self._before}
 
     def look(self) -> list[Usage]:
-        """Return what each program that is meant did since the last look, in the order of ids.
+        """Return what each program that is meant did since the last look, or since this was opened; by their ids.
 
-        Of programs that were not there, since they were loaded: the kernel counts from zero.
+        Programs that were loaded meanwhile are told too, those that are gone are not.
         """
         before, since = self._before, self._at
-        self._at = time.monotonic_ns()
-        self._before = {each.info.id: each for each in counters(self._which, self._names)}
-        self._names = {id_: self._names[id_] for id_ in self._before}
+        self._take()
         return [_usage(before.get(id_), since, after) for id_, after in self._before.items()]
 
+    def close(self) -> None:
+        """Have the kernel count no more, unless others want it to; a second call does nothing."""
+        if self._switch is not None:
+            self._switch.close()
 
-def _usage(before: Counters | None, since: int, after: Counters) -> Usage:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _enable() -> FD | None:
+    """Return the descriptor that keeps statistics turned on; None where they are, and there is no such descriptor."""
+    try:
+        return programs.enable_stats()
+    except OSError as error:
+        number = error.errno or 0
+        if number != EINVAL:
+            raise KernelError("can't turn statistics of programs on", number, hint=privilege_hint(number)) from None
+    with suppress(OSError), open(_SWITCH, encoding="ascii") as file:
+        if file.read().strip() == "1":
+            return None
+    missing = NotSupported("this kernel has no switch for statistics of programs that ends with us, Linux 5.8 has one")
+    missing.hint = "sysctl kernel.bpf_stats_enabled=1 turns them on for good"
+    raise missing
+
+
+def _usage(before: _Counters | None, since: int, after: _Counters) -> Usage:
     """Return what happened between two moments; ``since`` counts for a program that was loaded in between."""
     info = after.info
     if before is not None and before.info.load_time == info.load_time:  # else its id was given out again
@@ -123,8 +154,6 @@ def _usage(before: Counters | None, since: int, after: Counters) -> Usage:
         runs, run_time, misses = old.run_cnt or 0, old.run_time_ns or 0, old.recursion_misses or 0
     else:
         runs = run_time = misses = 0
-    if not since:
-        return Usage(info, after.name, 0.0, 0, 0, None if info.recursion_misses is None else 0)
     return Usage(
         info,
         after.name,

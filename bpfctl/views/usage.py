@@ -125,7 +125,7 @@ _COLUMNS = (
     Column("type", _type, rank=2),
     Column("name", lambda usage: usage.name or None, tone="name"),
     Column("tag", lambda usage: usage.info.tag.hex(), tone="quiet", rank=5),
-    Column("cpu", lambda usage: f"{usage.cpu:.2f}%", "number", "name"),
+    Column("cpu", lambda usage: f"{usage.cpu:.2f}%" if usage.runs else "0%", "number", "name"),
     Column("runs/s", lambda usage: _rate(usage) if usage.runs else "0", "number"),
     Column("ns/run", _if_ran(lambda usage: f"{usage.per_run:.0f}"), "number"),
     Column("runs", _if_ran(lambda usage: usage.runs), "number", rank=3),
@@ -154,7 +154,7 @@ def with_usage(view: View[ProgramRow], usages: dict[int, Usage]) -> View[Program
     def of(get: Callable[[Usage], Any]) -> Callable[[ProgramRow], Any]:
         return lambda row: get(usages[row.id]) if row.id in usages else None
 
-    measured = {column.title: column._replace(get=of(column.get), rank=0) for column in _COLUMNS[4:-1]}
+    measured = {column.title: column._replace(get=of(column.get)) for column in _COLUMNS[4:-1]}
     kept = [column for column in view.columns if column.title not in measured]
     at = next(at for at, column in enumerate(kept) if column.title == "name") + 1
     details = tuple(column for column in view.details if column.title not in measured)

@@ -147,7 +147,7 @@ def test_statistics_go_with_it(programs):
      ("-id", [1, 0]), ("name", [0, 1]), ("type", [0, 1]), ("-type", [1, 0])],
 )  # fmt: skip
 def test_orders(programs, order, wanted):
-    process = top("--interval", "0.2", "--count", "1", "--sort", order)
+    process = top("--interval", "0.8", "--count", "1", "--sort", order)
     until_counting(programs[0])
     run_while(process, programs, (1000, 10))
     ours = ids(programs)
