@@ -19,6 +19,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from btf import _reach, elf, relo_kind
+from btf._core_compat import shape_refusal
 from btf.errors import BTFError
 from btf.relo import Resolver, Result, Target
 
@@ -26,8 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from btf.ext import CoreRelo
+    from btf.read import BTF
 
-__all__ = ["ABSENT", "FAILED", "GUARDED", "RESOLVED", "Known", "Object", "Target", "Verdict"]
+__all__ = ["ABSENT", "FAILED", "GUARDED", "RESOLVED", "Known", "Object", "Target", "Verdict", "misfit"]
 
 #: It has its value; it asks for existence, and the answer is no; it comes to nothing, but is not reached; or is.
 RESOLVED, ABSENT, GUARDED, FAILED = "resolved", "absent", "guarded", "failed"
@@ -49,6 +51,15 @@ class Verdict(NamedTuple):
     def insn(self) -> int:
         """The number of the instruction in its section."""
         return self.result.relo.insn_off // 8
+
+
+def misfit(local: BTF, type_id: int, target: BTF, other: int) -> str:
+    """Say why what an object takes for one type cannot be another one of a kernel's; empty if it can.
+
+    Raises BTFError when either is damaged.
+    """
+    one, theirs = local.resolve(type_id), target.resolve(other)
+    return shape_refusal(local, one, target, theirs) or ""
 
 
 class Known(NamedTuple):

@@ -34,6 +34,7 @@ _WIDEST = 8  # bytes
 
 GUARDED = "no instruction that needs it is reached on this kernel"
 WEAK = "it may be missing: the symbol is weak"
+LACKING = "the kernel does not have it"
 REPLACED = "the kernel does not know it, and loaders replace it"
 
 
@@ -88,7 +89,7 @@ def _verdict(spec: ObjectSpec, need: Need, answer: Answer, reached: _Reached) ->
         return Verdict(need, MET, WEAK)
     if answer.can == NO and need.kind == needed.BTF_KIND and not _keeps_types(spec):
         return Verdict(need, MET, REPLACED)
-    return Verdict(need, status, answer.why)
+    return Verdict(need, status, answer.why or (LACKING if status == NOT_MET else ""))
 
 
 def _keeps_types(spec: ObjectSpec) -> bool:

@@ -11,15 +11,11 @@ from bpfctl.feature.answer import AVAILABLE, NO, UNKNOWN, Answer, Rights, refuse
 from bpfctl.feature.map_types import PROBES, storage_types
 from bpfctl.uapi.enums import MapType
 from bpfctl.uapi.flags import MapFlag
-from btf import types
 from btf.errors import BTFError
 from btf.subset import references, subset
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from bpfctl.feature.need import Need
-    from bpfctl.feature.types import Types
     from bpfctl.spec import MapSpec, ObjectSpec
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -29,14 +25,6 @@ _STORAGES = frozenset(
     {MapType.SK_STORAGE, MapType.INODE_STORAGE, MapType.TASK_STORAGE, MapType.CGRP_STORAGE},
 )
 _NONE = frozenset({*_STORAGES, MapType.CGROUP_STORAGE, MapType.PERCPU_CGROUP_STORAGE})
-#: Enumerators of the kernel's own types that say which tags of pointers it knows.
-_TAGS = {
-    "kptr": "BPF_KPTR_REF",
-    "kptr_untrusted": "BPF_KPTR_UNREF",
-    "percpu_kptr": "BPF_KPTR_PERCPU",
-    "uptr": "BPF_UPTR",
-}
-_KIND_OF_FIELDS = "btf_field_type"
 
 
 class _Given(NamedTuple):
@@ -50,9 +38,8 @@ class _Given(NamedTuple):
 class MapProber:
     """Makes maps on the running kernel."""
 
-    def __init__(self, rights: Rights, types_of_kernel: Callable[[], Types | None]) -> None:
+    def __init__(self, rights: Rights) -> None:
         self._rights = rights
-        self._of_kernel = types_of_kernel
         self._answers: dict[tuple[MapSpec, int], Answer] = {}
 
     def map(self, need: Need, spec: ObjectSpec) -> Answer:
@@ -78,29 +65,6 @@ class MapProber:
             return Answer(UNKNOWN, "no such map can be made, with the flag or without")
         return Answer(NO, "a map is refused with it, and not without")
 
-    def field(self, need: Need) -> Answer:
-        """Return whether the kernel knows what a map's value has in it."""
-        kernel = self._of_kernel()
-        if kernel is None:
-            return Answer(UNKNOWN, "the kernel does not tell its types")
-        tag = _TAGS.get(need.name)
-        if tag is None:
-            found = kernel.find(need.name, types.Struct)
-            return AVAILABLE if found is not None else Answer(NO, f"the kernel's types have no struct {need.name}")
-        kinds = kernel.vmlinux.find(_KIND_OF_FIELDS, types.Enum)
-        if kinds is None:
-            return Answer(UNKNOWN, f"the kernel's types have no enum {_KIND_OF_FIELDS}")
-        return AVAILABLE if any(one.name == tag for one in kinds.values) else Answer(NO, f"the kernel has no {tag}")
-
-    def struct_ops(self, need: Need) -> Answer:
-        """Return whether the kernel lets programs fill in a struct of functions."""
-        kernel = self._of_kernel()
-        if kernel is None:
-            return Answer(UNKNOWN, "the kernel does not tell its types")
-        name = f"bpf_struct_ops_{need.name.partition('___')[0]}"
-        found = kernel.find(name, types.Struct)
-        return AVAILABLE if found is not None else Answer(NO, f"the kernel's types have no struct {name}")
-
     def _answer(self, map_: MapSpec, spec: ObjectSpec) -> Answer:
         key = map_._replace(name="", contents=b""), id(spec)
         if key not in self._answers:
@@ -118,7 +82,7 @@ class MapProber:
                 known = next((kind for kind in MapType if kind == map_.type), None)
                 since = PROBES[known].since if known in PROBES else ""
                 why = answer.why or os.strerror(error.errno or 0)
-                return answer._replace(why=f"{why} (Linux {since} has such maps)" if since else why)
+                return answer._replace(why=f"{why}; such maps came with Linux {since}" if since else why)
         return AVAILABLE
 
     def _make(self, map_: MapSpec, spec: ObjectSpec, held: ExitStack) -> int:

@@ -188,7 +188,7 @@ class _Collector:
             self._add(Need(ISA, value, ()), use)
         elif (extern := self._externs.get(value)) is not None:
             self._add(Need(_EXTERNS[extern.kind], value, (), extern=extern), use)
-            if extern.kind == words.KFUNC:
+            if what == KFUNC:
                 of = kind if program.attach_type is None else _word(AttachType, program.attach_type)
                 self._add(Need(KFUNC, value, (), of, extern=extern, program=program), use, program.sleepable)
                 self._add(Need(LICENSE, "compatible with GPL", (), "kfuncs"), use)
@@ -265,7 +265,7 @@ def _wants(code: Code, function: Function) -> Iterator[tuple[str, int, Any]]:
             continue
         reference = code.references.get(slot)
         if reference is not None and reference.kind == words.EXTERN:
-            yield "extern", slot, reference.name
+            yield (KFUNC if insn.opcode == _CALL else KSYM), slot, reference.name
         elif insn.opcode == _CALL and insn.src == 0 and reference is None:
             yield HELPER, slot, insn.imm
         name = extension(insn)

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from bpfctl._sys import calls, programs
 from bpfctl.errors import KernelError
-from bpfctl.feature import isa, limits, prog_types, rights, shape
+from bpfctl.feature import by_type, isa, limits, prog_types, rights, shape
 from bpfctl.feature import need as needed
-from bpfctl.feature.answer import AVAILABLE, MISSING, NO, UNKNOWN, Answer, refused
+from bpfctl.feature.answer import AVAILABLE, MISSING, NO, UNKNOWN, YES, Answer, refused
 from bpfctl.feature.map_probe import MapProber
 from bpfctl.feature.setting import Settings
 from bpfctl.feature.shape import Shape
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 _CALL = 0x85
 _EXIT = bytes.fromhex("9500000000000000")
-_NO_TYPES = Answer(UNKNOWN, "the kernel does not tell its types")
 _LONGEST = 1_000_000  # instructions: BPF_COMPLEXITY_LIMIT_INSNS
 _OLD_LONGEST = 4096  # BPF_MAXINSNS
 #: What the verifier says of a helper that programs of a kind may not call.
@@ -76,18 +75,18 @@ class Running:
         self._ways: dict[str, Callable[[Need, ObjectSpec], Answer]] = {
             needed.LOADER: lambda _, __: Answer(NO, "libbpf 1 refuses it"),
             needed.LICENSE: lambda _, spec: AVAILABLE if spec.is_gpl else Answer(NO, f'it is "{spec.license}"'),
-            needed.PROGRAM: lambda need, _: self._program_type(need.number),
+            needed.PROGRAM: self._program_type,
             needed.ATTACH: self._attach,
             needed.TARGET: self._attach,
             needed.HELPER: self._helper,
             needed.KFUNC: self._kfunc,
-            needed.KSYM: lambda need, _: self._variable(need.name),
+            needed.KSYM: lambda need, spec: by_type.variable(need, spec, self._types),
             needed.ADDRESS: lambda need, _: self._address(need.name),
             needed.KCONFIG: lambda need, spec: self._settings.answer(need.extern, spec.btf),
             needed.MAP: self._maps.map,
             needed.MAP_FLAG: self._maps.flag,
-            needed.FIELD: lambda need, _: self._maps.field(need),
-            needed.STRUCT_OPS: lambda need, _: self._maps.struct_ops(need),
+            needed.FIELD: lambda need, _: by_type.field(need, self._types),
+            needed.STRUCT_OPS: lambda need, _: by_type.struct_ops(need, self._types),
             needed.BTF_KIND: lambda need, _: self._kind(need.number),
             needed.ISA: lambda need, _: self._extension(need.name),
             needed.SIZE: lambda need, _: self._size(need.number),
@@ -115,19 +114,24 @@ class Running:
 
     @cached_property
     def _maps(self) -> MapProber:
-        return MapProber(self._rights, lambda: self._types)
+        return MapProber(self._rights)
 
     def _once(self, key: object, ask: Callable[[], Answer]) -> Answer:
         if key not in self._answers:
             self._answers[key] = ask()
         return self._answers[key]
 
-    def _program_type(self, number: int) -> Answer:
+    def _program_type(self, need: Need, spec: ObjectSpec) -> Answer:
         try:
-            probe = prog_types.PROBES[ProgType(number)]
+            probe = prog_types.PROBES[ProgType(need.number)]
         except (KeyError, ValueError):
-            return Answer(UNKNOWN, f"program type {number} is newer than bpfctl")
-        return self._once(probe, lambda: prog_types.on_kernel(probe, self._rights))
+            return Answer(UNKNOWN, f"program type {need.number} is newer than bpfctl")
+        answer = self._once(probe, lambda: prog_types.on_kernel(probe, self._rights))
+        if answer.can != UNKNOWN:
+            return answer
+        # lockdown forbids some programs of a type, and not all
+        alike = [need._replace(program=one) for one in spec.programs if one.type == need.number]
+        return AVAILABLE if any(self._attach(one, spec).can == YES for one in alike) else answer
 
     def _attach(self, need: Need, spec: ObjectSpec) -> Answer:
         wanted = self._shape(need, spec)
@@ -174,24 +178,15 @@ class Running:
         return answer if answer.can == UNKNOWN else Answer(UNKNOWN, "no such program can be loaded to ask")
 
     def _kfunc(self, need: Need, spec: ObjectSpec) -> Answer:
-        if self._types is None:
-            return _NO_TYPES
-        place = self._types.find(need.name.partition("___")[0], types.Func)
-        if place is None:
-            return Answer(NO, "the kernel's types have no such function")
-        if need.program is None:
-            return AVAILABLE
+        answer = by_type.kfunc(need, spec, self._types)
+        if answer.can != YES or need.program is None or self._types is None:
+            return answer
+        place = by_type.place(need.name, self._types)
         wanted = self._shape(need, spec)
         if isinstance(wanted, Answer):
             return wanted
-        call = pack("=BBhi", _CALL, _second_register(2), 1 if place.module else 0, place.type_id)
-        return self._once((place[::2], wanted), lambda: self._call(wanted, call, _NO_KFUNC, place))
-
-    def _variable(self, name: str) -> Answer:
-        if self._types is None:
-            return _NO_TYPES
-        found = self._types.find(name.partition("___")[0], types.Var)
-        return AVAILABLE if found is not None else Answer(NO, "the kernel's types have no such variable")
+        call = pack("=BBhi", _CALL, _second_register(2), bool(place and place.module), place.type_id if place else 0)
+        return self._once((need.name, wanted), lambda: self._call(wanted, call, _NO_KFUNC, place))
 
     def _address(self, name: str) -> Answer:
         if self._symbols.has(name):

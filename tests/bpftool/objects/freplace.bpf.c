@@ -1,0 +1,6 @@
+#include "bpf.h"
+SEC("freplace/handler") int instead(void *context)
+{
+	return 0;
+}
+LICENSE("GPL");

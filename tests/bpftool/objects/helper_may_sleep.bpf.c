@@ -1,0 +1,8 @@
+#include "bpf.h"
+SEC("kprobe") int enter(void *context)
+{
+	char text[4];
+
+	return copy_from_user(text, sizeof(text), 0);
+}
+LICENSE("GPL");

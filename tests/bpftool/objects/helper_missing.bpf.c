@@ -1,0 +1,6 @@
+#include "bpf.h"
+SEC("socket") int filter(void *context)
+{
+	return no_such_helper();
+}
+LICENSE("GPL");

@@ -1,0 +1,7 @@
+#include "bpf.h"
+extern int bpf_no_such_kfunc(void) __ksym;
+SEC("tc") int classify(void *context)
+{
+	return bpf_no_such_kfunc();
+}
+LICENSE("GPL");

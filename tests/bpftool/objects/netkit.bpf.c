@@ -1,0 +1,6 @@
+#include "bpf.h"
+SEC("netkit/peer") int peer(void *context)
+{
+	return 0;
+}
+LICENSE("GPL");

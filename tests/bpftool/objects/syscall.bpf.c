@@ -1,0 +1,6 @@
+#include "bpf.h"
+SEC("syscall") int run(void *context)
+{
+	return 0;
+}
+LICENSE("GPL");

@@ -1,0 +1,168 @@
+"""`feature check` says that all is met exactly of those objects that libbpf and the verifier take."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.bpftool import peer
+
+OBJECTS = Path(__file__).with_name("objects")
+NAMES = sorted(path.name.removesuffix(".bpf.c") for path in OBJECTS.glob("*.bpf.c"))
+#: What no kernel has, or lets anybody have: the kind and the name of the need.
+NEVER = {
+    "core_missing": ("relocation", "byte offset of struct task_struct.surely_not_there"),
+    "fentry_missing": ("attach target", "no_such_function"),
+    "helper_gpl": ("helper", "probe_read"),
+    "helper_in_subprogram": ("helper", "9999"),
+    "helper_may_sleep": ("helper", "copy_from_user"),
+    "helper_missing": ("helper", "9999"),
+    "helper_of_others": ("helper", "skb_store_bytes"),
+    "callback_helper": ("helper", "9999"),
+    "iter_missing": ("attach target", "no_such_thing"),
+    "kconfig_form": ("kconfig", "CONFIG_HZ"),
+    "kconfig_missing": ("kconfig", "CONFIG_NO_SUCH_OPTION"),
+    "kfunc_missing": ("kfunc", "bpf_no_such_kfunc"),
+    "kfunc_not_gpl": ("license", "compatible with GPL"),
+    "kfunc_of_others": ("kfunc", "tcp_reno_ssthresh"),
+    "kfunc_type": ("kfunc", "bpf_rcu_read_lock"),
+    "kfunc_weak_used": ("kfunc", "bpf_no_such_kfunc"),
+    "ksym_missing": ("address", "no_such_symbol"),
+    "lsm_not_gpl": ("license", "compatible with GPL"),
+    "map_extra": ("map type", "hash"),
+    "map_flags": ("map flag", "mmapable"),
+    "map_legacy": ("loader", "maps of section maps are declared in a way that libbpf 1.0 gave up"),
+    "map_sizes": ("map type", "array"),
+    "map_storage_prealloc": ("map type", "sk_storage"),
+    "map_trie_prealloc": ("map type", "lpm_trie"),
+    "map_unknown_type": ("map type", "200"),
+    "struct_ops_missing": ("struct_ops", "no_such_ops"),
+    "tp_btf_missing": ("attach target", "no_such_tracepoint"),
+    "unknown_section": ("loader", "section no_such_section tells no program type"),
+    "wanted_by_constant": ("helper", "9999"),
+    "wanted_by_version": ("helper", "9999"),
+}
+#: Those of which only the one who loads them can tell: another program has to be loaded before.
+LOADERS_OWN = {"freplace"}
+_LOAD_ALL = """
+mount -t bpf bpf "$1" || exit 1
+tool=$2; folder=$1; shift 2
+for object; do "$tool" prog loadall "$object" "$folder/$(basename "$object" .o)" >/dev/null 2>&1 && echo "$object"; done
+exit 0
+"""
+
+
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory):
+    """The objects by their names."""
+    folder = tmp_path_factory.mktemp("objects")
+    clang = ["clang", "-target", "bpf", "-mcpu=v3", "-g", "-O2", "-Wall", "-Werror", "-Wno-unused", "-c"]
+
+    def compile_(name):
+        path = folder / f"{name}.o"
+        subprocess.run([*clang, OBJECTS / f"{name}.bpf.c", "-o", path], check=True)
+        return name, path
+
+    with ThreadPoolExecutor(2) as pool:
+        return dict(pool.map(compile_, NAMES))
+
+
+@pytest.fixture(scope="module")
+def loaded(compiled, tmp_path_factory):
+    """The names of those that bpftool loads, in a mount namespace that ends with their pins."""
+    folder = tmp_path_factory.mktemp("bpffs")
+    shell = ["unshare", "--mount", "--propagation", "private", "sh", "-c", _LOAD_ALL, "sh"]
+    command = [*shell, folder, peer.bpftools()[0], *compiled.values()]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return {Path(line).stem for line in done.stdout.splitlines()}
+
+
+@pytest.fixture(scope="module")
+def checked(compiled):
+    """What `feature check` says of all of them, by name."""
+    names = {str(path): name for name, path in compiled.items()}
+    answer = peer.ours("-j", "feature", "check", *names)
+    assert answer.stderr == b""
+    assert answer.rc == 1, "some of them need what no kernel has"
+    document = json.loads(answer.stdout)
+    found = {names[check["object"]]: (check, []) for check in document["checks"]}
+    for need in document["needs"]:
+        found[names[need["object"]]][1].append(need)
+    return found
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_foretells_what_is_loaded(name, checked, loaded):
+    check, needs = checked[name]
+    unmet = [need for need in needs if need["status"] != "met"]
+
+    assert check["needs"] == len(needs) == check["met"] + check["not_met"] + check["cannot_be_told"]
+    if peer.version(peer.bpftools()[0]) >= peer.CURRENT:
+        assert (name in loaded) == (not unmet), unmet
+    else:  # its libbpf does not know all sections, nor all that an object may have
+        assert name not in loaded or not unmet
+    assert all(need["reason"] for need in unmet)
+
+
+@pytest.mark.parametrize("name", NEVER)
+def test_it_names_what_is_missing(name, checked):
+    """What no kernel has is not met, and a program that needs it is named, with the line in its source."""
+    needs = [need for need in checked[name][1] if need["status"] == "not met"]
+    (need, *_) = [need for need in needs if (need["kind"], need["name"]) == NEVER[name]]
+    lines = [use["source"] for use in need["needed_by"] if "source" in use]
+
+    assert all(line.startswith(f"{OBJECTS / name}.bpf.c:") for line in lines)
+    assert lines or need["kind"].startswith("map") or need["kind"] in {"loader", "struct_ops"}
+
+
+def test_what_cannot_be_told_has_a_reason_outside_of_the_object(checked, loaded):
+    """Either this machine forbids to ask, as with fentry under lockdown, or whoever loads the object has a say."""
+    unknown = {name for name, (check, _) in checked.items() if check["cannot_be_told"]}
+
+    assert LOADERS_OWN <= unknown
+    assert "fentry" not in loaded or unknown == LOADERS_OWN
+
+
+def test_a_helper_deep_inside(checked):
+    """A helper that a subprogram of a subprogram calls is told with the program that gets there, and its line."""
+    (need,) = [one for one in checked["helper_in_subprogram"][1] if one["name"] == "9999"]
+    (use,) = need["needed_by"]
+
+    assert (use["by"], use["section"], need["for"]) == ("classify", ".text", "sched_cls")
+    assert use["source"].endswith("helper_in_subprogram.bpf.c:4")
+
+
+def test_all_met(compiled):
+    """An object of which all is met ends with 0; as text, a line for it and one for each need."""
+    path = str(compiled["maps"])
+    answer = peer.ours("feature", "check", path)
+    lines = answer.stdout.decode().splitlines()
+
+    assert answer.rc == 0
+    assert lines[0] == f"{path} on this kernel: {len(lines) - 1} met"
+    assert f"met: {path}: program type socket_filter by filter at {OBJECTS / 'maps.bpf.c'}:18" in lines
+    assert peer.ours("feature", "check", "--unmet", path).stdout.decode().splitlines() == lines[:1]
+
+
+def test_the_kernel_is_as_before(compiled):
+    """Nothing is left behind: no program, no map, and no line in the kernel's log of those that we could cause."""
+    trace = Path("/sys/kernel/tracing/events/bpf_trace/bpf_trace_printk/enable")
+    before = trace.read_text() if trace.exists() else ""
+    answer = peer.ours("feature", "check", str(compiled["printk"]))
+
+    assert answer.rc == 0
+    assert before == (trace.read_text() if trace.exists() else "")
+
+
+@pytest.mark.parametrize("content", [b"", b"\x7fELF", b"int main;\n", b"\x7fELF" + bytes(60)])
+def test_no_object(content, tmp_path):
+    path = tmp_path / "not.o"
+    path.write_bytes(content)
+    answer = peer.ours("feature", "check", str(path))
+
+    assert answer.rc == 255
+    assert answer.stderr.decode().startswith(f"Error: {path} cannot be checked: ")
