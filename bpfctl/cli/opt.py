@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     Count = int | None
     LimitPrograms = int | None
     Stats = bool
+    Lines = int | None
     RecordType = str | None
     Records = int | None
     Seconds = float | None
@@ -54,8 +55,11 @@ if TYPE_CHECKING:
     TypeGlob = list[str] | None
     Against = list[str] | None
     Every = bool
+    FullReport = bool
     Svg = str | None
     Unmet = bool
+    Report = str | None
+    ReportBtf = str | None
 
 else:
 

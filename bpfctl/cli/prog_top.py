@@ -36,8 +36,8 @@ def top(
     from bpfctl.views.usage import BOARD, ORDERS, gathered
 
     which = grammar.listing(grammar.Words(words), grammar.prog)
-    if ctx.obj.depth and count is None:
-        raise UsageError("prog top has no end without --count, so it is no command for a batch")
+    if ctx.obj.depth:
+        raise UsageError("prog top shows a round after the other, so it is no command for a batch")
     _check(interval)
     order = _order(sort.removeprefix("-"), list(ORDERS))
     with Statistics(which) as statistics:
@@ -78,7 +78,7 @@ def _order(word: str, orders: list[str]) -> str:
 
 def _output(session: Session) -> Output:
     """Return the voice of a command whose output goes to a person, or else to a program: JSON by the line."""
-    if session.options.json or session.options.plain or session.depth or os.isatty(session.out.sink.fd):
+    if session.options.json or session.options.plain or os.isatty(session.out.sink.fd):
         return session.out
     from bpfctl.render.json import JsonOutput
 

@@ -6,20 +6,28 @@ from bpfctl.cli import grammar, opt
 from bpfctl.errors import UsageError
 
 
-def tracelog(ctx: opt.Context, words: opt.Words = None) -> None:
+def tracelog(
+    ctx: opt.Context,
+    words: opt.Words = None,
+    *,
+    limit: opt.Lines = None,
+    seconds: opt.Seconds = None,
+) -> None:
     """Show what programs write with bpf_printk(), until Ctrl-C; or what is in a stream of one: [stdout|stderr PROG]."""
     left = grammar.Words(words)
     if left:
+        if limit is not None or seconds is not None:
+            raise UsageError("--limit and --seconds are for the kernel's trace, not for the streams of a program")
         _stream(ctx, left)
         return
     from bpfctl.cli.stop import stopping
     from bpfctl.kernel.trace_log import TraceLog
 
-    if ctx.obj.depth:
+    if ctx.obj.depth and limit is None and seconds is None:
         raise UsageError("prog tracelog has no end, so it is no command for a batch")
     with stopping() as stop, TraceLog() as log:
         stop.closes(log)
-        ctx.obj.out.log(log.batches())
+        ctx.obj.out.log(log.batches(limit=limit, seconds=seconds))
 
 
 def _stream(ctx: opt.Context, words: grammar.Words) -> None:

@@ -76,6 +76,7 @@ SortTop = Annotated[
     ),
 ]
 Count = Annotated[int | None, typer.Option("--count", metavar="N", min=1, help="End after so many rounds.")]
+Lines = Annotated[int | None, typer.Option("--limit", metavar="N", min=1, help="End after so many lines.")]
 LimitPrograms = Annotated[int | None, typer.Option("--limit", metavar="N", min=1, help="At most so many programs.")]
 Stats = Annotated[
     bool, typer.Option("--stats", help="Have the kernel count for some time (--interval), and tell what ran in it.")
@@ -109,7 +110,18 @@ Svg = Annotated[
     typer.Option("--svg", metavar="FILE", help="Have Graphviz's dot draw the control flow into a file."),
 ]
 Every = Annotated[bool, typer.Option("--all", help="Also the relocations that resolve.")]
+FullReport = Annotated[
+    bool,
+    typer.Option("--full-report", help="All that bpfctl has a probe for, and of each whether it can be told, and why not."),
+]
 Unmet = Annotated[bool, typer.Option("--unmet", help="Only the needs that are not met, or cannot be told.")]
+Report = Annotated[
+    str | None,
+    typer.Option("--report", metavar="FILE", help="Ask what 'feature probe -j' wrote elsewhere, not this kernel."),
+]
+ReportBtf = Annotated[
+    str | None, typer.Option("--btf", metavar="FILE", help="The types of the kernel of the report: its vmlinux.")
+]
 
 # The base of Typer's complaints about a command line; Typer 0.28 has them in a package of its own instead of click's.
 _Complaint: type[Exception] = typer.BadParameter.__mro__[2]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import select
+from collections import deque
 from errno import EBUSY, EINVAL, ENOSYS
 from typing import TYPE_CHECKING
 
@@ -56,13 +57,18 @@ class TraceLog(Reader[str]):
             raise
         self._epoll.register(self._pipe.fileno(), select.EPOLLIN)
         self._lines = _Lines()
+        self._ready: deque[str] = deque()  # what the kernel has given us and nobody has asked for yet
 
     def _take(self, most: int) -> list[str]:
-        del most  # what is left behind here is lost: the kernel has given it away
-        try:
-            return self._lines.add(os.read(self._pipe.fileno(), _ROOM))
-        except BlockingIOError:
-            return []
+        if not self._ready:
+            try:
+                self._ready.extend(self._lines.add(os.read(self._pipe.fileno(), _ROOM)))
+            except BlockingIOError:
+                return []
+        return [self._ready.popleft() for _ in range(min(most, len(self._ready)))]
+
+    def _is_there(self) -> bool:
+        return bool(self._ready) or super()._is_there()
 
     def _free(self) -> None:
         if hasattr(self, "_pipe"):

@@ -14,6 +14,7 @@ from functools import partial
 
 import pytest
 
+from bpfctl import TraceLog
 from tests.bpftool import peer
 from tests.kernel import client, talker
 from tests.terminal import Terminal
@@ -111,6 +112,33 @@ def test_without_a_tracefs(stack):
 
     assert b"bpf_trace_printk: the end\n" in done.stdout
     assert done.stdout.endswith(b"code 124\n0\n")
+
+
+def test_it_ends_after_so_many_lines_or_seconds(stack):
+    say(stack, b"first", b"second")
+    done = peer.ours("-j", "prog", "tracelog", "--seconds", "0.1")
+    lines = [line.partition("bpf_trace_printk: ")[2] for line in json.loads(done.stdout)]
+    at = lines.index("the begin\n", -4)
+
+    assert (done.rc, lines[at:]) == (0, ["the begin\n", "first\n", "second\n", "the end\n"])
+
+    say(stack)
+    done = peer.ours("prog", "tracelog", "--limit", "1")
+    assert (done.rc, done.stdout.count(b"\n")) == (0, 1)
+    assert peer.ours("prog", "tracelog", "stdout", "id", "1", "--limit", "1").stderr.startswith(b"Error: --limit and ")
+
+
+def test_in_python(stack):
+    """What is left behind by a limit is there the next time."""
+    say(stack, b"one", b"two")
+    with TraceLog() as log:
+        assert log.poll(PATIENCE)
+        first = log.read(1)
+        rest = log.read()
+        assert not log.poll(0)
+
+    assert len(first) == 1
+    assert rest[-1].endswith("bpf_trace_printk: the end\n")
 
 
 def test_another_reader_is_named(stack):
