@@ -1,8 +1,9 @@
 """Test runs: a loaded program runs on data of ours, and what comes out is handed back (BPF_PROG_TEST_RUN).
 
-What a program type takes and gives back is told in net/bpf/test_run.c. Two kinds matter here:
+What a program type takes and gives back is told in net/bpf/test_run.c. Three kinds matter here:
 
 * Most types take data, a context or both, run as often as wanted, and give back copies of both.
+* Programs of fentry, fexit and fmod_ret run on test functions that the kernel calls then, if they are attached there.
 * Raw tracepoints and syscall programs run once, on a context alone. Whoever asks them for more is refused with
   EINVAL, so nothing is asked of them that nobody wanted. Syscall programs change the context in place.
 """
@@ -28,6 +29,7 @@ _ROOM = 32 << 10
 _MORE = 4 << 10  # by how much a packet may grow
 _ETHERNET_HEADER = 14
 _ONCE = frozenset({ProgType.RAW_TRACEPOINT, ProgType.SYSCALL})
+_GIVE_NOTHING = _ONCE | {ProgType.TRACING}  # whose programs run on a call of the kernel's own
 _SKB = frozenset(
     {
         ProgType.SOCKET_FILTER,
@@ -82,11 +84,11 @@ def run(
     if data is None:
         data_room = 0
     elif data_room is None:
-        data_room = 0 if once else max(_ROOM, len(data) + _MORE)
+        data_room = 0 if kind in _GIVE_NOTHING else max(_ROOM, len(data) + _MORE)
     if ctx is None:
         ctx_room = 0
     elif ctx_room is None or kind is ProgType.SYSCALL:
-        ctx_room = 0 if once else max(_ROOM, len(ctx))
+        ctx_room = 0 if kind in _GIVE_NOTHING else max(_ROOM, len(ctx))
     try:
         got = programs.run(
             program.fileno(),

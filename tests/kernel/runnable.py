@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import os
 import struct
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bpfctl.asm.build import Program
 from bpfctl.asm.insn import R0, R1, R2, R3, R6, R7
-from tests.kernel import client
+from tests.kernel import client, facts
 from tests.kernel.inhabitants.programs import returning
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 SOCKET_FILTER, KPROBE, SCHED_CLS, XDP, CGROUP_SKB, LWT_IN = 1, 2, 3, 6, 8, 10
-RAW_TRACEPOINT, FLOW_DISSECTOR, SK_LOOKUP, SYSCALL = 17, 22, 30, 31
+RAW_TRACEPOINT, FLOW_DISSECTOR, TRACING, SK_LOOKUP, SYSCALL = 17, 22, 26, 30, 31
+BPF_TRACE_FENTRY = 24
 BPF_SK_LOOKUP, BPF_F_SLEEPABLE = 36, 1 << 4
 XDP_ADJUST_HEAD = 44
 
+VMLINUX = Path("/sys/kernel/btf/vmlinux")
 PACKET = bytes(range(64)) + "\x00\x7f\x80~ü\x1b[".encode()
 
 
@@ -66,13 +69,21 @@ PROGRAMS: dict[str, Callable[[], int]] = {
     "raw_tracepoint": lambda: client.prog_load(RAW_TRACEPOINT, raw_tracepoint(), name="run_raw"),
     "raw_simple": lambda: client.prog_load(RAW_TRACEPOINT, returning(7), name="run_raw_7"),
     "kprobe": lambda: client.prog_load(KPROBE, returning(0), name="run_kprobe"),
+    "fentry": lambda: client.prog_load(
+        TRACING,
+        returning(0),
+        name="run_fentry",
+        expected_attach_type=BPF_TRACE_FENTRY,
+        attach_btf_id=facts.Btf(VMLINUX.read_bytes()).id("func", "bpf_fentry_test1"),
+    ),
     # What the kernels of the last years have not had from the beginning.
     "sk_lookup": lambda: client.prog_load(
         SK_LOOKUP, sk_lookup(), name="run_lookup", expected_attach_type=BPF_SK_LOOKUP
     ),
     "syscall": lambda: client.prog_load(SYSCALL, syscall(), name="run_syscall", prog_flags=BPF_F_SLEEPABLE),
 }
-NEW = {"syscall"}  # Linux 5.14
+#: Since Linux 5.14; where nothing is locked down.
+NEW = {"syscall", "fentry"}
 
 
 def sk_buff(*, mark: int = 0, cb: int = 0, length: int = 0) -> bytes:
