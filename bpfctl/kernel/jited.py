@@ -98,7 +98,8 @@ def _functions(
         start, end = end, end + length
         address = addresses[at] if at < len(addresses) else None
         type_id = infos[at].type_id if at < len(infos) else None
-        yield Function(code[start:end], address, type_id, tuple(of.get(address or 0, ())))
+        lines = () if address is None else tuple(of[address])
+        yield Function(code[start:end], address, type_id, lines)
 
 
 def _missing(f: dict[str, Any]) -> BpfctlError:

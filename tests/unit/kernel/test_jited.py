@@ -6,7 +6,7 @@ import struct
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bpfctl.errors import BpfctlError, KernelError
@@ -162,6 +162,7 @@ def test_a_program_that_the_kernel_lost(monkeypatch: pytest.MonkeyPatch) -> None
         jited.read(cast("Program", Kernel()))
 
 
+@example(lengths=[1, 1], starts=[0], places=[0])
 @given(
     lengths=st.lists(st.integers(0, 40), max_size=4),
     starts=st.lists(st.integers(0, 2**64 - 1) | st.sampled_from([MAIN, SUB]), max_size=4),
