@@ -117,6 +117,8 @@ def load_each(
     prog_flags: int = 0,
     kern_version: int = 0,
     ifindex: int = 0,
+    btf_fd: int = 0,
+    func_info: bytes = b"",
     attach_btf_id: int = 0,
     attach_fd: int = 0,
     log_size: int = 4096,
@@ -133,6 +135,9 @@ def load_each(
     attr.log_level, attr.log_size, attr.log_buf = 1, log_size, calls.address(log)
     attr.kern_version, attr.prog_flags, attr.prog_ifindex = kern_version, prog_flags, ifindex
     attr.expected_attach_type, attr.attach_btf_id, attr.attach_fd = expected_attach_type, attach_btf_id, attach_fd
+    if func_info:
+        attr.prog_btf_fd, attr.func_info_rec_size, attr.func_info_cnt = btf_fd, 8, len(func_info) // 8
+    _keep_func, attr.func_info = calls.input_(func_info or None)
     imm = ffi.cast("int32_t *", code + 8 * at + 4)
     if calls.is_traced():
         return [_verdict(attr, imm, number, log, phrases) for number in numbers]

@@ -27,20 +27,24 @@ class _Wanted(NamedTuple):
     prefix: str | None = None  # of macros; None for another voice
 
 
-def probe(ctx: opt.Context, words: opt.Words = None) -> None:
+def probe(ctx: opt.Context, words: opt.Words = None, *, full_report: opt.FullReport = False) -> None:
     """Probe the kernel or a device: [kernel|dev NAME] [full] [unprivileged] [macros [prefix PREFIX]]."""
     from bpfctl.feature import kernel, rights
 
     run, wanted = ctx.obj, _wanted(grammar.Words(words))
+    if full_report and (wanted.device is not None or wanted.prefix is not None):
+        raise UsageError("--full-report is of the kernel, and neither of a device nor in C")
     device = kernel.device(wanted.device) if wanted.device is not None else None
     missing = rights.missing(rights.present())
-    if missing and not wanted.unprivileged:
+    if missing and not wanted.unprivileged and not full_report:
         raise UsageError(
             f"missing {', '.join(missing)}, required for full feature probing; run as root or use 'unprivileged'"
         )
     with rights.without_capabilities() if wanted.unprivileged else nullcontext():
         prober = kernel.Prober(device, full=wanted.full, unprivileged=wanted.unprivileged)
-        if wanted.prefix is not None and not run.options.json:
+        if full_report:
+            run.out.report(_report(prober, full=wanted.full))
+        elif wanted.prefix is not None and not run.options.json:
             from bpfctl.views.view import Document
 
             prefix = wanted.prefix
@@ -151,3 +155,16 @@ def _macros(run: Session, prober: Prober, device: Device | None, prefix: str) ->
     yield from header.map_types(prober.map_types())
     yield from header.helpers(dict(prober.helpers()))
     yield from header.misc(prober.limits())
+
+
+def _report(prober: Prober, *, full: bool) -> Iterator[Section]:
+    """Ask for all that there is a probe for; who may not ask is told so, question by question."""
+    from bpfctl.feature import report, surroundings
+    from bpfctl.views import feature_report as view
+
+    yield view.heading()
+    yield view.surroundings(surroundings.look())
+    if not prober.syscall().bpftool:
+        return
+    yield from map(view.group, report.groups(prober))
+    yield view.helpers(list(report.helpers(prober, full=full)))

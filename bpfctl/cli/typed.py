@@ -112,7 +112,7 @@ Svg = Annotated[
 Every = Annotated[bool, typer.Option("--all", help="Also the relocations that resolve.")]
 FullReport = Annotated[
     bool,
-    typer.Option("--full-report", help="All that bpfctl has a probe for, and of each whether it can be told, and why not."),
+    typer.Option("--full-report", help="All there is a probe for: what is there, what is not, what cannot be told."),
 ]
 Unmet = Annotated[bool, typer.Option("--unmet", help="Only the needs that are not met, or cannot be told.")]
 Report = Annotated[

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from errno import EPERM
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bpfctl._sys import programs
 from bpfctl.feature import prog_types
@@ -38,48 +38,60 @@ def numbers() -> range:
     return range(1, max(Helper) + 1)
 
 
+def wanted(*, full: bool) -> list[Helper]:
+    """Return the helpers to ask for."""
+    return [Helper(number) for number in numbers() if full or number not in NOISY]
+
+
 def on_kernel(
     kind: ProgType, type_answer: Answer, rights: Rights, *, full: bool, unprivileged: bool
 ) -> dict[Helper, Answer]:
     """Load a program for each helper; where the type itself is not there, so is none of its helpers."""
-    wanted = [Helper(number) for number in numbers() if full or number not in NOISY]
     if not type_answer.bpftool:
-        return dict.fromkeys(wanted, Answer(type_answer.can, type_answer.why or "no programs of this type"))
+        return _none(type_answer, full=full)
     if kind in ATTACHED:
-        return dict.fromkeys(wanted, Answer(UNKNOWN, NEEDS_BTF))
+        return dict.fromkeys(wanted(full=full), Answer(UNKNOWN, NEEDS_BTF))
     probe = prog_types.PROBES[kind]
-    found: dict[Helper, Answer] = {}
-    for run in _runs(wanted):
-        verdicts = programs.load_each(
-            kind,
-            CALL,
-            0,
-            run,
-            _PHRASES,
-            expected_attach_type=probe.attach_type,
-            prog_flags=probe.flags,
-            kern_version=prog_types.kernel_version(kind),
-        )
-        for number, verdict in zip(run, verdicts, strict=True):
-            found[Helper(number)] = _answer(verdict, rights, unprivileged=unprivileged)
-    return found
+    return load_all(
+        kind,
+        wanted(full=full),
+        rights,
+        unprivileged=unprivileged,
+        expected_attach_type=probe.attach_type,
+        prog_flags=probe.flags,
+        kern_version=prog_types.kernel_version(kind),
+    )
 
 
 def on_device(
     kind: ProgType, type_answer: Answer, ifindex: int, rights: Rights, vendor: int, *, full: bool
 ) -> dict[Helper, Answer]:
     """Load a program for each helper for the hardware of a network device, whose driver has a say too."""
-    wanted = [Helper(number) for number in numbers() if full or number not in NOISY]
     if not type_answer.bpftool:
-        return dict.fromkeys(wanted, Answer(type_answer.can, type_answer.why or "no programs of this type"))
+        return _none(type_answer, full=full)
     phrases = _PHRASES + (_NETRONOME_PHRASES if vendor == _NETRONOME else ())
+    return load_all(kind, wanted(full=full), rights, phrases=phrases, ifindex=ifindex)
+
+
+def _none(type_answer: Answer, *, full: bool) -> dict[Helper, Answer]:
+    return dict.fromkeys(wanted(full=full), Answer(type_answer.can, type_answer.why or "no programs of this type"))
+
+
+def load_all(
+    kind: ProgType,
+    which: Sequence[Helper],
+    rights: Rights,
+    *,
+    phrases: tuple[bytes, ...] = _PHRASES,
+    unprivileged: bool = False,
+    **how: Any,
+) -> dict[Helper, Answer]:
+    """Load a program for each helper; ``how`` is what else programs of the type must say."""
     found: dict[Helper, Answer] = {}
-    for run in _runs(wanted):
-        verdicts = programs.load_each(kind, CALL, 0, run, phrases, ifindex=ifindex)
-        found |= {
-            Helper(number): _answer(verdict, rights, unprivileged=False)
-            for number, verdict in zip(run, verdicts, strict=True)
-        }
+    for run in _runs(which):
+        verdicts = programs.load_each(kind, CALL, 0, run, phrases, **how)
+        for number, verdict in zip(run, verdicts, strict=True):
+            found[Helper(number)] = _answer(verdict, rights, unprivileged=unprivileged)
     return found
 
 
@@ -96,10 +108,10 @@ def _answer(verdict: programs.Verdict, rights: Rights, *, unprivileged: bool) ->
     return answer._replace(bpftool=not (unprivileged and verdict.errno == EPERM))
 
 
-def _runs(wanted: Sequence[int]) -> Iterator[range]:
+def _runs(which: Sequence[int]) -> Iterator[range]:
     """Yield ranges of consecutive numbers."""
-    first = last = wanted[0]
-    for number in wanted[1:]:
+    first = last = which[0]
+    for number in which[1:]:
         if number != last + 1:
             yield range(first, last + 1)
             first = number

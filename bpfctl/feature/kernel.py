@@ -37,7 +37,8 @@ class Prober:
         self._full = full
         self._unprivileged = unprivileged
         self._rights = rights.present()
-        self._types: dict[ProgType, Answer] = {}
+        #: What prog_types() has found.
+        self.types: dict[ProgType, Answer] = {}
 
     def syscall(self) -> Answer:
         """Return whether there is bpf(2)."""
@@ -51,12 +52,12 @@ class Prober:
         """Return which types of programs there are."""
         calls.raise_memlock()
         if self._device:
-            self._types = {
+            self.types = {
                 kind: prog_types.on_device(kind, self._device.ifindex, self._rights) for kind in _OFFLOADED_TYPES
             }
         else:
-            self._types = {kind: prog_types.on_kernel(probe, self._rights) for kind, probe in prog_types.PROBES.items()}
-        return self._types
+            self.types = {kind: prog_types.on_kernel(probe, self._rights) for kind, probe in prog_types.PROBES.items()}
+        return self.types
 
     def map_types(self) -> dict[MapType, Answer]:
         """Return which types of maps there are."""
@@ -66,7 +67,7 @@ class Prober:
 
     def helpers(self) -> Iterator[tuple[ProgType, dict[Helper, Answer]]]:
         """Yield the helpers of each program type; prog_types() comes first."""
-        for kind, answer in self._types.items():
+        for kind, answer in self.types.items():
             if self._device:
                 device = self._device
                 yield (

@@ -207,9 +207,9 @@ def _said(answers: Mapping[Helper, Answer]) -> list[Helper]:
 def _by_helper(found: ByType) -> Iterator[tuple[str, tuple[str, ...], tuple[str, ...]]]:
     """Yield each helper, the types that have it, and those for which it cannot be told.
 
-    Types of which nothing at all can be told are left out; the table of types says why.
+    Types that are not there, or of which nothing can be told, are left out: the table of types says why.
     """
-    sure = [kind for kind, answers in found.items() if any(answer.can != UNKNOWN for answer in answers.values())]
+    sure = [kind for kind, answers in found.items() if any(answer.can == YES for answer in answers.values())]
     for helper in next(iter(found.values()), {}):
         by_answer = {can: [kind for kind in sure if found[kind][helper].can == can] for can in (YES, NO, UNKNOWN)}
         yield f"bpf_{helper.name}", _condensed(by_answer[YES], by_answer[NO]), tuple(map(word, by_answer[UNKNOWN]))
@@ -218,5 +218,6 @@ def _by_helper(found: ByType) -> Iterator[tuple[str, tuple[str, ...], tuple[str,
 def _condensed(there: list[ProgType], missing: list[ProgType]) -> tuple[str, ...]:
     """Return the shorter of two ways to tell which types have something."""
     if there and len(missing) < len(there):
-        return ("all but", *map(word, missing)) if missing else ("all",)
+        first, *more = map(word, missing) if missing else [""]
+        return (f"all but {first}", *more) if missing else ("all",)
     return tuple(map(word, there)) or ("none",)

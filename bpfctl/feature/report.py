@@ -1,0 +1,85 @@
+"""All that can be asked of the kernel, group by group."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from bpfctl.feature import attach_types, attached, limits, map_types, more, prog_types, rights
+from bpfctl.feature.ways import Asker
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from bpfctl.feature.answer import Answer
+    from bpfctl.feature.kernel import Prober
+    from bpfctl.feature.ways import Probe
+    from bpfctl.uapi.helpers import Helper
+
+
+class Feature(NamedTuple):
+    """One feature and its answer; ``since`` is the release that brought it, empty where that is not known."""
+
+    name: str
+    since: str
+    answer: Answer
+
+
+class Group(NamedTuple):
+    """Features of a kind."""
+
+    name: str
+    title: str
+    features: list[Feature]
+
+
+_TABLES: tuple[tuple[str, str, tuple[Probe, ...]], ...] = (
+    ("attach_types", "Attach types", attach_types.ATTACH_TYPES),
+    ("link_types", "Link types", attach_types.LINK_TYPES),
+    ("sleepable", "Programs that may sleep", attach_types.SLEEPING),
+    ("attachments", "Attachments", more.ATTACHMENTS),
+    ("commands", "Commands of bpf()", more.COMMANDS),
+    ("map_flags", "Flags of maps", more.MAP_FLAGS),
+    ("map_batches", "Batches on maps", more.BATCHES),
+    ("instructions", "Instructions", more.INSTRUCTIONS),
+    ("btf_kinds", "Kinds of BTF", more.BTF_KINDS),
+    ("perf_events", "Perf events", more.PERF_EVENTS),
+)
+
+
+def groups(prober: Prober) -> Iterator[Group]:
+    """Ask for everything but helpers; each group is asked for when its turn comes."""
+    types = prober.prog_types()
+    yield Group(
+        "program_types",
+        "Program types",
+        [Feature(kind.name.lower(), prog_types.PROBES[kind].since, answer) for kind, answer in types.items()],
+    )
+    yield Group(
+        "map_types",
+        "Map types",
+        [
+            Feature(kind.name.lower(), map_types.PROBES[kind].since, answer)
+            for kind, answer in prober.map_types().items()
+        ],
+    )
+    found = prober.limits()
+    yield Group(
+        "limits", "Limits of programs", [Feature(one.title, one.since, found[one.name]) for one in limits.PROBES]
+    )
+    asker = Asker(rights.present(), types)
+    for name, title, probes in _TABLES:
+        yield Group(name, title, [Feature(probe.name, probe.since, probe.ask(asker)) for probe in probes])
+
+
+def helpers(prober: Prober, *, full: bool) -> Iterator[tuple[str, Mapping[Helper, Answer]]]:
+    """Yield the helpers of each type of programs, and of those that attach to functions at each of some places.
+
+    What groups() asks for comes first.
+    """
+    places = {place.type for place in attached.PLACES}
+    for kind, answers in prober.helpers():
+        if kind not in places:
+            yield kind.name.lower(), answers
+    asker = Asker(rights.present(), prober.types)
+    for place in attached.PLACES:
+        yield place.word, attached.ask(place, asker, full=full)

@@ -1,0 +1,197 @@
+"""The ways in which features beyond bpftool's are asked for, and the line that a table has for each.
+
+No way leaves anything behind: programs and maps are closed at once, and commands that would change something get a
+descriptor, an id or a device that cannot exist. What the kernel then complains of tells whether it knows the rest.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, NamedTuple
+
+from bpfctl._sys import programs
+from bpfctl._sys.ask import ask
+from bpfctl.errors import BpfctlError
+from bpfctl.feature import map_types, prog_types
+from bpfctl.feature.answer import AVAILABLE, MISSING, NO, UNKNOWN, YES, Answer, refused
+from bpfctl.uapi.commands import Cmd
+from bpfctl.uapi.enums import ProgType
+from btf.errors import BTFError
+from btf.kind import FUNC, TYPEDEF
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from bpfctl.feature.answer import Rights
+    from bpfctl.uapi.enums import MapType
+    from btf.read import BTF
+
+NOBODY = 0xFFFFFFFF  # no descriptor
+NO_ID = 0x7FFFFFFE  # an id or a device that does not exist, the largest that the kernel looks for
+
+
+class Asker:
+    """What a way of asking may need: rights, what is known of types, and the kernel's own types."""
+
+    def __init__(self, rights: Rights, types: dict[ProgType, Answer]) -> None:
+        self.rights = rights
+        self.types = types
+        self._vmlinux: BTF | None = None
+        self._read = False
+
+    @property
+    def vmlinux(self) -> BTF | None:
+        """The kernel's types, read when they are needed first; None where it has none."""
+        if not self._read:
+            from bpfctl.kernel import btf  # noqa: PLC0415 - few questions need it
+
+            self._read = True
+            try:
+                self._vmlinux = btf.vmlinux()
+            except (BpfctlError, BTFError):
+                self._vmlinux = None
+        return self._vmlinux
+
+    def ids_of(self, kinds: Sequence[int], names: Sequence[str]) -> Iterator[int]:
+        """Yield the ids of the types of these kinds and names that the kernel has, in the order of the names."""
+        if (types := self.vmlinux) is not None:
+            for name in names:
+                yield from (found for found in types.ids_named(name) if types.kind(found) in kinds)
+
+
+class Probe(NamedTuple):
+    """One feature: since which release there is one, and how it is asked for."""
+
+    name: str
+    since: str
+    ask: Callable[[Asker], Answer]
+
+
+def loads(code: bytes, kind: ProgType = ProgType.SOCKET_FILTER, attach_type: int = 0) -> Callable[[Asker], Answer]:
+    """Ask by loading a program."""
+
+    def load(asker: Asker) -> Answer:
+        try:
+            programs.load(kind, code, expected_attach_type=attach_type).fd.close()
+        except programs.LoadError as error:
+            return refused(error.errno or 0, asker.rights)
+        return AVAILABLE
+
+    return load
+
+
+def checked(kind: ProgType, attach_type: int) -> Callable[[Asker], Answer]:
+    """Ask by loading a program with an attach type that the kernel checks: a nonsensical one must not load too."""
+    wanted, nonsense = (loads(prog_types.RETURN_0, kind, number) for number in (attach_type, 9999))
+
+    def load(asker: Asker) -> Answer:
+        answer = wanted(asker)
+        return MISSING if answer.can == YES and nonsense(asker).can == YES else answer
+
+    return load
+
+
+def makes(kind: MapType, flags: int = 0, *, value: int | None = None) -> Callable[[Asker], Answer]:
+    """Ask by making a map; where not even the plain one can be made, its flag is missing as well."""
+    probe = map_types.PROBES[kind]
+    if value is not None:
+        probe = probe._replace(value=value)
+
+    def make(asker: Asker) -> Answer:
+        with ExitStack() as held:
+            try:
+                held.enter_context(map_types.create(probe, held, flags=flags))
+            except OSError as error:
+                errno = error.errno or 0
+                return AVAILABLE if probe.refusal and errno == probe.refusal else refused(errno, asker.rights)
+        return AVAILABLE
+
+    return make
+
+
+def answers(command: int, attributes: bytes, *known: int) -> Callable[[Asker], Answer]:
+    """Ask by a command that cannot succeed: who answers with one of these errnos knows what was asked."""
+
+    def attempt(asker: Asker) -> Answer:
+        rc = ask(command, attributes)
+        return AVAILABLE if rc >= 0 or -rc in known else refused(-rc, asker.rights)
+
+    return attempt
+
+
+def links(
+    kind: ProgType, attach_type: int, *known: int, target: int = NOBODY, more: bytes = b""
+) -> Callable[[Asker], Answer]:
+    """Ask by linking a program to what cannot exist."""
+    probe = prog_types.PROBES[kind]
+
+    def link(asker: Asker) -> Answer:
+        try:
+            loaded = programs.load(kind, prog_types.RETURN_0, expected_attach_type=attach_type, prog_flags=probe.flags)
+        except programs.LoadError as error:
+            return refused(error.errno or 0, asker.rights)
+        with loaded.fd as program:
+            attributes = struct.pack("=IIII", program.fileno(), target, attach_type, 0) + more
+            return answers(Cmd.LINK_CREATE, attributes, *known)(asker)
+
+    return link
+
+
+def with_type(kind: ProgType, way: Callable[[Asker], Answer] | None = None) -> Callable[[Asker], Answer]:
+    """Ask for what comes with a type of programs, and perhaps needs more."""
+
+    def both(asker: Asker) -> Answer:
+        answer = asker.types[kind]
+        if answer.can == NO:
+            return Answer(NO, answer.why or f"no programs of type {kind.name.lower()}")
+        return answer if way is None or answer.can == UNKNOWN else way(asker)
+
+    return both
+
+
+def targets(kind: ProgType, attach_type: int, *names: str, flags: int = 0) -> Callable[[Asker], Answer]:
+    """Ask by loading a program for the first of these functions that suits it.
+
+    A target that does not suit is complained of; a kernel that does not know the attach type says nothing.
+    """
+
+    def load(asker: Asker) -> Answer:
+        answer = Answer(UNKNOWN, f"it needs {' or '.join(names)} in the kernel's BTF to attach to")
+        for target in asker.ids_of((FUNC, TYPEDEF), names):
+            try:
+                programs.load(
+                    kind,
+                    prog_types.RETURN_0,
+                    expected_attach_type=attach_type,
+                    attach_btf_id=target,
+                    prog_flags=flags,
+                    log_level=1,
+                ).fd.close()
+            except programs.LoadError as error:
+                answer = refused(error.errno or 0, asker.rights)
+                if answer.can == NO and error.log:
+                    answer = Answer(UNKNOWN, f"the target does not suit: {error.log.splitlines()[0]}")
+            else:
+                return AVAILABLE
+        return answer
+
+    return with_type(kind, load)
+
+
+def exists(*paths: str) -> Callable[[Asker], Answer]:
+    """Ask by looking for a file."""
+
+    def look(_asker: Asker) -> Answer:
+        for path in paths:
+            try:
+                os.stat(path)
+            except PermissionError:
+                return Answer(UNKNOWN, f"{path} may not be looked at")
+            except OSError:
+                continue
+            return AVAILABLE
+        return MISSING
+
+    return look
