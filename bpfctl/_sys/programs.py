@@ -42,7 +42,7 @@ def _load(cmd: int, attr: Any, prefix: str, log_level: int, log_size: int) -> Lo
         setattr(attr, prefix + "log_size", log_size if log_level else 0)
         setattr(attr, prefix + "log_buf", calls.address(log) if log is not None else 0)
         rc = calls.answer(cmd, attr)
-        needed = getattr(attr, prefix + "log_true_size") or log_size * 16
+        needed = getattr(attr, prefix + "log_true_size") or max(_LARGEST_LOG, log_size)
         if rc == -ENOSPC and log_level and log_size < needed <= _LARGEST_LOG:
             log_size = needed
             continue

@@ -35,10 +35,10 @@ _READ = 1 << 20  # characters at the end of a log that are looked at
 _LINE = 4096  # characters of a line that are; a line about all registers has a thousand
 _COMPLAINT = 400
 
-_INSN = re.compile(r"(\d{1,9}): (\([0-9a-f]{2}\) .*)")
+_INSN = re.compile(r"(\d{1,9}): (\([0-9a-f]{2}\) .*|BUG_\w+)")
 _PLACED = re.compile(r"\S.*:\d+$")
-_REGISTER = re.compile(r"(?:^|(?<= ))(R\d{1,2}|fp-\d{1,3})(?:_[rwR]+)?=")
-_STATE = re.compile(r"\s*(?:from \d+ to \d+: ?|\d+: )?(?:frame(\d+): ?)?(?=(?:R\d{1,2}|fp-\d{1,3})(?:_[rwR]+)?=)")
+_REGISTER = re.compile(r"(?:^|(?<= ))(R\d{1,2}|fp-\d{1,3})(?:_[a-zA-Z]+)?=")
+_STATE = re.compile(r"\s*(?:from \d+ to \d+: ?|\d+: )?(?:frame(\d+): ?)?(?=(?:R\d{1,2}|fp-\d{1,3})(?:_[a-zA-Z]+)?=)")
 _NAMED = re.compile(r"\b[Rr](\d{1,2})\b|\bw(\d{1,2})\b")
 _SET = re.compile(r"\([0-9a-f]{2}\) [rw]\d+ = ")
 _WRITTEN = re.compile(r"\([0-9a-f]{2}\) [rw](\d+) [^=]*= ")
@@ -226,6 +226,7 @@ class _Trace:
         if state:
             self._frame = int(state[1] or 0)
             self._frames[self._frame] = dict(_registers(line[state.end() :]))
+            self._pending = ()
             return True
         if _REMARK.match(line):
             return not line.startswith(("processed", "verification", "stack depth"))

@@ -143,7 +143,7 @@ _SENTENCES = [
         "the program runs on past its end: the last instruction must be an exit or a jump",
     ),
     (r"unknown opcode (?P<op>[0-9a-f]+)", "this kernel has no instruction with opcode {op}"),
-    (r"invalid BPF_LD_IMM insn", "the second half of a 64-bit constant is missing or wrong"),
+    (r"invalid BPF_LD_IMM insn", "a 64-bit constant lacks its other half, or a jump leads into its middle"),
     (r"(?:BPF_\w+|\w+) uses reserved fields", "a field of this instruction must be 0"),
     (r"invalid func (?:unknown#)?(?P<what>\S+)", "this kernel has no helper {what}"),
     (

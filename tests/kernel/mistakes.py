@@ -162,10 +162,6 @@ MISTAKES = {
         lambda _: Program().label("here").raw(Insn(0x05, off=9)).mov(R0, 0).exit_(),
         "the jump leads out of the function, to 10",
     ),
-    "jump into a constant": Mistake(
-        lambda _: end(Program().raw(Insn(0x15, R1, off=1)).label("here").ld_imm64(R1, 1)),
-        "a jump leads into the middle of this instruction",
-    ),
     "opcode that is none": Mistake(
         lambda _: end(Program().label("here").raw(Insn(0xFF))),
         "this kernel has no instruction with opcode ff",

@@ -114,6 +114,18 @@ R1 !read_ok
     assert refusal.registers == ()
 
 
+def test_a_state_says_more_than_an_instruction() -> None:
+    """At level 2 Linux 5.10 tells all registers between two instructions: those that the first one has changed, too."""
+    log = """\
+0: R1=ctx(id=0,off=0,imm=0) R10=fp0
+0: (85) call bpf_map_lookup_elem#1
+1: R0_w=map_value_or_null(id=1,off=0,ks=4,vs=8,imm=0) R10_D=fp0
+1: (79) r1 = *(u64 *)(r0 +0)
+R0 invalid mem access 'map_value_or_null'
+"""
+    assert read(log).registers == (("R0", "map_value_or_null(id=1,off=0,ks=4,vs=8,imm=0)"),)
+
+
 def test_the_call_that_is_refused_has_its_arguments() -> None:
     """They are not cleared by a call that is not made."""
     refusal = read("0: R1=ctx() R2=5 R10=fp0\n0: (85) call bpf_foo#999\nR2 type=scalar expected=map_ptr\n")
@@ -131,6 +143,20 @@ def test_a_complaint_before_anything_runs() -> None:
     assert read("unreachable insn 2\n").slot == 2
     assert read("unknown opcode 95\n", insns).slot == 3
     assert read("unknown opcode 95\n", insns[:5]).slot is None
+
+
+def test_a_jump_into_a_constant() -> None:
+    """Newer kernels see the jump, older ones what it leads to."""
+    insns = encode_all([Insn(0x15, 1, off=1), Insn(0x18, 1, imm=1), Insn(0x95)])
+    new = read("jump into the middle of ldimm64 insn 1\n", insns)
+    old = read(
+        "0: (15) if r1 == 0x0 goto pc+1\n\nfrom 0 to 2: R1=ctx() R10=fp0\n2: BUG_ld_00\ninvalid BPF_LD_IMM insn\n"
+    )
+
+    assert (new.slot, new.insn) == (1, "(18) r1 = 0x1")
+    assert new.sentence == "a jump leads into the middle of this instruction"
+    assert (old.slot, old.insn) == (2, "BUG_ld_00")
+    assert old.sentence == "a 64-bit constant lacks its other half, or a jump leads into its middle"
 
 
 def test_a_log_without_its_end() -> None:
