@@ -65,15 +65,21 @@ def extension(arch: str, into: Path) -> Path:
 
 def _fetch(name: str, suite: str, arch: str, packages: Sequence[str], *, refresh: bool = False) -> Path:
     target = cache.root() / name
-    if target.exists() and not refresh:
+    told = target / "packages"
+
+    def fresh() -> bool:
+        return not refresh and told.exists() and told.read_text().split() == list(packages)
+
+    if fresh():
         return target
     need("apt-get", "dpkg-deb", "tar")
     with cache.fetching():
-        if target.exists() and not refresh:  # while we waited for the lock
+        if fresh():  # while we waited for the lock
             return target
         source = Suite(suite, arch, cache.root() / "apt")
         source.update()
         with cache.staged(target) as stage:
             (stage / "root").mkdir()
             source.unpack_with_dependencies(packages, stage / "root")
+            (stage / told.name).write_text("\n".join(packages))
     return target
