@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from bpfctl._sys import maps, programs
 from bpfctl.feature.answer import AVAILABLE, NO, UNKNOWN, Answer, Rights, refused
+from bpfctl.feature.facts import HOLDERS, STORAGES, UNCOUNTED, malformed
 from bpfctl.feature.map_types import PROBES, storage_types
 from bpfctl.uapi.enums import MapType
 from bpfctl.uapi.flags import MapFlag
@@ -20,11 +21,6 @@ if TYPE_CHECKING:
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _BUFFERS = frozenset({MapType.RINGBUF, MapType.USER_RINGBUF})
-_HOLDERS = frozenset({MapType.ARRAY_OF_MAPS, MapType.HASH_OF_MAPS})
-_STORAGES = frozenset(
-    {MapType.SK_STORAGE, MapType.INODE_STORAGE, MapType.TASK_STORAGE, MapType.CGRP_STORAGE},
-)
-_NONE = frozenset({*_STORAGES, MapType.CGROUP_STORAGE, MapType.PERCPU_CGROUP_STORAGE})
 
 
 class _Given(NamedTuple):
@@ -49,7 +45,7 @@ class MapProber:
         answer = self._answer(need.map, spec)
         if answer.can != NO or not need.map.flags:
             return answer
-        kept = MapFlag.NO_PREALLOC if need.map.type in _STORAGES or need.map.type == MapType.LPM_TRIE else 0
+        kept = MapFlag.NO_PREALLOC if need.map.type in STORAGES or need.map.type == MapType.LPM_TRIE else 0
         bare = self._answer(need.map._replace(flags=need.map.flags & kept), spec)
         return answer if bare.can == NO else bare
 
@@ -72,8 +68,9 @@ class MapProber:
         return self._answers[key]
 
     def _try(self, map_: MapSpec, spec: ObjectSpec) -> Answer:
-        if map_.max_entries == 0 and map_.type not in _NONE | {MapType.PERF_EVENT_ARRAY, *_HOLDERS, MapType.ARENA}:
-            return Answer(NO, "it has no entries")
+        reason = malformed(map_)
+        if reason:
+            return Answer(NO, reason)
         with ExitStack() as held:
             try:
                 self._make(map_, spec, held)
@@ -87,7 +84,7 @@ class MapProber:
 
     def _make(self, map_: MapSpec, spec: ObjectSpec, held: ExitStack) -> int:
         inner = 0
-        if map_.type in _HOLDERS:
+        if map_.type in HOLDERS:
             inside = map_.inner
             inner = (
                 self._make(inside, spec, held)
@@ -112,7 +109,7 @@ class MapProber:
 
     def _given_types(self, map_: MapSpec, spec: ObjectSpec, held: ExitStack) -> _Given:
         """Return the types of key and value for those maps that are made with types alone."""
-        if map_.type not in _STORAGES or spec.btf is None or not map_.value:
+        if map_.type not in STORAGES or spec.btf is None or not map_.value:
             return _Given()
         try:
             blob, key, value = _pair(spec, map_)
@@ -140,7 +137,7 @@ def _pair(spec: ObjectSpec, map_: MapSpec) -> tuple[bytes, int, int]:
 
 def _entries(map_: MapSpec) -> int:
     """Return the fewest entries that such a map can have."""
-    if map_.type in _NONE:
+    if map_.type in UNCOUNTED - {MapType.PERF_EVENT_ARRAY}:
         return map_.max_entries
     if map_.type in _BUFFERS:
         return _PAGE

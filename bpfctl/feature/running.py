@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from bpfctl._sys import calls, programs
 from bpfctl.errors import KernelError
-from bpfctl.feature import by_type, isa, limits, prog_types, rights, shape
+from bpfctl.feature import by_type, facts, isa, limits, prog_types, rights, shape
 from bpfctl.feature import need as needed
 from bpfctl.feature.answer import AVAILABLE, MISSING, NO, UNKNOWN, YES, Answer, refused
 from bpfctl.feature.map_probe import MapProber
@@ -20,7 +20,6 @@ from bpfctl.feature.types import Place, Types, of_modules
 from bpfctl.host import kallsyms, kernel_config
 from bpfctl.kernel import btf as objects
 from bpfctl.uapi.enums import ProgType
-from bpfctl.uapi.helpers import Helper
 from btf import types
 from btf.errors import BTFError
 from btf.write import Builder
@@ -34,8 +33,6 @@ if TYPE_CHECKING:
 
 _CALL = 0x85
 _EXIT = bytes.fromhex("9500000000000000")
-_LONGEST = 1_000_000  # instructions: BPF_COMPLEXITY_LIMIT_INSNS
-_OLD_LONGEST = 4096  # BPF_MAXINSNS
 #: What the verifier says of a helper that programs of a kind may not call.
 _NO_HELPER = (
     "invalid func ",
@@ -55,12 +52,6 @@ _NO_KFUNC = (
     "cannot call kernel function from non-GPL",
     "program must be sleepable",
 )
-#: Their mere check changes the kernel or writes to its log, so others are asked that the same rules let in.
-_STAND_INS = {
-    Helper.trace_printk: Helper.probe_read_kernel,
-    Helper.trace_vprintk: Helper.snprintf,
-    Helper.probe_write_user: Helper.probe_read_user,
-}
 
 
 class Running:
@@ -136,6 +127,8 @@ class Running:
     def _attach(self, need: Need, spec: ObjectSpec) -> Answer:
         wanted = self._shape(need, spec)
         if isinstance(wanted, Answer):
+            if need.kind == needed.ATTACH and wanted.can == NO:
+                return Answer(UNKNOWN, f"there is nothing to ask with: {wanted.why}")
             return wanted
         return self._once(wanted[:4], lambda: self._loads(wanted))
 
@@ -157,7 +150,7 @@ class Running:
         wanted = self._shape(need, spec)
         if isinstance(wanted, Answer):
             return wanted
-        number = _STAND_INS.get(need.number, need.number)  # type: ignore[call-overload]
+        number = facts.STAND_INS.get(need.number, need.number)  # type: ignore[call-overload]
         return self._once((number, wanted), lambda: self._call(wanted, pack("=BBhi", _CALL, 0, 0, number), _NO_HELPER))
 
     def _call(self, wanted: Shape, call: bytes, phrases: tuple[str, ...], place: Place | None = None) -> Answer:
@@ -217,9 +210,9 @@ class Running:
         return answer if answer.can == UNKNOWN else MISSING
 
     def _size(self, number: int) -> Answer:
-        if number > _LONGEST:
-            return Answer(NO, f"no kernel takes more than {_LONGEST} instructions")
-        if number <= _OLD_LONGEST:
+        if number > facts.LONGEST:
+            return Answer(NO, f"no kernel takes more than {facts.LONGEST} instructions")
+        if number <= facts.OLD_LONGEST:
             return AVAILABLE
         probe = next(probe for probe in limits.PROBES if probe.name == "large_insn_limit")
         return self._once(probe.name, lambda: limits.probe(probe, 0, self._rights))

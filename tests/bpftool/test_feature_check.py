@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -125,6 +126,61 @@ def test_what_cannot_be_told_has_a_reason_outside_of_the_object(checked, loaded)
 
     assert LOADERS_OWN <= unknown
     assert "fentry" not in loaded or unknown == LOADERS_OWN
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory):
+    """What `feature probe -j` says of this kernel, in a file."""
+    path = tmp_path_factory.mktemp("report") / "host.json"
+    path.write_bytes(peer.ours("-j", "feature", "probe").stdout)
+    return path
+
+
+def test_a_report_of_this_kernel_promises_nothing_wrong(compiled, checked, loaded, report):
+    """A report and the types tell less than the kernel, and nothing else: no false promise, and no false no."""
+    options = ["--report", str(report), "--btf", "/sys/kernel/btf/vmlinux"]
+    answer = peer.ours("-j", "feature", "check", *map(str, compiled.values()), *options)
+    names = {str(path): name for name, path in compiled.items()}
+    document = json.loads(answer.stdout)
+    states = {
+        (name, need["kind"], need["name"], need.get("for")): need["status"]
+        for name, (_, needs) in checked.items()
+        for need in needs
+    }
+
+    assert {check["against"] for check in document["checks"]} == {"host.json"}
+    promised = {names[check["object"]] for check in document["checks"] if check["met"] == check["needs"]}
+    if peer.version(peer.bpftools()[0]) >= peer.CURRENT:
+        assert promised <= loaded
+    assert {"socket", "xdp", "tcx", "maps", "core", "core_guarded", "struct_ops", "printk", "atomics"} <= promised
+    for need in document["needs"]:
+        here = states[names[need["object"]], need["kind"], need["name"], need.get("for")]
+        if need["status"] == "not met":
+            # a constant of the kernel's that a program asks for first is not in a report
+            assert here != "met" or need["name"] == "9999", need
+
+
+def test_a_report_needs_no_kernel(compiled, report):
+    """An ordinary user, who may not ask this kernel anything, has the same answer out of a report."""
+    options = ["--report", str(report), "--btf", "/sys/kernel/btf/vmlinux", str(compiled["socket"])]
+    asked = "import sys; from bpfctl.__main__ import run; from bpfctl.render.sink import Sink; "
+    forbid = "import bpfctl._sys.calls as c; c.answer = c.call = None; "
+    code = f"{forbid}{asked}sys.exit(run(['--plain', 'feature', 'check', *sys.argv[1:]], Sink(1)))"
+    command = [sys.executable, "-c", code, *options]
+    done = subprocess.run(command, capture_output=True, text=True, env=peer.ENVIRONMENT, check=False)
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[0].endswith("socket.o on host.json: 10 met")
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"program_types": []}', b"[" * 100_000])
+def test_no_report(content, compiled, tmp_path):
+    path = tmp_path / "odd.json"
+    path.write_bytes(content)
+    answer = peer.ours("feature", "check", str(compiled["socket"]), "--report", str(path))
+
+    assert answer.rc == 255
+    assert answer.stderr.decode().startswith(f"Error: {path} cannot be used: ")
 
 
 def test_a_helper_deep_inside(checked):
