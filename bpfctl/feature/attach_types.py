@@ -52,7 +52,8 @@ def _uprobes(attach_type: A) -> Callable[[Asker], Answer]:
 
 
 _FUNCTIONS = ("bpf_fentry_test1", "vfs_read")
-_ITER = targets(P.TRACING, A.TRACE_ITER, "bpf_iter_task")
+TRACEPOINT = targets(P.TRACING, A.TRACE_RAW_TP, "btf_trace_task_rename", "btf_trace_sys_enter")
+ITERATOR = targets(P.TRACING, A.TRACE_ITER, "bpf_iter_task")
 _STRUCT_OPS_LINK = makes(MapType.STRUCT_OPS, MapFlag.LINK)
 
 _WAYS: dict[A, tuple[str, Callable[[Asker], Answer]]] = {
@@ -85,12 +86,12 @@ _WAYS: dict[A, tuple[str, Callable[[Asker], Answer]]] = {
         )
         for kind in kinds
     },
-    A.TRACE_RAW_TP: ("5.5", targets(P.TRACING, A.TRACE_RAW_TP, "btf_trace_task_rename", "btf_trace_sys_enter")),
+    A.TRACE_RAW_TP: ("5.5", TRACEPOINT),
     A.TRACE_FENTRY: ("5.5", targets(P.TRACING, A.TRACE_FENTRY, *_FUNCTIONS)),
     A.TRACE_FEXIT: ("5.5", targets(P.TRACING, A.TRACE_FEXIT, *_FUNCTIONS)),
     A.MODIFY_RETURN: ("5.7", targets(P.TRACING, A.MODIFY_RETURN, "bpf_modify_return_test", "security_file_open")),
     A.LSM_MAC: ("5.7", targets(P.LSM, A.LSM_MAC, "bpf_lsm_file_open")),
-    A.TRACE_ITER: ("5.8", _ITER),
+    A.TRACE_ITER: ("5.8", ITERATOR),
     # A value of eight bytes has room for a program behind the device or the queue.
     A.XDP_DEVMAP: ("5.8", makes(MapType.DEVMAP, value=8)),
     A.XDP_CPUMAP: ("5.9", makes(MapType.CPUMAP, value=8)),
@@ -121,7 +122,7 @@ LINK_TYPES = (
     Probe(L.RAW_TRACEPOINT.name.lower(), "5.8", with_type(P.RAW_TRACEPOINT, _NEXT_LINK)),
     Probe(L.TRACING.name.lower(), "5.8", with_type(P.TRACING, _NEXT_LINK)),
     Probe(L.CGROUP.name.lower(), "5.7", links(P.CGROUP_SKB, A.CGROUP_INET_INGRESS, EBADF)),
-    Probe(L.ITER.name.lower(), "5.8", _ITER),
+    Probe(L.ITER.name.lower(), "5.8", ITERATOR),
     Probe(L.NETNS.name.lower(), "5.8", links(P.FLOW_DISSECTOR, A.FLOW_DISSECTOR, EBADF)),
     # The attach type came with the link: Linux commit aa8d3a716b59, "bpf, xdp: Add bpf_link-based XDP attachment API".
     Probe(L.XDP.name.lower(), "5.9", _attach(P.XDP, A.XDP)),

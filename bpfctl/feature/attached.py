@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from bpfctl._sys import programs
 from bpfctl.feature import helpers, prog_types
-from bpfctl.feature.answer import AVAILABLE, UNKNOWN, YES, Answer
+from bpfctl.feature.answer import AVAILABLE, NO, UNKNOWN, YES, Answer, refused
 from bpfctl.feature.prog_types import SLEEPABLE
 from bpfctl.uapi.enums import AttachType, ProgType
 from btf import types as btf_types
@@ -76,27 +76,27 @@ def ask(place: Place, asker: Asker, *, full: bool) -> dict[Helper, Answer]:
     """Load a program for each helper, at the place."""
     wanted = helpers.wanted(full=full)
     answer = asker.types[place.type]
-    if answer.can != YES:
-        return dict.fromkeys(wanted, Answer(answer.can, answer.why or "no programs of this type"))
+    if answer.can == NO:
+        return dict.fromkeys(wanted, Answer(NO, answer.why or "no programs of this type"))
+    answer = Answer(UNKNOWN, f"it needs {' or '.join(place.targets)} in the kernel's BTF to attach to")
     with ExitStack() as held:
-        for target in _targets(place, asker, held):
-            refusal = _suits(place, target)
-            if refusal:
-                answer = Answer(UNKNOWN, f"the target does not suit: {refusal}")
-                continue
-            return helpers.load_all(
-                place.type,
-                wanted,
-                asker.rights,
-                expected_attach_type=target.attach_type,
-                prog_flags=place.flags,
-                attach_btf_id=target.btf_id,
-                attach_fd=target.fd,
-                btf_fd=target.btf_fd,
-                func_info=target.func_info,
-            )
-    if answer == AVAILABLE:
-        answer = Answer(UNKNOWN, f"it needs {' or '.join(place.targets)} in the kernel's BTF to attach to")
+        try:
+            for target in _targets(place, asker, held):
+                answer = _suits(place, target, asker)
+                if answer.can == YES:
+                    return helpers.load_all(
+                        place.type,
+                        wanted,
+                        asker.rights,
+                        expected_attach_type=target.attach_type,
+                        prog_flags=place.flags,
+                        attach_btf_id=target.btf_id,
+                        attach_fd=target.fd,
+                        btf_fd=target.btf_fd,
+                        func_info=target.func_info,
+                    )
+        except OSError as error:  # there is nothing to attach to
+            answer = refused(error.errno or 0, asker.rights)
     return dict.fromkeys(wanted, answer)
 
 
@@ -125,8 +125,8 @@ def _replaceable(held: ExitStack) -> _Target:
     return _Target(function, 0, held.enter_context(loaded.fd).fileno(), btf_fd, func_info)
 
 
-def _suits(place: Place, target: _Target) -> str:
-    """Return why a program cannot be loaded for a target, empty when it can."""
+def _suits(place: Place, target: _Target, asker: Asker) -> Answer:
+    """Load a program that calls nothing; a target that does not suit is complained of, and tells nothing."""
     try:
         programs.load(
             place.type,
@@ -140,5 +140,8 @@ def _suits(place: Place, target: _Target) -> str:
             log_level=1,
         ).fd.close()
     except programs.LoadError as error:
-        return error.log.partition("\n")[0] or str(error.strerror)
-    return ""
+        answer = refused(error.errno or 0, asker.rights)
+        if answer.can == NO and error.log:
+            return Answer(UNKNOWN, f"the target does not suit: {error.log.splitlines()[0]}")
+        return answer
+    return AVAILABLE

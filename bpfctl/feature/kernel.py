@@ -99,7 +99,7 @@ def device(name: str) -> Device:
 
 def _vendor(name: str) -> int:
     try:
-        with open(f"/sys/class/net/{os.path.basename(name)}/device/vendor", encoding="ascii") as file:
+        with open(f"/sys/class/net/{os.path.basename(name)}/device/vendor", encoding="utf-8") as file:
             return int(file.read(), 0)
     except (OSError, ValueError):
         return -1

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from bpfctl.feature import attach_types, attached, limits, map_types, more, prog_types, rights
+from bpfctl.feature.answer import UNKNOWN, YES
 from bpfctl.feature.ways import Asker
+from bpfctl.uapi.enums import ProgType
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -49,6 +51,11 @@ _TABLES: tuple[tuple[str, str, tuple[Probe, ...]], ...] = (
 def groups(prober: Prober) -> Iterator[Group]:
     """Ask for everything but helpers; each group is asked for when its turn comes."""
     types = prober.prog_types()
+    asker = Asker(rights.present(), types)
+    if types[ProgType.TRACING].can == UNKNOWN:
+        # Kernel lockdown forbids to attach to functions, but neither to tracepoints nor to be an iterator.
+        found = (attach_types.TRACEPOINT(asker), attach_types.ITERATOR(asker))
+        types[ProgType.TRACING] = next((one for one in found if one.can == YES), types[ProgType.TRACING])
     yield Group(
         "program_types",
         "Program types",
@@ -62,11 +69,10 @@ def groups(prober: Prober) -> Iterator[Group]:
             for kind, answer in prober.map_types().items()
         ],
     )
-    found = prober.limits()
+    loaded = prober.limits()
     yield Group(
-        "limits", "Limits of programs", [Feature(one.title, one.since, found[one.name]) for one in limits.PROBES]
+        "limits", "Limits of programs", [Feature(one.title, one.since, loaded[one.name]) for one in limits.PROBES]
     )
-    asker = Asker(rights.present(), types)
     for name, title, probes in _TABLES:
         yield Group(name, title, [Feature(probe.name, probe.since, probe.ask(asker)) for probe in probes])
 

@@ -41,7 +41,7 @@ def without_capabilities() -> Iterator[None]:
 
 def _lockdown() -> str:
     try:
-        with open("/sys/kernel/security/lockdown", encoding="ascii") as file:
+        with open("/sys/kernel/security/lockdown", encoding="utf-8") as file:
             return file.read().partition("[")[2].partition("]")[0]
     except OSError:
         return ""

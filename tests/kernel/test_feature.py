@@ -1,0 +1,203 @@
+"""bpfctl feature probe on the real kernel: true, harmless, and honest about what it could not find out."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import struct
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from bpfctl._sys import calls, programs
+from tests.kernel import client, hardship
+from tests.kernel.zoo import Zoo
+from tests.terminal import STYLES, Terminal
+
+CHECKOUT = Path(__file__).parents[2]
+SOCKET_FILTER, XDP = 1, 6
+ARRAY, HASH, PERF_EVENT_ARRAY, RINGBUF, ARENA, SK_STORAGE = 2, 1, 4, 27, 33, 24
+CALL = bytes.fromhex("8500000000000000 9500000000000000")
+PHRASES = (b"invalid func ", b"unknown func ", b"program of this type cannot use helper ")
+
+
+def report(place=None):
+    """Return what --full-report tells as JSON: for each list, the answers by name."""
+    outcome = hardship.bpfctl("-j", "feature", "probe", "--full-report", hardship=place)
+    assert (outcome.code, outcome.err) == (0, "")
+    found = json.loads(outcome.out)
+    assert found["format"] == 1
+    return found
+
+
+def answers(found):
+    """Return each feature's answer, by list and name."""
+    there = {
+        (name, one["name"]): one["available"]
+        for name, features in found.items()
+        if isinstance(features, list) and name != "helpers"
+        for one in features
+    }
+    for place in found["helpers"]:
+        word = place["program_type"]
+        for said, helpers in ((True, "available"), (False, "not_available"), (None, "cannot_be_told")):
+            there |= {(word, helper): said for helper in place[helpers]}
+    return there
+
+
+@pytest.fixture(scope="module")
+def as_root():
+    return report()
+
+
+@pytest.fixture(scope="module")
+def zoo():
+    with Zoo() as place:
+        yield place
+
+
+def test_what_lives_here_is_available(zoo, as_root):
+    """Every type of program, map and link that an inhabitant has, made without the product's help."""
+    words = {"prog": "program_types", "map": "map_types", "link": "link_types"}
+    there = answers(as_root)
+    lists = {kind: [one["name"] for one in as_root[name]] for kind, name in words.items()}
+    seen = set()
+    for made in zoo.created.values():
+        if made.kind in words:
+            number = struct.unpack_from("=I", client.info(made.fd))[0]
+            # Programs and maps have all types in their order behind the one without a name, and so have links.
+            seen.add((words[made.kind], lists[made.kind][number - 1]))
+
+    assert len(seen) > 40
+    assert {one: there[one] for one in seen if there[one] is not True} == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "flags"),
+    [
+        ("no_prealloc", (HASH, 4, 4, 1), 1 << 0),
+        ("zero_seed", (HASH, 4, 4, 1), 1 << 6),
+        ("rdonly_prog", (ARRAY, 4, 4, 1), 1 << 7),
+        ("mmapable", (ARRAY, 4, 4, 1), 1 << 10),
+        ("inner_map", (ARRAY, 4, 4, 1), 1 << 12),
+        ("preserve_elems", (PERF_EVENT_ARRAY, 4, 4, 1), 1 << 11),
+        ("segv_on_fault", (ARENA, 0, 0, 1), 1 << 10 | 1 << 17),
+        ("no_user_conv", (ARENA, 0, 0, 1), 1 << 10 | 1 << 18),
+        ("rb_overwrite", (RINGBUF, 0, 0, 4096), 1 << 19),
+    ],
+)
+def test_flags_of_maps(as_root, name, shape, flags):
+    try:
+        os.close(client.map_create(*shape, map_flags=flags))
+        made = True
+    except OSError:
+        made = False
+
+    assert answers(as_root)["map_flags", name] is made
+
+
+def test_nothing_is_left_behind():
+    """No object, no descriptor and no line in the kernel's log, of either probe."""
+    with ExitStack() as stack:
+        log = os.open("/dev/kmsg", os.O_RDONLY | os.O_NONBLOCK)
+        stack.callback(os.close, log)
+        os.lseek(log, 0, os.SEEK_END)
+        for words in (["feature", "probe"], ["feature", "probe", "--full-report"]):
+            outcome = hardship.bpfctl("-j", *words)
+            assert outcome.code == 0
+        said = []
+        while True:
+            try:
+                said.append(os.read(log, 8192).decode(errors="replace").partition(";")[2])
+            except BlockingIOError:
+                break
+
+    assert [line for line in said if "bpf" in line.lower() or "verifier" in line or "bpfctl" in line] == []
+
+
+def tight():
+    """Lock 64 KiB at most, as far as root cannot help it."""
+    resource.setrlimit(resource.RLIMIT_MEMLOCK, (1 << 16, 1 << 16))
+
+
+def test_under_a_tight_memlock_limit():
+    """Kernels before 5.11 charge programs and maps against it; root may raise it."""
+    plenty, little = (hardship.bpfctl("-j", "feature", "probe", hardship=place) for place in (None, tight))
+
+    assert (little.code, little.err) == (0, "")
+    assert json.loads(little.out) == json.loads(plenty.out)
+
+
+@pytest.mark.parametrize("place", [hardship.ordinary_user, hardship.user_namespace, hardship.forbidden_bpf])
+def test_who_may_not_ask_is_told_nothing_wrong(as_root, place):
+    """What is said without rights is what root is told; the rest cannot be told, and the reason says why."""
+    found = report(place)
+    truth, said = answers(as_root), answers(found)
+    wrong = {name: answer for name, answer in said.items() if answer is not None and truth[name] is not answer}
+    reasons = {one.get("reason", "") for one in found["program_types"] if one["available"] is None}
+
+    # Files that only root may see, and perf events that only root may open, are not lied about either.
+    assert wrong == {}
+    assert sum(answer is None for answer in said.values()) > 100
+    assert reasons
+    assert all("capabilit" in reason for reason in reasons)
+
+
+def test_where_there_is_no_bpf():
+    outcome = hardship.bpfctl("-j", "feature", "probe", hardship=hardship.no_bpf)
+
+    assert json.loads(outcome.out)["syscall_config"] == {"have_bpf_syscall": False}
+    assert [*json.loads(outcome.out)] == ["system_config", "syscall_config"]
+
+
+def test_the_loop_in_c_is_that_of_python():
+    """A trace takes each load by itself."""
+    asked = [
+        (kind, CALL, 0, numbers, PHRASES)
+        for kind in (SOCKET_FILTER, XDP, 0)
+        for numbers in (range(1, 30), range(200, 230), range(-3, 3))
+    ]
+    quick = [programs.load_each(*words) for words in asked]
+    calls.set_trace(lambda *_: None)
+    try:
+        slow = [programs.load_each(*words) for words in asked]
+    finally:
+        calls.set_trace(None)
+
+    assert quick == slow
+    assert {verdict.said for verdicts in quick for verdict in verdicts} >= {-1, 0, 1}
+
+
+def test_helpers_of_programs_that_attach(as_root):
+    """Where the kernel lets such a program load, at least the helpers that every program has are there."""
+    there = {place["program_type"]: place for place in as_root["helpers"]}
+
+    assert "bpf_map_lookup_elem" in there["struct_ops"]["available"] + there["struct_ops"]["cannot_be_told"]
+    for word in ("tracing_fentry", "tracing_fexit", "lsm", "ext", "struct_ops"):
+        told = there[word]["available"]
+        assert bool(told) is not bool(there[word]["reasons"]), word
+        assert not told or "bpf_map_lookup_elem" in told
+
+
+def test_on_a_terminal():
+    environment = {**os.environ, "TERM": "xterm", "LANG": "C.UTF-8", "NO_COLOR": "1", "PYTHONPATH": str(CHECKOUT)}
+    command = [sys.executable, "-P", "-m", "bpfctl", "feature", "probe"]
+    with Terminal(command, size=(160, 50), env=environment) as terminal:
+        assert terminal.finish() == 0
+        seen = STYLES.sub("", terminal.seen.decode()).replace("\r", "")
+
+    for title in ("System configuration", "Program types", "Map types", "Helper functions"):
+        assert f"{title}\n" in seen
+    assert "hash" in seen
+    assert max(map(len, seen.splitlines())) <= 160
+
+
+@pytest.mark.parametrize("words", ["dev lo", "macros"])
+def test_the_full_report_is_of_the_kernel(words):
+    outcome = hardship.bpfctl("--plain", "feature", "probe", *words.split(), "--full-report")
+
+    assert (outcome.code, outcome.out) == (255, b"")
+    assert "--full-report" in outcome.err
