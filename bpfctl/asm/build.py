@@ -227,6 +227,8 @@ class Program:
 
     def atomic(self, op: str, size: int, dst: Reg, off: int, src: Reg) -> Self:
         """Append an atomic operation on 4 or 8 bytes, ``op`` being a name from ``ATOMIC_OPS``."""
+        if size not in (4, 8):
+            raise ValueError(f"an atomic operation is 4 or 8 bytes wide, not {size}")
         return self.raw(Insn(BPF_STX | BPF_ATOMIC | SIZES[size], dst, src, off, ATOMIC_OPS[op]))
 
     def atomic_add(self, size: int, dst: Reg, off: int, src: Reg) -> Self:

@@ -175,6 +175,7 @@ _SENTENCES = [
     ),
     (r"the call stack of (?P<insn>\d+) frames is too deep", "functions call each other {insn} deep, and 8 are allowed"),
     (r"div(?:ision)? by zero", "a division by zero"),
+    (r"invalid atomic operand size", "an atomic operation is on 4 or 8 bytes"),
     (r"invalid shift (?P<insn>-?\d+)", "a shift by {insn} bits is too far"),
     (
         r"(?:At|In) .* the register (?P<reg>R\d+) has .*should have been in .(?P<low>\S+)[;,] (?P<high>\S+).",

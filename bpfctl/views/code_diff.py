@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bpfctl.asm.cfg import functions, target
 from bpfctl.asm.diff import Item, Step, diff
-from bpfctl.asm.insn import BPF_JA, BPF_JMP32
+from bpfctl.asm.insn import BPF_CALL, BPF_JA, BPF_JMP, BPF_JMP32, LD_IMM64
 from bpfctl.kernel.code_names import LastingNames, called
 from bpfctl.views import items
 from bpfctl.views.code import CodeText
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     Toned = list[tuple[str, str]]
 
 _CONTEXT = 3
+_CLASS = 0x07
+_JUMPS = (BPF_JMP, BPF_JMP32)
+_NAMED = (BPF_JMP | BPF_CALL, LD_IMM64)  # what they refer to has a name
 _SIGNS = {"same": " ", "removed": "-", "added": "+"}
 _TONES = {"same": "", "removed": "alarm", "added": "source"}
 
@@ -78,7 +81,9 @@ class Side:
         told = CodeText(code, names, types, Options())
         self.lines = list(told.lines())
         self._slots = [line.slot for line in self.lines]
-        self.texts = [names.text(line.slot, line.insn) for line in self.lines]
+        self.texts = [
+            names.text(line.slot, line.insn) if line.insn.opcode in _NAMED else line.text for line in self.lines
+        ]
         self.items = [self._item(line, text, names) for line, text in zip(self.lines, self.texts, strict=True)]
         found = functions([line.insn for line in self.lines], prototypes)
         self._starts = [function.start for function in found]
@@ -96,7 +101,10 @@ class Side:
         return self._slots[-1] + self.lines[-1].insn.slots
 
     def _item(self, line: Line, text: str, names: LastingNames) -> Item:
-        insn, to = line.insn, called(line.slot, line.insn)
+        insn = line.insn
+        if insn.opcode & _CLASS not in _JUMPS and insn.opcode not in _NAMED:
+            return Item(text)
+        to = called(line.slot, insn)
         if to in names.functions:
             return Item(text)
         place = self._place(target(line.slot, insn) if to is None else to)
@@ -148,8 +156,9 @@ class CodeDiff:
 
     def _before(self, steps: Sequence[Step], low: int) -> tuple[int, int]:
         """Return the slots at which both programs are before a step."""
-        first = next((step.first for step in steps[low:] if step.first is not None), len(self._first.lines))
-        second = next((step.second for step in steps[low:] if step.second is not None), len(self._second.lines))
+        after = range(low, len(steps))
+        first = next((place for at in after if (place := steps[at].first) is not None), len(self._first.lines))
+        second = next((place for at in after if (place := steps[at].second) is not None), len(self._second.lines))
         return self._first.slot(first), self._second.slot(second)
 
     def _row(self, step: Step) -> _Row:

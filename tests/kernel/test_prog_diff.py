@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,7 @@ import pytest
 from bpfctl.asm.build import Program
 from bpfctl.asm.insn import R0, R1, R2, R6, R10
 from tests.bpftool import peer
-from tests.bpftool.coded import GET_PRANDOM, MAP_LOOKUP, SOCKET_FILTER, calls
+from tests.bpftool.coded import GET_PRANDOM, MAP_LOOKUP, SOCKET_FILTER, Coded, calls
 from tests.kernel import client
 from tests.terminal import Terminal
 
@@ -66,6 +66,16 @@ def test_the_same_program_loaded_twice(held):
 
     assert diff(first, second) == (0, b"", b"")
     assert diff(first, second, "-j") == (0, b"[]\n", b"")
+
+
+def test_all_kinds_of_instructions_loaded_twice():
+    """Kernel functions, callbacks, types and source make no noise either."""
+    with closing(Coded()) as one, closing(Coded()) as two:
+        first, second = one.ids(), two.ids()
+        answers = {name: diff(str(first[name]), str(second[name])) for name in first}
+
+    assert len(answers) >= 3
+    assert {name: answer for name, answer in answers.items() if answer != (0, b"", b"")} == {}
 
 
 def test_what_differs(held):

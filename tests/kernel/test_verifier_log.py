@@ -13,7 +13,7 @@ from bpfctl.__main__ import run
 from bpfctl._sys import calls, programs
 from bpfctl.asm.build import Program as Code
 from bpfctl.asm.disasm import text
-from bpfctl.asm.insn import R0, R1, Insn
+from bpfctl.asm.insn import BPF_ADD, BPF_ATOMIC, BPF_B, BPF_H, BPF_STX, R0, R1, R10, Insn
 from bpfctl.cli import app
 from bpfctl.errors import VerifierError
 from bpfctl.kernel import verifier
@@ -183,3 +183,17 @@ def test_types_that_are_refused():
 
     assert caught.value.refusal is None
     assert caught.value.__notes__ == ["the kernel's words: [1] PTR (anon) type_id=77 Invalid type_id"]
+
+
+@pytest.mark.parametrize("size", [BPF_B, BPF_H])
+def test_no_kernel_has_atomics_of_one_or_two_bytes(size):
+    """So the assembler writes none."""
+    code = Code().st(8, R10, -8, 0).mov(R1, 1).raw(Insn(BPF_STX | BPF_ATOMIC | size, R10, R1, -8, BPF_ADD))
+    with pytest.raises(VerifierError) as caught:
+        Program.load(ProgType.SOCKET_FILTER, code.mov(R0, 0).exit_().assemble(), name="small")
+
+    # Linux 5.10 knows one atomic operation only, and has no word for its size.
+    assert caught.value.refusal.sentence in {
+        "an atomic operation is on 4 or 8 bytes",
+        "a field of this instruction must be 0",
+    }

@@ -168,3 +168,11 @@ def test_a_width_that_does_not_exist_is_refused(append: Callable[[Program], obje
     """Arithmetic and comparisons are 32 or 64 bits wide."""
     with pytest.raises(ValueError, match="32 or 64 bits wide, not 16"):
         append(Program())
+
+
+@pytest.mark.parametrize("size", [1, 2])
+def test_an_atomic_operation_that_no_kernel_takes_is_refused(size: int) -> None:
+    """Only loads and stores with an order are that small."""
+    with pytest.raises(ValueError, match=f"4 or 8 bytes wide, not {size}"):
+        Program().atomic_add(size, R1, 0, R2)
+    Program().load_acquire(size, R1, R2).store_release(size, R1, 0, R2)
