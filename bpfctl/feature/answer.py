@@ -67,3 +67,15 @@ def _forbidden(rights: Rights) -> str:
     if rights.lockdown not in ("", "none"):
         return f"kernel lockdown forbids it ({rights.lockdown})"
     return "forbidden although no capability is missing: by kernel lockdown or a security policy"
+
+
+def of_target(errno: int, log: str, rights: Rights) -> Answer:
+    """Return the answer of a load with a target: one that does not suit is complained of, and tells nothing.
+
+    A kernel that does not know the attach type says no more than how many instructions it has looked at.
+    """
+    answer = refused(errno, rights)
+    complaint = next((line for line in log.splitlines() if not line.startswith("processed ")), "")
+    if answer.can == NO and complaint:
+        return Answer(UNKNOWN, f"the target does not suit: {complaint}")
+    return answer

@@ -6,9 +6,8 @@ import struct
 from errno import EAFNOSUPPORT, EBADF, EFAULT, ENODEV, ENOENT
 from typing import TYPE_CHECKING
 
-from bpfctl.feature.answer import UNKNOWN, Answer
-from bpfctl.feature.prog_types import SLEEPABLE
-from bpfctl.feature.ways import NO_ID, NOBODY, Probe, answers, checked, links, makes, targets, with_type
+from bpfctl.feature.prog_types import RETURN_0, SLEEPABLE
+from bpfctl.feature.ways import NO_ID, NOBODY, Probe, answers, checked, links, loads, makes, targets, with_type
 from bpfctl.uapi.commands import Cmd
 from bpfctl.uapi.enums import AttachType as A
 from bpfctl.uapi.enums import LinkType as L
@@ -19,6 +18,7 @@ from bpfctl.uapi.flags import MapFlag
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from bpfctl.feature.answer import Answer
     from bpfctl.feature.ways import Asker
 
 _BAD_ADDRESS = 8  # nothing is mapped there, which the kernel finds out only after it knows what was asked
@@ -39,10 +39,6 @@ def _query(kind: P, attach_type: A) -> Callable[[Asker], Answer]:
     return with_type(kind, answers(Cmd.PROG_QUERY, attributes, ENODEV))
 
 
-def _not_probed(_asker: Asker) -> Answer:
-    return Answer(UNKNOWN, "bpfctl has no probe for it yet")
-
-
 def _kprobes(attach_type: A) -> Callable[[Asker], Answer]:
     return links(P.KPROBE, attach_type, EFAULT, target=0, more=_ONE_KPROBE)
 
@@ -54,6 +50,9 @@ def _uprobes(attach_type: A) -> Callable[[Asker], Answer]:
 _FUNCTIONS = ("bpf_fentry_test1", "vfs_read")
 TRACEPOINT = targets(P.TRACING, A.TRACE_RAW_TP, "btf_trace_task_rename", "btf_trace_sys_enter")
 ITERATOR = targets(P.TRACING, A.TRACE_ITER, "bpf_iter_task")
+_MULTI = [
+    loads(RETURN_0, P.TRACING, kind) for kind in (A.TRACE_FENTRY_MULTI, A.TRACE_FEXIT_MULTI, A.TRACE_FSESSION_MULTI)
+]
 _STRUCT_OPS_LINK = makes(MapType.STRUCT_OPS, MapFlag.LINK)
 
 _WAYS: dict[A, tuple[str, Callable[[Asker], Answer]]] = {
@@ -109,12 +108,14 @@ _WAYS: dict[A, tuple[str, Callable[[Asker], Answer]]] = {
     A.NETKIT_PEER: ("6.7", _query(P.SCHED_CLS, A.NETKIT_PEER)),
     A.TRACE_KPROBE_SESSION: ("6.10", _kprobes(A.TRACE_KPROBE_SESSION)),
     A.TRACE_UPROBE_SESSION: ("6.13", _uprobes(A.TRACE_UPROBE_SESSION)),
-    A.TRACE_FSESSION: ("", targets(P.TRACING, A.TRACE_FSESSION, *_FUNCTIONS)),
+    # Programs for many functions get them when they are linked, and load without any.
+    A.TRACE_FENTRY_MULTI: ("7.2", _MULTI[0]),
+    A.TRACE_FEXIT_MULTI: ("7.2", _MULTI[1]),
+    A.TRACE_FSESSION_MULTI: ("7.2", _MULTI[2]),
+    A.TRACE_FSESSION: ("7.0", targets(P.TRACING, A.TRACE_FSESSION, *_FUNCTIONS)),
 }
 
-ATTACH_TYPES = tuple(
-    Probe(kind.name.lower(), *_WAYS[kind]) if kind in _WAYS else Probe(kind.name.lower(), "", _not_probed) for kind in A
-)
+ATTACH_TYPES = tuple(Probe(kind.name.lower(), *_WAYS[kind]) for kind in A)
 
 _NEXT_LINK = answers(Cmd.LINK_GET_NEXT_ID, struct.pack("=III", NO_ID, 0, 0), ENOENT)
 
@@ -134,7 +135,7 @@ LINK_TYPES = (
     Probe(L.UPROBE_MULTI.name.lower(), "6.6", _uprobes(A.TRACE_UPROBE_MULTI)),
     Probe(L.NETKIT.name.lower(), "6.7", links(P.SCHED_CLS, A.NETKIT_PRIMARY, ENODEV, target=NO_ID)),
     Probe(L.SOCKMAP.name.lower(), "6.10", links(P.SK_MSG, A.SK_MSG_VERDICT, EBADF)),
-    Probe(L.TRACING_MULTI.name.lower(), "", _not_probed),
+    Probe(L.TRACING_MULTI.name.lower(), "7.2", _MULTI[0]),
 )
 
 SLEEPING = (

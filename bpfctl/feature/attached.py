@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from bpfctl._sys import programs
 from bpfctl.feature import helpers, prog_types
-from bpfctl.feature.answer import AVAILABLE, NO, UNKNOWN, YES, Answer, refused
+from bpfctl.feature.answer import AVAILABLE, NO, UNKNOWN, YES, Answer, of_target, refused
 from bpfctl.feature.prog_types import SLEEPABLE
 from bpfctl.uapi.enums import AttachType, ProgType
 from btf import types as btf_types
@@ -126,7 +126,7 @@ def _replaceable(held: ExitStack) -> _Target:
 
 
 def _suits(place: Place, target: _Target, asker: Asker) -> Answer:
-    """Load a program that calls nothing; a target that does not suit is complained of, and tells nothing."""
+    """Load a program that calls nothing."""
     try:
         programs.load(
             place.type,
@@ -140,8 +140,5 @@ def _suits(place: Place, target: _Target, asker: Asker) -> Answer:
             log_level=1,
         ).fd.close()
     except programs.LoadError as error:
-        answer = refused(error.errno or 0, asker.rights)
-        if answer.can == NO and error.log:
-            return Answer(UNKNOWN, f"the target does not suit: {error.log.splitlines()[0]}")
-        return answer
+        return of_target(error.errno or 0, error.log, asker.rights)
     return AVAILABLE

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from bpfctl._sys import programs
 from bpfctl.feature import prog_types
-from bpfctl.feature.answer import AVAILABLE, NEEDS_BTF, NO, UNKNOWN, Answer, Rights, refused
+from bpfctl.feature.answer import AVAILABLE, MISSING, NEEDS_BTF, NO, UNKNOWN, Answer, Rights, refused
 from bpfctl.uapi.enums import ProgType
 from bpfctl.uapi.helpers import Helper
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
 CALL = bytes.fromhex("8500000000000000 9500000000000000")
 #: Their mere check makes a kernel write warnings to its log, so they are probed only when asked for.
@@ -29,6 +29,8 @@ ATTACHED = frozenset({ProgType.TRACING, ProgType.EXT, ProgType.LSM, ProgType.STR
 # (commit 45cbc7a5e004, "bpf: Tell verifier users about helpers that programs cannot use").
 _PHRASES = (b"invalid func ", b"unknown func ", b"program of this type cannot use helper ")
 _NONE_WITH_THAT_NUMBER = 1
+#: What the verifier says of a number beyond the kernel's last helper, before it looks at the type of the program.
+NO_SUCH_NUMBER = Answer(NO, "no helper has this number")
 _NETRONOME = 0x19EE
 _NETRONOME_PHRASES = (b"not supported by FW", b"unsupported function id")
 
@@ -44,23 +46,34 @@ def wanted(*, full: bool) -> list[Helper]:
 
 
 def on_kernel(
-    kind: ProgType, type_answer: Answer, rights: Rights, *, full: bool, unprivileged: bool
+    kind: ProgType,
+    type_answer: Answer,
+    rights: Rights,
+    *,
+    full: bool,
+    unprivileged: bool,
+    absent: Collection[Helper] = (),
 ) -> dict[Helper, Answer]:
-    """Load a program for each helper; where the type itself is not there, so is none of its helpers."""
+    """Load a program for each helper; where the type itself is not there, so is none of its helpers.
+
+    ``absent`` are helpers that this kernel has for no type: another type has been told that there is no such number.
+    """
     if not type_answer.bpftool:
         return _none(type_answer, full=full)
     if kind in ATTACHED:
         return dict.fromkeys(wanted(full=full), Answer(UNKNOWN, NEEDS_BTF))
     probe = prog_types.PROBES[kind]
-    return load_all(
+    asked = wanted(full=full)
+    found = load_all(
         kind,
-        wanted(full=full),
+        [helper for helper in asked if helper not in absent],
         rights,
         unprivileged=unprivileged,
         expected_attach_type=probe.attach_type,
         prog_flags=probe.flags,
         kern_version=prog_types.kernel_version(kind),
     )
+    return {helper: found.get(helper, NO_SUCH_NUMBER) for helper in asked}
 
 
 def on_device(
@@ -98,7 +111,7 @@ def load_all(
 def _answer(verdict: programs.Verdict, rights: Rights, *, unprivileged: bool) -> Answer:
     """Read a verdict; bpftool calls available whatever is not said to be missing."""
     if verdict.said > 0:
-        return Answer(NO, "" if verdict.said != _NONE_WITH_THAT_NUMBER else "no helper has this number")
+        return NO_SUCH_NUMBER if verdict.said == _NONE_WITH_THAT_NUMBER else MISSING
     if verdict.errno == 0 or verdict.said:
         return AVAILABLE
     # The verifier has not come as far as the call.

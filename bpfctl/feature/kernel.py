@@ -67,18 +67,17 @@ class Prober:
 
     def helpers(self) -> Iterator[tuple[ProgType, dict[Helper, Answer]]]:
         """Yield the helpers of each program type; prog_types() comes first."""
+        absent: frozenset[Helper] = frozenset()
         for kind, answer in self.types.items():
             if self._device:
-                device = self._device
-                yield (
-                    kind,
-                    helpers.on_device(kind, answer, device.ifindex, self._rights, device.vendor, full=self._full),
-                )
-            else:
-                yield (
-                    kind,
-                    helpers.on_kernel(kind, answer, self._rights, full=self._full, unprivileged=self._unprivileged),
-                )
+                index, vendor = self._device.ifindex, self._device.vendor
+                yield kind, helpers.on_device(kind, answer, index, self._rights, vendor, full=self._full)
+                continue
+            found = helpers.on_kernel(
+                kind, answer, self._rights, full=self._full, unprivileged=self._unprivileged, absent=absent
+            )
+            absent = absent or frozenset(name for name, one in found.items() if one is helpers.NO_SUCH_NUMBER)
+            yield kind, found
 
     def limits(self) -> dict[str, Answer]:
         """Return what programs may look like."""

@@ -70,7 +70,7 @@ PROBES = {
         Probe(MapType.CGRP_STORAGE, "6.2", storage=True),
         Probe(MapType.ARENA, "6.9", key=0, value=0, flags=MapFlag.MMAPABLE),
         Probe(MapType.INSN_ARRAY, "6.19", value=16),
-        Probe(MapType.RHASH, "", flags=_NO_PREALLOC),
+        Probe(MapType.RHASH, "7.2", flags=_NO_PREALLOC),
     )
 }
 

@@ -15,7 +15,7 @@ from bpfctl._sys import programs
 from bpfctl._sys.ask import ask
 from bpfctl.errors import BpfctlError
 from bpfctl.feature import map_types, prog_types
-from bpfctl.feature.answer import AVAILABLE, MISSING, NO, UNKNOWN, YES, Answer, refused
+from bpfctl.feature.answer import AVAILABLE, MISSING, NO, UNKNOWN, YES, Answer, of_target, refused
 from bpfctl.uapi.commands import Cmd
 from bpfctl.uapi.enums import ProgType
 from btf.errors import BTFError
@@ -152,10 +152,7 @@ def with_type(kind: ProgType, way: Callable[[Asker], Answer] | None = None) -> C
 
 
 def targets(kind: ProgType, attach_type: int, *names: str, flags: int = 0) -> Callable[[Asker], Answer]:
-    """Ask by loading a program for the first of these functions that suits it.
-
-    A target that does not suit is complained of; a kernel that does not know the attach type says nothing.
-    """
+    """Ask by loading a program for the first of these functions that suits it."""
 
     def load(asker: Asker) -> Answer:
         answer = Answer(UNKNOWN, f"it needs {' or '.join(names)} in the kernel's BTF to attach to")
@@ -170,9 +167,7 @@ def targets(kind: ProgType, attach_type: int, *names: str, flags: int = 0) -> Ca
                     log_level=1,
                 ).fd.close()
             except programs.LoadError as error:
-                answer = refused(error.errno or 0, asker.rights)
-                if answer.can == NO and error.log:
-                    answer = Answer(UNKNOWN, f"the target does not suit: {error.log.splitlines()[0]}")
+                answer = of_target(error.errno or 0, error.log, asker.rights)
             else:
                 return AVAILABLE
         return answer

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import resource
 import struct
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,80 @@ def test_what_lives_here_is_available(zoo, as_root):
 
     assert len(seen) > 40
     assert {one: there[one] for one in seen if there[one] is not True} == {}
+
+
+# Where struct bpf_link_info has the attach type, by the type of the link.
+ATTACH_TYPE_AT = {2: 16, 3: 24, 5: 20, 11: 20, 13: 20, 14: 20}
+
+
+def test_what_is_attached_here_is_available(zoo, as_root):
+    there = {name: answer for (kind, name), answer in answers(as_root).items() if kind == "attach_types"}
+    names = [one["name"] for one in as_root["attach_types"]]
+    seen = set()
+    for made in zoo.created.values():
+        info = client.info(made.fd) if made.kind == "link" else bytes(4)
+        at = ATTACH_TYPE_AT.get(struct.unpack_from("=I", info)[0])
+        if at is not None and len(info) > at:
+            seen.add(names[struct.unpack_from("=I", info, at)[0]])
+
+    assert len(seen) > 8
+    assert {name: there[name] for name in seen if there[name] is not True} == {}
+
+
+BATCH = client.Layout("Q in_batch, p out_batch, p keys, p values, I count, I map_fd, Q elem_flags, Q flags")
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "flags"), [("hash", HASH, 0), ("array", ARRAY, 0), ("lru_hash", 9, 0), ("lpm_trie", 11, 1)]
+)
+@pytest.mark.parametrize("operation", ["lookup", "update"])
+def test_batches(as_root, name, kind, flags, operation):
+    """Entries go in by one batch, and come out by another, where that is said to be possible."""
+    fd = client.map_create(kind, 8, 8, 2, map_flags=flags) if name != "array" else client.map_create(kind, 4, 8, 2)
+    size = 4 if name == "array" else 8
+    key = struct.pack("=I", 32).ljust(size, b"\1") if name == "lpm_trie" else bytes(size)
+    try:
+        if operation == "update":
+            client.bpf("map_update_batch", BATCH, keys=key, values=bytes(8), count=1, map_fd=fd)
+        else:
+            client.map_update(fd, key, b"12345678")
+            room = [ctypes.create_string_buffer(64) for _ in range(3)]
+            with suppress(FileNotFoundError):  # the end of the map, when all entries are there
+                client.bpf(
+                    "map_lookup_batch", BATCH, out_batch=room[0], keys=room[1], values=room[2], count=2, map_fd=fd
+                )
+            assert b"12345678" in room[2].raw
+        works = True
+    except OSError:
+        works = False
+    finally:
+        os.close(fd)
+
+    assert answers(as_root)["map_batches", f"{name} {operation}"] is works
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        # Each is type 2 behind an int: name, kind and count, size or type, and what follows; include/uapi/linux/btf.h.
+        ("ptr", [0, 2 << 24, 1]),
+        ("float", [1, 16 << 24, 4]),
+        ("type_tag", [1, 18 << 24, 1]),
+        ("enum64", [1, 19 << 24 | 1, 8, 1, 0, 1]),
+        ("func_proto", [0, 13 << 24, 1]),
+    ],
+)
+def test_kinds_of_btf(as_root, name, words):
+    types = struct.pack("=4I", 1, 1 << 24, 4, 32) + struct.pack(f"={len(words)}I", *words)
+    strings = b"\0int\0"
+    header = struct.pack("=HBBIIIII", 0xEB9F, 1, 0, 24, 0, len(types), len(types), len(strings))
+    try:
+        os.close(client.btf_load(header + types + strings))
+        loads = True
+    except OSError:
+        loads = False
+
+    assert answers(as_root)["btf_kinds", name] is loads
 
 
 @pytest.mark.parametrize(
