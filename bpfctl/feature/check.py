@@ -10,6 +10,7 @@ the program asks first (`bpf_core_type_exists`, a weak symbol, a setting of the 
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from bpfctl import spec as words
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bpfctl.asm.insn import Insn
-    from bpfctl.spec import Extern, ObjectSpec
+    from bpfctl.spec import Extern, Function, ObjectSpec
 
 MET, NOT_MET, OPEN = "met", "not met", "cannot be told"
 _STATUS = {YES: MET, NO: NOT_MET, UNKNOWN: OPEN}
@@ -139,10 +140,14 @@ class _Programs:
     """Which function an instruction is in."""
 
     def __init__(self, spec: ObjectSpec) -> None:
-        self._functions = spec.functions
+        self._functions: dict[str, list[Function]] = {}
+        for one in spec.functions:  # by section and place
+            self._functions.setdefault(one.section, []).append(one)
 
     def named(self, section: str, slot: int) -> str:
-        return next((f.name for f in self._functions if f.section == section and f.start <= slot < f.end), "")
+        inside = self._functions.get(section, [])
+        at = bisect_right(inside, slot, key=lambda one: one.start) - 1
+        return inside[at].name if at >= 0 and slot < inside[at].end else ""
 
 
 def _known(spec: ObjectSpec, kernel: Kernel, missing: set[str]) -> relocations.Known:

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bpfctl import spec as words
 from bpfctl.asm.insn import BPF_CALL, BPF_JMP
+from bpfctl.errors import ObjectError
 from bpfctl.feature.isa import extension
 from bpfctl.uapi.enums import AttachType, MapType, ProgType
 from bpfctl.uapi.flags import MapFlag
 from bpfctl.uapi.helpers import Helper
 from btf import kind as _kind
 from btf import types
+from btf.errors import BTFError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -98,13 +100,19 @@ class _Found(NamedTuple):
     """A need in the making."""
 
     need: Need
-    uses: list[Use]
+    uses: dict[Use, None]  # as a set that keeps its order
 
 
 def needs(spec: ObjectSpec) -> list[Need]:
-    """Return all that an object needs, each once; relocations are left to `btf.check`, which knows their names."""
+    """Return all that an object needs, each once; relocations are left to `btf.check`, which knows their names.
+
+    Raises ObjectError when its types are damaged.
+    """
     found = _Collector(spec)
-    found.collect()
+    try:
+        found.collect()
+    except BTFError as error:
+        raise ObjectError(str(error)) from None
     return found.needs()
 
 
@@ -139,9 +147,9 @@ class _Collector:
 
     def _add(self, need: Need, use: Use | None = None, key: Any = None) -> None:
         place = (need.kind, need.name, need.of, key)
-        found = self._found.setdefault(place, _Found(need, []))
-        if use is not None and use not in found.uses:
-            found.uses.append(use)
+        found = self._found.setdefault(place, _Found(need, {}))
+        if use is not None:
+            found.uses[use] = None
 
     def _program(self, program: ProgramSpec) -> None:
         place = program.function.section, program.function.start
