@@ -137,3 +137,15 @@ def test_hostile_names(raw, document):
     """What cannot be printed is escaped, bytes that are no text become U+FFFD, other text stays."""
     assert dumps(os.fsdecode(raw)) == document
     assert isinstance(json.loads(document), str)
+
+
+@pytest.mark.parametrize(
+    ("pretty", "text"), [(False, '["a\\tb\\n","\\u001b\\ufffd"]\n'), (True, '["a\\tb\\n","\\u001b\\ufffd"\n]\n')]
+)
+def test_lines_of_a_log_are_an_array(pretty, text):
+    memory = Memory()
+    out = JsonOutput(memory, pretty=pretty)
+    out.log([["a\tb\n"], [], [os.fsdecode(b"\x1b\xff")]])
+    out.close()
+
+    assert memory.text == text

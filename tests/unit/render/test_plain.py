@@ -61,3 +61,12 @@ def test_a_batch_tells_its_number_of_commands(capfd):
     out.close()
 
     assert capfd.readouterr().out == "processed 1 commands\n"
+
+
+def test_lines_of_a_log_are_harmless(capfd):
+    """Tabs stay, and a last line without a line break has none."""
+    out = PlainOutput(Sink(1))
+    out.log([["a\tb\n", os.fsdecode(b"\x1b[31m\xff\r\n")], [], ["end"]])
+    out.close()
+
+    assert capfd.readouterr() == ("a\tb\n\\x1b[31m\\xff\\x0d\nend", "")

@@ -11,7 +11,11 @@ import time
 
 import pytest
 
+from bpfctl.render.json import JsonOutput
+from bpfctl.render.plain import PlainOutput
+from bpfctl.render.sink import Sink
 from bpfctl.render.watch import rounds
+from bpfctl.views.view import Board, Column
 from tests.terminal import STYLES, Terminal
 
 PROGRAM = """
@@ -147,3 +151,61 @@ def test_signals_are_as_before():
         break
 
     assert signal.pthread_sigmask(signal.SIG_BLOCK, set()) == before
+
+
+def test_rounds_come_to_an_end():
+    began = time.monotonic()
+    assert sum(1 for _ in rounds(0.02, 3)) == 3
+    assert 0.04 <= time.monotonic() - began < 5
+
+
+def test_the_first_round_may_be_waited_for():
+    began = time.monotonic()
+    assert sum(1 for _ in rounds(0.01, 1, first=0.2)) == 1
+    assert 0.2 <= time.monotonic() - began < 5
+
+
+def test_a_signal_ends_the_wait_for_the_first_round():
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert list(rounds(60, first=60)) == []
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def test_another_size_of_the_terminal_is_no_round_of_its_own():
+    """It is drawn at once, and counts with the round in which it came."""
+    came = 0
+    for _ in rounds(0.05, 2):
+        came += 1
+        if came == 1:
+            os.kill(os.getpid(), signal.SIGWINCH)
+
+    assert came == 3
+
+
+MEASURES = Board(
+    lambda at: {"round": at},
+    lambda at: iter([f"round {at}"]),
+    lambda at: f"round {at}",
+    lambda _: (Column("n", lambda row: row),),
+    lambda at: [at],
+    "nothing",
+    measures=True,
+)
+
+
+def test_a_board_that_measures_begins_with_a_full_round(capfd):
+    """A line each for programs, a block each in a log."""
+    for out, wanted in (
+        (JsonOutput(Sink(1), pretty=False), '{"round":1}\n{"round":2}\n'),
+        (PlainOutput(Sink(1)), "round 1\n\nround 2\n\n"),
+    ):
+        rounds_ = iter((1, 2))
+        began = time.monotonic()
+        out.board(MEASURES, lambda rounds_=rounds_: next(rounds_), seconds=0.05, count=2)
+        out.close()
+
+        assert time.monotonic() - began >= 0.1
+        assert capfd.readouterr().out == wanted
