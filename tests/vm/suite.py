@@ -26,12 +26,15 @@ if TYPE_CHECKING:
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 JUNIT = "junit.xml"
-# What differs from kernel to kernel: every object that there is, every call, every form that bpftool prints. The
-# rest of both folders starts a process per check, which takes a second in a guest, and is the same on each kernel.
+# What differs from kernel to kernel: every object that there is, every call, every form that bpftool prints, what the
+# verifier says. The rest of both folders starts a process per check, which takes a second in a guest, and is the same
+# on each kernel.
 CORE = (
     "tests/kernel/test_zoo.py",
     "tests/kernel/test_calls.py",
     "tests/kernel/test_owner.py",
+    "tests/kernel/test_verifier_log.py::test_every_mistake_is_told",
+    "tests/kernel/test_verifier_log.py::test_registers",
     "tests/bpftool/test_zoo.py",
     "tests/bpftool/test_map_types.py",
     "tests/bpftool/test_map_values.py",
