@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from errno import ENOSPC
+from struct import iter_unpack
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bpfctl._sys import calls
@@ -144,7 +145,7 @@ def load_each(
     kept = [ffi.new("char[]", phrase) for phrase in phrases]
     verdicts = ffi.new("struct bpfctl_verdict[]", len(numbers))
     lib.bpfctl_load_each(attr, imm, numbers.start, len(numbers), [*kept, ffi.NULL], verdicts)
-    return [Verdict(-one.rc, one.said) for one in verdicts]
+    return [Verdict(-rc, said) for rc, said in iter_unpack("=ii", ffi.buffer(verdicts))]
 
 
 def _verdict(attr: Any, imm: Any, number: int, log: Any, phrases: Sequence[bytes]) -> Verdict:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from errno import EPERM
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from bpfctl._sys import programs
@@ -35,14 +36,9 @@ _NETRONOME = 0x19EE
 _NETRONOME_PHRASES = (b"not supported by FW", b"unsupported function id")
 
 
-def numbers() -> range:
-    """Return the numbers of all helpers that we know."""
-    return range(1, max(Helper) + 1)
-
-
 def wanted(*, full: bool) -> list[Helper]:
     """Return the helpers to ask for."""
-    return [Helper(number) for number in numbers() if full or number not in NOISY]
+    return [helper for helper in Helper if helper and (full or helper not in NOISY)]
 
 
 def on_kernel(
@@ -100,12 +96,11 @@ def load_all(
     **how: Any,
 ) -> dict[Helper, Answer]:
     """Load a program for each helper; ``how`` is what else programs of the type must say."""
-    found: dict[Helper, Answer] = {}
-    for run in _runs(which):
-        verdicts = programs.load_each(kind, CALL, 0, run, phrases, **how)
-        for number, verdict in zip(run, verdicts, strict=True):
-            found[Helper(number)] = _answer(verdict, rights, unprivileged=unprivileged)
-    return found
+    verdicts = chain.from_iterable(programs.load_each(kind, CALL, 0, run, phrases, **how) for run in _runs(which))
+    return {
+        helper: _answer(verdict, rights, unprivileged=unprivileged)
+        for helper, verdict in zip(which, verdicts, strict=True)
+    }
 
 
 def _answer(verdict: programs.Verdict, rights: Rights, *, unprivileged: bool) -> Answer:
