@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 #: How the reason against a candidate starts that an earlier relocation did without.
 _OUT = "is out since the"
+#: Types looked for one by one, 2 ms each in those of a kernel; an index of all names takes some 100.
+_SCANS = 8
 
 __all__ = ["Accessor", "Candidate", "Resolver", "Result", "Spec", "Target"]
 
@@ -127,14 +129,18 @@ class Target:
 
 
 class _Index:
-    """The own types of a BTF by essential name, made when the first is asked for."""
+    """The own types of a BTF by essential name: looked for one by one, or if many are, in an index."""
 
     def __init__(self, where: str, btf: BTF) -> None:
         self.where = where
         self.btf = btf
+        self._scans = 0
         self._flavours: dict[str, list[str]] | None = None
 
     def ids(self, wanted: str) -> list[int]:
+        self._scans += 1
+        if self._scans <= _SCANS:
+            return self._found(wanted)
         names = self.btf._names()  # noqa: SLF001 - same library
         if self._flavours is None:
             self._flavours = {}
@@ -145,6 +151,18 @@ class _Index:
         for flavour in self._flavours.get(wanted, ()):
             found = found + names[flavour]
         return sorted(found)
+
+    def _found(self, wanted: str) -> list[int]:
+        """Return the ids without an index of all names."""
+        btf, begin = self.btf, f"{wanted}___".encode(errors="surrogateescape")
+        names, at = {wanted}, btf.strings.find(begin)
+        while at >= 0:
+            name = btf.strings[at : btf.strings.find(b"\0", at)].decode(errors="surrogateescape")
+            if essential(name) == wanted:
+                names.add(name)
+            at = btf.strings.find(begin, at + 1)
+        own = btf.ids
+        return sorted(found for name in names for found in btf.ids_named(name) if found in own)
 
 
 def _named(indexes: list[_Index], wanted: str, like: types.Type | None) -> list[tuple[str, BTF, int]]:

@@ -8,7 +8,7 @@ from btf import relo_kind as kind
 from btf import types
 from btf.ext import CoreRelo
 from btf.read import BTF
-from btf.relo import Resolver, Target
+from btf.relo import Resolver, Target, _Index
 from btf.write import Builder
 
 
@@ -578,3 +578,28 @@ def test_the_same_question_has_the_same_answer():
 
     assert (0, 64) == (first.relo.insn_off, second.relo.insn_off)
     assert first[1:] == second[1:]
+
+
+def test_types_are_found_with_and_without_an_index():
+    """The first few types are looked for one by one, later ones in an index: flavours and all, the same ids."""
+    b = Builder()
+    names = [
+        "task",
+        "task___old",
+        "task___",
+        "task___a___b",
+        "___task",
+        "tasks___old",
+        "x_task___old",
+        "task__",
+        "other",
+    ]
+    for name in names * 2:
+        b.add_struct(name, 0, [])
+    index = _Index("vmlinux", BTF.from_bytes(b.build()))
+    wanted = ["task", "___task", "tasks", "x_task", "task__", "other", "none", "tas"]
+    first = {name: index.ids(name) for name in wanted}
+
+    assert first == {name: index.ids(name) for name in wanted}
+    assert first["task"] == [1, 2, 10, 11]
+    assert first["none"] == first["tas"] == []
