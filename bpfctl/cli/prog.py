@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bpfctl.cli import grammar, lists, opt
+from bpfctl.errors import UsageError
 from bpfctl.kernel import prog
 from bpfctl.views.prog import VIEW
 
@@ -28,6 +29,8 @@ def show(
         from bpfctl.cli import prog_top
 
         view = prog_top.measured(which, wanted, interval)
+    elif interval != 1.0:
+        raise UsageError("--interval is of use only with --stats")
     lists.show(ctx.obj, view, prog.rows, which, wanted)
 
 

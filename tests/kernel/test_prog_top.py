@@ -236,6 +236,14 @@ def test_show_stats(programs):
     assert ended(process).decode().splitlines()[-1].endswith("s  runs 0 (0.0/s)  cpu 0.000%")
 
 
+@pytest.mark.parametrize("words", [["--interval", "2"], ["--stats", "--watch"], ["--stats", "--interval", "-1"]])
+def test_mistakes_of_show(words):
+    done = subprocess.run([*BPFCTL, "prog", "show", *words], env=ENVIRONMENT, capture_output=True, check=False)
+
+    assert (done.returncode, done.stdout) == (255, b"")
+    assert done.stderr.startswith(b"Error: ")
+
+
 def test_show_without_stats_counts_nothing(programs):
     often, _ = programs
     before = counters(often)
