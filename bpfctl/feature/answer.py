@@ -63,6 +63,8 @@ def _forbidden(rights: Rights) -> str:
     if missing := rights.lacks():
         disabled = rights.unprivileged_disabled
         more = f"; kernel.unprivileged_bpf_disabled is {disabled}" if disabled and not rights.has(CAP_BPF) else ""
+        # Before Linux 5.11 the same errno said that RLIMIT_MEMLOCK was used up; who may use BPF meets that first.
+        more = "; or a limit is reached: RLIMIT_MEMLOCK" if disabled == 0 else more
         return f"a capability is missing: {', '.join(missing)}{more}"
     if rights.lockdown not in ("", "none"):
         return f"kernel lockdown forbids it ({rights.lockdown})"

@@ -1,0 +1,181 @@
+"""What features look like: bpftool's two answers, and the three of tables and reports."""
+
+from __future__ import annotations
+
+import pytest
+
+from bpfctl.feature.answer import (
+    AVAILABLE,
+    CAP_BPF,
+    CAP_SYS_ADMIN,
+    MISSING,
+    NO,
+    UNKNOWN,
+    YES,
+    Answer,
+    Rights,
+    of_target,
+    refused,
+)
+from bpfctl.feature.report import Feature, Group
+from bpfctl.feature.system import System
+from bpfctl.uapi.enums import ProgType
+from bpfctl.uapi.helpers import Helper
+from bpfctl.views import feature, feature_report
+from bpfctl.views.feature_macros import Header
+
+FORBIDDEN = Answer(UNKNOWN, "kernel lockdown forbids it (integrity)")
+TYPES = {ProgType.XDP: AVAILABLE, ProgType.LSM: FORBIDDEN, ProgType.LIRC_MODE2: MISSING, ProgType.KPROBE: AVAILABLE}
+HELPERS = {
+    ProgType.XDP: {Helper.map_lookup_elem: AVAILABLE, Helper.redirect: AVAILABLE, Helper.probe_read: MISSING},
+    ProgType.LSM: dict.fromkeys((Helper.map_lookup_elem, Helper.redirect, Helper.probe_read), FORBIDDEN),
+    ProgType.LIRC_MODE2: dict.fromkeys((Helper.map_lookup_elem, Helper.redirect, Helper.probe_read), MISSING),
+    ProgType.KPROBE: {Helper.map_lookup_elem: AVAILABLE, Helper.redirect: MISSING, Helper.probe_read: FORBIDDEN},
+}
+
+
+def cells(section, row):
+    return [column.get(row) for column in section.columns]
+
+
+def test_bpftool_has_two_words():
+    section = feature.prog_types(TYPES, lambda _: "5.7")
+
+    assert section.json() == {
+        "have_xdp_prog_type": True,
+        "have_lsm_prog_type": False,
+        "have_lirc_mode2_prog_type": False,
+        "have_kprobe_prog_type": True,
+    }
+    assert list(section.plain())[2] == "eBPF program_type lsm is NOT available"
+
+
+def test_tables_have_three():
+    section = feature.prog_types(TYPES, lambda _: "5.7")
+
+    assert [cells(section, row) for row in section.rows] == [
+        ["xdp", "available", "5.7", None],
+        ["lsm", "cannot be told", "5.7", FORBIDDEN.why],
+        ["lirc_mode2", "not available", "5.7", None],
+        ["kprobe", "available", "5.7", None],
+    ]
+
+
+def test_tables_tell_helpers_by_name_and_leave_out_types_that_are_not_there():
+    section = feature.helpers(HELPERS, TYPES)
+
+    assert [cells(section, row) for row in section.rows] == [
+        ["bpf_map_lookup_elem", ("all",), ()],
+        ["bpf_redirect", ("xdp",), ()],
+        ["bpf_probe_read", ("none",), ("kprobe",)],
+    ]
+
+
+def test_plain_text_says_why_there_are_no_helpers():
+    none = {kind: dict.fromkeys(answers, MISSING) for kind, answers in HELPERS.items()}
+    lines = list(feature.helpers(none, TYPES).plain())
+
+    assert lines[1:5] == [
+        "eBPF helpers supported for program type xdp:",
+        "\tCould not determine which helpers are available",
+        "eBPF helpers supported for program type lsm:",
+        "\tProgram type not supported",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"bpf_jit_enable": 2}, "JIT compiler is enabled with debugging traces in kernel logs"),
+        ({"bpf_jit_enable": -1}, "Unable to retrieve JIT-compiler status"),
+        ({"bpf_jit_harden": 9}, "JIT hardening status has unknown value 9"),
+        ({"unprivileged_bpf_disabled": 1}, "bpf() syscall restricted to privileged users (without recovery)"),
+    ],
+)
+def test_sentences_about_settings(settings, sentence):
+    assert list(feature.system(System(settings, None)).plain()) == ["Scanning system configuration...", sentence, ""]
+
+
+def test_macros():
+    header = Header("MY_")
+
+    assert list(header.system(System(None, {"CONFIG_HZ": None})))[1] == "/* MY_CONFIG_HZ is not set */"
+    assert list(header.system(System(None, None))) == ["/*** Misc kernel config items ***/", ""]
+    assert list(header.prog_types(TYPES))[1:3] == ["#define MY_HAVE_XDP_PROG_TYPE", "#define MY_NO_HAVE_LSM_PROG_TYPE"]
+    assert "#define MY_BPF__PROG_TYPE_xdp__HELPER_bpf_redirect 1" in list(header.helpers(HELPERS))
+
+
+def test_a_report_tells_all():
+    section = feature_report.group(
+        Group(
+            "types",
+            "Types",
+            [Feature("xdp", "4.8", AVAILABLE), Feature("lsm", "", FORBIDDEN), Feature("x", "", MISSING)],
+        )
+    )
+
+    assert section.json() == [
+        {"name": "xdp", "available": True, "since": "4.8"},
+        {"name": "lsm", "available": None, "reason": FORBIDDEN.why},
+        {"name": "x", "available": False},
+    ]
+    assert list(section.plain()) == [
+        "Types",
+        "\txdp: available; Linux 4.8",
+        f"\tlsm: cannot be told ({FORBIDDEN.why})",
+        "\tx: not available",
+    ]
+
+
+def test_a_report_tells_why_of_helpers():
+    section = feature_report.helpers([(kind.name.lower(), answers) for kind, answers in HELPERS.items()])
+
+    assert section.json()[3] == {
+        "program_type": "kprobe",
+        "available": ["bpf_map_lookup_elem"],
+        "not_available": ["bpf_redirect"],
+        "cannot_be_told": ["bpf_probe_read"],
+        "reasons": [FORBIDDEN.why],
+    }
+    assert f"\tlsm: cannot be told of any ({FORBIDDEN.why})" in list(section.plain())
+
+
+ROOT = Rights(1 << CAP_SYS_ADMIN, 2, "")
+
+
+@pytest.mark.parametrize(
+    ("errno", "rights", "can", "why"),
+    [
+        (22, ROOT, NO, ""),
+        (95, ROOT, NO, "Operation not supported"),
+        (12, ROOT, UNKNOWN, "a limit is reached: no memory for it"),
+        (1, ROOT, UNKNOWN, "forbidden although no capability is missing: by kernel lockdown or a security policy"),
+        (1, ROOT._replace(lockdown="integrity"), UNKNOWN, "kernel lockdown forbids it (integrity)"),
+        (1, Rights(1 << CAP_BPF, 2, ""), UNKNOWN, "a capability is missing: CAP_NET_ADMIN, CAP_PERFMON"),
+        (
+            1,
+            Rights(1 << CAP_BPF, 0, ""),
+            UNKNOWN,
+            "a capability is missing: CAP_NET_ADMIN, CAP_PERFMON; or a limit is reached: RLIMIT_MEMLOCK",
+        ),
+        (
+            1,
+            Rights(0, 2, "none"),
+            UNKNOWN,
+            "a capability is missing: CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON; kernel.unprivileged_bpf_disabled is 2",
+        ),
+    ],
+)
+def test_what_an_errno_tells(errno, rights, can, why):
+    assert refused(errno, rights) == Answer(can, why)
+
+
+def test_what_a_target_that_does_not_suit_tells():
+    statistics = "processed 0 insns (limit 1000000) max_states_per_insn 0\n"
+
+    assert of_target(22, statistics, ROOT).can == NO
+    assert of_target(22, f"f is not sleepable\n{statistics}", ROOT) == Answer(
+        UNKNOWN, "the target does not suit: f is not sleepable"
+    )
+    assert of_target(1, "", ROOT).can == UNKNOWN
+    assert AVAILABLE.can == YES
