@@ -129,7 +129,9 @@ def _explain(error: BpfctlError, *, debug: bool) -> None:
     log: str = getattr(error, "log", "")
     for note in getattr(error, "__notes__", ()):
         _complain("  " + safe(note))
-    if debug and log:
+    if log and not debug:
+        _complain("  (-d shows all of it)")
+    elif log:
         _complain("\n".join(["the whole log:", *map(safe, log.splitlines())]))
 
 

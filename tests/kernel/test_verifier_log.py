@@ -159,7 +159,8 @@ def test_on_the_command_line(capfd, monkeypatch, maps):
     assert lines[1] == "  6: (79) r1 = *(u64 *)(r0 +0)"
     assert lines[2].startswith("  known: R0=map_value_or_null(")
     assert lines[3] == "  the kernel's words: R0 invalid mem access 'map_value_or_null'"
-    assert lines[-1].strip() == "R0 invalid mem access 'map_value_or_null'"
+    assert lines[-2].strip() == "R0 invalid mem access 'map_value_or_null'"
+    assert lines[-1] == "  (-d shows all of it)"
     assert "processed" not in err
 
     err, _ = told(capfd, monkeypatch, lambda: load(mistake, maps), "-d", "prog", "list")
