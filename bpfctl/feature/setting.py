@@ -52,9 +52,9 @@ class Settings:
     def number(self, name: str) -> int | None:
         """Return a setting as the number that a program reads; None for one that is unknown or is no number."""
         if name == _VERSION:
-            words = [int(word) for word in re.findall(r"\d+", self._release)[:3]]
-            major, minor, patch = [*words, 0, 0, 0][:3]
-            return (major << 16) + (minor << 8) + min(patch, 255) if words else None
+            words = re.match(r"(\d+)\.(\d+)\.(\d+)", self._release)
+            major, minor, patch = map(int, words.groups()) if words else (0, 0, 0)
+            return (major << 16) + (minor << 8) + min(patch, 255) or None
         value = (self._all() or {}).get(name)
         if value is None:
             return None
