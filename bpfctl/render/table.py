@@ -177,9 +177,9 @@ class TableOutput(PlainOutput):
             )
 
     def report(self, sections: Iterable[Section]) -> None:
-        """Write a table for each section."""
+        """Write a table for each section that has columns."""
         self._console.size = _size(self.sink.fd)
-        for at, section in enumerate(sections):
+        for at, section in enumerate(section for section in sections if section.columns):
             head: list[Line] = [[Segment(safe(section.title), _TITLE)]]
             self._console.print(_Lines([[], *head] if at else head), end="")
             self._console.print(_Lines(self._table(section.columns, section.rows)), end="")
