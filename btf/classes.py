@@ -123,17 +123,19 @@ class _Classes:
     def _kind(self, member: types.Member, name: str) -> tuple[str | _Class, int]:
         """Return what a member is, and inside how many lists."""
         btf = self._btf
+        if member.bitfield_size:
+            return "int", 0
         of = btf.type(btf.resolve(member.type_id))
         if isinstance(of, types.Var):
             of = btf.type(btf.resolve(of.type_id))
         match of:
             case types.Int():
-                return "bool" if of.encoding & types.BOOL and not member.bitfield_size else "int", 0
+                return "bool" if of.encoding & types.BOOL else "int", 0
             case types.Float() if of.size in (2, 4, 8):
                 return "float", 0
-            case types.Enum() | types.Enum64() if not member.bitfield_size:
+            case types.Enum() | types.Enum64():
                 return "Enumerator", 0
-            case types.Enum() | types.Enum64() | types.Pointer():
+            case types.Pointer():
                 return "int", 0
             case types.Array():
                 item = btf.type(btf.resolve(of.type_id))

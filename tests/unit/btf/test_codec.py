@@ -382,10 +382,15 @@ def test_parts_of_what_has_no_end():
 
 
 def test_a_bitfield_of_structs_has_no_members():
-    """A struct that is a bitfield of itself would have no end of them."""
+    """A struct that is a bitfield of itself would have no end of them; what has a bitfield of such has a number."""
     b = Builder()
     s = b.add_struct("s", 4, [("", b.next_id, 0, 1)])
+    endless = b.add_struct("", 8, [("", b.next_id)])
+    other = b.add_struct("other", 8, [("bit", endless, 0, 1)])
     btf = BTF.from_bytes(b.build())
+
+    assert "    bit: int\n" in classes.source(btf, other)
+    assert Codec(btf, other).decode(b"\1" + bytes(7))["bit"] == 1
 
     assert list(place.members(btf, place.find(btf, s, ""))) == []
     assert fields(btf, s) == {}
