@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from bpfctl.feature import attach_types, attached, limits, map_types, more, prog_types, rights
+from bpfctl.feature import attach_types, attached, kfuncs, limits, map_types, more, prog_types, rights
 from bpfctl.feature.answer import UNKNOWN, YES
 from bpfctl.feature.ways import Asker
 from bpfctl.uapi.enums import ProgType
@@ -75,6 +75,8 @@ def groups(prober: Prober) -> Iterator[Group]:
     )
     for name, title, probes in _TABLES:
         yield Group(name, title, [Feature(probe.name, probe.since, probe.ask(asker)) for probe in probes])
+    there = kfuncs.all_of(asker.vmlinux)
+    yield Group("kfuncs", "Kernel functions (kfuncs)", [Feature(name, "", answer) for name, answer in there.items()])
 
 
 def helpers(prober: Prober, *, full: bool) -> Iterator[tuple[str, Mapping[Helper, Answer]]]:
