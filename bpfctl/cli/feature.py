@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from bpfctl.cli.session import Session
     from bpfctl.feature.kernel import Device, Prober
+    from bpfctl.feature.system import System
     from bpfctl.views.view import Section
 
 _GROUPS = ("prog_types", "map_types", "attach_types", "link_types", "helpers")
@@ -115,15 +116,25 @@ def _prefix(words: grammar.Words, before: str | None) -> str:
     return words.next("the prefix")
 
 
+def _look(run: Session, *, settings: bool = True) -> System:
+    """Read the configuration of the system, and say what of it cannot be read."""
+    from bpfctl.feature import system
+
+    found = system.look()
+    if found.settings is None and settings:
+        run.out.note("/* procfs not mounted, skipping related probes */")
+    if found.complaint:
+        run.out.note(found.complaint)
+    return found
+
+
 def _sections(run: Session, prober: Prober, device: Device | None) -> Iterator[Section]:
     """Ask, and show each section when it is there."""
-    from bpfctl.feature import map_types, prog_types, system
+    from bpfctl.feature import map_types, prog_types
     from bpfctl.views import feature as view
 
     if device is None:
-        found = system.look()
-        if found.complaint:
-            run.out.note(found.complaint)
+        found = _look(run)
         yield view.system(found)
     there = prober.syscall()
     yield view.syscall(there)
@@ -138,14 +149,11 @@ def _sections(run: Session, prober: Prober, device: Device | None) -> Iterator[S
 
 def _macros(run: Session, prober: Prober, device: Device | None, prefix: str) -> Iterator[str]:
     """Ask, and write each section of a header when it is there."""
-    from bpfctl.feature import system
     from bpfctl.views.feature_macros import Header
 
     header = Header(prefix)
     if device is None:
-        found = system.look()
-        if found.complaint:
-            run.out.note(found.complaint)
+        found = _look(run, settings=False)
         yield from header.system(found)
     there = prober.syscall()
     yield from header.syscall(there)

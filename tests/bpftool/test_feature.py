@@ -141,6 +141,13 @@ def test_of_a_strange_configuration(command, text, tmp_path):
     assert theirs == mine
 
 
+@pytest.mark.parametrize("command", ["-j f p u", "f p u", "f p u macros"])
+def test_without_proc(command):
+    hidden = 'mount -t tmpfs none /proc && exec "$@"'
+
+    assert alike(*command.split(), place=("unshare", "-m", "sh", "-c", hidden, "sh")).rc == 0
+
+
 @pytest.mark.parametrize("voice", [[], ["-j"], ["-p"]], ids=["plain", "json", "indented"])
 @pytest.mark.parametrize("group", ["prog_types", "map_types", "attach_types", "link_types", "helpers", "h", "", "m x"])
 def test_list_builtins(voice, group):
