@@ -36,7 +36,7 @@ _WIDEST = 8  # bytes
 GUARDED = "no instruction that needs it is reached on this kernel"
 WEAK = "it may be missing: the symbol is weak"
 LACKING = "the kernel does not have it"
-REPLACED = "the kernel does not know it, and loaders replace it"
+REPLACED = "where the kernel does not know it, loaders replace it"
 
 
 class Kernel(Protocol):
@@ -68,7 +68,7 @@ def check(data: bytes, kernel: Kernel) -> list[Verdict]:
     missing = {need.name for need, answer in answers if need.extern is not None and answer.can == NO}
     verdicts, reached = _relocations(data, spec, kernel, missing)
     judged = [_verdict(spec, need, answer, reached) for need, answer in answers]
-    order = {kind: at for at, kind in enumerate(needed.ORDER)}
+    order = {kind: at for at, kind in enumerate(needed.KINDS)}
     return sorted([*judged, *verdicts], key=lambda one: order[one.need.kind])
 
 
@@ -88,7 +88,7 @@ def _verdict(spec: ObjectSpec, need: Need, answer: Answer, reached: _Reached) ->
         return Verdict(need, MET, GUARDED)
     if answer.can == NO and need.extern is not None and need.extern.weak and not need.of:
         return Verdict(need, MET, WEAK)
-    if answer.can == NO and need.kind == needed.BTF_KIND and not _keeps_types(spec):
+    if status != MET and need.kind == needed.BTF_KIND and not _keeps_types(spec):
         return Verdict(need, MET, REPLACED)
     return Verdict(need, status, answer.why or (LACKING if status == NOT_MET else ""))
 

@@ -75,6 +75,7 @@ class Elsewhere:
         self._settings = Settings(self._options, "")
         self._ways: dict[str, Callable[[Need, ObjectSpec], Answer]] = {
             needed.LOADER: lambda _, __: Answer(NO, "libbpf 1 refuses it"),
+            needed.ORDER: lambda need, _: self._order(need.name),
             needed.LICENSE: lambda _, spec: AVAILABLE if spec.is_gpl else Answer(NO, f'it is "{spec.license}"'),
             needed.PROGRAM: lambda need, _: self._program_type(need),
             needed.ATTACH: lambda need, _: self._attach(need),
@@ -110,6 +111,13 @@ class Elsewhere:
         if not isinstance(found, bool):
             return _SILENT
         return AVAILABLE if found else Answer(NO, "the report says no")
+
+    def _order(self, name: str) -> Answer:
+        if self._types is None:
+            return by_type.NO_TYPES
+        return (
+            AVAILABLE if name == (there := self._types.vmlinux.byteorder) else Answer(NO, f"that kernel's is {there}")
+        )
 
     def _program_type(self, need: Need) -> Answer:
         answer = self._has("program_types", f"have_{need.name}_prog_type")

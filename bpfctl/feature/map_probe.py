@@ -79,7 +79,8 @@ class MapProber:
                 known = next((kind for kind in MapType if kind == map_.type), None)
                 since = PROBES[known].since if known in PROBES else ""
                 why = answer.why or os.strerror(error.errno or 0)
-                return answer._replace(why=f"{why}; such maps came with Linux {since}" if since else why)
+                told = since and answer.can == NO
+                return answer._replace(why=f"{why}; such maps came with Linux {since}" if told else why)
         return AVAILABLE
 
     def _make(self, map_: MapSpec, spec: ObjectSpec, held: ExitStack) -> int:

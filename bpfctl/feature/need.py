@@ -28,8 +28,9 @@ if TYPE_CHECKING:
     from bpfctl.spec import Code, Extern, Function, MapSpec, ObjectSpec, ProgramSpec
 
 #: What a need is of, in the order in which they are told.
-LOADER, LICENSE, PROGRAM, ATTACH, TARGET, HELPER, KFUNC = (
+LOADER, ORDER, LICENSE, PROGRAM, ATTACH, TARGET, HELPER, KFUNC = (
     "loader",
+    "byte order",
     "license",
     "program type",
     "attach type",
@@ -128,15 +129,17 @@ class _Collector:
         self._inside: dict[Function, tuple[list[tuple[str, int, Any]], list[Function]]] = {}
 
     def needs(self) -> list[Need]:
-        order = {kind: at for at, kind in enumerate(ORDER)}
+        order = {kind: at for at, kind in enumerate(KINDS)}
         rows = [one.need._replace(uses=tuple(one.uses)) for one in self._found.values()]
         return sorted(rows, key=lambda need: order[need.kind])
 
     def collect(self) -> None:
         for refusal in self._spec.refusals:
             self._add(Need(LOADER, refusal, ()))
+        self._add(Need(ORDER, self._spec.byteorder, ()))
+        idle = _idle(self._spec)
         for program in self._spec.programs:
-            if program.autoload:
+            if program.autoload and program.name not in idle:
                 self._program(program)
         for one in self._spec.externs:
             self._add(Need(_EXTERNS[one.kind], one.name, (), extern=one))
@@ -161,7 +164,7 @@ class _Collector:
         self._add(Need(PROGRAM, kind, (), number=program.type, program=program), use)
         if program.attach_type is not None:
             self._add(Need(ATTACH, _word(AttachType, program.attach_type), (), kind, program.attach_type, program), use)
-        if program.attach_btf or program.sleepable or program.frags:
+        if program.attach_btf or program.sleepable or program.frags or program.type == ProgType.STRUCT_OPS:
             self._add(Need(TARGET, _target(program), (), _way(program), program=program), use)
         if program.type in _GPL_ALONE:
             self._add(Need(LICENSE, "compatible with GPL", (), kind), use)
@@ -241,9 +244,9 @@ class _Collector:
             self._add(Need(BTF_KIND, name, (), number=number))
 
 
-ORDER = (
-    LOADER, LICENSE, PROGRAM, ATTACH, TARGET, HELPER, KFUNC, KSYM, ADDRESS, KCONFIG, MAP, MAP_FLAG, FIELD, STRUCT_OPS,
-    RELOCATION, BTF_KIND, ISA, SIZE,
+KINDS = (
+    LOADER, ORDER, LICENSE, PROGRAM, ATTACH, TARGET, HELPER, KFUNC, KSYM, ADDRESS, KCONFIG, MAP, MAP_FLAG, FIELD,
+    STRUCT_OPS, RELOCATION, BTF_KIND, ISA, SIZE,
 )  # fmt: skip
 
 
@@ -295,9 +298,15 @@ def _way(program: ProgramSpec) -> str:
 
 
 def _target(program: ProgramSpec) -> str:
-    if program.attach_btf:
-        return program.target or "none"
+    if program.attach_btf or program.type == ProgType.STRUCT_OPS:
+        return program.target or program.name
     return "sleepable" if program.sleepable else "packets of several buffers"
+
+
+def _idle(spec: ObjectSpec) -> set[str]:
+    """Return the names of programs that are members of structs alone that are not made unless asked for."""
+    members = [(one.autocreate, name) for one in spec.maps for _, name in one.functions]
+    return {name for _, name in members} - {name for made, name in members if made}
 
 
 def _fields(spec: ObjectSpec, map_: MapSpec) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from contextlib import ExitStack
 from functools import cached_property
 from struct import pack
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from btf.check import Target
 
 _CALL = 0x85
+_OTHER_ORDER = f"this machine's is {sys.byteorder}"
 _EXIT = bytes.fromhex("9500000000000000")
 #: What the verifier says of a helper that programs of a kind may not call.
 _NO_HELPER = (
@@ -65,6 +67,7 @@ class Running:
         self._settings = Settings(lambda: kernel_config.running().options, os.uname().release)
         self._ways: dict[str, Callable[[Need, ObjectSpec], Answer]] = {
             needed.LOADER: lambda _, __: Answer(NO, "libbpf 1 refuses it"),
+            needed.ORDER: lambda need, _: AVAILABLE if need.name == sys.byteorder else Answer(NO, _OTHER_ORDER),
             needed.LICENSE: lambda _, spec: AVAILABLE if spec.is_gpl else Answer(NO, f'it is "{spec.license}"'),
             needed.PROGRAM: self._program_type,
             needed.ATTACH: self._attach,
@@ -220,8 +223,6 @@ class Running:
 
 def _second_register(number: int) -> int:
     """Return the byte of an instruction that has its source register."""
-    import sys  # noqa: PLC0415 - one caller
-
     return number << 4 if sys.byteorder == "little" else number
 
 

@@ -41,7 +41,9 @@ NEVER = {
     "map_storage_prealloc": ("map type", "sk_storage"),
     "map_trie_prealloc": ("map type", "lpm_trie"),
     "map_unknown_type": ("map type", "200"),
+    "struct_ops_member": ("attach target", "no_such_member"),
     "struct_ops_missing": ("struct_ops", "no_such_ops"),
+    "struct_ops_unused": ("attach target", "ssthresh"),
     "tp_btf_missing": ("attach target", "no_such_tracepoint"),
     "unknown_section": ("loader", "section no_such_section tells no program type"),
     "wanted_by_constant": ("helper", "9999"),
@@ -170,7 +172,7 @@ def test_a_report_needs_no_kernel(compiled, report):
     done = subprocess.run(command, capture_output=True, text=True, env=peer.ENVIRONMENT, check=False)
 
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[0].endswith("socket.o on host.json: 10 met")
+    assert done.stdout.splitlines()[0].endswith("socket.o on host.json: 11 met")
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"program_types": []}', b"[" * 100_000])
@@ -212,6 +214,37 @@ def test_the_kernel_is_as_before(compiled):
 
     assert answer.rc == 0
     assert before == (trace.read_text() if trace.exists() else "")
+
+
+def test_an_object_for_other_machines(tmp_path):
+    """Neither libbpf nor the kernel turns the bytes of another order around."""
+    other = "bpfeb" if sys.byteorder == "little" else "bpfel"
+    path = tmp_path / "other.o"
+    clang = ["clang", "-target", other, "-g", "-O2", "-c"]
+    subprocess.run([*clang, OBJECTS / "socket.bpf.c", "-o", path], check=True)
+    needs = json.loads(peer.ours("-j", "feature", "check", "--unmet", str(path)).stdout)["needs"]
+
+    assert [need["kind"] for need in needs] == ["byte order"]
+    assert peer.run(peer.bpftools()[0], "prog", "load", str(path), "/sys/fs/bpf/bpfctl_other").rc != 0
+
+
+def test_who_may_not_ask(compiled):
+    """Without the capabilities for BPF, that is told for each need of which only the kernel could tell."""
+    code = (
+        "import sys; from bpfctl.__main__ import run; from bpfctl.feature import rights; "
+        "from bpfctl.render.sink import Sink\n"
+        "with rights.without_capabilities():\n"
+        "    code = run(['-j', 'feature', 'check', '--unmet', sys.argv[1]], Sink(1))\n"
+        "sys.exit(code)"
+    )
+    command = [sys.executable, "-c", code, compiled["maps"]]
+    done = subprocess.run(command, capture_output=True, env=peer.ENVIRONMENT, check=False)
+    document = json.loads(done.stdout)
+
+    assert (done.returncode, done.stderr) == (1, b"")
+    assert {need["status"] for need in document["needs"]} == {"cannot be told"}
+    assert all("a capability is missing" in need["reason"] for need in document["needs"])
+    assert document["checks"][0]["not_met"] == 0 < document["checks"][0]["met"]
 
 
 @pytest.mark.parametrize("content", [b"", b"\x7fELF", b"int main;\n", b"\x7fELF" + bytes(60)])

@@ -126,3 +126,24 @@ def test_kinds_of_types():
     kinds = {name for _, name, _ in wanted(compiled("float_and_tags"), "BTF kind")}
 
     assert {"INT", "STRUCT", "DATASEC", "FLOAT", "TYPE_TAG", "DECL_TAG"} <= kinds
+
+
+def test_structs_that_are_not_made_by_themselves():
+    """Their programs are not loaded either, unless another struct has them too."""
+    text = """
+        #include "bpf.h"
+        struct some_ops {{ u32 (*first)(u64 *); u32 (*second)(u64 *); }};
+        SEC("struct_ops/first") u32 first(u64 *context) {{ return 1; }}
+        SEC("struct_ops/second") u32 second(u64 *context) {{ return 2; }}
+        SEC("?.struct_ops") struct some_ops optional = {{ .first = (void *)first, .second = (void *)second }};
+        {}
+        SEC("socket") int filter(void *context) {{ return 0; }}
+        LICENSE("GPL");
+        """
+    made = 'SEC(".struct_ops") struct some_ops made = { .second = (void *)second };'
+
+    assert wanted(source(text.format("")), "attach target", "struct_ops") == []
+    assert set(wanted(source(text.format(made)), "attach target", "struct_ops")) == {
+        ("attach target", "second", "struct_ops"),
+        ("struct_ops", "some_ops", ""),
+    }
