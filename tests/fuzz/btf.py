@@ -122,6 +122,7 @@ def _start(corpus: Path, seeds: Path, options: argparse.Namespace, job: int, fol
         "-len_control=0",
         "-rss_limit_mb=0",  # we have a stricter one
         "-timeout=60",
+        "-report_slow_units=60",  # by the clock, which other processes make slow; we count CPU time
         f"-artifact_prefix={Path.cwd()}/fuzz-",
         "-reload=10",
     )
