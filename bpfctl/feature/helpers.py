@@ -26,8 +26,8 @@ NOISY = frozenset({Helper.trace_printk, Helper.trace_vprintk, Helper.probe_write
 #: bpftool does not probe these: their programs load with a function to attach to alone.
 ATTACHED = frozenset({ProgType.TRACING, ProgType.EXT, ProgType.LSM, ProgType.STRUCT_OPS})
 
-# What the verifier says of a number that is no helper; of a helper that the type lacks; the same since Linux 6.13
-# (commit 45cbc7a5e004, "bpf: Tell verifier users about helpers that programs cannot use").
+# What the verifier says of a number that is no helper; of a helper that the type lacks; the same since Linux 6.10
+# ("bpf: improve error message for unsupported helper").
 _PHRASES = (b"invalid func ", b"unknown func ", b"program of this type cannot use helper ")
 _NONE_WITH_THAT_NUMBER = 1
 #: What the verifier says of a number beyond the kernel's last helper, before it looks at the type of the program.

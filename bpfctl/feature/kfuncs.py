@@ -1,6 +1,6 @@
 """Kernel functions that programs may call, by name (Documentation/bpf/kfuncs.rst).
 
-Since Linux 6.10 the kernel's BTF marks them (commit 6f3189f38a3e, "bpf: treewide: Annotate BPF kfuncs in BTF"), if it
+Since Linux 6.9 the kernel's BTF marks them (commit 6f3189f38a3e, "bpf: treewide: Annotate BPF kfuncs in BTF"), if it
 was built with a pahole that does.
 """
 
