@@ -1,7 +1,8 @@
 """
 A kernel that is not here, as a saved report tells of it: what ``feature probe -j`` wrote there, and its types.
 
-What a report does not say is left open; without the kernel's types, that is much.
+``feature probe --full-report -j`` tells more. What a report does not say is left open, and without the types that is
+much.
 """
 
 from __future__ import annotations
@@ -59,6 +60,14 @@ _PROOFS = {
     isa.ATOMICS: ("have_v4_isa_extension",),
     isa.V4: ("have_v4_isa_extension",),
 }
+_PROOFS_IN_FULL = {
+    isa.V2: ("limits", "ISA extension v2"),
+    isa.V3: ("limits", "ISA extension v3"),
+    isa.V4: ("limits", "ISA extension v4"),
+    isa.ATOMICS: ("instructions", "atomic fetch and add"),
+    isa.MAY_GOTO: ("instructions", "may_goto"),
+    isa.ACQUIRE: ("instructions", "load-acquire"),
+}
 _PARTS = ("program_types", "map_types", "misc", "system_config")
 
 
@@ -67,12 +76,15 @@ class Elsewhere:
 
     def __init__(self, document: Any, vmlinux: BTF | None = None) -> None:
         """SavedError when the document is not what ``feature probe`` writes."""
+        self._full = _groups(document)
         self._parts = {name: _part(document, name) for name in _PARTS}
-        self._helpers = _part(document, "helpers")
-        if not self._parts["program_types"]:
+        self._helpers = _helper_lists(document) if self._full else _part(document, "helpers")
+        around = _part(document, "surroundings")
+        self._byteorder = around.get("byte order")
+        if not self._parts["program_types"] and not self._full.get("program_types"):
             raise SavedError("it is no report of feature probe")
         self._types = Types(vmlinux) if vmlinux is not None else None
-        self._settings = Settings(self._options, "")
+        self._settings = Settings(self._options, str(around.get("kernel", "")))
         self._ways: dict[str, Callable[[Need, ObjectSpec], Answer]] = {
             needed.LOADER: lambda _, __: Answer(NO, "libbpf 1 refuses it"),
             needed.ORDER: lambda need, _: self._order(need.name),
@@ -106,6 +118,10 @@ class Elsewhere:
         """Return the value of a kconfig extern as a number; None for one that is unknown or is no number."""
         return self._settings.number(extern.name)
 
+    def _told(self, group: str, name: str) -> Answer:
+        """Return what a full report says of a feature."""
+        return self._full.get(group, {}).get(name, _SILENT)
+
     def _has(self, part: str, name: str) -> Answer:
         found = self._parts[part].get(name)
         if not isinstance(found, bool):
@@ -113,13 +129,14 @@ class Elsewhere:
         return AVAILABLE if found else Answer(NO, "the report says no")
 
     def _order(self, name: str) -> Answer:
-        if self._types is None:
-            return by_type.NO_TYPES
-        return (
-            AVAILABLE if name == (there := self._types.vmlinux.byteorder) else Answer(NO, f"that kernel's is {there}")
-        )
+        there = self._byteorder if self._types is None else self._types.vmlinux.byteorder
+        if not isinstance(there, str):
+            return _SILENT
+        return AVAILABLE if name == there else Answer(NO, f"that kernel's is {there}")
 
     def _program_type(self, need: Need) -> Answer:
+        if self._full:
+            return self._told("program_types", need.name)
         answer = self._has("program_types", f"have_{need.name}_prog_type")
         if answer.can == NO and need.number in ATTACHED:
             return Answer(UNKNOWN, "the report says no, as it does too where kernel lockdown forbids to ask")
@@ -127,7 +144,11 @@ class Elsewhere:
 
     def _map(self, need: Need) -> Answer:
         reason = facts.malformed(need.map) if need.map is not None else ""
-        return Answer(NO, reason) if reason else self._has("map_types", f"have_{need.name}_map_type")
+        if reason:
+            return Answer(NO, reason)
+        if self._full:
+            return self._told("map_types", need.name)
+        return self._has("map_types", f"have_{need.name}_map_type")
 
     def _knows(self, word: str) -> bool | None:
         """Return whether a word, such as an enumerator, is among the names in the kernel's types."""
@@ -136,6 +157,9 @@ class Elsewhere:
     def _attach(self, need: Need) -> Answer:
         if need.program is None or need.program.type not in _LOOKED_AT:
             return AVAILABLE
+        told = self._told("attach_types", need.name)
+        if told is not _SILENT:
+            return told
         known = self._knows(f"BPF_{need.name.upper()}")
         if known is None:
             return by_type.NO_TYPES
@@ -147,7 +171,9 @@ class Elsewhere:
         found = shape.of(need.program, spec, self._types)
         if isinstance(found, Answer):
             return found
-        if need.program.frags or (need.program.sleepable and need.program.type != ProgType.SYSCALL):
+        if need.program.sleepable and need.program.type != ProgType.SYSCALL:
+            return self._told("sleepable", need.of)
+        if need.program.frags:
             return _SILENT
         return AVAILABLE
 
@@ -190,12 +216,16 @@ class Elsewhere:
         return AVAILABLE if need.map is not None and need.map.type in kinds else _SILENT
 
     def _kind(self, name: str) -> Answer:
+        if self._full:
+            return self._told("btf_kinds", name.lower())
         known = self._knows(f"BTF_KIND_{name}")
         if known is None:
             return by_type.NO_TYPES
         return AVAILABLE if known else Answer(NO, "the kernel's types have no such kind")
 
     def _extension(self, name: str) -> Answer:
+        if self._full:
+            return self._told(*_PROOFS_IN_FULL.get(name, ("", "")))
         proofs = _PROOFS.get(name, ())
         if any(self._has("misc", proof).can == YES for proof in proofs):
             return AVAILABLE
@@ -204,7 +234,11 @@ class Elsewhere:
     def _size(self, number: int) -> Answer:
         if number > facts.LONGEST:
             return Answer(NO, f"no kernel takes more than {facts.LONGEST} instructions")
-        return AVAILABLE if number <= facts.OLD_LONGEST else self._has("misc", "have_large_insn_limit")
+        if number <= facts.OLD_LONGEST:
+            return AVAILABLE
+        if self._full:
+            return self._told("limits", "Large program size limit")
+        return self._has("misc", "have_large_insn_limit")
 
 
 def read(data: bytes, vmlinux: BTF | None = None) -> Elsewhere:
@@ -216,12 +250,45 @@ def read(data: bytes, vmlinux: BTF | None = None) -> Elsewhere:
     return Elsewhere(document, vmlinux)
 
 
+def _groups(document: Any) -> dict[str, dict[str, Answer]]:
+    """Return what a full report says, by group and name; nothing for another report."""
+    if not isinstance(document, dict) or "format" not in document:
+        return {}
+    return {
+        group: {str(row.get("name")): _row(row) for row in rows if isinstance(row, dict)}
+        for group, rows in document.items()
+        if isinstance(rows, list)
+    }
+
+
+def _row(row: dict[str, Any]) -> Answer:
+    available, reason = row.get("available"), str(row.get("reason", ""))
+    if available is True:
+        return AVAILABLE
+    return Answer(NO, reason or "the report says no") if available is False else Answer(UNKNOWN, reason or _SILENT.why)
+
+
+def _helper_lists(document: dict[str, Any]) -> dict[str, Any]:
+    """Return the helpers of each type in the form of a report that is not full."""
+    rows = document.get("helpers")
+    return {
+        f"{row.get('program_type')}_available_helpers": row.get("available")
+        for row in (rows if isinstance(rows, list) else ())
+        if isinstance(row, dict)
+    }
+
+
 def _part(document: Any, name: str) -> dict[str, Any]:
     found = document.get(name, {}) if isinstance(document, dict) else {}
     return found if isinstance(found, dict) else {}
 
 
 def _type_word(need: Need) -> str:
-    """Return bpftool's word for the type of the program that needs it."""
-    number = need.program.type if need.program is not None else None
-    return next((kind for kind in ProgType if kind == number), ProgType.UNSPEC).name.lower()
+    """Return the word of reports for the type of the program that needs it, and where that attaches to functions."""
+    program = need.program
+    number = program.type if program is not None else None
+    word = next((kind for kind in ProgType if kind == number), ProgType.UNSPEC).name.lower()
+    if program is None or number not in (ProgType.TRACING, ProgType.LSM):
+        return word
+    place = program.section.partition("/")[0].removesuffix(".s")
+    return (f"{word}_{place}" if number == ProgType.TRACING else place) + "_sleepable" * program.sleepable

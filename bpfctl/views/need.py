@@ -45,12 +45,12 @@ _CHECKS = (
     Column(OPEN, lambda row: row.count(OPEN) or None, "number", "alarm"),
 )
 _NEEDS = (
-    Column("object", lambda row: row.object, tone="name", rank=3),
+    Column("object", lambda row: row.object, tone="name", rank=1),
     Column("status", lambda row: row.verdict.status, tone="quiet"),
-    Column("kind", lambda row: row.verdict.need.kind, rank=1),
+    Column("kind", lambda row: row.verdict.need.kind),
     Column("need", lambda row: named(row.verdict.need), tone="name"),
     Column("needed by", lambda row: tuple(dict.fromkeys(use.by for use in row.verdict.need.uses)), "list", rank=2),
-    Column("source", lambda row: tuple(_places(row.verdict.need)[:_MOST_USES]), "list", "handle", rank=4),
+    Column("source", lambda row: tuple(_places(row.verdict.need)[:_MOST_USES]), "list", "handle", rank=3),
     Column("reason", lambda row: row.verdict.reason or None),
 )
 

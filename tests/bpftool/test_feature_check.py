@@ -130,11 +130,11 @@ def test_what_cannot_be_told_has_a_reason_outside_of_the_object(checked, loaded)
     assert "fentry" not in loaded or unknown == LOADERS_OWN
 
 
-@pytest.fixture(scope="module")
-def report(tmp_path_factory):
+@pytest.fixture(scope="module", params=[(), ("--full-report",)], ids=["bpftool", "full"])
+def report(request, tmp_path_factory):
     """What `feature probe -j` says of this kernel, in a file."""
     path = tmp_path_factory.mktemp("report") / "host.json"
-    path.write_bytes(peer.ours("-j", "feature", "probe").stdout)
+    path.write_bytes(peer.ours("-j", "feature", "probe", *request.param).stdout)
     return path
 
 
