@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bpfctl.feature.answer import AVAILABLE, NO, UNKNOWN, Answer
+from bpfctl.uapi.flags import MapFlag
 from btf import types
 from btf.check import misfit
 from btf.errors import BTFError
@@ -76,7 +77,12 @@ def field(need: Need, known: Types | None) -> Answer:
 
 def struct_ops(need: Need, known: Types | None) -> Answer:
     """Return whether the kernel lets programs fill in a struct of functions."""
-    return NO_TYPES if known is None else _struct(f"bpf_struct_ops_{plain(need.name)}", known)
+    if known is None:
+        return NO_TYPES
+    linked = need.map is not None and need.map.flags & MapFlag.LINK
+    if linked and b"\0BPF_F_LINK\0" not in known.vmlinux.strings:
+        return Answer(NO, "the kernel has no links for structs of functions")
+    return _struct(f"bpf_struct_ops_{plain(need.name)}", known)
 
 
 def _struct(name: str, known: Types) -> Answer:

@@ -48,6 +48,7 @@ _NO_KFUNC = (
     "is not allowed",
     "are not allowed",
     "JIT does not support",
+    "uses reserved fields",  # before Linux 5.13
     "cannot find address for kernel function",
     "is not a kernel function",
     "is not a function",
