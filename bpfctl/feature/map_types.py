@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack
+from errno import E2BIG, EINVAL
 from typing import TYPE_CHECKING, NamedTuple
 
 from bpfctl._sys import maps, programs
@@ -82,8 +83,21 @@ def on_kernel(probe: Probe, rights: Rights) -> Answer:
             held.enter_context(create(probe, held))
         except OSError as error:
             errno = error.errno or 0
+            if probe.struct_ops and errno in (E2BIG, EINVAL):
+                return _older_struct_ops(probe, rights)
             return AVAILABLE if probe.refusal and errno == probe.refusal else refused(errno, rights)
     return MISSING if probe.refusal else AVAILABLE
+
+
+def _older_struct_ops(probe: Probe, rights: Rights) -> Answer:
+    """Ask without the descriptor of a module's BTF, of which kernels before 6.9 know nothing; bpftool denies them."""
+    try:
+        maps.create(probe.type, probe.key, probe.value, probe.entries, btf_vmlinux_value_type_id=1).close()
+    except OSError as error:
+        if error.errno == probe.refusal:
+            return AVAILABLE._replace(bpftool=False)
+        return refused(error.errno or 0, rights)
+    return MISSING
 
 
 def on_device(kind: MapType, ifindex: int, rights: Rights) -> Answer:
