@@ -52,16 +52,24 @@ def arithmetic_v4() -> bytes:
 
 
 def memory() -> bytes:
-    """Assemble loads and stores of every size, atomics, and loads from packets."""
+    """Assemble loads and stores of every size, atomic addition, and loads from packets."""
     prog = Program().mov(R6, R1).mov(R1, 7)
     for size in (1, 2, 4, 8):
         prog.st(8, R10, -16, 0).st(size, R10, -8, -1).stx(size, R10, -16, R1).ldx(size, R2, R10, -8)
     prog.stx(8, R10, -16, R1).stx(8, R10, -8, R1)
     for size in (4, 8):
-        for op in ATOMIC_OPS:
-            prog.mov(R0, 1).mov(R2, 2).atomic(op, size, R10, -8, R2)
+        prog.atomic("add", size, R10, -8, R1)
     for size in (1, 2, 4):
         prog.ld_abs(size, 12).mov(R3, 2).ld_ind(size, R3, 4)
+    return prog.mov(R0, 0).exit_().assemble()
+
+
+def atomics() -> bytes:
+    """Assemble all atomic operations, of which most came with Linux 5.12."""
+    prog = Program().st(8, R10, -8, 1)
+    for size in (4, 8):
+        for op in ATOMIC_OPS:
+            prog.mov(R0, 1).mov(R2, 2).atomic(op, size, R10, -8, R2)
     return prog.mov(R0, 0).exit_().assemble()
 
 
@@ -143,12 +151,13 @@ class Coded:
             "array": client.map_create(ARRAY, 4, 16, 1, name="array"),
             "progs": client.map_create(PROG_ARRAY, 4, 4, 2, name="progs"),
         }
-        simple = (arithmetic, arithmetic_v4, memory, ordered, jumps, unbounded, branches)
+        simple = (arithmetic, arithmetic_v4, memory, atomics, ordered, jumps, unbounded, branches)
         for make in simple:
             self._load(make.__name__, partial(client.prog_load, SOCKET_FILTER, make(), name=make.__name__))
         bare = calls(self._others, callback=False)
         self._load("calls", lambda: client.prog_load(SOCKET_FILTER, bare.assemble(), name="calls"))
-        self._load("with_lines", self._with_lines)
+        self._load("with_lines", partial(self._with_lines, callback=True))
+        self._load("with_fewer_lines", partial(self._with_lines, callback=False))
         self._load("kernel_functions", self._kernel_functions)
 
     def close(self) -> None:
@@ -168,28 +177,31 @@ class Coded:
         except OSError as error:
             self.refused[name] = f"{error}: {getattr(error, 'log', '')[-300:]}"
 
-    def _with_lines(self) -> int:
-        """Load a program with its types and source."""
-        prog = calls(self._others, callback=True)
+    def _with_lines(self, *, callback: bool) -> int:
+        """Load a program with its types and source; callbacks came with Linux 5.17."""
+        prog = calls(self._others, callback=callback)
         blob = Blob()
         number = blob.int_("int", 4, SIGNED)
         pointer = blob.ptr(0)
         main = blob.func("main_with_a_name_that_is_too_long", number, [("ctx", pointer)])
         sub = blob.func("sub", number, [])
-        callback = blob.func("callback", number, [("index", number), ("ctx", pointer)])
         file = blob.string("/a/path/of/some/length/that/leads/to/the.c")
-        rows = sorted((prog.offset(label), text, line, column) for label, (text, line, column) in LINES.items())
+        told = {label: line for label, line in LINES.items() if callback or label != "line:callback"}
+        rows = sorted((prog.offset(label), *line) for label, line in told.items())
         lines = [(0, "\t \tentry", 1, 2), *rows]
         raw_lines = b"".join(
             struct.pack("=IIII", at, file, blob.string(text), line << 10 | column) for at, text, line, column in lines
         )
-        funcs = [(0, main), (prog.offset("sub"), sub), (prog.offset("callback"), callback)]
-        self._others["types"] = client.btf_load(blob.raw())
+        funcs = [(0, main), (prog.offset("sub"), sub)]
+        if callback:
+            called = blob.func("callback", number, [("index", number), ("ctx", pointer)])
+            funcs.append((prog.offset("callback"), called))
+        types = self._others[f"types:{callback}"] = client.btf_load(blob.raw())
         return client.prog_load(
             SOCKET_FILTER,
             prog.assemble(),
             name="main_with_a_nam",
-            prog_btf_fd=self._others["types"],
+            prog_btf_fd=types,
             func_info=b"".join(struct.pack("=II", *func) for func in funcs),
             func_info_rec_size=8,
             func_info_cnt=len(funcs),

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(
 VOICES = [pytest.param(["-j"], id="json"), pytest.param(["-p"], id="indented"), pytest.param([], id="plain")]
 OPTIONS = [[], ["opc", "l"]]
 # What the kernels of the last years have not had from the beginning.
-NEW = {"arithmetic_v4", "ordered", "unbounded", "kernel_functions", "with_lines"}
+NEW = {"arithmetic_v4", "atomics", "ordered", "unbounded", "kernel_functions", "with_lines"}
 
 
 @pytest.fixture(scope="module")
