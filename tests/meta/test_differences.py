@@ -101,7 +101,9 @@ SHOWN = {
     "an input of `prog run` that cannot be read, or has more than 16 MiB": [
         "bpftool/test_prog_run.py::test_inputs_that_cannot_be_read"
     ],
-    "`prog run` with `data_size_out` and `data_out -`, and no data": ["bpftool/test_prog_run.py::test_room_without_data"],
+    "`prog run` with `data_size_out` and `data_out -`, and no data": [
+        "bpftool/test_prog_run.py::test_room_without_data"
+    ],
     "`prog attach` and `prog detach` that the kernel refuses": ["bpftool/test_prog_attach.py::test_the_kernels_answer"],
     "words behind the map of `prog attach` and `prog detach`": [
         "bpftool/test_prog_attach.py::test_words_behind_the_map"
