@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import clock
@@ -20,6 +21,9 @@ from bpfctl.asm.insn import R0, R6, R10
 BPFCTL = str(Path(sys.executable).parent / "bpfctl")
 LARGE, SMALL = 100_000, 20
 GET_PRANDOM = 7
+WORDS = [["-j", "prog", "dump", "xlated"], ["prog", "dump", "xlated"]]
+if find_spec("capstone"):
+    WORDS.append(["prog", "dump", "jited"])
 
 
 def main() -> None:
@@ -32,7 +36,7 @@ def main() -> None:
     for size in (SMALL, int(sys.argv[1]) if len(sys.argv) > 1 else LARGE):
         with Program(programs.load(ProgType.SOCKET_FILTER, code(size), name=b"dumped").fd) as program:
             id_ = str(program.info().id)
-            for words in (["-j", "prog", "dump", "xlated"], ["prog", "dump", "xlated"], ["prog", "dump", "jited"]):
+            for words in WORDS:
                 commands = {"bare python": [sys.executable, "-c", "pass"]} if size == SMALL else {}
                 commands |= {
                     name: [tool, *words, "id", id_]

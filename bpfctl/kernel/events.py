@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 Record = TypeVar("Record")
 
 _ENOUGH = 1 << 16  # records that read() returns at most, unless told otherwise
+# Python runs the handler of a signal that comes right before a wait only after it, so no wait is longer.
+_HEARTBEAT = 1.0
 _BUSY = 0.001  # seconds until a record may be complete that a program has reserved
 
 
@@ -101,8 +103,7 @@ class Reader(ABC, Generic[Record]):
                 if self._is_there():
                     return True
                 left = None if end is None else max(end - time.monotonic(), 0)
-                steps = [step for step in (left, self._period) if step is not None]
-                came = self._epoll.poll(min(steps, default=None))
+                came = self._epoll.poll(min(step for step in (left, self._period, _HEARTBEAT) if step is not None))
                 if came and self._period is None:
                     return not self._closed
                 if left == 0:

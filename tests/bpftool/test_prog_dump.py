@@ -93,7 +93,7 @@ def test_several_programs(voice):
 
 def test_a_file(coded, tmp_path):
     """The same bytes, for the owner alone; JSON is null."""
-    id_ = str(coded.ids()["with_lines"])
+    id_ = str(coded.ids()["with_fewer_lines"])
     files = [tmp_path / "theirs", tmp_path / "mine"]
     theirs, mine = (
         tool("-j", "prog", "dump", "x", "i", id_, "f", str(file))
@@ -247,11 +247,11 @@ def test_graphs_can_be_drawn(coded):
 def test_drawn_by_graphviz(coded, tmp_path):
     """--svg means visual, and has the options of code; what cannot be drawn is no half a file."""
     file = tmp_path / "code.svg"
-    words = ["prog", "dump", "xlated", "id", str(coded.ids()["with_lines"])]
+    words = ["prog", "dump", "xlated", "id", str(coded.ids()["with_fewer_lines"])]
 
     assert peer.inside(*words, "linum", "--svg", str(file)) == peer.Answer(0, b"", b"")
     drawn = file.read_text()
-    assert drawn.count("<title>cluster_") == 3
+    assert drawn.count("<title>cluster_") == 2
     assert "line:10 col:3" in drawn
     refused = peer.inside("prog", "dump", "jited", *words[3:], "--svg", str(tmp_path / "none.svg"))
     assert (refused.rc, refused.stdout, (tmp_path / "none.svg").exists()) == (255, b"", False)
