@@ -50,8 +50,9 @@ def test_every_mistake_is_told(name, maps):
     except VerifierError as error:
         refused = error
     else:
+        # Since Linux 6.3 privileged programs may read what they have not written to their stack.
         assert name == "stack that nobody has written", "the kernel takes it"
-        pytest.skip("this kernel lets privileged programs read what they have not written to their stack (Linux 6.3)")
+        return
     refusal = refused.refusal
 
     assert fnmatchcase(refusal.sentence, mistake.sentence), refused.log[-3000:]
