@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import suppress
 from struct import pack
 
@@ -16,6 +15,7 @@ from btf.merge import merge
 from btf.read import BTF
 from btf.sanitize import Feature, sanitize
 from btf.write import Builder
+from tests.soon import soon
 from tests.unit.btf.c_cases import CASES
 from tests.unit.btf.test_fuzz import SOUND, words
 
@@ -82,10 +82,9 @@ def test_names_that_become_unclear_one_after_the_other():
     b.add_struct(f"s{count}", 8, [("x", number)])
     btf = BTF.from_bytes(b.build())
 
-    started = time.monotonic()
-    result = dedup(btf)
+    with soon():
+        result = dedup(btf)
 
-    assert time.monotonic() - started < 15  # 2 s on an idle machine
     assert len(result.ids) == len(btf) + 1
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from btf import dump_raw, kind
@@ -16,6 +14,7 @@ from btf.read import BTF
 from btf.value import Decoder
 from btf.write import Builder
 from tests.fuzz.every_use import LAST, WAYS, exercise
+from tests.soon import soon
 
 INT = 1  # id of the first type
 
@@ -28,9 +27,8 @@ def hostile(*add):
         one(b)
     data = b.build()
     for way in range(len(WAYS)):
-        started = time.process_time()
-        exercise(data, LAST | way)
-        assert time.process_time() - started < 1
+        with soon():
+            exercise(data, LAST | way)
     return data
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from struct import pack, pack_into
 
 import pytest
@@ -19,6 +18,7 @@ from btf.check import Target
 from tests.build.bpf_object import PROGBITS, STRTAB, SYMTAB
 from tests.build.bpf_object import elf as file_of
 from tests.build.compiled import compiled
+from tests.soon import soon
 
 NAMES = ("struct_ops", "map_of_maps", "kfunc_weak", "guarded_by_version", "callback", "core_guarded", "maps")
 EXIT = pack("<BBhi", 0x95, 0, 0, 0)
@@ -42,15 +42,13 @@ class Anything:
 
 def use(data):
     """Do all that is done with an object; whether it was read."""
-    started = time.process_time()
     try:
-        needs(read(data))
-        for answer in (AVAILABLE, MISSING):
-            check.check(data, Anything(answer))
+        with soon():
+            needs(read(data))
+            for answer in (AVAILABLE, MISSING):
+                check.check(data, Anything(answer))
     except ObjectError as error:
         return not str(error)
-    finally:
-        assert time.process_time() - started < 2
     return True
 
 
@@ -108,7 +106,7 @@ def test_noise(data):
 
 
 def test_many_functions_in_one_place():
-    """Ten thousand names for the same code are ten thousand programs, in no more time than that takes."""
+    """Ten thousand names for the same code are ten thousand programs, which nothing compares with each other."""
     names = b"\0" + b"".join(b"f%d\0" % number for number in range(10_000))
     offsets, at = [], 1
     for number in range(10_000):

@@ -141,7 +141,7 @@ def test_rounds_keep_their_period():
         if at == 4:
             break
 
-    assert 0.08 <= time.monotonic() - began < 5
+    assert time.monotonic() - began >= 0.08
 
 
 def test_signals_are_as_before():
@@ -156,13 +156,13 @@ def test_signals_are_as_before():
 def test_rounds_come_to_an_end():
     began = time.monotonic()
     assert sum(1 for _ in rounds(0.02, 3)) == 3
-    assert 0.04 <= time.monotonic() - began < 5
+    assert time.monotonic() - began >= 0.04
 
 
 def test_the_first_round_may_be_waited_for():
     began = time.monotonic()
     assert sum(1 for _ in rounds(0.01, 1, first=0.2)) == 1
-    assert 0.2 <= time.monotonic() - began < 5
+    assert time.monotonic() - began >= 0.2
 
 
 def test_a_signal_ends_the_wait_for_the_first_round():
