@@ -1,9 +1,10 @@
-"""File descriptors with one owner."""
+"""What has to be closed, and file descriptors with one owner."""
 
 from __future__ import annotations
 
 import os
 import sys
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -11,7 +12,28 @@ if TYPE_CHECKING:
     from typing import Self
 
 
-class FD:
+class Closing(ABC):
+    """What ``with`` closes at its end."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def close(self) -> None:
+        """Give everything back; a second call does nothing."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class FD(Closing):
     """A file descriptor that is closed exactly once: by ``close()``, by ``with``, or at last by the collector.
 
     An FD that the collector has to close is a bug of ours and warns with ResourceWarning.
@@ -43,17 +65,6 @@ class FD:
     def closed(self) -> bool:
         """Whether it was closed or handed over."""
         return self._fd < 0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def __del__(self) -> None:
         if self._fd >= 0 and not sys.is_finalizing():  # nothing can be imported then, and the process closes it anyway

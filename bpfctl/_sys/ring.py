@@ -8,19 +8,16 @@ from __future__ import annotations
 
 import os
 from errno import EMSGSIZE
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bpfctl._sys._ffi import ffi, lib
-
-if TYPE_CHECKING:
-    from types import TracebackType
-    from typing import Self
+from bpfctl._sys.fd import Closing
 
 MOST = 4096  # records of a batch
 _ROOM = 1 << 18
 
 
-class _Buffer:
+class _Buffer(Closing):
     """A mapped buffer and the room that records are copied into; closed by ``close()`` or ``with``.
 
     ``take`` and ``unmap`` are the functions of core.c for the kind of buffer, which ``rc`` says was mapped.
@@ -73,17 +70,6 @@ class _Buffer:
             self._shared = None
 
     def __del__(self) -> None:
-        self.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
         self.close()
 
 

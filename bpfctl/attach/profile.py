@@ -18,6 +18,7 @@ from errno import EACCES, EINVAL, ENODEV, ENOENT, EOPNOTSUPP, EPERM
 from typing import TYPE_CHECKING, NamedTuple
 
 from bpfctl._sys import maps, perf, programs
+from bpfctl._sys.fd import Closing
 from bpfctl.asm.build import Program as Assembler
 from bpfctl.asm.insn import R0, R1, R2, R3, R4, R6, R10
 from bpfctl.attach import tracing
@@ -31,8 +32,6 @@ from bpfctl.uapi.perf import Cache, CacheOp, CacheResult, Hardware, PerfType, So
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from types import TracebackType
-    from typing import Self
 
     from bpfctl.kernel.link import Link
 
@@ -94,7 +93,7 @@ class Reading(NamedTuple):
     values: tuple[Value, ...]
 
 
-class Profile:
+class Profile(Closing):
     """Counts events of each run of a program, until it is closed.
 
     UsageError for a program without types; NotSupported where this machine lacks a metric, or this kernel the means;
@@ -143,19 +142,8 @@ class Profile:
         """Take our programs away; a second call does nothing."""
         self._held.close()
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
-
-class _Events:
+class _Events(Closing):
     """The event of a metric on each CPU, and the array in which our programs find that of theirs."""
 
     def __init__(self, metric: Metric) -> None:
@@ -173,15 +161,8 @@ class _Events:
                     raise _no_event(tried, error.errno or 0) from None
             self._held = held.pop_all()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Count no more."""
         self._held.close()
 
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from bpfctl.cli.btf_dump import base_of, read_files, read_source
 from bpfctl.errors import NotFound, UsageError
 from bpfctl.kernel import btf as objects
-from bpfctl.kernel.names import VMLINUX
 from btf import kind as _kind
 from btf.errors import BTFError
 from btf.read import BTF
@@ -20,7 +18,6 @@ if TYPE_CHECKING:
     from bpfctl.cli.session import Session
 
 _NEAR = 2  # letters by which a name that is meant may be longer or shorter
-_SYSFS = VMLINUX.removesuffix("vmlinux")
 _SOURCES = frozenset({"id", "prog", "map", "file"})
 #: The words that may stand before a name, as in C.
 KINDS: dict[str, frozenset[int]] = {
@@ -142,15 +139,8 @@ def _running(name: str) -> Iterator[Place]:
 
 def modules(vmlinux: BTF, needle: str = "") -> Iterator[Place]:
     """Yield the types of each loaded module over those of the kernel; one that goes meanwhile is left out."""
-    for name in sorted(os.listdir(_SYSFS)):
-        if name == "vmlinux":
-            continue
+    for name, data in objects.module_blobs(needle):
         try:
-            with open(_SYSFS + name, "rb") as file:
-                data = file.read()
-            if needle.encode(errors="surrogateescape") in data:
-                yield Place(name, BTF.from_bytes(data, vmlinux))
-        except FileNotFoundError:
-            continue
+            yield Place(name, BTF.from_bytes(data, vmlinux))
         except BTFError as error:
             raise UsageError(f"the types of module {name} are damaged: {error}") from None

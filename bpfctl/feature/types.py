@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import os
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
+from bpfctl.kernel.btf import module_blobs
 from btf.check import Target
 from btf.errors import BTFError
 from btf.read import BTF
@@ -13,8 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from btf.read import KindOf
-
-_SYSFS = "/sys/kernel/btf/"
 
 
 class Place(NamedTuple):
@@ -65,15 +64,8 @@ def of_modules(vmlinux: BTF) -> Callable[[str], Iterator[tuple[str, BTF]]]:
     """Return what yields the types of the loaded modules; one that goes meanwhile, or is damaged, is left out."""
 
     def modules(needle: str) -> Iterator[tuple[str, BTF]]:
-        for name in sorted(os.listdir(_SYSFS)):
-            if name == "vmlinux":
-                continue
-            try:
-                with open(_SYSFS + name, "rb") as file:
-                    data = file.read()
-                if needle.encode(errors="surrogateescape") in data:
-                    yield name, BTF.from_bytes(data, vmlinux)
-            except (FileNotFoundError, BTFError):
-                continue
+        for name, data in module_blobs(needle):
+            with suppress(BTFError):
+                yield name, BTF.from_bytes(data, vmlinux)
 
     return modules

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from contextlib import suppress
 from errno import ENODEV
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
     from bpfctl.kernel.owner import How, Owner
     from bpfctl.kernel.select import Select
+
+_SYSFS = VMLINUX.removesuffix("vmlinux")
 
 _KEPT = 8  # how many sets of types are kept; neighbours in a listing share theirs
 
@@ -204,6 +208,21 @@ def vmlinux() -> BTF:
             return BTF.from_bytes(file.read())
     except OSError as error:
         raise KernelError(f"can't read {VMLINUX}", error.errno or 0) from None
+
+
+def module_blobs(needle: str = "") -> Iterator[tuple[str, bytes]]:
+    """Yield the name and the raw BTF, split over that of the kernel, of each loaded module in whose BTF ``needle`` is.
+
+    A module that goes meanwhile is left out.
+    """
+    for name in sorted(os.listdir(_SYSFS)):
+        if name == "vmlinux":
+            continue
+        with suppress(FileNotFoundError):
+            with open(_SYSFS + name, "rb") as file:
+                data = file.read()
+            if needle.encode(errors="surrogateescape") in data:
+                yield name, data
 
 
 def function_name(btf_id: int, func_info: bytes) -> str | None:

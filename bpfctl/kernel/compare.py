@@ -12,13 +12,13 @@ from struct import Struct
 from typing import TYPE_CHECKING
 
 from bpfctl._sys import maps
+from bpfctl._sys.fd import Closing
 from bpfctl.errors import KernelError, status
 from bpfctl.kernel.elements import Chunk, Walk, pieces
 from bpfctl.kernel.map import PER_CPU
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from typing import Self
 
     from bpfctl.kernel.map import Map, MapInfo
 
@@ -55,7 +55,7 @@ class Kept:
         self._file.close()
 
 
-class Comparison:
+class Comparison(Closing):
     """The differences between what is walked and the map that is asked, after run(); both have the same sizes.
 
     Use it with ``with``: it keeps what it finds in files.
@@ -69,10 +69,8 @@ class Comparison:
         self.changed = Kept()
         """Of each entry that both have: the key, and the value that was walked before the one that was asked for."""
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
+        """Forget everything."""
         for kept in (self.only_walked, self.only_asked, self.changed):
             kept.close()
 

@@ -9,14 +9,14 @@ from __future__ import annotations
 import os
 import select
 import time
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections import deque
 from contextlib import ExitStack, contextmanager
 from errno import EACCES, EBADMSG, EPERM
 from threading import RLock
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from bpfctl._sys.fd import FD
+from bpfctl._sys.fd import FD, Closing
 from bpfctl._sys.ring import MOST
 from bpfctl.errors import KernelError, UsageError
 from bpfctl.kernel.map import Map
@@ -25,8 +25,6 @@ from bpfctl.kernel.refusal import hint
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
     from collections.abc import AsyncIterator, Callable, Iterator
-    from types import TracebackType
-    from typing import Self
 
     from bpfctl.kernel.map import MapInfo
     from btf.read import BTF
@@ -44,7 +42,7 @@ class _ClosedError(ValueError):
     """The reader was closed."""
 
 
-class Reader(ABC, Generic[Record]):
+class Reader(Closing, Generic[Record]):
     """An open buffer of records; iterate over it, ``read()`` it, or ``async for``; close it with ``with``."""
 
     #: Seconds after which to look by ourselves, where the kernel wakes nobody; None where it does.
@@ -242,17 +240,6 @@ class Reader(ABC, Generic[Record]):
     def closed(self) -> bool:
         """Whether it was closed."""
         return self._closed
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def raw(record: bytes) -> bytes:

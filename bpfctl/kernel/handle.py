@@ -7,11 +7,11 @@ from errno import EACCES, EINVAL
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, TypeVar
 
 from bpfctl._sys import calls
+from bpfctl._sys.fd import Closing
 from bpfctl.errors import Ambiguous, KernelError, NotFound, UsageError, status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from types import TracebackType
     from typing import Self
 
     from bpfctl._sys.fd import FD
@@ -84,7 +84,7 @@ def one(found: Iterator[Opened], several: str) -> Opened:
     return first
 
 
-class Handle:
+class Handle(Closing):
     """An open object of the kernel; it stays alive at least until the handle is closed."""
 
     kind: ClassVar[Kind]
@@ -191,17 +191,6 @@ class Handle:
     def close(self) -> None:
         """Close the handle; a second call does nothing."""
         self._fd.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def open_pin(path: str, flags: int = 0) -> FD:

@@ -52,10 +52,10 @@ class TraceLog(Reader[str]):
         super().__init__()
         try:
             self._pipe = _trace_pipe()
+            self._epoll.register(self._pipe.fileno(), select.EPOLLIN)
         except BaseException:
             self.close()
             raise
-        self._epoll.register(self._pipe.fileno(), select.EPOLLIN)
         self._lines = _Lines()
         self._ready: deque[str] = deque()  # what the kernel has given us and nobody has asked for yet
 

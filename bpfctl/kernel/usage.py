@@ -8,6 +8,7 @@ from errno import EINVAL
 from typing import TYPE_CHECKING, NamedTuple
 
 from bpfctl._sys import calls, programs
+from bpfctl._sys.fd import Closing
 from bpfctl.errors import KernelError, NotSupported
 from bpfctl.kernel.handle import privilege_hint
 from bpfctl.kernel.prog import Program, ProgramInfo
@@ -15,8 +16,6 @@ from bpfctl.uapi.layouts import PROG_INFO
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from types import TracebackType
-    from typing import Self
 
     from bpfctl._sys.fd import FD
     from bpfctl.kernel.select import Select
@@ -82,7 +81,7 @@ def _counters(which: Select | None, names: dict[int, str]) -> Iterator[_Counters
             yield _Counters(at, info, names[info.id])
 
 
-class Statistics:
+class Statistics(Closing):
     """Has the kernel count the runs of programs as long as it is open, and tells what they did; close it with ``with``.
 
     KernelError without CAP_SYS_ADMIN; NotSupported before Linux 5.8, unless the administrator has them turned on.
@@ -117,17 +116,6 @@ class Statistics:
         """Have the kernel count no more, unless others want it to; a second call does nothing."""
         if self._switch is not None:
             self._switch.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _enable() -> FD | None:

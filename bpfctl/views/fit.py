@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bpfctl.views import items
-from bpfctl.views.view import Column, Stream
+from bpfctl.views.view import Column
 from btf.check import ABSENT, FAILED, GUARDED, RESOLVED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from bpfctl.views.view import Stream
     from btf.check import Verdict
 
 _STATUSES = (RESOLVED, ABSENT, GUARDED, FAILED)
@@ -65,8 +66,10 @@ def streams(checks: Sequence[Check], safe: Callable[[str], str], *, every: bool)
     """Return what shows how many relocations came to what, and what failed, or with ``every`` all of them."""
     outcomes = list(_outcomes(checks, (FAILED,) if not every else _STATUSES))
     return [
-        _stream("checks", checks, _CHECKS, json=_check_json, line=_check_line, safe=safe),
-        _stream("relocations", outcomes, _OUTCOMES, json=_outcome_json, line=_outcome_line, safe=safe),
+        items.stream("checks", checks, _CHECKS, json=_check_json, line=_check_line, safe=safe),
+        items.stream(
+            "relocations", outcomes, _OUTCOMES, json=_outcome_json, line=_outcome_line, safe=safe, empty="none fails"
+        ),
     ]
 
 
@@ -84,28 +87,6 @@ def _outcomes(checks: Sequence[Check], statuses: tuple[str, ...]) -> Iterator[Ou
     order = {name: at for at, name in enumerate(dict.fromkeys(check.object for check in checks))}
     for key in sorted(found, key=lambda key: (order[key[0]], key[1])):
         yield Outcome(key[0], of[key], found[key])
-
-
-def _stream(
-    title: str,
-    rows: Sequence[Any],
-    columns: tuple[Column, ...],
-    *,
-    json: Callable[[Any], dict[str, Any]],
-    line: Callable[[Any], str],
-    safe: Callable[[str], str],
-) -> Stream:
-    return Stream(
-        head={},
-        title=title,
-        items=title,
-        json=lambda depth, spell: items.pieces(map(json, rows), depth, spell),
-        plain=lambda: (f"{safe(line(row))}\n".encode() for row in rows),
-        document=None,
-        columns=lambda: columns,
-        rows=lambda: iter(rows),
-        empty="none fails" if title == "relocations" else "none",
-    )
 
 
 def _check_json(check: Check) -> dict[str, Any]:

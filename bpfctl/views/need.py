@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bpfctl.feature.check import MET, NOT_MET, OPEN
 from bpfctl.views import items
-from bpfctl.views.view import Column, Stream
+from bpfctl.views.view import Column
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from bpfctl.feature.check import Verdict
     from bpfctl.feature.need import Need, Use
+    from bpfctl.views.view import Stream
 
 _MOST_USES = 3  # that a line names
 
@@ -64,8 +65,8 @@ def streams(checks: Sequence[Check], safe: Callable[[str], str], *, unmet: bool)
         if not unmet or verdict.status != MET
     ]
     return [
-        _stream("checks", checks, _CHECKS, json=_check_json, line=_check_line, safe=safe),
-        _stream("needs", rows, _NEEDS, json=_need_json, line=_need_line, safe=safe),
+        items.stream("checks", checks, _CHECKS, json=_check_json, line=_check_line, safe=safe),
+        items.stream("needs", rows, _NEEDS, json=_need_json, line=_need_line, safe=safe, empty="none that is not met"),
     ]
 
 
@@ -81,28 +82,6 @@ def place(use: Use) -> str:
 
 def _places(need: Need) -> list[str]:
     return [where for where in dict.fromkeys(map(place, need.uses)) if where]
-
-
-def _stream(
-    title: str,
-    rows: Sequence[Any],
-    columns: tuple[Column, ...],
-    *,
-    json: Callable[[Any], dict[str, Any]],
-    line: Callable[[Any], str],
-    safe: Callable[[str], str],
-) -> Stream:
-    return Stream(
-        head={},
-        title=title,
-        items=title,
-        json=lambda depth, spell: items.pieces(map(json, rows), depth, spell),
-        plain=lambda: (f"{safe(line(row))}\n".encode() for row in rows),
-        document=None,
-        columns=lambda: columns,
-        rows=lambda: iter(rows),
-        empty="none that is not met" if title == "needs" else "none",
-    )
 
 
 def _check_json(check: Check) -> dict[str, Any]:
