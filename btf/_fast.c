@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The loops of btf dump that go over every type of a kernel.
+ * The loops that go over every type of a kernel: those of btf dump, and the search for a name.
  *
  * Each has a twin in Python that says the same: walk() in btf/_section.py,
- * queue() in btf/_c_sort.py with _c_order.py and _c_hash.py, steps() in
+ * named() in btf/read.py, queue() in btf/_c_sort.py with _c_order.py and _c_hash.py, steps() in
  * _c_emit.py, header() in _c_text.py with _c_declarator.py and _c_layout.py,
  * lines() in dump_raw.py. Why something is as it is stands there.
  *
@@ -208,6 +208,46 @@ static PyObject *walk(PyObject *Py_UNUSED(module), PyObject *section)
 	}
 	PyBuffer_Release(&view);
 	return taken(&starts, odd);
+}
+
+/* ---- named(words, starts, offsets): the types, counted from 0, whose name stands at one of the sorted offsets ---- */
+
+static bool contains(const uint64_t *sorted, size_t count, uint64_t wanted)
+{
+	while (count) {
+		size_t middle = count / 2;
+		if (sorted[middle] == wanted)
+			return true;
+		if (sorted[middle] < wanted) {
+			sorted += middle + 1;
+			count -= middle + 1;
+		} else {
+			count = middle;
+		}
+	}
+	return false;
+}
+
+static PyObject *named(PyObject *Py_UNUSED(module), PyObject *args)
+{
+	Py_buffer words, starts, offsets;
+	if (!PyArg_ParseTuple(args, "y*y*y*", &words, &starts, &offsets))
+		return NULL;
+	const uint32_t *word = words.buf, *start = starts.buf;
+	size_t end = words.len / sizeof(*word), n_types = starts.len / sizeof(*start);
+	size_t n_offsets = offsets.len / sizeof(uint64_t);
+	bool odd = (uintptr_t)words.buf % sizeof(*word) || (uintptr_t)starts.buf % sizeof(*start) ||
+		   (uintptr_t)offsets.buf % sizeof(uint64_t);
+	struct text found = {0};
+	for (size_t i = 0; !odd && i < n_types; i++) {
+		odd = start[i] >= end;
+		if (!odd && contains(offsets.buf, n_offsets, word[start[i]]))
+			put_id(&found, (int32_t)i);
+	}
+	PyBuffer_Release(&words);
+	PyBuffer_Release(&starts);
+	PyBuffer_Release(&offsets);
+	return taken(&found, odd);
 }
 
 /* ---- Table.queue(): what has to be defined, as btf._c_sort and btf._c_order have it ---- */
@@ -1397,6 +1437,7 @@ static int exec(PyObject *module)
 
 static PyMethodDef methods[] = {
 	{"walk", walk, METH_O, NULL},
+	{"named", named, METH_VARARGS, NULL},
 	{0},
 };
 

@@ -52,6 +52,41 @@ def by_c(data):
     return True
 
 
+def ids_by_name(data, names, base=None):
+    """Return the types of each name, each looked up in BTF that was never asked before."""
+    base = base and BTF.from_bytes(base)
+    return {name: BTF.from_bytes(data, base).ids_named(name) for name in names}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_names_of_each_feature(monkeypatch, name):
+    data = CASES[name].data
+    names = [*{type_.name for type_ in BTF.from_bytes(data) if type_.name}, "nobody has this name"]
+
+    fast = ids_by_name(data, names)
+
+    assert all(fast[name] for name in names[:-1])
+    assert not fast[names[-1]]
+    monkeypatch.setattr(_loops, "fast", None)
+    assert fast == ids_by_name(data, names)
+
+
+def test_a_name_that_ends_others(monkeypatch):
+    """Strings may share their ends, and modules have names of the kernel's."""
+    base, split = Builder(), None
+    ids = [base.add_int(name, 4) for name in ("xint", "int", "yxint")]
+    kernel = base.build()
+    split = Builder(base=BTF.from_bytes(kernel))
+    ids += [split.add_typedef("int", 1), split.add_typedef("mint", 1), split.add_typedef("mint", 2)]
+    module, names = split.build(), ("int", "xint", "mint", "yxint", "t")
+
+    fast = ids_by_name(module, names, kernel)
+
+    assert fast == {"int": [ids[1], ids[3]], "xint": [ids[0]], "mint": ids[4:], "yxint": [ids[2]], "t": []}
+    monkeypatch.setattr(_loops, "fast", None)
+    assert fast == ids_by_name(module, names, kernel)
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_each_feature(monkeypatch, name):
     """What C can have, C writes."""
