@@ -36,11 +36,8 @@ def probe(ctx: opt.Context, words: opt.Words = None, *, full_report: opt.FullRep
     if full_report and (wanted.device is not None or wanted.prefix is not None):
         raise UsageError("--full-report is of the kernel, and neither of a device nor in C")
     device = kernel.device(wanted.device) if wanted.device is not None else None
-    missing = rights.missing(rights.present())
-    if missing and not wanted.unprivileged and not full_report:
-        raise UsageError(
-            f"missing {', '.join(missing)}, required for full feature probing; run as root or use 'unprivileged'"
-        )
+    if not wanted.unprivileged and not full_report:
+        _require_rights()
     with rights.without_capabilities() if wanted.unprivileged else nullcontext():
         prober = kernel.Prober(device, full=wanted.full, unprivileged=wanted.unprivileged)
         if full_report:
@@ -52,6 +49,16 @@ def probe(ctx: opt.Context, words: opt.Words = None, *, full_report: opt.FullRep
             run.out.document(Document(lambda _safe: (f"{line}\n" for line in _macros(run, prober, device, prefix))))
         else:
             run.out.report(_sections(run, prober, device))
+
+
+def everything(run: Session, *, full_report: bool) -> Iterator[Section]:
+    """Ask the running kernel all that it is asked without further words."""
+    from bpfctl.feature.kernel import Prober
+
+    if full_report:
+        return _report(Prober(), full=False)
+    _require_rights()
+    return _sections(run, Prober(), None)
 
 
 def list_builtins(ctx: opt.Context, words: opt.Words = None) -> None:
@@ -78,6 +85,17 @@ def list_builtins(ctx: opt.Context, words: opt.Words = None) -> None:
         }
         names = [word(kind) for kind in kinds[group]]
     ctx.obj.out.lines(names, names)
+
+
+def _require_rights() -> None:
+    """Raise UsageError when this thread may not ask all that bpftool does."""
+    from bpfctl.feature import rights
+
+    missing = rights.missing(rights.present())
+    if missing:
+        raise UsageError(
+            f"missing {', '.join(missing)}, required for full feature probing; run as root or use 'unprivileged'"
+        )
 
 
 def _wanted(words: grammar.Words) -> _Wanted:

@@ -133,9 +133,11 @@ OBJECTS: dict[str, tuple[Command, ...]] = {
         "list_builtins",
         "help",
         "check",
+        "diff",
         probe=("probe", "tell what the kernel, or a network device, can do"),
         list_builtins=("list_builtins", "list the types and helpers that are known by name"),
         check=("feature_check:check", "tell whether a kernel has what BPF objects need"),
+        diff=("feature_diff:diff", "show what differs between two kernels, by their reports"),
     ),
     "btf": _object(
         "btf",

@@ -21,6 +21,7 @@ _SETTINGS = (
     "net.core.bpf_jit_kallsyms",
     "net.core.bpf_jit_limit",
 )
+OPTIONS = ("CONFIG_BPF", "CONFIG_DEBUG_INFO_BTF", "CONFIG_LSM")  # how those of the configuration begin that count
 _MOUNTS = ("bpf", "tracefs", "debugfs", "securityfs", "cgroup2")
 
 
@@ -49,11 +50,7 @@ def look() -> list[Fact]:
     facts += [Fact(name, None if (number := sysctl.number(name)) is None else str(number)) for name in _SETTINGS]
     mounts = bpffs.mounts()
     facts += [Fact(f"mounted {kind}", _mounted(kind, mounts)) for kind in _MOUNTS]
-    facts += [
-        Fact(name, value)
-        for name, value in config.options.items()
-        if name.startswith(("CONFIG_BPF", "CONFIG_DEBUG_INFO_BTF", "CONFIG_LSM"))
-    ]
+    facts += [Fact(name, value) for name, value in config.options.items() if name.startswith(OPTIONS)]
     return facts
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bpfctl.feature.answer import NO, UNKNOWN, YES
+from bpfctl.feature.saved import FORMAT
 from bpfctl.views.view import Column, Section
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
     ByPlace = Sequence[tuple[str, Mapping[Helper, Answer]]]
 
-FORMAT = 1  # of the JSON; grows when a reader of the one before would be misled
 _AVAILABLE = {YES: True, NO: False, UNKNOWN: None}
 _SAID = {YES: "available", NO: "not available", UNKNOWN: "cannot be told"}
 
