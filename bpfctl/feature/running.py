@@ -14,6 +14,7 @@ from bpfctl.errors import KernelError
 from bpfctl.feature import by_type, facts, isa, limits, prog_types, rights, shape
 from bpfctl.feature import need as needed
 from bpfctl.feature.answer import AVAILABLE, MISSING, NO, UNKNOWN, YES, Answer, refused
+from bpfctl.feature.known import Known
 from bpfctl.feature.map_probe import MapProber
 from bpfctl.feature.setting import Settings
 from bpfctl.feature.shape import Shape
@@ -28,9 +29,9 @@ from btf.write import Builder
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from bpfctl.feature.known import Way
     from bpfctl.feature.need import Need
-    from bpfctl.spec import Extern, ObjectSpec
-    from btf.check import Target
+    from bpfctl.spec import ObjectSpec
 
 _CALL = 0x85
 _OTHER_ORDER = f"this machine's is {sys.byteorder}"
@@ -57,7 +58,7 @@ _NO_KFUNC = (
 )
 
 
-class Running:
+class Running(Known):
     """The running kernel."""
 
     def __init__(self) -> None:
@@ -65,42 +66,24 @@ class Running:
         self._rights = rights.present()
         self._answers: dict[object, Answer] = {}
         self._symbols = kallsyms.Symbols()
-        self._settings = Settings(lambda: kernel_config.running().options, os.uname().release)
-        self._ways: dict[str, Callable[[Need, ObjectSpec], Answer]] = {
-            needed.LOADER: lambda _, __: Answer(NO, "libbpf 1 refuses it"),
+        super().__init__(Settings(lambda: kernel_config.running().options, os.uname().release))
+
+    def _own_ways(self) -> dict[str, Way]:
+        return {
             needed.ORDER: lambda need, _: AVAILABLE if need.name == sys.byteorder else Answer(NO, _OTHER_ORDER),
-            needed.LICENSE: lambda _, spec: AVAILABLE if spec.is_gpl else Answer(NO, f'it is "{spec.license}"'),
             needed.PROGRAM: self._program_type,
             needed.ATTACH: self._attach,
             needed.TARGET: self._attach,
             needed.HELPER: self._helper,
             needed.KFUNC: self._kfunc,
-            needed.KSYM: lambda need, spec: by_type.variable(need, spec, self._types),
             needed.ADDRESS: lambda need, _: self._address(need.name),
-            needed.KCONFIG: lambda need, spec: self._settings.answer(need.extern, spec.btf),
             needed.MAP: self._maps.map,
             needed.MAP_FLAG: self._maps.flag,
-            needed.FIELD: lambda need, _: by_type.field(need, self._types),
-            needed.STRUCT_OPS: lambda need, _: by_type.struct_ops(need, self._types),
             needed.BTF_KIND: lambda need, _: self._kind(need.number),
             needed.ISA: lambda need, _: self._extension(need.name),
-            needed.SIZE: lambda need, _: self._size(need.number),
         }
 
-    def ask(self, need: Need, spec: ObjectSpec) -> Answer:
-        """Return whether it has what an object needs."""
-        return self._ways[need.kind](need, spec)
-
-    def types(self) -> Target | None:
-        """Return the types of the kernel and its modules; None where it does not tell them."""
-        return self._types.target if self._types is not None else None
-
-    def setting(self, extern: Extern) -> int | None:
-        """Return the value of a kconfig extern as a number; None for one that is unknown or is no number."""
-        return self._settings.number(extern.name)
-
-    @cached_property
-    def _types(self) -> Types | None:
+    def _read_types(self) -> Types | None:
         try:
             vmlinux = objects.vmlinux()
         except (KernelError, BTFError):
@@ -213,11 +196,7 @@ class Running:
         answer = refused(got.errno, self._rights)
         return answer if answer.can == UNKNOWN else MISSING
 
-    def _size(self, number: int) -> Answer:
-        if number > facts.LONGEST:
-            return Answer(NO, f"no kernel takes more than {facts.LONGEST} instructions")
-        if number <= facts.OLD_LONGEST:
-            return AVAILABLE
+    def _long_programs(self) -> Answer:
         probe = next(probe for probe in limits.PROBES if probe.name == "large_insn_limit")
         return self._once(probe.name, lambda: limits.probe(probe, 0, self._rights))
 
