@@ -33,6 +33,7 @@ class LoadError(OSError):
 
 
 _LARGEST_LOG = 16 << 20
+_CORE_RELO = 16  # bytes of struct bpf_core_relo
 
 
 def _load(cmd: int, attr: Any, prefix: str, log_level: int, log_size: int) -> Loaded:
@@ -73,6 +74,7 @@ def load(
     attach_btf_id: int = 0,
     attach_fd: int = 0,
     fd_array: bytes | None = None,
+    core_relos: bytes = b"",
     token_fd: int = 0,
     log_level: int = 0,
     log_size: int = 1 << 16,
@@ -96,6 +98,9 @@ def load(
         _keep_line, attr.line_info = calls.input_(line_info)
     attr.attach_btf_id, attr.attach_fd = attach_btf_id, attach_fd
     _keep_array, attr.fd_array = calls.input_(fd_array)
+    if core_relos:
+        attr.core_relo_rec_size, attr.core_relo_cnt = _CORE_RELO, len(core_relos) // _CORE_RELO
+        _keep_relos, attr.core_relos = calls.input_(core_relos)
     attr.prog_token_fd = token_fd
     return _load(calls.PROG_LOAD, attr, "", log_level, log_size)
 

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from bpfctl.feature import attach_types, attached, kfuncs, limits, map_types, more, prog_types, rights
+from bpfctl.feature import (
+    attach_types,
+    attached,
+    commands,
+    instructions,
+    kfuncs,
+    limits,
+    loading,
+    map_types,
+    more,
+    prog_types,
+    rights,
+)
 from bpfctl.feature.answer import UNKNOWN, YES
 from bpfctl.feature.ways import Asker
 from bpfctl.uapi.enums import ProgType
@@ -37,12 +49,14 @@ class Group(NamedTuple):
 _TABLES: tuple[tuple[str, str, tuple[Probe, ...]], ...] = (
     ("attach_types", "Attach types", attach_types.ATTACH_TYPES),
     ("link_types", "Link types", attach_types.LINK_TYPES),
-    ("sleepable", "Programs that may sleep", attach_types.SLEEPING),
+    ("sleepable", "Programs that may sleep", (*attach_types.SLEEPING, *loading.SLEEPING)),
     ("attachments", "Attachments", more.ATTACHMENTS),
-    ("commands", "Commands of bpf()", more.COMMANDS),
+    ("commands", "Commands of bpf()", commands.COMMANDS),
+    ("loading", "Loads of programs", loading.LOADING),
+    ("program_flags", "Flags of programs", loading.PROGRAM_FLAGS),
     ("map_flags", "Flags of maps", more.MAP_FLAGS),
     ("map_batches", "Batches on maps", more.BATCHES),
-    ("instructions", "Instructions", more.INSTRUCTIONS),
+    ("instructions", "Instructions", instructions.INSTRUCTIONS),
     ("btf_kinds", "Kinds of BTF", more.BTF_KINDS),
     ("perf_events", "Perf events", more.PERF_EVENTS),
 )
@@ -71,7 +85,10 @@ def groups(prober: Prober) -> Iterator[Group]:
     )
     loaded = prober.limits()
     yield Group(
-        "limits", "Limits of programs", [Feature(one.title, one.since, loaded[one.name]) for one in limits.PROBES]
+        "limits",
+        "Limits of programs",
+        [Feature(one.title, one.since, loaded[one.name]) for one in limits.PROBES]
+        + [Feature(one.name, one.since, one.ask(asker)) for one in loading.LIMITS],
     )
     for name, title, probes in _TABLES:
         yield Group(name, title, [Feature(probe.name, probe.since, probe.ask(asker)) for probe in probes])

@@ -7,8 +7,9 @@ descriptor, an id or a device that cannot exist. What the kernel then complains 
 from __future__ import annotations
 
 import os
+import resource
 import struct
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from bpfctl._sys import programs
@@ -22,11 +23,13 @@ from btf.errors import BTFError
 from btf.kind import FUNC, TYPEDEF
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from bpfctl._sys.fd import FD
     from bpfctl.feature.answer import Rights
     from bpfctl.uapi.enums import MapType
     from btf.read import BTF
+    from btf.write import Builder
 
 NOBODY = 0xFFFFFFFF  # no descriptor
 NO_ID = 0x7FFFFFFE  # an id or a device that does not exist, the largest that the kernel looks for
@@ -69,12 +72,17 @@ class Probe(NamedTuple):
     ask: Callable[[Asker], Answer]
 
 
-def loads(code: bytes, kind: ProgType = ProgType.SOCKET_FILTER, attach_type: int = 0) -> Callable[[Asker], Answer]:
+def loads(
+    code: bytes, kind: ProgType = ProgType.SOCKET_FILTER, attach_type: int = 0, *, flags: int = 0
+) -> Callable[[Asker], Answer]:
     """Ask by loading a program."""
+    version = prog_types.kernel_version(kind)
 
     def load(asker: Asker) -> Answer:
         try:
-            programs.load(kind, code, expected_attach_type=attach_type).fd.close()
+            programs.load(
+                kind, code, expected_attach_type=attach_type, prog_flags=flags, kern_version=version
+            ).fd.close()
         except programs.LoadError as error:
             return refused(error.errno or 0, asker.rights)
         return AVAILABLE
@@ -111,11 +119,69 @@ def makes(kind: MapType, flags: int = 0, *, value: int | None = None) -> Callabl
     return make
 
 
-def answers(command: int, attributes: bytes, *known: int) -> Callable[[Asker], Answer]:
-    """Ask by a command that cannot succeed: who answers with one of these errnos knows what was asked."""
+def has_type(add: Callable[[Builder], object]) -> Callable[[Asker], Answer]:
+    """Ask by loading BTF of an int and of what is added to that."""
+
+    def load(asker: Asker) -> Answer:
+        from btf.write import Builder  # noqa: PLC0415 - few questions need it
+
+        types = Builder()
+        types.add_int("int", 4)  # type 1
+        add(types)
+        try:
+            programs.btf_load(types.build()).fd.close()
+        except programs.LoadError as error:
+            return refused(error.errno or 0, asker.rights)
+        return AVAILABLE
+
+    return load
+
+
+def first_of(*ways: Callable[[Asker], Answer]) -> Callable[[Asker], Answer]:
+    """Ask in several ways, of which one may do; that it cannot be told says more than that it is missing."""
 
     def attempt(asker: Asker) -> Answer:
-        rc = ask(command, attributes)
+        found = []
+        for way in ways:
+            found.append(way(asker))
+            if found[-1].can == YES:
+                return found[-1]
+        return next((answer for answer in found if answer.can == UNKNOWN), found[0])
+
+    return attempt
+
+
+@contextmanager
+def _no_descriptors() -> Iterator[None]:
+    """Let the process open nothing for a moment: a command that makes something fails when all else is in order."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def without_descriptors(way: Callable[[Asker], Answer]) -> Callable[[Asker], Answer]:
+    """Ask for what must not succeed, where it would change something."""
+
+    def attempt(asker: Asker) -> Answer:
+        with _no_descriptors():
+            return way(asker)
+
+    return attempt
+
+
+def answers(
+    command: int, attributes: bytes, *known: int, buffers: Mapping[int, bytes] | None = None
+) -> Callable[[Asker], Answer]:
+    """Ask by a command that cannot succeed: who answers with one of these errnos knows what was asked.
+
+    ``buffers`` are pointed to from the attributes, by the offsets there.
+    """
+
+    def attempt(asker: Asker) -> Answer:
+        rc = ask(command, attributes, buffers)
         return AVAILABLE if rc >= 0 or -rc in known else refused(-rc, asker.rights)
 
     return attempt
@@ -151,32 +217,55 @@ def with_type(kind: ProgType, way: Callable[[Asker], Answer] | None = None) -> C
     return both
 
 
+def _load_at(asker: Asker, kind: ProgType, attach_type: int, names: Sequence[str], flags: int = 0) -> FD | Answer:
+    """Load a program for the first of these functions that suits it; an answer where none does."""
+    answer = Answer(UNKNOWN, f"it needs {' or '.join(names)} in the kernel's BTF to attach to")
+    for target in asker.ids_of((FUNC, TYPEDEF), names):
+        try:
+            return programs.load(
+                kind,
+                prog_types.RETURN_0,
+                expected_attach_type=attach_type,
+                attach_btf_id=target,
+                prog_flags=flags,
+                log_level=1,
+            ).fd
+        except programs.LoadError as error:
+            answer = of_target(error.errno or 0, error.log, asker.rights)
+    return answer
+
+
 def targets(kind: ProgType, attach_type: int, *names: str, flags: int = 0) -> Callable[[Asker], Answer]:
     """Ask by loading a program for the first of these functions that suits it."""
 
     def load(asker: Asker) -> Answer:
-        answer = Answer(UNKNOWN, f"it needs {' or '.join(names)} in the kernel's BTF to attach to")
-        for target in asker.ids_of((FUNC, TYPEDEF), names):
-            try:
-                programs.load(
-                    kind,
-                    prog_types.RETURN_0,
-                    expected_attach_type=attach_type,
-                    attach_btf_id=target,
-                    prog_flags=flags,
-                    log_level=1,
-                ).fd.close()
-            except programs.LoadError as error:
-                answer = of_target(error.errno or 0, error.log, asker.rights)
-            else:
-                return AVAILABLE
-        return answer
+        loaded = _load_at(asker, kind, attach_type, names, flags)
+        if isinstance(loaded, Answer):
+            return loaded
+        loaded.close()
+        return AVAILABLE
 
     def unless_missing(asker: Asker) -> Answer:
         # A type that could not be told about may be there for some targets: lockdown forbids fentry, not iterators.
         return load(asker) if asker.types[kind].can != NO else with_type(kind)(asker)
 
     return unless_missing
+
+
+def links_there(
+    kind: ProgType, attach_type: int, names: Sequence[str], more: bytes, *known: int
+) -> Callable[[Asker], Answer]:
+    """Ask by linking a program to the function that it was loaded for, as far as to the descriptor of the link."""
+
+    def link(asker: Asker) -> Answer:
+        loaded = _load_at(asker, kind, attach_type, names)
+        if isinstance(loaded, Answer):
+            return loaded
+        with loaded as program:
+            attributes = struct.pack("=IIII", program.fileno(), 0, attach_type, 0) + more
+            return without_descriptors(answers(Cmd.LINK_CREATE, attributes, *known))(asker)
+
+    return link
 
 
 def exists(*paths: str) -> Callable[[Asker], Answer]:

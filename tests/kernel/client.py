@@ -30,7 +30,7 @@ COMMANDS = [
     "task_fd_query", "map_lookup_and_delete_elem", "map_freeze", "btf_get_next_id", "map_lookup_batch",
     "map_lookup_and_delete_batch", "map_update_batch", "map_delete_batch", "link_create", "link_update",
     "link_get_fd_by_id", "link_get_next_id", "enable_stats", "iter_create", "link_detach",
-    "prog_bind_map", "token_create", "prog_stream_read_by_fd",
+    "prog_bind_map", "token_create", "prog_stream_read_by_fd", "prog_assoc_struct_ops",
 ]  # fmt: skip
 _NUMBER = {name: number for number, name in enumerate(COMMANDS)}
 
@@ -84,7 +84,8 @@ PROG_LOAD = Layout(
     "I prog_flags, 16s prog_name, I prog_ifindex, I expected_attach_type, I prog_btf_fd,"
     "I func_info_rec_size, p func_info, I func_info_cnt,"
     "I line_info_rec_size, p line_info, I line_info_cnt, I attach_btf_id, I attach_prog_fd,"
-    "I core_relo_cnt, p fd_array"
+    "I core_relo_cnt, p fd_array, p core_relos, I core_relo_rec_size, I log_true_size, i prog_token_fd,"
+    "I fd_array_cnt, p signature, I signature_size, i keyring_id"
 )
 OBJ = Layout("p pathname, I bpf_fd, I file_flags")
 PROG_ATTACH = Layout("I target_fd, I attach_bpf_fd, I attach_type, I attach_flags, I replace_bpf_fd")

@@ -15,6 +15,7 @@ import pytest
 
 from bpfctl._sys import calls, programs
 from tests.kernel import client, hardship
+from tests.kernel.asked import answers, report
 from tests.kernel.zoo import Zoo
 from tests.terminal import STYLES, Terminal
 
@@ -23,30 +24,6 @@ SOCKET_FILTER, XDP = 1, 6
 ARRAY, HASH, PERF_EVENT_ARRAY, RINGBUF, ARENA, SK_STORAGE = 2, 1, 4, 27, 33, 24
 CALL = bytes.fromhex("8500000000000000 9500000000000000")
 PHRASES = (b"invalid func ", b"unknown func ", b"program of this type cannot use helper ")
-
-
-def report(place=None):
-    """Return what --full-report tells as JSON: for each list, the answers by name."""
-    outcome = hardship.bpfctl("-j", "feature", "probe", "--full-report", hardship=place)
-    assert (outcome.code, outcome.err) == (0, "")
-    found = json.loads(outcome.out)
-    assert found["format"] == 1
-    return found
-
-
-def answers(found):
-    """Return each feature's answer, by list and name."""
-    there = {
-        (name, one["name"]): one["available"]
-        for name, features in found.items()
-        if isinstance(features, list) and name != "helpers"
-        for one in features
-    }
-    for place in found["helpers"]:
-        word = place["program_type"]
-        for said, helpers in ((True, "available"), (False, "not_available"), (None, "cannot_be_told")):
-            there |= {(word, helper): said for helper in place[helpers]}
-    return there
 
 
 @pytest.fixture(scope="module")
