@@ -588,49 +588,49 @@ static void (*_cffi_call_python_org)(struct _cffi_externpy_s *, char *);
 
 static void *_cffi_types[] = {
 /*  0 */ _CFFI_OP(_CFFI_OP_FUNCTION, 2), // int()(struct bpfctl_perf *, int, uint64_t)
-/*  1 */ _CFFI_OP(_CFFI_OP_POINTER, 93), // struct bpfctl_perf *
+/*  1 */ _CFFI_OP(_CFFI_OP_POINTER, 94), // struct bpfctl_perf *
 /*  2 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7), // int
 /*  3 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24), // uint64_t
 /*  4 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /*  5 */ _CFFI_OP(_CFFI_OP_FUNCTION, 2), // int()(struct bpfctl_ring *, int, uint64_t, int)
-/*  6 */ _CFFI_OP(_CFFI_OP_POINTER, 95), // struct bpfctl_ring *
+/*  6 */ _CFFI_OP(_CFFI_OP_POINTER, 96), // struct bpfctl_ring *
 /*  7 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
 /*  8 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
 /*  9 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
 /* 10 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 11 */ _CFFI_OP(_CFFI_OP_FUNCTION, 70), // long()(char const *)
+/* 11 */ _CFFI_OP(_CFFI_OP_FUNCTION, 71), // long()(char const *)
 /* 12 */ _CFFI_OP(_CFFI_OP_POINTER, 67), // char const *
 /* 13 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 14 */ _CFFI_OP(_CFFI_OP_FUNCTION, 70), // long()(int, int)
+/* 14 */ _CFFI_OP(_CFFI_OP_FUNCTION, 71), // long()(int, int)
 /* 15 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
 /* 16 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
 /* 17 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 18 */ _CFFI_OP(_CFFI_OP_FUNCTION, 70), // long()(int, unsigned long, unsigned long)
+/* 18 */ _CFFI_OP(_CFFI_OP_FUNCTION, 71), // long()(int, unsigned long, unsigned long)
 /* 19 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
 /* 20 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 10), // unsigned long
 /* 21 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 10),
 /* 22 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 23 */ _CFFI_OP(_CFFI_OP_FUNCTION, 70), // long()(int, void *, unsigned int)
+/* 23 */ _CFFI_OP(_CFFI_OP_FUNCTION, 71), // long()(int, void *, unsigned int)
 /* 24 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
-/* 25 */ _CFFI_OP(_CFFI_OP_POINTER, 104), // void *
+/* 25 */ _CFFI_OP(_CFFI_OP_POINTER, 105), // void *
 /* 26 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 8), // unsigned int
 /* 27 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 28 */ _CFFI_OP(_CFFI_OP_FUNCTION, 70), // long()(struct bpfctl_perf *, struct bpfctl_batch *)
+/* 28 */ _CFFI_OP(_CFFI_OP_FUNCTION, 71), // long()(struct bpfctl_perf *, struct bpfctl_batch *)
 /* 29 */ _CFFI_OP(_CFFI_OP_NOOP, 1),
-/* 30 */ _CFFI_OP(_CFFI_OP_POINTER, 92), // struct bpfctl_batch *
+/* 30 */ _CFFI_OP(_CFFI_OP_POINTER, 93), // struct bpfctl_batch *
 /* 31 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 32 */ _CFFI_OP(_CFFI_OP_FUNCTION, 70), // long()(struct bpfctl_perf_attr *, int, int, int, unsigned long)
-/* 33 */ _CFFI_OP(_CFFI_OP_POINTER, 94), // struct bpfctl_perf_attr *
+/* 32 */ _CFFI_OP(_CFFI_OP_FUNCTION, 71), // long()(struct bpfctl_perf_attr *, int, int, int, unsigned long)
+/* 33 */ _CFFI_OP(_CFFI_OP_POINTER, 95), // struct bpfctl_perf_attr *
 /* 34 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
 /* 35 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
 /* 36 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
 /* 37 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 10),
 /* 38 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 39 */ _CFFI_OP(_CFFI_OP_FUNCTION, 70), // long()(struct bpfctl_ring *, struct bpfctl_batch *)
+/* 39 */ _CFFI_OP(_CFFI_OP_FUNCTION, 71), // long()(struct bpfctl_ring *, struct bpfctl_batch *)
 /* 40 */ _CFFI_OP(_CFFI_OP_NOOP, 6),
 /* 41 */ _CFFI_OP(_CFFI_OP_NOOP, 30),
 /* 42 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 43 */ _CFFI_OP(_CFFI_OP_FUNCTION, 70), // long()(uint64_t *, int)
+/* 43 */ _CFFI_OP(_CFFI_OP_FUNCTION, 71), // long()(uint64_t *, int)
 /* 44 */ _CFFI_OP(_CFFI_OP_POINTER, 3), // uint64_t *
 /* 45 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
 /* 46 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
@@ -640,58 +640,59 @@ static void *_cffi_types[] = {
 /* 50 */ _CFFI_OP(_CFFI_OP_FUNCTION, 3), // uint64_t()(struct bpfctl_ring *)
 /* 51 */ _CFFI_OP(_CFFI_OP_NOOP, 6),
 /* 52 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 53 */ _CFFI_OP(_CFFI_OP_FUNCTION, 104), // void()(struct bpf_prog_load_attr *, int32_t *, int32_t, size_t, char const * const *, struct bpfctl_verdict *)
-/* 54 */ _CFFI_OP(_CFFI_OP_POINTER, 85), // struct bpf_prog_load_attr *
-/* 55 */ _CFFI_OP(_CFFI_OP_POINTER, 56), // int32_t *
-/* 56 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 21), // int32_t
+/* 53 */ _CFFI_OP(_CFFI_OP_FUNCTION, 105), // void()(struct bpf_prog_load_attr *, int32_t *, int32_t const *, size_t, char const * const *, struct bpfctl_verdict *)
+/* 54 */ _CFFI_OP(_CFFI_OP_POINTER, 86), // struct bpf_prog_load_attr *
+/* 55 */ _CFFI_OP(_CFFI_OP_POINTER, 70), // int32_t *
+/* 56 */ _CFFI_OP(_CFFI_OP_POINTER, 70), // int32_t const *
 /* 57 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 28), // size_t
 /* 58 */ _CFFI_OP(_CFFI_OP_POINTER, 12), // char const * const *
-/* 59 */ _CFFI_OP(_CFFI_OP_POINTER, 96), // struct bpfctl_verdict *
+/* 59 */ _CFFI_OP(_CFFI_OP_POINTER, 97), // struct bpfctl_verdict *
 /* 60 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 61 */ _CFFI_OP(_CFFI_OP_FUNCTION, 104), // void()(struct bpfctl_perf *)
+/* 61 */ _CFFI_OP(_CFFI_OP_FUNCTION, 105), // void()(struct bpfctl_perf *)
 /* 62 */ _CFFI_OP(_CFFI_OP_NOOP, 1),
 /* 63 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 64 */ _CFFI_OP(_CFFI_OP_FUNCTION, 104), // void()(struct bpfctl_ring *)
+/* 64 */ _CFFI_OP(_CFFI_OP_FUNCTION, 105), // void()(struct bpfctl_ring *)
 /* 65 */ _CFFI_OP(_CFFI_OP_NOOP, 6),
 /* 66 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 67 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 2), // char
 /* 68 */ _CFFI_OP(_CFFI_OP_ARRAY, 67), // char[16]
 /* 69 */ (_cffi_opcode_t)(16),
-/* 70 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 9), // long
-/* 71 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 0), // struct bpf_btf_load_attr
-/* 72 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 1), // struct bpf_enable_stats_attr
-/* 73 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 2), // struct bpf_id_attr
-/* 74 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 3), // struct bpf_info_attr
-/* 75 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 4), // struct bpf_iter_create_attr
-/* 76 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 5), // struct bpf_link_create_attr
-/* 77 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 6), // struct bpf_link_detach_attr
-/* 78 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 7), // struct bpf_link_update_attr
-/* 79 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 8), // struct bpf_map_batch_attr
-/* 80 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 9), // struct bpf_map_create_attr
-/* 81 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 10), // struct bpf_map_elem_attr
-/* 82 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 11), // struct bpf_obj_attr
-/* 83 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 12), // struct bpf_prog_attach_attr
-/* 84 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 13), // struct bpf_prog_bind_map_attr
-/* 85 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 14), // struct bpf_prog_load_attr
-/* 86 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 15), // struct bpf_prog_query_attr
-/* 87 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 16), // struct bpf_raw_tracepoint_attr
-/* 88 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 17), // struct bpf_stream_read_attr
-/* 89 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 18), // struct bpf_task_fd_query_attr
-/* 90 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 19), // struct bpf_test_run_attr
-/* 91 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 20), // struct bpf_token_create_attr
-/* 92 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 21), // struct bpfctl_batch
-/* 93 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 22), // struct bpfctl_perf
-/* 94 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 23), // struct bpfctl_perf_attr
-/* 95 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 24), // struct bpfctl_ring
-/* 96 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 25), // struct bpfctl_verdict
-/* 97 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 20), // uint16_t
-/* 98 */ _CFFI_OP(_CFFI_OP_POINTER, 99), // uint32_t *
-/* 99 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 22), // uint32_t
-/* 100 */ _CFFI_OP(_CFFI_OP_POINTER, 101), // uint8_t *
-/* 101 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 18), // uint8_t
-/* 102 */ _CFFI_OP(_CFFI_OP_ARRAY, 101), // uint8_t[48]
-/* 103 */ (_cffi_opcode_t)(48),
-/* 104 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 0), // void
+/* 70 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 21), // int32_t
+/* 71 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 9), // long
+/* 72 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 0), // struct bpf_btf_load_attr
+/* 73 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 1), // struct bpf_enable_stats_attr
+/* 74 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 2), // struct bpf_id_attr
+/* 75 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 3), // struct bpf_info_attr
+/* 76 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 4), // struct bpf_iter_create_attr
+/* 77 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 5), // struct bpf_link_create_attr
+/* 78 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 6), // struct bpf_link_detach_attr
+/* 79 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 7), // struct bpf_link_update_attr
+/* 80 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 8), // struct bpf_map_batch_attr
+/* 81 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 9), // struct bpf_map_create_attr
+/* 82 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 10), // struct bpf_map_elem_attr
+/* 83 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 11), // struct bpf_obj_attr
+/* 84 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 12), // struct bpf_prog_attach_attr
+/* 85 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 13), // struct bpf_prog_bind_map_attr
+/* 86 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 14), // struct bpf_prog_load_attr
+/* 87 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 15), // struct bpf_prog_query_attr
+/* 88 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 16), // struct bpf_raw_tracepoint_attr
+/* 89 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 17), // struct bpf_stream_read_attr
+/* 90 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 18), // struct bpf_task_fd_query_attr
+/* 91 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 19), // struct bpf_test_run_attr
+/* 92 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 20), // struct bpf_token_create_attr
+/* 93 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 21), // struct bpfctl_batch
+/* 94 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 22), // struct bpfctl_perf
+/* 95 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 23), // struct bpfctl_perf_attr
+/* 96 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 24), // struct bpfctl_ring
+/* 97 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 25), // struct bpfctl_verdict
+/* 98 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 20), // uint16_t
+/* 99 */ _CFFI_OP(_CFFI_OP_POINTER, 100), // uint32_t *
+/* 100 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 22), // uint32_t
+/* 101 */ _CFFI_OP(_CFFI_OP_POINTER, 102), // uint8_t *
+/* 102 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 18), // uint8_t
+/* 103 */ _CFFI_OP(_CFFI_OP_ARRAY, 102), // uint8_t[48]
+/* 104 */ (_cffi_opcode_t)(48),
+/* 105 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 0), // void
 };
 
 static long _cffi_d_bpfctl_bpf(int x0, void * x1, unsigned int x2)
@@ -880,7 +881,7 @@ _cffi_f_bpfctl_ioctl(PyObject *self, PyObject *args)
 #  define _cffi_f_bpfctl_ioctl _cffi_d_bpfctl_ioctl
 #endif
 
-static void _cffi_d_bpfctl_load_each(struct bpf_prog_load_attr * x0, int32_t * x1, int32_t x2, size_t x3, char const * const * x4, struct bpfctl_verdict * x5)
+static void _cffi_d_bpfctl_load_each(struct bpf_prog_load_attr * x0, int32_t * x1, int32_t const * x2, size_t x3, char const * const * x4, struct bpfctl_verdict * x5)
 {
   bpfctl_load_each(x0, x1, x2, x3, x4, x5);
 }
@@ -890,7 +891,7 @@ _cffi_f_bpfctl_load_each(PyObject *self, PyObject *args)
 {
   struct bpf_prog_load_attr * x0;
   int32_t * x1;
-  int32_t x2;
+  int32_t const * x2;
   size_t x3;
   char const * const * x4;
   struct bpfctl_verdict * x5;
@@ -924,9 +925,14 @@ _cffi_f_bpfctl_load_each(PyObject *self, PyObject *args)
       return NULL;
   }
 
-  x2 = _cffi_to_c_int(arg2, int32_t);
-  if (x2 == (int32_t)-1 && PyErr_Occurred())
-    return NULL;
+  datasize = _cffi_prepare_pointer_call_argument(
+      _cffi_type(56), arg2, (char **)&x2);
+  if (datasize != 0) {
+    x2 = ((size_t)datasize) <= 640 ? (int32_t const *)alloca((size_t)datasize) : NULL;
+    if (_cffi_convert_array_argument(_cffi_type(56), arg2, (char **)&x2,
+            datasize, &large_args_free) < 0)
+      return NULL;
+  }
 
   x3 = _cffi_to_c_int(arg3, size_t);
   if (x3 == (size_t)-1 && PyErr_Occurred())
@@ -1993,82 +1999,82 @@ static const struct _cffi_field_s _cffi_fields[] = {
                    _CFFI_OP(_CFFI_OP_NOOP, 3) },
   { "btf_size", offsetof(struct bpf_btf_load_attr, btf_size),
                 sizeof(((struct bpf_btf_load_attr *)0)->btf_size),
-                _CFFI_OP(_CFFI_OP_NOOP, 99) },
+                _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "btf_log_size", offsetof(struct bpf_btf_load_attr, btf_log_size),
                     sizeof(((struct bpf_btf_load_attr *)0)->btf_log_size),
-                    _CFFI_OP(_CFFI_OP_NOOP, 99) },
+                    _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "btf_log_level", offsetof(struct bpf_btf_load_attr, btf_log_level),
                      sizeof(((struct bpf_btf_load_attr *)0)->btf_log_level),
-                     _CFFI_OP(_CFFI_OP_NOOP, 99) },
+                     _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "btf_log_true_size", offsetof(struct bpf_btf_load_attr, btf_log_true_size),
                          sizeof(((struct bpf_btf_load_attr *)0)->btf_log_true_size),
-                         _CFFI_OP(_CFFI_OP_NOOP, 99) },
+                         _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "btf_flags", offsetof(struct bpf_btf_load_attr, btf_flags),
                  sizeof(((struct bpf_btf_load_attr *)0)->btf_flags),
-                 _CFFI_OP(_CFFI_OP_NOOP, 99) },
+                 _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "btf_token_fd", offsetof(struct bpf_btf_load_attr, btf_token_fd),
                     sizeof(((struct bpf_btf_load_attr *)0)->btf_token_fd),
-                    _CFFI_OP(_CFFI_OP_NOOP, 56) },
+                    _CFFI_OP(_CFFI_OP_NOOP, 70) },
   { "type", offsetof(struct bpf_enable_stats_attr, type),
             sizeof(((struct bpf_enable_stats_attr *)0)->type),
-            _CFFI_OP(_CFFI_OP_NOOP, 99) },
+            _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "id", offsetof(struct bpf_id_attr, id),
           sizeof(((struct bpf_id_attr *)0)->id),
-          _CFFI_OP(_CFFI_OP_NOOP, 99) },
+          _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "next_id", offsetof(struct bpf_id_attr, next_id),
                sizeof(((struct bpf_id_attr *)0)->next_id),
-               _CFFI_OP(_CFFI_OP_NOOP, 99) },
+               _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "open_flags", offsetof(struct bpf_id_attr, open_flags),
                   sizeof(((struct bpf_id_attr *)0)->open_flags),
-                  _CFFI_OP(_CFFI_OP_NOOP, 99) },
+                  _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "token_fd", offsetof(struct bpf_id_attr, token_fd),
                 sizeof(((struct bpf_id_attr *)0)->token_fd),
-                _CFFI_OP(_CFFI_OP_NOOP, 56) },
+                _CFFI_OP(_CFFI_OP_NOOP, 70) },
   { "bpf_fd", offsetof(struct bpf_info_attr, bpf_fd),
               sizeof(((struct bpf_info_attr *)0)->bpf_fd),
-              _CFFI_OP(_CFFI_OP_NOOP, 99) },
+              _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "info_len", offsetof(struct bpf_info_attr, info_len),
                 sizeof(((struct bpf_info_attr *)0)->info_len),
-                _CFFI_OP(_CFFI_OP_NOOP, 99) },
+                _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "info", offsetof(struct bpf_info_attr, info),
             sizeof(((struct bpf_info_attr *)0)->info),
             _CFFI_OP(_CFFI_OP_NOOP, 3) },
   { "link_fd", offsetof(struct bpf_iter_create_attr, link_fd),
                sizeof(((struct bpf_iter_create_attr *)0)->link_fd),
-               _CFFI_OP(_CFFI_OP_NOOP, 99) },
+               _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "flags", offsetof(struct bpf_iter_create_attr, flags),
              sizeof(((struct bpf_iter_create_attr *)0)->flags),
-             _CFFI_OP(_CFFI_OP_NOOP, 99) },
+             _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "prog_fd", offsetof(struct bpf_link_create_attr, prog_fd),
                sizeof(((struct bpf_link_create_attr *)0)->prog_fd),
-               _CFFI_OP(_CFFI_OP_NOOP, 99) },
+               _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "target_fd", offsetof(struct bpf_link_create_attr, target_fd),
                  sizeof(((struct bpf_link_create_attr *)0)->target_fd),
-                 _CFFI_OP(_CFFI_OP_NOOP, 99) },
+                 _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "attach_type", offsetof(struct bpf_link_create_attr, attach_type),
                    sizeof(((struct bpf_link_create_attr *)0)->attach_type),
-                   _CFFI_OP(_CFFI_OP_NOOP, 99) },
+                   _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "flags", offsetof(struct bpf_link_create_attr, flags),
              sizeof(((struct bpf_link_create_attr *)0)->flags),
-             _CFFI_OP(_CFFI_OP_NOOP, 99) },
+             _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "extra", offsetof(struct bpf_link_create_attr, extra),
              sizeof(((struct bpf_link_create_attr *)0)->extra),
-             _CFFI_OP(_CFFI_OP_NOOP, 102) },
+             _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "link_fd", offsetof(struct bpf_link_detach_attr, link_fd),
                sizeof(((struct bpf_link_detach_attr *)0)->link_fd),
-               _CFFI_OP(_CFFI_OP_NOOP, 99) },
+               _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "link_fd", offsetof(struct bpf_link_update_attr, link_fd),
                sizeof(((struct bpf_link_update_attr *)0)->link_fd),
-               _CFFI_OP(_CFFI_OP_NOOP, 99) },
+               _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "new_fd", offsetof(struct bpf_link_update_attr, new_fd),
               sizeof(((struct bpf_link_update_attr *)0)->new_fd),
-              _CFFI_OP(_CFFI_OP_NOOP, 99) },
+              _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "flags", offsetof(struct bpf_link_update_attr, flags),
              sizeof(((struct bpf_link_update_attr *)0)->flags),
-             _CFFI_OP(_CFFI_OP_NOOP, 99) },
+             _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "old_fd", offsetof(struct bpf_link_update_attr, old_fd),
               sizeof(((struct bpf_link_update_attr *)0)->old_fd),
-              _CFFI_OP(_CFFI_OP_NOOP, 99) },
+              _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "in_batch", offsetof(struct bpf_map_batch_attr, in_batch),
                 sizeof(((struct bpf_map_batch_attr *)0)->in_batch),
                 _CFFI_OP(_CFFI_OP_NOOP, 3) },
@@ -2083,10 +2089,10 @@ static const struct _cffi_field_s _cffi_fields[] = {
               _CFFI_OP(_CFFI_OP_NOOP, 3) },
   { "count", offsetof(struct bpf_map_batch_attr, count),
              sizeof(((struct bpf_map_batch_attr *)0)->count),
-             _CFFI_OP(_CFFI_OP_NOOP, 99) },
+             _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "map_fd", offsetof(struct bpf_map_batch_attr, map_fd),
               sizeof(((struct bpf_map_batch_attr *)0)->map_fd),
-              _CFFI_OP(_CFFI_OP_NOOP, 99) },
+              _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "elem_flags", offsetof(struct bpf_map_batch_attr, elem_flags),
                   sizeof(((struct bpf_map_batch_attr *)0)->elem_flags),
                   _CFFI_OP(_CFFI_OP_NOOP, 3) },
@@ -2095,58 +2101,58 @@ static const struct _cffi_field_s _cffi_fields[] = {
              _CFFI_OP(_CFFI_OP_NOOP, 3) },
   { "map_type", offsetof(struct bpf_map_create_attr, map_type),
                 sizeof(((struct bpf_map_create_attr *)0)->map_type),
-                _CFFI_OP(_CFFI_OP_NOOP, 99) },
+                _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "key_size", offsetof(struct bpf_map_create_attr, key_size),
                 sizeof(((struct bpf_map_create_attr *)0)->key_size),
-                _CFFI_OP(_CFFI_OP_NOOP, 99) },
+                _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "value_size", offsetof(struct bpf_map_create_attr, value_size),
                   sizeof(((struct bpf_map_create_attr *)0)->value_size),
-                  _CFFI_OP(_CFFI_OP_NOOP, 99) },
+                  _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "max_entries", offsetof(struct bpf_map_create_attr, max_entries),
                    sizeof(((struct bpf_map_create_attr *)0)->max_entries),
-                   _CFFI_OP(_CFFI_OP_NOOP, 99) },
+                   _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "map_flags", offsetof(struct bpf_map_create_attr, map_flags),
                  sizeof(((struct bpf_map_create_attr *)0)->map_flags),
-                 _CFFI_OP(_CFFI_OP_NOOP, 99) },
+                 _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "inner_map_fd", offsetof(struct bpf_map_create_attr, inner_map_fd),
                     sizeof(((struct bpf_map_create_attr *)0)->inner_map_fd),
-                    _CFFI_OP(_CFFI_OP_NOOP, 99) },
+                    _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "numa_node", offsetof(struct bpf_map_create_attr, numa_node),
                  sizeof(((struct bpf_map_create_attr *)0)->numa_node),
-                 _CFFI_OP(_CFFI_OP_NOOP, 99) },
+                 _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "map_name", offsetof(struct bpf_map_create_attr, map_name),
                 sizeof(((struct bpf_map_create_attr *)0)->map_name),
                 _CFFI_OP(_CFFI_OP_NOOP, 68) },
   { "map_ifindex", offsetof(struct bpf_map_create_attr, map_ifindex),
                    sizeof(((struct bpf_map_create_attr *)0)->map_ifindex),
-                   _CFFI_OP(_CFFI_OP_NOOP, 99) },
+                   _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "btf_fd", offsetof(struct bpf_map_create_attr, btf_fd),
               sizeof(((struct bpf_map_create_attr *)0)->btf_fd),
-              _CFFI_OP(_CFFI_OP_NOOP, 99) },
+              _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "btf_key_type_id", offsetof(struct bpf_map_create_attr, btf_key_type_id),
                        sizeof(((struct bpf_map_create_attr *)0)->btf_key_type_id),
-                       _CFFI_OP(_CFFI_OP_NOOP, 99) },
+                       _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "btf_value_type_id", offsetof(struct bpf_map_create_attr, btf_value_type_id),
                          sizeof(((struct bpf_map_create_attr *)0)->btf_value_type_id),
-                         _CFFI_OP(_CFFI_OP_NOOP, 99) },
+                         _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "btf_vmlinux_value_type_id", offsetof(struct bpf_map_create_attr, btf_vmlinux_value_type_id),
                                  sizeof(((struct bpf_map_create_attr *)0)->btf_vmlinux_value_type_id),
-                                 _CFFI_OP(_CFFI_OP_NOOP, 99) },
+                                 _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "map_extra", offsetof(struct bpf_map_create_attr, map_extra),
                  sizeof(((struct bpf_map_create_attr *)0)->map_extra),
                  _CFFI_OP(_CFFI_OP_NOOP, 3) },
   { "value_type_btf_obj_fd", offsetof(struct bpf_map_create_attr, value_type_btf_obj_fd),
                              sizeof(((struct bpf_map_create_attr *)0)->value_type_btf_obj_fd),
-                             _CFFI_OP(_CFFI_OP_NOOP, 56) },
+                             _CFFI_OP(_CFFI_OP_NOOP, 70) },
   { "map_token_fd", offsetof(struct bpf_map_create_attr, map_token_fd),
                     sizeof(((struct bpf_map_create_attr *)0)->map_token_fd),
-                    _CFFI_OP(_CFFI_OP_NOOP, 56) },
+                    _CFFI_OP(_CFFI_OP_NOOP, 70) },
   { "map_fd", offsetof(struct bpf_map_elem_attr, map_fd),
               sizeof(((struct bpf_map_elem_attr *)0)->map_fd),
-              _CFFI_OP(_CFFI_OP_NOOP, 99) },
+              _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "pad", offsetof(struct bpf_map_elem_attr, pad),
            sizeof(((struct bpf_map_elem_attr *)0)->pad),
-           _CFFI_OP(_CFFI_OP_NOOP, 99) },
+           _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "key", offsetof(struct bpf_map_elem_attr, key),
            sizeof(((struct bpf_map_elem_attr *)0)->key),
            _CFFI_OP(_CFFI_OP_NOOP, 3) },
@@ -2161,49 +2167,49 @@ static const struct _cffi_field_s _cffi_fields[] = {
                 _CFFI_OP(_CFFI_OP_NOOP, 3) },
   { "bpf_fd", offsetof(struct bpf_obj_attr, bpf_fd),
               sizeof(((struct bpf_obj_attr *)0)->bpf_fd),
-              _CFFI_OP(_CFFI_OP_NOOP, 99) },
+              _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "file_flags", offsetof(struct bpf_obj_attr, file_flags),
                   sizeof(((struct bpf_obj_attr *)0)->file_flags),
-                  _CFFI_OP(_CFFI_OP_NOOP, 99) },
+                  _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "path_fd", offsetof(struct bpf_obj_attr, path_fd),
                sizeof(((struct bpf_obj_attr *)0)->path_fd),
-               _CFFI_OP(_CFFI_OP_NOOP, 56) },
+               _CFFI_OP(_CFFI_OP_NOOP, 70) },
   { "target_fd", offsetof(struct bpf_prog_attach_attr, target_fd),
                  sizeof(((struct bpf_prog_attach_attr *)0)->target_fd),
-                 _CFFI_OP(_CFFI_OP_NOOP, 99) },
+                 _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "attach_bpf_fd", offsetof(struct bpf_prog_attach_attr, attach_bpf_fd),
                      sizeof(((struct bpf_prog_attach_attr *)0)->attach_bpf_fd),
-                     _CFFI_OP(_CFFI_OP_NOOP, 99) },
+                     _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "attach_type", offsetof(struct bpf_prog_attach_attr, attach_type),
                    sizeof(((struct bpf_prog_attach_attr *)0)->attach_type),
-                   _CFFI_OP(_CFFI_OP_NOOP, 99) },
+                   _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "attach_flags", offsetof(struct bpf_prog_attach_attr, attach_flags),
                     sizeof(((struct bpf_prog_attach_attr *)0)->attach_flags),
-                    _CFFI_OP(_CFFI_OP_NOOP, 99) },
+                    _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "replace_bpf_fd", offsetof(struct bpf_prog_attach_attr, replace_bpf_fd),
                       sizeof(((struct bpf_prog_attach_attr *)0)->replace_bpf_fd),
-                      _CFFI_OP(_CFFI_OP_NOOP, 99) },
+                      _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "relative_fd", offsetof(struct bpf_prog_attach_attr, relative_fd),
                    sizeof(((struct bpf_prog_attach_attr *)0)->relative_fd),
-                   _CFFI_OP(_CFFI_OP_NOOP, 99) },
+                   _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "expected_revision", offsetof(struct bpf_prog_attach_attr, expected_revision),
                          sizeof(((struct bpf_prog_attach_attr *)0)->expected_revision),
                          _CFFI_OP(_CFFI_OP_NOOP, 3) },
   { "prog_fd", offsetof(struct bpf_prog_bind_map_attr, prog_fd),
                sizeof(((struct bpf_prog_bind_map_attr *)0)->prog_fd),
-               _CFFI_OP(_CFFI_OP_NOOP, 99) },
+               _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "map_fd", offsetof(struct bpf_prog_bind_map_attr, map_fd),
               sizeof(((struct bpf_prog_bind_map_attr *)0)->map_fd),
-              _CFFI_OP(_CFFI_OP_NOOP, 99) },
+              _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "flags", offsetof(struct bpf_prog_bind_map_attr, flags),
              sizeof(((struct bpf_prog_bind_map_attr *)0)->flags),
-             _CFFI_OP(_CFFI_OP_NOOP, 99) },
+             _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "prog_type", offsetof(struct bpf_prog_load_attr, prog_type),
                  sizeof(((struct bpf_prog_load_attr *)0)->prog_type),
-                 _CFFI_OP(_CFFI_OP_NOOP, 99) },
+                 _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "insn_cnt", offsetof(struct bpf_prog_load_attr, insn_cnt),
                 sizeof(((struct bpf_prog_load_attr *)0)->insn_cnt),
-                _CFFI_OP(_CFFI_OP_NOOP, 99) },
+                _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "insns", offsetof(struct bpf_prog_load_attr, insns),
              sizeof(((struct bpf_prog_load_attr *)0)->insns),
              _CFFI_OP(_CFFI_OP_NOOP, 3) },
@@ -2212,58 +2218,58 @@ static const struct _cffi_field_s _cffi_fields[] = {
                _CFFI_OP(_CFFI_OP_NOOP, 3) },
   { "log_level", offsetof(struct bpf_prog_load_attr, log_level),
                  sizeof(((struct bpf_prog_load_attr *)0)->log_level),
-                 _CFFI_OP(_CFFI_OP_NOOP, 99) },
+                 _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "log_size", offsetof(struct bpf_prog_load_attr, log_size),
                 sizeof(((struct bpf_prog_load_attr *)0)->log_size),
-                _CFFI_OP(_CFFI_OP_NOOP, 99) },
+                _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "log_buf", offsetof(struct bpf_prog_load_attr, log_buf),
                sizeof(((struct bpf_prog_load_attr *)0)->log_buf),
                _CFFI_OP(_CFFI_OP_NOOP, 3) },
   { "kern_version", offsetof(struct bpf_prog_load_attr, kern_version),
                     sizeof(((struct bpf_prog_load_attr *)0)->kern_version),
-                    _CFFI_OP(_CFFI_OP_NOOP, 99) },
+                    _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "prog_flags", offsetof(struct bpf_prog_load_attr, prog_flags),
                   sizeof(((struct bpf_prog_load_attr *)0)->prog_flags),
-                  _CFFI_OP(_CFFI_OP_NOOP, 99) },
+                  _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "prog_name", offsetof(struct bpf_prog_load_attr, prog_name),
                  sizeof(((struct bpf_prog_load_attr *)0)->prog_name),
                  _CFFI_OP(_CFFI_OP_NOOP, 68) },
   { "prog_ifindex", offsetof(struct bpf_prog_load_attr, prog_ifindex),
                     sizeof(((struct bpf_prog_load_attr *)0)->prog_ifindex),
-                    _CFFI_OP(_CFFI_OP_NOOP, 99) },
+                    _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "expected_attach_type", offsetof(struct bpf_prog_load_attr, expected_attach_type),
                             sizeof(((struct bpf_prog_load_attr *)0)->expected_attach_type),
-                            _CFFI_OP(_CFFI_OP_NOOP, 99) },
+                            _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "prog_btf_fd", offsetof(struct bpf_prog_load_attr, prog_btf_fd),
                    sizeof(((struct bpf_prog_load_attr *)0)->prog_btf_fd),
-                   _CFFI_OP(_CFFI_OP_NOOP, 99) },
+                   _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "func_info_rec_size", offsetof(struct bpf_prog_load_attr, func_info_rec_size),
                           sizeof(((struct bpf_prog_load_attr *)0)->func_info_rec_size),
-                          _CFFI_OP(_CFFI_OP_NOOP, 99) },
+                          _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "func_info", offsetof(struct bpf_prog_load_attr, func_info),
                  sizeof(((struct bpf_prog_load_attr *)0)->func_info),
                  _CFFI_OP(_CFFI_OP_NOOP, 3) },
   { "func_info_cnt", offsetof(struct bpf_prog_load_attr, func_info_cnt),
                      sizeof(((struct bpf_prog_load_attr *)0)->func_info_cnt),
-                     _CFFI_OP(_CFFI_OP_NOOP, 99) },
+                     _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "line_info_rec_size", offsetof(struct bpf_prog_load_attr, line_info_rec_size),
                           sizeof(((struct bpf_prog_load_attr *)0)->line_info_rec_size),
-                          _CFFI_OP(_CFFI_OP_NOOP, 99) },
+                          _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "line_info", offsetof(struct bpf_prog_load_attr, line_info),
                  sizeof(((struct bpf_prog_load_attr *)0)->line_info),
                  _CFFI_OP(_CFFI_OP_NOOP, 3) },
   { "line_info_cnt", offsetof(struct bpf_prog_load_attr, line_info_cnt),
                      sizeof(((struct bpf_prog_load_attr *)0)->line_info_cnt),
-                     _CFFI_OP(_CFFI_OP_NOOP, 99) },
+                     _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "attach_btf_id", offsetof(struct bpf_prog_load_attr, attach_btf_id),
                      sizeof(((struct bpf_prog_load_attr *)0)->attach_btf_id),
-                     _CFFI_OP(_CFFI_OP_NOOP, 99) },
+                     _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "attach_fd", offsetof(struct bpf_prog_load_attr, attach_fd),
                  sizeof(((struct bpf_prog_load_attr *)0)->attach_fd),
-                 _CFFI_OP(_CFFI_OP_NOOP, 99) },
+                 _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "core_relo_cnt", offsetof(struct bpf_prog_load_attr, core_relo_cnt),
                      sizeof(((struct bpf_prog_load_attr *)0)->core_relo_cnt),
-                     _CFFI_OP(_CFFI_OP_NOOP, 99) },
+                     _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "fd_array", offsetof(struct bpf_prog_load_attr, fd_array),
                 sizeof(((struct bpf_prog_load_attr *)0)->fd_array),
                 _CFFI_OP(_CFFI_OP_NOOP, 3) },
@@ -2272,37 +2278,37 @@ static const struct _cffi_field_s _cffi_fields[] = {
                   _CFFI_OP(_CFFI_OP_NOOP, 3) },
   { "core_relo_rec_size", offsetof(struct bpf_prog_load_attr, core_relo_rec_size),
                           sizeof(((struct bpf_prog_load_attr *)0)->core_relo_rec_size),
-                          _CFFI_OP(_CFFI_OP_NOOP, 99) },
+                          _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "log_true_size", offsetof(struct bpf_prog_load_attr, log_true_size),
                      sizeof(((struct bpf_prog_load_attr *)0)->log_true_size),
-                     _CFFI_OP(_CFFI_OP_NOOP, 99) },
+                     _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "prog_token_fd", offsetof(struct bpf_prog_load_attr, prog_token_fd),
                      sizeof(((struct bpf_prog_load_attr *)0)->prog_token_fd),
-                     _CFFI_OP(_CFFI_OP_NOOP, 56) },
+                     _CFFI_OP(_CFFI_OP_NOOP, 70) },
   { "fd_array_cnt", offsetof(struct bpf_prog_load_attr, fd_array_cnt),
                     sizeof(((struct bpf_prog_load_attr *)0)->fd_array_cnt),
-                    _CFFI_OP(_CFFI_OP_NOOP, 99) },
+                    _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "target_fd", offsetof(struct bpf_prog_query_attr, target_fd),
                  sizeof(((struct bpf_prog_query_attr *)0)->target_fd),
-                 _CFFI_OP(_CFFI_OP_NOOP, 99) },
+                 _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "attach_type", offsetof(struct bpf_prog_query_attr, attach_type),
                    sizeof(((struct bpf_prog_query_attr *)0)->attach_type),
-                   _CFFI_OP(_CFFI_OP_NOOP, 99) },
+                   _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "query_flags", offsetof(struct bpf_prog_query_attr, query_flags),
                    sizeof(((struct bpf_prog_query_attr *)0)->query_flags),
-                   _CFFI_OP(_CFFI_OP_NOOP, 99) },
+                   _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "attach_flags", offsetof(struct bpf_prog_query_attr, attach_flags),
                     sizeof(((struct bpf_prog_query_attr *)0)->attach_flags),
-                    _CFFI_OP(_CFFI_OP_NOOP, 99) },
+                    _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "prog_ids", offsetof(struct bpf_prog_query_attr, prog_ids),
                 sizeof(((struct bpf_prog_query_attr *)0)->prog_ids),
                 _CFFI_OP(_CFFI_OP_NOOP, 3) },
   { "count", offsetof(struct bpf_prog_query_attr, count),
              sizeof(((struct bpf_prog_query_attr *)0)->count),
-             _CFFI_OP(_CFFI_OP_NOOP, 99) },
+             _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "pad", offsetof(struct bpf_prog_query_attr, pad),
            sizeof(((struct bpf_prog_query_attr *)0)->pad),
-           _CFFI_OP(_CFFI_OP_NOOP, 99) },
+           _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "prog_attach_flags", offsetof(struct bpf_prog_query_attr, prog_attach_flags),
                          sizeof(((struct bpf_prog_query_attr *)0)->prog_attach_flags),
                          _CFFI_OP(_CFFI_OP_NOOP, 3) },
@@ -2320,10 +2326,10 @@ static const struct _cffi_field_s _cffi_fields[] = {
             _CFFI_OP(_CFFI_OP_NOOP, 3) },
   { "prog_fd", offsetof(struct bpf_raw_tracepoint_attr, prog_fd),
                sizeof(((struct bpf_raw_tracepoint_attr *)0)->prog_fd),
-               _CFFI_OP(_CFFI_OP_NOOP, 99) },
+               _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "pad", offsetof(struct bpf_raw_tracepoint_attr, pad),
            sizeof(((struct bpf_raw_tracepoint_attr *)0)->pad),
-           _CFFI_OP(_CFFI_OP_NOOP, 99) },
+           _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "cookie", offsetof(struct bpf_raw_tracepoint_attr, cookie),
               sizeof(((struct bpf_raw_tracepoint_attr *)0)->cookie),
               _CFFI_OP(_CFFI_OP_NOOP, 3) },
@@ -2332,34 +2338,34 @@ static const struct _cffi_field_s _cffi_fields[] = {
                   _CFFI_OP(_CFFI_OP_NOOP, 3) },
   { "stream_buf_len", offsetof(struct bpf_stream_read_attr, stream_buf_len),
                       sizeof(((struct bpf_stream_read_attr *)0)->stream_buf_len),
-                      _CFFI_OP(_CFFI_OP_NOOP, 99) },
+                      _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "stream_id", offsetof(struct bpf_stream_read_attr, stream_id),
                  sizeof(((struct bpf_stream_read_attr *)0)->stream_id),
-                 _CFFI_OP(_CFFI_OP_NOOP, 99) },
+                 _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "prog_fd", offsetof(struct bpf_stream_read_attr, prog_fd),
                sizeof(((struct bpf_stream_read_attr *)0)->prog_fd),
-               _CFFI_OP(_CFFI_OP_NOOP, 99) },
+               _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "pid", offsetof(struct bpf_task_fd_query_attr, pid),
            sizeof(((struct bpf_task_fd_query_attr *)0)->pid),
-           _CFFI_OP(_CFFI_OP_NOOP, 99) },
+           _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "fd", offsetof(struct bpf_task_fd_query_attr, fd),
           sizeof(((struct bpf_task_fd_query_attr *)0)->fd),
-          _CFFI_OP(_CFFI_OP_NOOP, 99) },
+          _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "flags", offsetof(struct bpf_task_fd_query_attr, flags),
              sizeof(((struct bpf_task_fd_query_attr *)0)->flags),
-             _CFFI_OP(_CFFI_OP_NOOP, 99) },
+             _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "buf_len", offsetof(struct bpf_task_fd_query_attr, buf_len),
                sizeof(((struct bpf_task_fd_query_attr *)0)->buf_len),
-               _CFFI_OP(_CFFI_OP_NOOP, 99) },
+               _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "buf", offsetof(struct bpf_task_fd_query_attr, buf),
            sizeof(((struct bpf_task_fd_query_attr *)0)->buf),
            _CFFI_OP(_CFFI_OP_NOOP, 3) },
   { "prog_id", offsetof(struct bpf_task_fd_query_attr, prog_id),
                sizeof(((struct bpf_task_fd_query_attr *)0)->prog_id),
-               _CFFI_OP(_CFFI_OP_NOOP, 99) },
+               _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "fd_type", offsetof(struct bpf_task_fd_query_attr, fd_type),
                sizeof(((struct bpf_task_fd_query_attr *)0)->fd_type),
-               _CFFI_OP(_CFFI_OP_NOOP, 99) },
+               _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "probe_offset", offsetof(struct bpf_task_fd_query_attr, probe_offset),
                     sizeof(((struct bpf_task_fd_query_attr *)0)->probe_offset),
                     _CFFI_OP(_CFFI_OP_NOOP, 3) },
@@ -2368,16 +2374,16 @@ static const struct _cffi_field_s _cffi_fields[] = {
                   _CFFI_OP(_CFFI_OP_NOOP, 3) },
   { "prog_fd", offsetof(struct bpf_test_run_attr, prog_fd),
                sizeof(((struct bpf_test_run_attr *)0)->prog_fd),
-               _CFFI_OP(_CFFI_OP_NOOP, 99) },
+               _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "retval", offsetof(struct bpf_test_run_attr, retval),
               sizeof(((struct bpf_test_run_attr *)0)->retval),
-              _CFFI_OP(_CFFI_OP_NOOP, 99) },
+              _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "data_size_in", offsetof(struct bpf_test_run_attr, data_size_in),
                     sizeof(((struct bpf_test_run_attr *)0)->data_size_in),
-                    _CFFI_OP(_CFFI_OP_NOOP, 99) },
+                    _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "data_size_out", offsetof(struct bpf_test_run_attr, data_size_out),
                      sizeof(((struct bpf_test_run_attr *)0)->data_size_out),
-                     _CFFI_OP(_CFFI_OP_NOOP, 99) },
+                     _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "data_in", offsetof(struct bpf_test_run_attr, data_in),
                sizeof(((struct bpf_test_run_attr *)0)->data_in),
                _CFFI_OP(_CFFI_OP_NOOP, 3) },
@@ -2386,16 +2392,16 @@ static const struct _cffi_field_s _cffi_fields[] = {
                 _CFFI_OP(_CFFI_OP_NOOP, 3) },
   { "repeat", offsetof(struct bpf_test_run_attr, repeat),
               sizeof(((struct bpf_test_run_attr *)0)->repeat),
-              _CFFI_OP(_CFFI_OP_NOOP, 99) },
+              _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "duration", offsetof(struct bpf_test_run_attr, duration),
                 sizeof(((struct bpf_test_run_attr *)0)->duration),
-                _CFFI_OP(_CFFI_OP_NOOP, 99) },
+                _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "ctx_size_in", offsetof(struct bpf_test_run_attr, ctx_size_in),
                    sizeof(((struct bpf_test_run_attr *)0)->ctx_size_in),
-                   _CFFI_OP(_CFFI_OP_NOOP, 99) },
+                   _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "ctx_size_out", offsetof(struct bpf_test_run_attr, ctx_size_out),
                     sizeof(((struct bpf_test_run_attr *)0)->ctx_size_out),
-                    _CFFI_OP(_CFFI_OP_NOOP, 99) },
+                    _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "ctx_in", offsetof(struct bpf_test_run_attr, ctx_in),
               sizeof(((struct bpf_test_run_attr *)0)->ctx_in),
               _CFFI_OP(_CFFI_OP_NOOP, 3) },
@@ -2404,28 +2410,28 @@ static const struct _cffi_field_s _cffi_fields[] = {
                _CFFI_OP(_CFFI_OP_NOOP, 3) },
   { "flags", offsetof(struct bpf_test_run_attr, flags),
              sizeof(((struct bpf_test_run_attr *)0)->flags),
-             _CFFI_OP(_CFFI_OP_NOOP, 99) },
+             _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "cpu", offsetof(struct bpf_test_run_attr, cpu),
            sizeof(((struct bpf_test_run_attr *)0)->cpu),
-           _CFFI_OP(_CFFI_OP_NOOP, 99) },
+           _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "batch_size", offsetof(struct bpf_test_run_attr, batch_size),
                   sizeof(((struct bpf_test_run_attr *)0)->batch_size),
-                  _CFFI_OP(_CFFI_OP_NOOP, 99) },
+                  _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "flags", offsetof(struct bpf_token_create_attr, flags),
              sizeof(((struct bpf_token_create_attr *)0)->flags),
-             _CFFI_OP(_CFFI_OP_NOOP, 99) },
+             _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "bpffs_fd", offsetof(struct bpf_token_create_attr, bpffs_fd),
                 sizeof(((struct bpf_token_create_attr *)0)->bpffs_fd),
-                _CFFI_OP(_CFFI_OP_NOOP, 99) },
+                _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "out", offsetof(struct bpfctl_batch, out),
            sizeof(((struct bpfctl_batch *)0)->out),
-           _CFFI_OP(_CFFI_OP_NOOP, 100) },
+           _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "room", offsetof(struct bpfctl_batch, room),
             sizeof(((struct bpfctl_batch *)0)->room),
             _CFFI_OP(_CFFI_OP_NOOP, 57) },
   { "spans", offsetof(struct bpfctl_batch, spans),
              sizeof(((struct bpfctl_batch *)0)->spans),
-             _CFFI_OP(_CFFI_OP_NOOP, 98) },
+             _CFFI_OP(_CFFI_OP_NOOP, 99) },
   { "most", offsetof(struct bpfctl_batch, most),
             sizeof(((struct bpfctl_batch *)0)->most),
             _CFFI_OP(_CFFI_OP_NOOP, 57) },
@@ -2446,10 +2452,10 @@ static const struct _cffi_field_s _cffi_fields[] = {
               _CFFI_OP(_CFFI_OP_NOOP, 3) },
   { "type", offsetof(struct bpfctl_perf_attr, type),
             sizeof(((struct bpfctl_perf_attr *)0)->type),
-            _CFFI_OP(_CFFI_OP_NOOP, 99) },
+            _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "size", offsetof(struct bpfctl_perf_attr, size),
             sizeof(((struct bpfctl_perf_attr *)0)->size),
-            _CFFI_OP(_CFFI_OP_NOOP, 99) },
+            _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "config", offsetof(struct bpfctl_perf_attr, config),
               sizeof(((struct bpfctl_perf_attr *)0)->config),
               _CFFI_OP(_CFFI_OP_NOOP, 3) },
@@ -2467,10 +2473,10 @@ static const struct _cffi_field_s _cffi_fields[] = {
              _CFFI_OP(_CFFI_OP_NOOP, 3) },
   { "wakeup_events", offsetof(struct bpfctl_perf_attr, wakeup_events),
                      sizeof(((struct bpfctl_perf_attr *)0)->wakeup_events),
-                     _CFFI_OP(_CFFI_OP_NOOP, 99) },
+                     _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "bp_type", offsetof(struct bpfctl_perf_attr, bp_type),
                sizeof(((struct bpfctl_perf_attr *)0)->bp_type),
-               _CFFI_OP(_CFFI_OP_NOOP, 99) },
+               _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "config1", offsetof(struct bpfctl_perf_attr, config1),
                sizeof(((struct bpfctl_perf_attr *)0)->config1),
                _CFFI_OP(_CFFI_OP_NOOP, 3) },
@@ -2485,28 +2491,28 @@ static const struct _cffi_field_s _cffi_fields[] = {
                         _CFFI_OP(_CFFI_OP_NOOP, 3) },
   { "sample_stack_user", offsetof(struct bpfctl_perf_attr, sample_stack_user),
                          sizeof(((struct bpfctl_perf_attr *)0)->sample_stack_user),
-                         _CFFI_OP(_CFFI_OP_NOOP, 99) },
+                         _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "clockid", offsetof(struct bpfctl_perf_attr, clockid),
                sizeof(((struct bpfctl_perf_attr *)0)->clockid),
-               _CFFI_OP(_CFFI_OP_NOOP, 56) },
+               _CFFI_OP(_CFFI_OP_NOOP, 70) },
   { "sample_regs_intr", offsetof(struct bpfctl_perf_attr, sample_regs_intr),
                         sizeof(((struct bpfctl_perf_attr *)0)->sample_regs_intr),
                         _CFFI_OP(_CFFI_OP_NOOP, 3) },
   { "aux_watermark", offsetof(struct bpfctl_perf_attr, aux_watermark),
                      sizeof(((struct bpfctl_perf_attr *)0)->aux_watermark),
-                     _CFFI_OP(_CFFI_OP_NOOP, 99) },
+                     _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "sample_max_stack", offsetof(struct bpfctl_perf_attr, sample_max_stack),
                         sizeof(((struct bpfctl_perf_attr *)0)->sample_max_stack),
-                        _CFFI_OP(_CFFI_OP_NOOP, 97) },
+                        _CFFI_OP(_CFFI_OP_NOOP, 98) },
   { "reserved_2", offsetof(struct bpfctl_perf_attr, reserved_2),
                   sizeof(((struct bpfctl_perf_attr *)0)->reserved_2),
-                  _CFFI_OP(_CFFI_OP_NOOP, 97) },
+                  _CFFI_OP(_CFFI_OP_NOOP, 98) },
   { "aux_sample_size", offsetof(struct bpfctl_perf_attr, aux_sample_size),
                        sizeof(((struct bpfctl_perf_attr *)0)->aux_sample_size),
-                       _CFFI_OP(_CFFI_OP_NOOP, 99) },
+                       _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "aux_action", offsetof(struct bpfctl_perf_attr, aux_action),
                   sizeof(((struct bpfctl_perf_attr *)0)->aux_action),
-                  _CFFI_OP(_CFFI_OP_NOOP, 99) },
+                  _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "sig_data", offsetof(struct bpfctl_perf_attr, sig_data),
                 sizeof(((struct bpfctl_perf_attr *)0)->sig_data),
                 _CFFI_OP(_CFFI_OP_NOOP, 3) },
@@ -2521,7 +2527,7 @@ static const struct _cffi_field_s _cffi_fields[] = {
                     _CFFI_OP(_CFFI_OP_NOOP, 44) },
   { "data", offsetof(struct bpfctl_ring, data),
             sizeof(((struct bpfctl_ring *)0)->data),
-            _CFFI_OP(_CFFI_OP_NOOP, 100) },
+            _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "mask", offsetof(struct bpfctl_ring, mask),
             sizeof(((struct bpfctl_ring *)0)->mask),
             _CFFI_OP(_CFFI_OP_NOOP, 3) },
@@ -2542,64 +2548,64 @@ static const struct _cffi_field_s _cffi_fields[] = {
              _CFFI_OP(_CFFI_OP_NOOP, 3) },
   { "rc", offsetof(struct bpfctl_verdict, rc),
           sizeof(((struct bpfctl_verdict *)0)->rc),
-          _CFFI_OP(_CFFI_OP_NOOP, 56) },
+          _CFFI_OP(_CFFI_OP_NOOP, 70) },
   { "said", offsetof(struct bpfctl_verdict, said),
             sizeof(((struct bpfctl_verdict *)0)->said),
-            _CFFI_OP(_CFFI_OP_NOOP, 56) },
+            _CFFI_OP(_CFFI_OP_NOOP, 70) },
 };
 
 static const struct _cffi_struct_union_s _cffi_struct_unions[] = {
-  { "bpf_btf_load_attr", 71, _CFFI_F_CHECK_FIELDS,
+  { "bpf_btf_load_attr", 72, _CFFI_F_CHECK_FIELDS,
     sizeof(struct bpf_btf_load_attr), offsetof(struct _cffi_align_struct_bpf_btf_load_attr, y), 0, 8 },
-  { "bpf_enable_stats_attr", 72, _CFFI_F_CHECK_FIELDS,
+  { "bpf_enable_stats_attr", 73, _CFFI_F_CHECK_FIELDS,
     sizeof(struct bpf_enable_stats_attr), offsetof(struct _cffi_align_struct_bpf_enable_stats_attr, y), 8, 1 },
-  { "bpf_id_attr", 73, _CFFI_F_CHECK_FIELDS,
+  { "bpf_id_attr", 74, _CFFI_F_CHECK_FIELDS,
     sizeof(struct bpf_id_attr), offsetof(struct _cffi_align_struct_bpf_id_attr, y), 9, 4 },
-  { "bpf_info_attr", 74, _CFFI_F_CHECK_FIELDS,
+  { "bpf_info_attr", 75, _CFFI_F_CHECK_FIELDS,
     sizeof(struct bpf_info_attr), offsetof(struct _cffi_align_struct_bpf_info_attr, y), 13, 3 },
-  { "bpf_iter_create_attr", 75, _CFFI_F_CHECK_FIELDS,
+  { "bpf_iter_create_attr", 76, _CFFI_F_CHECK_FIELDS,
     sizeof(struct bpf_iter_create_attr), offsetof(struct _cffi_align_struct_bpf_iter_create_attr, y), 16, 2 },
-  { "bpf_link_create_attr", 76, _CFFI_F_CHECK_FIELDS,
+  { "bpf_link_create_attr", 77, _CFFI_F_CHECK_FIELDS,
     sizeof(struct bpf_link_create_attr), offsetof(struct _cffi_align_struct_bpf_link_create_attr, y), 18, 5 },
-  { "bpf_link_detach_attr", 77, _CFFI_F_CHECK_FIELDS,
+  { "bpf_link_detach_attr", 78, _CFFI_F_CHECK_FIELDS,
     sizeof(struct bpf_link_detach_attr), offsetof(struct _cffi_align_struct_bpf_link_detach_attr, y), 23, 1 },
-  { "bpf_link_update_attr", 78, _CFFI_F_CHECK_FIELDS,
+  { "bpf_link_update_attr", 79, _CFFI_F_CHECK_FIELDS,
     sizeof(struct bpf_link_update_attr), offsetof(struct _cffi_align_struct_bpf_link_update_attr, y), 24, 4 },
-  { "bpf_map_batch_attr", 79, _CFFI_F_CHECK_FIELDS,
+  { "bpf_map_batch_attr", 80, _CFFI_F_CHECK_FIELDS,
     sizeof(struct bpf_map_batch_attr), offsetof(struct _cffi_align_struct_bpf_map_batch_attr, y), 28, 8 },
-  { "bpf_map_create_attr", 80, _CFFI_F_CHECK_FIELDS,
+  { "bpf_map_create_attr", 81, _CFFI_F_CHECK_FIELDS,
     sizeof(struct bpf_map_create_attr), offsetof(struct _cffi_align_struct_bpf_map_create_attr, y), 36, 16 },
-  { "bpf_map_elem_attr", 81, _CFFI_F_CHECK_FIELDS,
+  { "bpf_map_elem_attr", 82, _CFFI_F_CHECK_FIELDS,
     sizeof(struct bpf_map_elem_attr), offsetof(struct _cffi_align_struct_bpf_map_elem_attr, y), 52, 5 },
-  { "bpf_obj_attr", 82, _CFFI_F_CHECK_FIELDS,
+  { "bpf_obj_attr", 83, _CFFI_F_CHECK_FIELDS,
     sizeof(struct bpf_obj_attr), offsetof(struct _cffi_align_struct_bpf_obj_attr, y), 57, 4 },
-  { "bpf_prog_attach_attr", 83, _CFFI_F_CHECK_FIELDS,
+  { "bpf_prog_attach_attr", 84, _CFFI_F_CHECK_FIELDS,
     sizeof(struct bpf_prog_attach_attr), offsetof(struct _cffi_align_struct_bpf_prog_attach_attr, y), 61, 7 },
-  { "bpf_prog_bind_map_attr", 84, _CFFI_F_CHECK_FIELDS,
+  { "bpf_prog_bind_map_attr", 85, _CFFI_F_CHECK_FIELDS,
     sizeof(struct bpf_prog_bind_map_attr), offsetof(struct _cffi_align_struct_bpf_prog_bind_map_attr, y), 68, 3 },
-  { "bpf_prog_load_attr", 85, _CFFI_F_CHECK_FIELDS,
+  { "bpf_prog_load_attr", 86, _CFFI_F_CHECK_FIELDS,
     sizeof(struct bpf_prog_load_attr), offsetof(struct _cffi_align_struct_bpf_prog_load_attr, y), 71, 28 },
-  { "bpf_prog_query_attr", 86, _CFFI_F_CHECK_FIELDS,
+  { "bpf_prog_query_attr", 87, _CFFI_F_CHECK_FIELDS,
     sizeof(struct bpf_prog_query_attr), offsetof(struct _cffi_align_struct_bpf_prog_query_attr, y), 99, 11 },
-  { "bpf_raw_tracepoint_attr", 87, _CFFI_F_CHECK_FIELDS,
+  { "bpf_raw_tracepoint_attr", 88, _CFFI_F_CHECK_FIELDS,
     sizeof(struct bpf_raw_tracepoint_attr), offsetof(struct _cffi_align_struct_bpf_raw_tracepoint_attr, y), 110, 4 },
-  { "bpf_stream_read_attr", 88, _CFFI_F_CHECK_FIELDS,
+  { "bpf_stream_read_attr", 89, _CFFI_F_CHECK_FIELDS,
     sizeof(struct bpf_stream_read_attr), offsetof(struct _cffi_align_struct_bpf_stream_read_attr, y), 114, 4 },
-  { "bpf_task_fd_query_attr", 89, _CFFI_F_CHECK_FIELDS,
+  { "bpf_task_fd_query_attr", 90, _CFFI_F_CHECK_FIELDS,
     sizeof(struct bpf_task_fd_query_attr), offsetof(struct _cffi_align_struct_bpf_task_fd_query_attr, y), 118, 9 },
-  { "bpf_test_run_attr", 90, _CFFI_F_CHECK_FIELDS,
+  { "bpf_test_run_attr", 91, _CFFI_F_CHECK_FIELDS,
     sizeof(struct bpf_test_run_attr), offsetof(struct _cffi_align_struct_bpf_test_run_attr, y), 127, 15 },
-  { "bpf_token_create_attr", 91, _CFFI_F_CHECK_FIELDS,
+  { "bpf_token_create_attr", 92, _CFFI_F_CHECK_FIELDS,
     sizeof(struct bpf_token_create_attr), offsetof(struct _cffi_align_struct_bpf_token_create_attr, y), 142, 2 },
-  { "bpfctl_batch", 92, _CFFI_F_CHECK_FIELDS,
+  { "bpfctl_batch", 93, _CFFI_F_CHECK_FIELDS,
     sizeof(struct bpfctl_batch), offsetof(struct _cffi_align_struct_bpfctl_batch, y), 144, 5 },
-  { "bpfctl_perf", 93, _CFFI_F_CHECK_FIELDS,
+  { "bpfctl_perf", 94, _CFFI_F_CHECK_FIELDS,
     sizeof(struct bpfctl_perf), offsetof(struct _cffi_align_struct_bpfctl_perf, y), 149, 4 },
-  { "bpfctl_perf_attr", 94, _CFFI_F_CHECK_FIELDS,
+  { "bpfctl_perf_attr", 95, _CFFI_F_CHECK_FIELDS,
     sizeof(struct bpfctl_perf_attr), offsetof(struct _cffi_align_struct_bpfctl_perf_attr, y), 153, 23 },
-  { "bpfctl_ring", 95, _CFFI_F_CHECK_FIELDS,
+  { "bpfctl_ring", 96, _CFFI_F_CHECK_FIELDS,
     sizeof(struct bpfctl_ring), offsetof(struct _cffi_align_struct_bpfctl_ring, y), 176, 9 },
-  { "bpfctl_verdict", 96, _CFFI_F_CHECK_FIELDS,
+  { "bpfctl_verdict", 97, _CFFI_F_CHECK_FIELDS,
     sizeof(struct bpfctl_verdict), offsetof(struct _cffi_align_struct_bpfctl_verdict, y), 185, 2 },
 };
 
@@ -2615,7 +2621,7 @@ static const struct _cffi_type_context_s _cffi_type_context = {
   0,  /* num_enums */
   0,  /* num_typenames */
   NULL,  /* no includes */
-  105,  /* num_types */
+  106,  /* num_types */
   0,  /* flags */
 };
 

@@ -264,10 +264,10 @@ struct bpfctl_verdict {
 };
 
 /*
- * Loads a program again and again, with the numbers from first on at *imm in its code, and closes it at once.
+ * Loads a program for each of the numbers, which goes to *imm in its code, and closes it at once.
  * The log of attr must have room; phrases end with NULL.
  */
-void bpfctl_load_each(struct bpf_prog_load_attr *attr, int32_t *imm, int32_t first, size_t count,
+void bpfctl_load_each(struct bpf_prog_load_attr *attr, int32_t *imm, const int32_t *numbers, size_t count,
 		      const char *const *phrases, struct bpfctl_verdict *verdicts);
 
 /* consumer_pos and producer_pos are of the kernel's type unsigned long. */

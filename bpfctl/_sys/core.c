@@ -68,7 +68,7 @@ long bpfctl_effective_capabilities(uint64_t *capabilities, int set)
 	return 0;
 }
 
-void bpfctl_load_each(struct bpf_prog_load_attr *attr, int32_t *imm, int32_t first, size_t count,
+void bpfctl_load_each(struct bpf_prog_load_attr *attr, int32_t *imm, const int32_t *numbers, size_t count,
 		      const char *const *phrases, struct bpfctl_verdict *verdicts)
 {
 	enum { prog_load = 5, tries = 5 };
@@ -78,7 +78,7 @@ void bpfctl_load_each(struct bpf_prog_load_attr *attr, int32_t *imm, int32_t fir
 		int left = tries;
 		long rc;
 
-		*imm = first + at;
+		*imm = numbers[at];
 		do {
 			*log = '\0';
 			rc = bpfctl_bpf(prog_load, attr, sizeof(*attr));

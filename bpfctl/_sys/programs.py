@@ -116,7 +116,7 @@ def load_each(
     prog_type: int,
     insns: bytes,
     at: int,
-    numbers: range,
+    numbers: Sequence[int],
     phrases: Sequence[bytes],
     *,
     expected_attach_type: int = 0,
@@ -149,7 +149,7 @@ def load_each(
         return [_verdict(attr, imm, number, log, phrases) for number in numbers]
     kept = [ffi.new("char[]", phrase) for phrase in phrases]
     verdicts = ffi.new("struct bpfctl_verdict[]", len(numbers))
-    lib.bpfctl_load_each(attr, imm, numbers.start, len(numbers), [*kept, ffi.NULL], verdicts)
+    lib.bpfctl_load_each(attr, imm, list(numbers), len(numbers), [*kept, ffi.NULL], verdicts)
     return [Verdict(-rc, said) for rc, said in iter_unpack("=ii", ffi.buffer(verdicts))]
 
 

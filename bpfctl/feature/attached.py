@@ -21,6 +21,7 @@ from btf.kind import FUNC, STRUCT, TYPEDEF
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from bpfctl.feature.survey import Survey
     from bpfctl.feature.ways import Asker
     from bpfctl.uapi.helpers import Helper
 
@@ -72,7 +73,7 @@ class _Target(NamedTuple):
     func_info: bytes = b""
 
 
-def ask(place: Place, asker: Asker, *, full: bool) -> dict[Helper, Answer]:
+def ask(place: Place, asker: Asker, survey: Survey, *, full: bool) -> dict[Helper, Answer]:
     """Load a program for each helper, at the place."""
     wanted = helpers.wanted(full=full)
     answer = asker.types[place.type]
@@ -88,6 +89,7 @@ def ask(place: Place, asker: Asker, *, full: bool) -> dict[Helper, Answer]:
                         place.type,
                         wanted,
                         asker.rights,
+                        survey,
                         expected_attach_type=target.attach_type,
                         prog_flags=place.flags,
                         attach_btf_id=target.btf_id,

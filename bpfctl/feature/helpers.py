@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import os
 from errno import EPERM
-from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from bpfctl._sys import programs
 from bpfctl.feature import prog_types
 from bpfctl.feature.answer import AVAILABLE, MISSING, NEEDS_BTF, NO, UNKNOWN, Answer, Rights, refused
+from bpfctl.feature.survey import Survey
 from bpfctl.uapi.enums import ProgType
 from bpfctl.uapi.helpers import Helper
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
 CALL = bytes.fromhex("8500000000000000 9500000000000000")
 #: Their mere check makes a kernel write warnings to its log, so they are probed only when asked for.
@@ -48,6 +48,7 @@ def on_kernel(
     *,
     full: bool,
     unprivileged: bool,
+    survey: Survey,
     absent: Collection[Helper] = (),
 ) -> dict[Helper, Answer]:
     """Load a program for each helper; where the type itself is not there, so is none of its helpers.
@@ -58,18 +59,29 @@ def on_kernel(
         return _none(type_answer, full=full)
     if kind in ATTACHED:
         return dict.fromkeys(wanted(full=full), Answer(UNKNOWN, NEEDS_BTF))
-    probe = prog_types.PROBES[kind]
     asked = wanted(full=full)
-    found = load_all(
-        kind,
-        [helper for helper in asked if helper not in absent],
-        rights,
-        unprivileged=unprivileged,
-        expected_attach_type=probe.attach_type,
-        prog_flags=probe.flags,
-        kern_version=prog_types.kernel_version(kind),
-    )
+    there = [helper for helper in asked if helper not in absent]
+    found = load_all(kind, there, rights, survey, unprivileged=unprivileged, **_how(kind))
     return {helper: found.get(helper, NO_SUCH_NUMBER) for helper in asked}
+
+
+def survey_all(types: Mapping[ProgType, Answer], *, full: bool) -> Survey:
+    """Survey all types that on_kernel() can ask about."""
+    survey = Survey()
+    for kind, answer in types.items():
+        if answer.bpftool and kind not in ATTACHED:
+            survey.look(kind, wanted(full=full), **_how(kind))
+    return survey
+
+
+def _how(kind: ProgType) -> dict[str, int]:
+    """Return what programs of a type must say besides their code."""
+    probe = prog_types.PROBES[kind]
+    return {
+        "expected_attach_type": probe.attach_type,
+        "prog_flags": probe.flags,
+        "kern_version": prog_types.kernel_version(kind),
+    }
 
 
 def on_device(
@@ -79,7 +91,7 @@ def on_device(
     if not type_answer.bpftool:
         return _none(type_answer, full=full)
     phrases = _PHRASES + (_NETRONOME_PHRASES if vendor == _NETRONOME else ())
-    return load_all(kind, wanted(full=full), rights, phrases=phrases, ifindex=ifindex)
+    return _load_each(kind, wanted(full=full), rights, phrases=phrases, ifindex=ifindex)
 
 
 def _none(type_answer: Answer, *, full: bool) -> dict[Helper, Answer]:
@@ -87,6 +99,20 @@ def _none(type_answer: Answer, *, full: bool) -> dict[Helper, Answer]:
 
 
 def load_all(
+    kind: ProgType, which: Sequence[Helper], rights: Rights, survey: Survey, *, unprivileged: bool = False, **how: Any
+) -> dict[Helper, Answer]:
+    """Load a program for each helper that a survey leaves open; ``how`` is what else programs of the type must say."""
+    found = survey.of(kind, which, **how)
+    examples = survey.examples(found)
+    open_ = [helper for helper in which if helper not in found or helper in examples]
+    loaded = _load_each(kind, open_, rights, unprivileged=unprivileged, **how)
+    if any(loaded[helper] != found[helper] for helper in examples):
+        survey.distrust()
+        return load_all(kind, which, rights, survey, unprivileged=unprivileged, **how)
+    return {helper: loaded.get(helper) or found[helper] for helper in which}
+
+
+def _load_each(
     kind: ProgType,
     which: Sequence[Helper],
     rights: Rights,
@@ -95,11 +121,9 @@ def load_all(
     unprivileged: bool = False,
     **how: Any,
 ) -> dict[Helper, Answer]:
-    """Load a program for each helper; ``how`` is what else programs of the type must say."""
-    verdicts = chain.from_iterable(programs.load_each(kind, CALL, 0, run, phrases, **how) for run in _runs(which))
     return {
         helper: _answer(verdict, rights, unprivileged=unprivileged)
-        for helper, verdict in zip(which, verdicts, strict=True)
+        for helper, verdict in zip(which, programs.load_each(kind, CALL, 0, which, phrases, **how), strict=True)
     }
 
 
@@ -114,14 +138,3 @@ def _answer(verdict: programs.Verdict, rights: Rights, *, unprivileged: bool) ->
     if answer.can == NO:
         answer = Answer(UNKNOWN, f"the program was refused for another reason: {os.strerror(verdict.errno)}")
     return answer._replace(bpftool=not (unprivileged and verdict.errno == EPERM))
-
-
-def _runs(which: Sequence[int]) -> Iterator[range]:
-    """Yield ranges of consecutive numbers."""
-    first = last = which[0]
-    for number in which[1:]:
-        if number != last + 1:
-            yield range(first, last + 1)
-            first = number
-        last = number
-    yield range(first, last + 1)

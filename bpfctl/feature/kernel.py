@@ -10,6 +10,7 @@ from bpfctl._sys import calls, programs
 from bpfctl.errors import KernelError
 from bpfctl.feature import helpers, limits, map_types, prog_types, rights
 from bpfctl.feature.answer import AVAILABLE, MISSING, Answer
+from bpfctl.feature.survey import Survey
 from bpfctl.uapi.enums import MapType, ProgType
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ class Prober:
         self._rights = rights.present()
         #: What prog_types() has found.
         self.types: dict[ProgType, Answer] = {}
+        #: What helpers() has found out besides.
+        self.survey = Survey()
 
     def syscall(self) -> Answer:
         """Return whether there is bpf(2)."""
@@ -67,14 +70,22 @@ class Prober:
 
     def helpers(self) -> Iterator[tuple[ProgType, dict[Helper, Answer]]]:
         """Yield the helpers of each program type; prog_types() comes first."""
+        if self._device:
+            index, vendor = self._device.ifindex, self._device.vendor
+            for kind, answer in self.types.items():
+                yield kind, helpers.on_device(kind, answer, index, self._rights, vendor, full=self._full)
+            return
+        self.survey = helpers.survey_all(self.types, full=self._full)
         absent: frozenset[Helper] = frozenset()
         for kind, answer in self.types.items():
-            if self._device:
-                index, vendor = self._device.ifindex, self._device.vendor
-                yield kind, helpers.on_device(kind, answer, index, self._rights, vendor, full=self._full)
-                continue
             found = helpers.on_kernel(
-                kind, answer, self._rights, full=self._full, unprivileged=self._unprivileged, absent=absent
+                kind,
+                answer,
+                self._rights,
+                full=self._full,
+                unprivileged=self._unprivileged,
+                survey=self.survey,
+                absent=absent,
             )
             absent = absent or frozenset(name for name, one in found.items() if one is helpers.NO_SUCH_NUMBER)
             yield kind, found

@@ -107,4 +107,4 @@ def helpers(prober: Prober, *, full: bool) -> Iterator[tuple[str, Mapping[Helper
             yield kind.name.lower(), answers
     asker = Asker(rights.present(), prober.types)
     for place in attached.PLACES:
-        yield place.word, attached.ask(place, asker, full=full)
+        yield place.word, attached.ask(place, asker, prober.survey, full=full)
