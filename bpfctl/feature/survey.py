@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from bpfctl.uapi.helpers import Helper
 
 _CALL, _EXIT = 0x85, bytes.fromhex("9500000000000000")
-_LINE = re.compile(r"^ *(?:\d+ +)?\d+: ([.\d]+) .*\(85\) call \S+#(\d+)$", re.MULTILINE)
-_ARGUMENTS = frozenset("12345")  # the registers that have them
+_LINE = re.compile(r": ([.\d]+) .*\(85\) call \S+#(\d+)$", re.MULTILINE)
+_ALL_FIVE = "12345"
 _NO_HELPER = 0x7FFFFFFF
 _EXAMPLES = 4  # of each answer, at most
 _AT_LENGTH = 2  # BPF_LOG_LEVEL2 in include/linux/bpf_verifier.h
@@ -49,7 +49,7 @@ class Survey:
     """
 
     def __init__(self) -> None:
-        self._read: dict[object, dict[int, int]] = {}
+        self._read: dict[object, dict[int, bool]] = {}  # by shape: whether a helper reads fewer than five
         self._short: Counter[int] = Counter()  # how many shapes have each
         self._trusted = True
 
@@ -59,10 +59,10 @@ class Survey:
         if shape in self._read or not self._trusted:
             return
         log = _log(kind, [*helpers, _NO_HELPER], how)
-        read = {int(helper): len(_ARGUMENTS.intersection(registers)) for registers, helper in _LINE.findall(log)}
-        if read.keys() >= set(helpers) and read.get(_NO_HELPER) == len(_ARGUMENTS):
+        read = {int(helper): _ALL_FIVE not in registers for registers, helper in _LINE.findall(log)}
+        if read.keys() >= set(helpers) and read.get(_NO_HELPER) is False:
             self._read[shape] = read
-            self._short.update(helper for helper, count in read.items() if count < len(_ARGUMENTS))
+            self._short.update(helper for helper, fewer in read.items() if fewer)
         elif log:  # where there is none, the kernel has not come so far, and may with another shape
             self.distrust()
 
@@ -72,11 +72,7 @@ class Survey:
         read = self._read.get((kind, *how.items()))
         if read is None:
             return {}
-        return {
-            helper: AVAILABLE if read[helper] < len(_ARGUMENTS) else MISSING
-            for helper in helpers
-            if helper in self._short
-        }
+        return {helper: AVAILABLE if read[helper] else MISSING for helper in helpers if helper in self._short}
 
     def examples(self, found: dict[Helper, Answer]) -> set[Helper]:
         """Return some of each answer, and among them those to which most other shapes have the opposite one."""
