@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
+import shutil
 import subprocess
 import tempfile
-from functools import cache
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache, partial
 from pathlib import Path
 
+from tests.vm.cache import root, staged
+
 OBJECTS = Path(__file__).parents[1] / "bpftool" / "objects"
+NAMES = sorted(path.name.removesuffix(".bpf.c") for path in OBJECTS.glob("*.bpf.c"))
 _CLANG = ("clang", "-target", "bpf", "-mcpu=v3", "-g", "-O2", "-Wall", "-Werror", "-Wno-unused")
 
 
@@ -24,3 +30,31 @@ def source(text: str, *options: str) -> bytes:
         path.write_text(text)
         subprocess.run([*_CLANG, *options, "-I", OBJECTS, "-c", path, "-o", f"{folder}/test.o"], check=True)
         return Path(folder, "test.o").read_bytes()
+
+
+def everything() -> dict[str, Path]:
+    """Return the objects' files by name.
+
+    They are compiled once and kept in the cache that guests see too, as clang takes a minute longer there.
+    """
+    folder = root() / "objects"
+    wanted = _fingerprint()
+    told = folder / "fingerprint"
+    if not told.exists() or told.read_text() != wanted:
+        with staged(folder) as stage, ThreadPoolExecutor(2) as pool:
+            list(pool.map(partial(_compile, stage), NAMES))
+            (stage / told.name).write_text(wanted)
+    return {name: folder / f"{name}.o" for name in NAMES}
+
+
+def _compile(folder: Path, name: str) -> None:
+    subprocess.run([*_CLANG, "-c", OBJECTS / f"{name}.bpf.c", "-o", folder / f"{name}.o"], check=True)
+
+
+def _fingerprint() -> str:
+    """Return what changes with the sources, their place, which is in the objects, and the compiler."""
+    clang = shutil.which(_CLANG[0])
+    found = hashlib.sha256(repr((_CLANG, clang and str(Path(clang).resolve()), str(OBJECTS))).encode())
+    for path in sorted(OBJECTS.iterdir()):
+        found.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return found.hexdigest()

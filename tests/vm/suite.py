@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.build import compiled
 from tests.vm import cache, guest, kernels, userland
 from tests.vm.guest import Job, Settings
 from tests.vm.report import Report, account
@@ -38,6 +39,8 @@ CORE = (
     "tests/bpftool/test_zoo.py",
     "tests/bpftool/test_map_types.py",
     "tests/bpftool/test_map_values.py",
+    "tests/bpftool/test_feature_check.py::test_it_foretells_what_is_loaded",
+    "tests/bpftool/test_feature_check.py::test_the_account",
 )
 EVERYTHING = ("tests/kernel", "tests/bpftool")
 PACKAGES = ("bpfctl", "btf", "plugins")
@@ -128,8 +131,10 @@ def _foreign(kernel: Kernel, pytest: Sequence[str], settings: Settings, built: P
 def warm_up() -> None:
     """Compile on the host what guests would otherwise compile, thirty times slower, at each start.
 
-    That is the project, the packages it uses, and the tests as pytest rewrites them (hence a run of its own).
+    That is the project, the packages it uses, the tests as pytest rewrites them (hence a run of its own), and the
+    BPF objects.
     """
+    compiled.everything()
     for folder in (*(CHECKOUT / room for room in PACKAGES), Path(sysconfig.get_path("purelib"))):
         if os.access(folder, os.W_OK):
             compileall.compile_dir(folder, quiet=2)

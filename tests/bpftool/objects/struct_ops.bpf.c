@@ -1,4 +1,7 @@
 #include "bpf.h"
+#ifndef OURS
+#define OURS ".struct_ops"
+#endif
 struct tcp_congestion_ops {
 	u32 (*ssthresh)(u64 *sk);
 	u32 (*undo_cwnd)(u64 *sk);
@@ -16,7 +19,7 @@ SEC("struct_ops/undo_cwnd") u32 undo_cwnd(u64 *context)
 SEC("struct_ops/cong_avoid") void cong_avoid(u64 *context)
 {
 }
-SEC(".struct_ops")
+SEC(OURS)
 struct tcp_congestion_ops ours = {
 	.ssthresh = (void *)ssthresh,
 	.undo_cwnd = (void *)undo_cwnd,

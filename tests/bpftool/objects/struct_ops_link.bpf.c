@@ -1,26 +1,2 @@
-#include "bpf.h"
-struct tcp_congestion_ops {
-	u32 (*ssthresh)(u64 *sk);
-	u32 (*undo_cwnd)(u64 *sk);
-	void (*cong_avoid)(u64 *sk, u32 ack, u32 acked);
-	char name[16];
-};
-SEC("struct_ops/ssthresh") u32 ssthresh(u64 *context)
-{
-	return 2;
-}
-SEC("struct_ops/undo_cwnd") u32 undo_cwnd(u64 *context)
-{
-	return 2;
-}
-SEC("struct_ops/cong_avoid") void cong_avoid(u64 *context)
-{
-}
-SEC(".struct_ops.link")
-struct tcp_congestion_ops ours = {
-	.ssthresh = (void *)ssthresh,
-	.undo_cwnd = (void *)undo_cwnd,
-	.cong_avoid = (void *)cong_avoid,
-	.name = "ours",
-};
-LICENSE("GPL");
+#define OURS ".struct_ops.link"
+#include "struct_ops.bpf.c"
