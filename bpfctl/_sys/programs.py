@@ -127,6 +127,7 @@ def load_each(
     func_info: bytes = b"",
     attach_btf_id: int = 0,
     attach_fd: int = 0,
+    fd_array: bytes | None = None,
     log_size: int = 4096,
 ) -> list[Verdict]:
     """Load a program once for each number, which becomes the immediate of instruction ``at``; nothing stays loaded.
@@ -144,6 +145,7 @@ def load_each(
     if func_info:
         attr.prog_btf_fd, attr.func_info_rec_size, attr.func_info_cnt = btf_fd, 8, len(func_info) // 8
     _keep_func, attr.func_info = calls.input_(func_info or None)
+    _keep_array, attr.fd_array = calls.input_(fd_array)
     imm = ffi.cast("int32_t *", code + 8 * at + 4)
     if calls.is_traced():
         return [_verdict(attr, imm, number, log, phrases) for number in numbers]

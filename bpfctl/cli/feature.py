@@ -193,4 +193,5 @@ def _report(prober: Prober, *, full: bool) -> Iterator[Section]:
     if not prober.syscall().bpftool:
         return
     yield from map(view.group, report.groups(prober))
+    yield view.kfuncs(report.functions(prober))
     yield view.helpers(list(report.helpers(prober, full=full)))

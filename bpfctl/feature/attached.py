@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bpfctl._sys import programs
 from bpfctl.feature import helpers, prog_types
@@ -38,7 +38,17 @@ class Place(NamedTuple):
     flags: int = 0
 
 
+class Shape(NamedTuple):
+    """How programs of a type, or those at a place, are loaded; an answer where they cannot be."""
+
+    word: str
+    type: ProgType
+    how: dict[str, Any] | Answer
+
+
 PLACES = (
+    Place("kprobe_sleepable", ProgType.KPROBE, 0, (), SLEEPABLE),
+    Place("kprobe_session", ProgType.KPROBE, AttachType.TRACE_KPROBE_SESSION, ()),
     Place(
         "tracing_raw_tp", ProgType.TRACING, AttachType.TRACE_RAW_TP, ("btf_trace_task_rename", "btf_trace_sys_enter")
     ),
@@ -57,10 +67,11 @@ PLACES = (
     Place("lsm", ProgType.LSM, AttachType.LSM_MAC, ("bpf_lsm_file_open",)),
     Place("lsm_sleepable", ProgType.LSM, AttachType.LSM_MAC, ("bpf_lsm_file_open",), SLEEPABLE),
     Place("lsm_cgroup", ProgType.LSM, AttachType.LSM_CGROUP, ("bpf_lsm_socket_bind",)),
-    Place("struct_ops", ProgType.STRUCT_OPS, 0, ("tcp_congestion_ops",)),
+    # Members that are functions which return a number.
+    Place("struct_ops", ProgType.STRUCT_OPS, 0, ("tcp_congestion_ops.ssthresh",)),
+    Place("struct_ops_sleepable", ProgType.STRUCT_OPS, 0, ("bpf_dummy_ops.test_sleepable",), SLEEPABLE),
     Place("ext", ProgType.EXT, 0, ()),
 )
-_MEMBER = "ssthresh"  # of tcp_congestion_ops: a function that returns a number
 
 
 class _Target(NamedTuple):
@@ -76,40 +87,65 @@ class _Target(NamedTuple):
 def ask(place: Place, asker: Asker, survey: Survey, *, full: bool) -> dict[Helper, Answer]:
     """Load a program for each helper, at the place."""
     wanted = helpers.wanted(full=full)
+    with ExitStack() as held:
+        how = _how(place, asker, held)
+        if isinstance(how, Answer):
+            return dict.fromkeys(wanted, how)
+        return helpers.load_all(place.type, wanted, asker.rights, survey, **how)
+
+
+def shapes(asker: Asker, held: ExitStack) -> Iterator[Shape]:
+    """Yield how programs of each type that needs no function to attach to are loaded, and those at each place."""
+    for kind, answer in asker.types.items():
+        if kind not in helpers.ATTACHED and answer.can != NO:
+            probe = prog_types.PROBES[kind]
+            how = {
+                "expected_attach_type": probe.attach_type,
+                "prog_flags": probe.flags,
+                "kern_version": prog_types.kernel_version(kind),
+            }
+            yield Shape(kind.name.lower(), kind, how if answer.can == YES else answer)
+    for place in PLACES:
+        found = _how(place, asker, held)
+        if not isinstance(found, Answer) or found.can != NO:
+            yield Shape(place.word, place.type, found)
+
+
+def _how(place: Place, asker: Asker, held: ExitStack) -> dict[str, Any] | Answer:
+    """Return how programs at a place are loaded: at the first target that suits."""
     answer = asker.types[place.type]
     if answer.can == NO:
-        return dict.fromkeys(wanted, Answer(NO, answer.why or "no programs of this type"))
+        return Answer(NO, answer.why or "no programs of this type")
     answer = Answer(UNKNOWN, f"it needs {' or '.join(place.targets)} in the kernel's BTF to attach to")
-    with ExitStack() as held:
-        try:
-            for target in _targets(place, asker, held):
-                answer = _suits(place, target, asker)
-                if answer.can == YES:
-                    return helpers.load_all(
-                        place.type,
-                        wanted,
-                        asker.rights,
-                        survey,
-                        expected_attach_type=target.attach_type,
-                        prog_flags=place.flags,
-                        attach_btf_id=target.btf_id,
-                        attach_fd=target.fd,
-                        btf_fd=target.btf_fd,
-                        func_info=target.func_info,
-                    )
-        except OSError as error:  # there is nothing to attach to
-            answer = refused(error.errno or 0, asker.rights)
-    return dict.fromkeys(wanted, answer)
+    try:
+        for target in _targets(place, asker, held):
+            answer = _suits(place, target, asker)
+            if answer.can == YES:
+                return {
+                    "expected_attach_type": target.attach_type,
+                    "prog_flags": place.flags,
+                    "attach_btf_id": target.btf_id,
+                    "attach_fd": target.fd,
+                    "btf_fd": target.btf_fd,
+                    "func_info": target.func_info,
+                }
+    except OSError as error:  # there is nothing to attach to
+        return refused(error.errno or 0, asker.rights)
+    return answer
 
 
 def _targets(place: Place, asker: Asker, held: ExitStack) -> Iterator[_Target]:
     if place.type == ProgType.EXT:
         yield _replaceable(held)
     elif place.type == ProgType.STRUCT_OPS:
-        for found in asker.ids_of((STRUCT,), place.targets):
-            record = asker.vmlinux.type(found) if asker.vmlinux else None
-            if isinstance(record, btf_types.Struct):
-                yield _Target(found, [member.name for member in record.members].index(_MEMBER))
+        for target in place.targets:
+            struct_name, _, wanted = target.partition(".")
+            for found in asker.ids_of((STRUCT,), (struct_name,)):
+                record = asker.vmlinux.type(found) if asker.vmlinux else None
+                members = record.members if isinstance(record, btf_types.Struct) else ()
+                yield from (_Target(found, at) for at, member in enumerate(members) if member.name == wanted)
+    elif not place.targets:
+        yield _Target(0, place.attach_type)
     else:
         yield from (_Target(found, place.attach_type) for found in asker.ids_of((FUNC, TYPEDEF), place.targets))
 

@@ -18,6 +18,7 @@ from bpfctl.feature import (
     rights,
 )
 from bpfctl.feature.answer import UNKNOWN, YES
+from bpfctl.feature.helpers import ATTACHED
 from bpfctl.feature.ways import Asker
 from bpfctl.uapi.enums import ProgType
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from bpfctl.feature.answer import Answer
     from bpfctl.feature.kernel import Prober
+    from bpfctl.feature.kfuncs import Kfunc
     from bpfctl.feature.ways import Probe
     from bpfctl.uapi.helpers import Helper
 
@@ -92,8 +94,11 @@ def groups(prober: Prober) -> Iterator[Group]:
     )
     for name, title, probes in _TABLES:
         yield Group(name, title, [Feature(probe.name, probe.since, probe.ask(asker)) for probe in probes])
-    there = kfuncs.all_of(asker.vmlinux)
-    yield Group("kfuncs", "Kernel functions (kfuncs)", [Feature(name, "", answer) for name, answer in there.items()])
+
+
+def functions(prober: Prober) -> list[Kfunc]:
+    """Ask who may call which kfunc; what groups() asks for comes first."""
+    return kfuncs.all_of(Asker(rights.present(), prober.types))
 
 
 def helpers(prober: Prober, *, full: bool) -> Iterator[tuple[str, Mapping[Helper, Answer]]]:
@@ -101,9 +106,8 @@ def helpers(prober: Prober, *, full: bool) -> Iterator[tuple[str, Mapping[Helper
 
     What groups() asks for comes first.
     """
-    places = {place.type for place in attached.PLACES}
     for kind, answers in prober.helpers():
-        if kind not in places:
+        if kind not in ATTACHED:
             yield kind.name.lower(), answers
     asker = Asker(rights.present(), prober.types)
     for place in attached.PLACES:

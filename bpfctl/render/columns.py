@@ -1,7 +1,8 @@
 """How the columns of a table share the width of a screen.
 
 Nothing is dropped or wrapped while everything fits. On a narrower screen lists are wrapped between their items
-first; then columns leave, those of the highest rank first; at last long words are broken. No text is cut off.
+first, and beside a long one the others take a third of the screen at most; then columns leave, those of the highest
+rank first; at last long words are broken. No text is cut off.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ if TYPE_CHECKING:
     Measure = Callable[[str], int]  # how many places of the screen a text takes
 
 GAP = 2
-_LIST_WANTS = 40  # a list is not spread wider than this, but for a single item
+_LIST_WANTS = 40  # a list is not spread wider than this, but for a single item, or when it is long
 _LIST_NEEDS = 20
 _TEXT_NEEDS = 24
-_SEPARATORS = {"list": ", ", "flags": " "}
+_SEPARATORS = {"list": ", ", "long": ", ", "flags": " "}
 
 
 class Fit(NamedTuple):
@@ -54,7 +55,7 @@ def _width(column: Column, cells: Sequence[Items], measure: Measure) -> _Width:
             widths = [measure(piece) + mark for piece in cell]
             item = max(item, *widths)
             joined = max(joined, sum(widths) - mark + len(cell) - 1)
-    natural = max(title, item, min(joined, _LIST_WANTS))
+    natural = max(title, item, joined if column.hint == "long" else min(joined, _LIST_WANTS))
     if column.hint in _SEPARATORS:
         return _Width(natural, max(title, min(item, _LIST_NEEDS)), max(title, min(item, _LIST_NEEDS)))
     if column.hint == "text":
@@ -75,8 +76,12 @@ def fit(columns: Sequence[Column], cells: Sequence[Sequence[Items]], room: int, 
     least = {at: width.wrapped for at, width in widths.items()}
     if _total(least.values()) > room:
         least = {at: width.broken for at, width in widths.items()}
+    natural = {at: width.natural for at, width in widths.items()}
+    if _total(natural.values()) > room and any(columns[at].hint == "long" for at in widths):
+        lists = [at for at in widths if columns[at].hint == "list"]
+        natural |= {at: max(least[at], min(natural[at], room // 3)) for at in lists}
     return Fit(
-        tuple(_shrink({at: width.natural for at, width in widths.items()}, least, room).items()),
+        tuple(_shrink(natural, least, room).items()),
         tuple(columns[at].title for at in sorted(hidden)),
     )
 

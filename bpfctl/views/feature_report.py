@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bpfctl.feature.answer import NO, UNKNOWN, YES
 from bpfctl.feature.saved import FORMAT
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from bpfctl.feature.answer import Answer
+    from bpfctl.feature.kfuncs import Kfunc
     from bpfctl.feature.report import Feature, Group
     from bpfctl.feature.surroundings import Fact
     from bpfctl.uapi.helpers import Helper
@@ -62,6 +63,68 @@ def group(found: Group) -> Section:
     return Section(found.name, json, plain, found.title, columns, found.features)
 
 
+def kfuncs(found: Sequence[Kfunc]) -> Section:
+    """Show the functions of the kernel that programs may call, and which programs may."""
+
+    def json() -> list[dict[str, Any]]:
+        rows = []
+        for one in found:
+            row: dict[str, Any] = {"name": one.name, "available": _AVAILABLE[one.answer.can]}
+            row |= {"reason": one.answer.why} if one.answer.why else {}
+            row |= {"module": one.module} if one.module else {}
+            rows.append(row | {"program_types": [*one.programs], "cannot_be_told": [*one.unknown]})
+        return rows
+
+    def plain() -> Iterator[str]:
+        yield "Kernel functions (kfuncs)"
+        for one in found:
+            module = f" [{one.module}]" if one.module else ""
+            who = f": {' '.join(one.programs)}" if one.programs else ""
+            yield f"\t{one.name}{module}: {_sentence(one.answer)}{who}"
+
+    words = tuple(dict.fromkeys(word for one in found for word in one.programs))
+    columns = (
+        Column("programs of type", lambda row: row.programs, "list", "name"),
+        Column("functions", lambda row: row.names, "long"),
+    )
+    return Section("kfuncs", json, plain, "Kernel functions (kfuncs)", columns, _by_programs(found, words))
+
+
+class _Callers(NamedTuple):
+    """A row: functions that the same programs may call."""
+
+    programs: tuple[str, ...]
+    names: tuple[str, ...]
+
+
+def _by_programs(found: Sequence[Kfunc], words: Sequence[str]) -> list[_Callers]:
+    """Put those together that the same programs may call; those of none come last, and then what cannot be told."""
+    rows: dict[tuple[tuple[str, ...], str], list[str]] = {}
+    silent: dict[str, list[str]] = {}
+    for one in found:
+        sentence = "" if one.programs else _sentence(one.answer)
+        name = f"{one.name} [{one.module}]" if one.module else one.name
+        rows.setdefault((one.programs, sentence), []).append(name)
+    for word, why in found[0].unknown.items() if found else ():
+        if all(word in one.unknown for one in found):
+            silent.setdefault(why, []).append(word)
+    return [
+        *(
+            _Callers((sentence,) if sentence else condensed(programs, words), tuple(names))
+            for (programs, sentence), names in sorted(rows.items(), key=lambda row: -len(row[0][0]))
+        ),
+        *(_Callers(tuple(which), (f"cannot be told: {why}",)) for why, which in silent.items()),
+    ]
+
+
+def condensed(there: Sequence[str], words: Sequence[str]) -> tuple[str, ...]:
+    """Return the shorter of two ways to tell which of some words there are."""
+    missing = [word for word in words if word not in there]
+    if not missing:
+        return ("all",)
+    return (f"all but {missing[0]}", *missing[1:]) if len(missing) < len(there) else tuple(there)
+
+
 def helpers(found: ByPlace) -> Section:
     """Show the helpers of each type of programs."""
 
@@ -86,13 +149,43 @@ def helpers(found: ByPlace) -> Section:
                 yield f"\t{word}: cannot be told of {which} ({'; '.join(_reasons(answers))})"
 
     columns = (
-        Column("programs", lambda row: row[0], tone="name"),
-        Column("helpers", lambda row: len(_names(row[1], YES)), "number"),
-        Column("cannot be told", lambda row: len(_names(row[1], UNKNOWN)) or None, "number"),
-        Column("why", lambda row: "; ".join(_reasons(row[1])) or None),
-        Column("available", lambda row: tuple(_names(row[1], YES)), "list"),
+        Column("programs of type", lambda row: row.programs, "list", "name"),
+        Column("number", lambda row: row.number, "number"),
+        Column("helpers", lambda row: row.names, "long"),
     )
-    return Section("helpers", json, plain, "Helpers", columns, found)
+    return Section("helpers", json, plain, "Helpers", columns, _by_helpers(found))
+
+
+class _Callees(NamedTuple):
+    """A row: types of programs that have the same helpers; of more than one number, those that they all have."""
+
+    programs: tuple[str, ...]
+    number: int | None
+    names: tuple[str, ...]
+
+
+def _by_helpers(found: ByPlace) -> list[_Callees]:
+    """Put types together that have the same helpers; what all have that have any is told once."""
+    answered = [(word, tuple(_names(answers, YES))) for word, answers in found]
+    every = [names for _, names in answered if names]
+    shared = [name for name in every[0] if all(name in names for names in every)] if every else []
+    rows: dict[tuple[tuple[str, ...], str], list[str]] = {}
+    for (word, answers), (_, names) in zip(found, answered, strict=True):
+        unknown = _names(answers, UNKNOWN)
+        which = "cannot be told" if len(unknown) == len(answers) else f"cannot be told of {' '.join(unknown)}"
+        rows.setdefault((names, f"{which}: {'; '.join(_reasons(answers))}" if unknown else ""), []).append(word)
+    return [
+        *([_Callees(("all that have any",), len(shared), tuple(shared))] if shared else []),
+        *(
+            _Callees(tuple(words), len(names) or None, _told(names, shared, unknown))
+            for (names, unknown), words in rows.items()
+        ),
+    ]
+
+
+def _told(names: Sequence[str], shared: Sequence[str], unknown: str) -> tuple[str, ...]:
+    own = tuple(name for name in names if name not in shared)
+    return (*own, *([unknown] if unknown else [] if own else ["no others" if names else "none"]))
 
 
 def _json(feature: Feature) -> dict[str, Any]:

@@ -13,8 +13,9 @@ Row = TypeVar("Row")
 class Column(NamedTuple):
     """A column of a table: its title, what it shows of a row, and how it is set.
 
-    ``get`` returns None for nothing to show; a tuple of strings with the hints ``list`` and ``flags``. ``hint`` is
-    one of ``text``, ``number``, ``bytes`` (a size), ``list`` (may be wrapped between its items), ``flags`` (words).
+    ``get`` returns None for nothing to show; a tuple of strings with the hints ``list``, ``long`` and ``flags``.
+    ``hint`` is one of ``text``, ``number``, ``bytes`` (a size), ``list`` (may be wrapped between its items), ``long``
+    (a list that takes what room there is), ``flags`` (words).
     """
 
     title: str

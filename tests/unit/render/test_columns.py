@@ -34,6 +34,16 @@ def test_lists_are_wrapped_before_columns_leave():
     assert fit(columns, cells, 24, len) == (((0, 2), (2, 18)), ("tag",))
 
 
+def test_a_long_list_takes_what_room_there_is():
+    """The other lists get a third of the screen at most, and no more than they want."""
+    columns = [column("few", "list"), ID, column("many", "long")]
+    cells = [[("a" * 12, "b" * 12, "c" * 12)], [("1",)], [("x" * 9,) * 50]]
+
+    assert fit(columns, cells, 200, len) == (((0, 40), (1, 2), (2, 154)), ())
+    assert fit(columns, cells, 80, len) == (((0, 26), (1, 2), (2, 48)), ())
+    assert fit(columns, [cells[0], cells[1], [("x" * 9,)]], 80, len) == (((0, 40), (1, 2), (2, 9)), ())
+
+
 def test_the_highest_rank_leaves_first():
     """Of equal ranks the last one, and the hidden ones are named in the order of the columns."""
     columns = [ID, column("one", rank=1), column("two", rank=2), column("more", rank=2), column("name")]
@@ -56,7 +66,7 @@ CELLS = st.lists(st.text("ab ", min_size=1, max_size=30), max_size=5).map(tuple)
 @given(st.data(), st.integers(1, 200))
 def test_a_table_is_wider_than_the_screen_only_where_nothing_can_yield(data, room):
     """And numbers are never broken."""
-    hints = data.draw(st.lists(st.sampled_from(["text", "number", "list", "flags"]), min_size=1, max_size=6))
+    hints = data.draw(st.lists(st.sampled_from(["text", "number", "list", "long", "flags"]), min_size=1, max_size=6))
     columns = [column(f"c{at}", hint, data.draw(st.integers(0, 2))) for at, hint in enumerate(hints)]
     count = data.draw(st.integers(1, 4))
     cells = [[data.draw(CELLS) for _ in range(count)] for _ in columns]

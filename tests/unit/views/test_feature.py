@@ -17,6 +17,7 @@ from bpfctl.feature.answer import (
     of_target,
     refused,
 )
+from bpfctl.feature.kfuncs import Kfunc
 from bpfctl.feature.report import Feature, Group
 from bpfctl.feature.system import System
 from bpfctl.uapi.enums import ProgType
@@ -179,3 +180,57 @@ def test_what_a_target_that_does_not_suit_tells():
     )
     assert of_target(1, "", ROOT).can == UNKNOWN
     assert AVAILABLE.can == YES
+
+
+def rows(section):
+    """Return the cells of each row, without the titles."""
+    return [cells(section, row) for row in section.rows]
+
+
+def test_types_that_have_the_same_helpers_share_a_row():
+    """What all have is told once, and what cannot be told stands where helpers would."""
+    some, more = (Helper.map_lookup_elem,), (Helper.map_lookup_elem, Helper.redirect)
+    every = (*more, Helper.probe_read)
+
+    def told(names):
+        return {helper: AVAILABLE if helper in names else MISSING for helper in every}
+
+    found = [("xdp", told(more)), ("lsm", dict.fromkeys(every, FORBIDDEN)), ("sched_cls", told(more))]
+    found += [("sk_msg", told(some)), ("lirc_mode2", told(()))]
+
+    assert rows(feature_report.helpers(found)) == [
+        [("all that have any",), 1, ("bpf_map_lookup_elem",)],
+        [("xdp", "sched_cls"), 2, ("bpf_redirect",)],
+        [("lsm",), None, (f"cannot be told: {FORBIDDEN.why}",)],
+        [("sk_msg",), 1, ("no others",)],
+        [("lirc_mode2",), None, ("none",)],
+    ]
+
+
+def test_functions_that_the_same_programs_may_call_share_a_row():
+    silent = {"lsm": FORBIDDEN.why}
+    everybody, tracers = ("xdp", "sched_cls", "syscall", "tracing_iter"), ("syscall",)
+    found = [
+        Kfunc("bpf_iter_num_new", "", AVAILABLE, everybody, silent),
+        Kfunc("bpf_iter_num_next", "", AVAILABLE, everybody, silent),
+        Kfunc("bpf_cpumask_create", "", AVAILABLE, tracers, silent),
+        Kfunc("bpf_ct_release", "nf_conntrack", AVAILABLE, everybody[:3], silent),
+        Kfunc("bpf_put_file", "", FORBIDDEN, (), silent),
+    ]
+    section = feature_report.kfuncs(found)
+
+    assert rows(section) == [
+        [("all",), ("bpf_iter_num_new", "bpf_iter_num_next")],
+        [("all but tracing_iter",), ("bpf_ct_release [nf_conntrack]",)],
+        [("syscall",), ("bpf_cpumask_create",)],
+        [(f"cannot be told ({FORBIDDEN.why})",), ("bpf_put_file",)],
+        [("lsm",), (f"cannot be told: {FORBIDDEN.why}",)],
+    ]
+    assert section.json()[3] == {
+        "name": "bpf_ct_release",
+        "available": True,
+        "module": "nf_conntrack",
+        "program_types": ["xdp", "sched_cls", "syscall"],
+        "cannot_be_told": ["lsm"],
+    }
+    assert [*section.plain()][4] == "\tbpf_ct_release [nf_conntrack]: available: xdp sched_cls syscall"
