@@ -45,6 +45,16 @@ if TYPE_CHECKING:
     Stats = bool
     Lines = int | None
     RecordType = str | None
+    By = list[str] | None
+    ProbeWhere = str | None
+    Pid = int | None
+    EachInterval = float | None
+    Duration = float | None
+    TopRows = int | None
+    MaxEntries = int
+    TraceFields = list[str] | None
+    HitLimit = int | None
+    Buffer = int
     Records = int | None
     Seconds = float | None
     Take = bool
@@ -60,6 +70,8 @@ if TYPE_CHECKING:
     Unmet = bool
     Report = str | None
     ReportBtf = str | None
+    Reports = str | None
+    EveryNeed = bool
 
 else:
 

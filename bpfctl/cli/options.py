@@ -58,6 +58,8 @@ _OURS = ("plain", "extra", "no-owners", "owners")
 _HOW = ("auto", "iter", "proc", "none")
 # Options of commands whose value may begin with a minus, as in --sort -id: it is not a cluster of ours then.
 _LEAVES_VALUE = ("--type", "--name", "--owner", "--sort")
+# Of this object -p is the process, as everybody who traces writes it, and not bpftool's --pretty.
+_PROBE, _PROCESS = "probe", "-p"
 # bpftool once had this option and still accepts it.
 _IGNORED = "l"
 
@@ -113,6 +115,8 @@ def _read(waiting: Iterator[str], found: dict[str, str | bool | int], left: list
                 left.append(argument)
                 if argument in _LEAVES_VALUE:
                     left.extend(islice(waiting, 1))
+        elif left[:1] == [_PROBE] and argument[:2] == _PROCESS and (argument[2:] or "0").isdecimal():
+            left.append(argument)
         elif len(argument) > 1 and argument[0] == "-" and all(c in _SHORT or c in _IGNORED for c in _flags(argument)):
             _take_cluster(argument, waiting, found)
         else:

@@ -161,7 +161,12 @@ OBJECTS: dict[str, tuple[Command, ...]] = {
     "token": _object("token", "show", "list", "help"),
     "version": (),
     # Our own come after bpftool's, so that no abbreviation of bpftool's changes its meaning.
-    "probe": (Command("list", "probe:list_", "show what can be probed"), Command("help", "", "")),
+    "probe": (
+        Command("list", "probe:list_", "show what can be probed"),
+        Command("count", "probe_run:count", "count hits in the kernel"),
+        Command("trace", "probe_run:trace", "show a line for each hit"),
+        Command("help", "", ""),
+    ),
     "plugin": (Command("list", "plugin:list_", "show the installed plugins"), Command("help", "", "")),
     "events": (Command("", "events:show", "show the records of a ring buffer or perf event array"),),
 }

@@ -84,6 +84,31 @@ Stats = Annotated[
 RecordType = Annotated[
     str | None, typer.Option("--type", metavar="TYPE", help="Show records as values of this BTF type, such as event.")
 ]
+By = Annotated[
+    list[str] | None,
+    typer.Option("--by", metavar="FIELD,...", help="Count by these: probe, comm, pid, cpu, args.NAME, ... (probe)."),
+]
+ProbeWhere = Annotated[
+    str | None,
+    typer.Option("--where", metavar="EXPR", help="Only hits for which this holds, such as 'pid == 7 && args.len > 0'."),
+]
+Pid = Annotated[int | None, typer.Option("--pid", "-p", metavar="PID", min=0, help="Only hits in this process.")]
+EachInterval = Annotated[
+    float | None, typer.Option("--interval", metavar="SECONDS", help="Show the counts every so many seconds.")
+]
+Duration = Annotated[float | None, typer.Option("--duration", metavar="SECONDS", help="End after so many seconds.")]
+TopRows = Annotated[int | None, typer.Option("--top", metavar="N", min=1, help="Only the N largest counts.")]
+MaxEntries = Annotated[
+    int, typer.Option("--max-entries", metavar="N", min=1, help="How many sets of values have room (10000).")
+]
+TraceFields = Annotated[
+    list[str] | None,
+    typer.Option("--fields", metavar="FIELD,...", help="What is read: pid, comm, ..., args.NAME (all that there is)."),
+]
+HitLimit = Annotated[int | None, typer.Option("--limit", metavar="N", min=1, help="End after so many hits.")]
+Buffer = Annotated[
+    int, typer.Option("--buffer", metavar="BYTES", help="Size of the ring buffer, a power of two (8388608).")
+]
 Records = Annotated[int | None, typer.Option("--limit", metavar="N", min=1, help="End after so many records.")]
 Seconds = Annotated[float | None, typer.Option("--seconds", metavar="S", min=0, help="End after so many seconds.")]
 Take = Annotated[
@@ -122,6 +147,11 @@ Report = Annotated[
 ReportBtf = Annotated[
     str | None, typer.Option("--btf", metavar="FILE", help="The types of the kernel of the report: its vmlinux.")
 ]
+Reports = Annotated[
+    str | None,
+    typer.Option("--reports", metavar="DIR", help="Ask what a folder has of many hosts: NAME.json, and NAME.btf."),
+]
+EveryNeed = Annotated[bool, typer.Option("--all", help="With --reports: also the needs that all hosts meet.")]
 
 # The base of Typer's complaints about a command line; Typer 0.28 has them in a package of its own instead of click's.
 _Complaint: type[Exception] = typer.BadParameter.__mro__[2]

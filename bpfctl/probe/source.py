@@ -5,9 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
+    from contextlib import ExitStack
 
-# The version of the plugin interface; a plugin says which one it was written for.
+    from bpfctl._sys.fd import Closing
+    from bpfctl.kernel.prog import Program
+    from bpfctl.probe.code import Code
+    from bpfctl.probe.field import Field
+    from bpfctl.uapi.enums import AttachType, ProgType
+
+#: The version of the plugin interface; a plugin says which one it was written for.
 API = 1
 
 
@@ -22,8 +29,28 @@ class ProbePoint(NamedTuple):
         return f"{self.kind}:{self.target}"
 
 
+class Group(NamedTuple):
+    """Points that one program serves, one way to attach it there, and the next way where this one is refused."""
+
+    way: str  # for people, such as "raw tracepoint"
+    points: tuple[ProbePoint, ...]
+    type: ProgType
+    field: Callable[[str], Field]  # a field of these points by its name; NotFound
+    attach: Callable[[Program], list[Closing]]  # what it returns detaches when closed; KernelError, and nothing stays
+    #: Puts the number of the point that was hit, among these, into r7, or jumps to OUT; None where there is but one.
+    choose: Callable[[Code], None] | None = None
+    attach_type: AttachType | int = 0
+    btf_id: int = 0  # of what it is attached to, where the program type wants that at load time
+    btf_fd: int = 0
+    otherwise: Callable[[], Group] | None = None
+
+
 class Source(Protocol):
-    """A kind of event, such as tracepoints. A plugin's entry point names a class that has these members."""
+    """A kind of event, such as tracepoints. A plugin's entry point names a class that has these members.
+
+    It is made without arguments, costs nothing until it is asked, and keeps what it has learned: it is asked several
+    times about the same points.
+    """
 
     api: int
     """The version of this interface that the source was written for."""
@@ -39,3 +66,12 @@ class Source(Protocol):
 
         Raises NotSupported when this machine offers none at all, with the reason.
         """
+
+    def resolve(self, target: str) -> Sequence[ProbePoint]:
+        """Return the points that a spec means; NotFound says what is close, UsageError what is wrong with the spec."""
+
+    def fields(self, point: ProbePoint) -> Sequence[Field]:
+        """Return what can be read at a point, beside what can be read everywhere."""
+
+    def groups(self, points: Sequence[ProbePoint], names: frozenset[str], held: ExitStack) -> Iterator[Group]:
+        """Yield what serves points when these fields are read there; ``held`` is closed when that is over."""

@@ -2,13 +2,37 @@
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
+from errno import ENOENT
+from fnmatch import translate
+from functools import partial
+from re import compile as compile_
 from typing import TYPE_CHECKING
 
-from bpfctl.plugin import API, NotSupported, ProbePoint, tracefs
+from bpfctl.plugin import (
+    API,
+    Group,
+    KernelError,
+    NotFound,
+    NotSupported,
+    ProbePoint,
+    ProgType,
+    Tracefs,
+    UsageError,
+    attach_raw_tracepoint,
+    attach_tracepoint,
+    chosen,
+    known,
+)
+from bpfctl_tracepoint.format import Format, parse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+    from contextlib import ExitStack
+
+    from bpfctl.plugin import Closing, Field, Program
+
+#: Categories whose events are not those of a tracepoint of the same name.
+_WITHOUT_TWIN = frozenset({"syscalls", "ftrace", "kprobes", "uprobes", "synthetic"})
 
 
 class TracepointSource:
@@ -18,14 +42,91 @@ class TracepointSource:
     kind = "tracepoint"
     summary = "static events in the kernel, by CATEGORY:NAME"
 
+    def __init__(self) -> None:
+        self._formats: dict[str, Format] = {}
+
     def discover(self, pattern: str) -> Iterator[ProbePoint]:
-        """Yield the tracepoints whose ``CATEGORY:NAME`` matches; NotSupported without a tracefs."""
-        events = tracefs.tracepoints()
-        if events is None:
-            raise NotSupported(
-                "tracepoints cannot be listed: no tracefs is mounted (mount -t tracefs tracefs /sys/kernel/tracing)"
-            )
-        for category, name in events:
-            target = f"{category}:{name}"
-            if fnmatchcase(target, pattern):
-                yield ProbePoint(self.kind, target)
+        """Yield the tracepoints whose ``CATEGORY:NAME`` matches."""
+        match = compile_(translate(pattern)).match
+        with _tracefs() as files:
+            for target in _targets(files):
+                if match(target):
+                    yield ProbePoint(self.kind, target)
+
+    def resolve(self, target: str) -> Sequence[ProbePoint]:
+        """Return the tracepoints of a ``CATEGORY:NAME``, or those that a pattern matches."""
+        if ":" not in target:
+            raise UsageError(f"'{self.kind}:{target}' should be {self.kind}:CATEGORY:NAME")
+        with _tracefs() as files:
+            return [ProbePoint(self.kind, found) for found in chosen(_targets(files), target, "tracepoint")]
+
+    def fields(self, point: ProbePoint) -> Sequence[Field]:
+        """Return the fields of the event as its format file tells them."""
+        return self._format(point).fields
+
+    def groups(self, points: Sequence[ProbePoint], names: frozenset[str], held: ExitStack) -> Iterator[Group]:
+        """Yield a group for each point: a raw tracepoint where none of the event's own fields is read.
+
+        A raw tracepoint costs less at each hit, and is detached at once; each close of a perf event waits until no CPU
+        can be in its program any more (tracepoint_synchronize_unregister() in kernel/trace/trace_event_perf.c).
+        """
+        del held
+        for point in points:
+            by_event = partial(self._by_event, point)
+            if names or point.target.partition(":")[0] in _WITHOUT_TWIN:
+                yield by_event()
+            else:
+                yield self._raw(point)
+
+    def _raw(self, point: ProbePoint) -> Group:
+        name = point.target.partition(":")[2]
+        return Group(
+            "raw tracepoint",
+            (point,),
+            ProgType.RAW_TRACEPOINT,
+            partial(self._field, point),
+            lambda program: [attach_raw_tracepoint(program, name)],
+            otherwise=partial(self._by_event, point),
+        )
+
+    def _by_event(self, point: ProbePoint) -> Group:
+        def attach(program: Program) -> list[Closing]:
+            return [attach_tracepoint(program, self._format(point).id, point.target)]
+
+        return Group("perf event", (point,), ProgType.TRACEPOINT, partial(self._field, point), attach)
+
+    def _field(self, point: ProbePoint, name: str) -> Field:
+        return known(self._format(point).fields, name, str(point))
+
+    def _format(self, point: ProbePoint) -> Format:
+        if point.target not in self._formats:
+            try:
+                with _tracefs() as files:
+                    text = files.read(f"events/{point.target.replace(':', '/')}/format")
+            except OSError as error:
+                if error.errno == ENOENT:
+                    raise NotFound(f"{point} is gone: its module was unloaded") from None
+                raise KernelError(f"can't read the format of {point}", error.errno or 0) from None
+            self._formats[point.target] = parse(text, is_syscall=point.target.startswith("syscalls:"))
+        return self._formats[point.target]
+
+
+def _tracefs() -> Tracefs:
+    return Tracefs.open("tracepoints cannot be listed")
+
+
+def _targets(files: Tracefs) -> Iterator[str]:
+    """Yield CATEGORY:NAME of every event, in the order of the alphabet."""
+    try:
+        categories = files.folders("events")
+    except OSError as error:
+        if error.errno == ENOENT:
+            raise NotSupported("this kernel has no tracepoints (CONFIG_EVENT_TRACING)") from None
+        raise KernelError("tracepoints cannot be listed", error.errno or 0) from None
+    for category in categories:
+        try:
+            names = files.folders(f"events/{category}")
+        except FileNotFoundError:  # its module was unloaded meanwhile
+            continue
+        for name in names:
+            yield f"{category}:{name}"

@@ -1,0 +1,153 @@
+"""The commands of bpfctl probe that attach: count, trace."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from typing import TYPE_CHECKING
+
+from bpfctl.cli import grammar, opt
+from bpfctl.cli.stop import stopping, wait
+from bpfctl.errors import UsageError
+from bpfctl.probe.actions.count import Count
+from bpfctl.probe.actions.trace import Trace
+from bpfctl.probe.session import Probing, Sources, Wanted
+from bpfctl.probe.where import Binary, Name, Number, parse
+from bpfctl.views.hits import BOARD, HITS, Round
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from bpfctl.cli.session import Session
+    from bpfctl.probe.actions.trace import Hit
+    from bpfctl.probe.where import Tree
+
+_INTERVAL = 1.0
+_LARGEST = 1 << 30
+
+
+def count(
+    ctx: opt.Context,
+    words: opt.Words = None,
+    *,
+    by: opt.By = None,
+    where: opt.ProbeWhere = None,
+    pid: opt.Pid = None,
+    interval: opt.EachInterval = None,
+    duration: opt.Duration = None,
+    top: opt.TopRows = None,
+    max_entries: opt.MaxEntries = 10_000,
+) -> None:
+    """Count hits in the kernel until Ctrl-C: SPEC...
+
+    A terminal shows them as they grow, a pipe gets the sums at the end, or with --interval each time.
+    """
+    out = ctx.obj.out
+    sources, wanted = _wanted(ctx.obj, words, where, pid)
+    _positive(interval=interval, duration=duration)
+    with Count(_listed(by) or ("probe",), max_entries=max_entries) as counts, Probing(sources, wanted, counts) as run:
+        begin = time.monotonic()
+
+        def ask() -> Round:
+            rows = counts.rows()
+            spelled = [(counts.spelled(row), row.hits) for row in rows[:top]]
+            return Round(
+                time.time(),
+                time.monotonic() - begin,
+                counts.by,
+                rows[:top],
+                spelled,
+                len(rows),
+                sum(row.hits for row in rows),
+                counts.lost(),
+                run.missed(),
+            )
+
+        if interval is None and not _is_watched(ctx.obj):
+            wait(duration)
+            run.stop()
+            out.board(BOARD, ask, seconds=0, count=1)
+            return
+        seconds = interval or min(_INTERVAL, duration or _INTERVAL)
+        out.board(BOARD, ask, seconds=seconds, count=None if duration is None else math.ceil(duration / seconds))
+
+
+def trace(
+    ctx: opt.Context,
+    words: opt.Words = None,
+    *,
+    fields: opt.TraceFields = None,
+    where: opt.ProbeWhere = None,
+    pid: opt.Pid = None,
+    duration: opt.Duration = None,
+    limit: opt.HitLimit = None,
+    buffer: opt.Buffer = 8 << 20,
+) -> None:
+    """Show a line for each hit until Ctrl-C, with what can be read there: SPEC..."""
+    if buffer < 4096 or buffer & buffer - 1 or buffer > _LARGEST:
+        raise UsageError(f"--buffer: {buffer} is no power of two from 4096 to {_LARGEST}")
+    out = ctx.obj.out
+    sources, wanted = _wanted(ctx.obj, words, where, pid)
+    _positive(duration=duration)
+    with (
+        stopping() as stop,
+        Trace(_listed(fields), size=buffer) as hits,
+        Probing(sources, wanted, hits) as run,
+        hits.reader() as reader,
+    ):
+        stop.closes(reader)
+
+        def batches() -> Iterator[Iterator[Hit]]:
+            told = 0
+            for records in reader.batches(limit=limit, seconds=duration):
+                yield hits.hits(records)
+                lost = hits.lost()
+                if lost > told:
+                    out.warn(f"{lost - told} hits were lost: the buffer was full (--buffer BYTES makes a larger one)")
+                    told = lost
+
+        out.follow(HITS, batches())
+        run.stop()
+        if missed := run.missed():
+            out.warn(f"{missed} hits were missed: the kernel was in the program already")
+
+
+def _wanted(session: Session, words: opt.Words, where: str | None, pid: int | None) -> tuple[Sources, Wanted]:
+    """Return the points of all words and which hits count."""
+    left = grammar.Words(words)
+    specs = [left.next("a probe, such as tracepoint:sched:sched_switch")]
+    while left:
+        specs.append(left.next("a probe"))
+    if session.depth:
+        raise UsageError("probes go on until somebody stops them, so they are no command for a batch")
+    sources = Sources()
+    return sources, Wanted(sources.resolve(specs), _condition(where, pid))
+
+
+def _is_watched(session: Session) -> bool:
+    """Return whether a person looks at a table that can be drawn anew."""
+    return not session.options.json and not session.options.plain and os.isatty(session.out.sink.fd)
+
+
+def _condition(where: str | None, pid: int | None) -> Tree | None:
+    parts: list[Tree] = []
+    if pid is not None:
+        parts.append(Binary("==", Name("pid"), Number(pid)))
+    if where is not None:
+        parts.append(parse(where))
+    return None if not parts else parts[0] if len(parts) == 1 else Binary("&&", *parts)
+
+
+def _listed(words: Sequence[str] | None) -> tuple[str, ...]:
+    """Return the names of an option that may be repeated, and whose values are lists with commas."""
+    found = [name for word in words or () for name in word.split(",")]
+    if "" in found:
+        raise UsageError("a name is missing between the commas")
+    return tuple(dict.fromkeys(found))
+
+
+def _positive(**seconds: float | None) -> None:
+    for name, value in seconds.items():
+        if value is not None and not 0 < value < 1 << 31:
+            raise UsageError(f"--{name}: can't wait for {value:g} seconds")

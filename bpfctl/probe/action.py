@@ -1,0 +1,60 @@
+"""What an action is to the rest of the program."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from bpfctl.errors import UsageError
+from bpfctl.probe.field import Field, Integer, Text, Type
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from bpfctl.probe.code import Code
+    from bpfctl.probe.source import ProbePoint
+
+
+class Part(NamedTuple):
+    """What one program reads: its points, counted from ``first`` among all, and the fields by name."""
+
+    points: Sequence[ProbePoint]
+    first: int
+    field: Callable[[str], Field]
+
+
+class Action(Protocol):
+    """Something that is done at each hit. It is made of what the user wants, and closed when that is over."""
+
+    def names(self, points: Sequence[ProbePoint], own: Callable[[ProbePoint], Sequence[Field]]) -> frozenset[str]:
+        """Return the fields that are read at these points of one source; ``own`` tells a point's own."""
+
+    def open(self, parts: Sequence[Part]) -> None:
+        """Make the maps; UsageError where the fields cannot be used."""
+
+    def emit(self, code: Code, part: Part) -> None:
+        """Append what is done at a hit of this part, which may jump to OUT."""
+
+
+class Slot(NamedTuple):
+    """Where a field lies in a key or a record, and what its bytes are there."""
+
+    name: str
+    at: int
+    type: Type
+
+
+def common_type(name: str, types: Sequence[Type]) -> Type:
+    """Return what holds a field that has these types at different points; UsageError where nothing does."""
+    if len({type(each) for each in types}) > 1:
+        raise UsageError(f"'{name}' is a number at one of the points, and a string at another")
+    first = types[0]
+    if isinstance(first, Integer):
+        numbers = [each for each in types if isinstance(each, Integer)]
+        signed, hexadecimal = (any(each.signed for each in numbers), all(each.hexadecimal for each in numbers))
+        return Integer(8, signed, hexadecimal)
+    if isinstance(first, Text):
+        texts = [each for each in types if isinstance(each, Text)]
+        return Text(max(each.size for each in texts), any(each.may_be_cut for each in texts))
+    if len({*types}) > 1:
+        raise UsageError(f"'{name}' is of another size at each of the points")
+    return first

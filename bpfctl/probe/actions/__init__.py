@@ -1,0 +1,1 @@
+"""Actions: what is done at each hit, whatever was hit."""

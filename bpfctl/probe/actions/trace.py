@@ -1,0 +1,146 @@
+"""Sends a record of each hit through a ring buffer (BPF_MAP_TYPE_RINGBUF, Linux 5.8)."""
+
+from __future__ import annotations
+
+import sys
+import time
+from contextlib import ExitStack
+from struct import Struct
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from bpfctl._sys.fd import Closing
+from bpfctl.asm.insn import R0, R1, R2, R3, R10
+from bpfctl.host import cpus
+from bpfctl.kernel.map import Map
+from bpfctl.kernel.ring_buffer import RingBuffer
+from bpfctl.probe.action import Slot
+from bpfctl.probe.code import MORE, OUT, POINT
+from bpfctl.probe.common import FIELDS
+from bpfctl.probe.field import Integer
+from bpfctl.uapi.enums import MapType
+from bpfctl.uapi.helpers import Helper
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from bpfctl.probe.action import Part
+    from bpfctl.probe.code import Code
+    from bpfctl.probe.field import Field
+    from bpfctl.probe.source import ProbePoint
+
+#: What is read where nothing else is said, beside the point's own fields.
+USUAL = ("pid", "tid", "comm", "cpu")
+_HEAD = 16  # bytes: the time, the number of the point
+_UNSIGNED = {1: "B", 2: "H", 4: "I", 8: "Q"}
+_OWN = "args."
+
+
+class Hit(NamedTuple):
+    """A hit: when it was in nanoseconds since 1970, where, and what was read there."""
+
+    time: int
+    point: ProbePoint
+    layout: Layout
+    values: tuple[Any, ...]  # in the order of the layout's slots
+
+
+class Layout(NamedTuple):
+    """What lies where in the records of a point."""
+
+    point: ProbePoint
+    slots: tuple[Slot, ...]
+    size: int
+    unpack: Callable[[bytes], tuple[Any, ...]]
+
+    def decode(self, record: bytes) -> tuple[Any, ...]:
+        """Return the values in a record."""
+        _, _, *values = self.unpack(record)
+        return tuple(
+            value if isinstance(slot.type, Integer) else slot.type.decode(value)
+            for slot, value in zip(self.slots, values, strict=True)
+        )
+
+
+class Trace(Closing):
+    """Reads some fields at each hit, by default the USUAL and all of the point's own.
+
+    ``size`` is that of the ring buffer in bytes, a power of two. Hits that find it full are lost, and counted.
+    """
+
+    def __init__(self, fields: Sequence[str] = (), *, size: int = 8 << 20) -> None:
+        self._fields = tuple(fields)
+        self._size = size
+        self._held = ExitStack()
+        self._layouts: dict[int, Layout] = {}
+        self._own: dict[ProbePoint, tuple[str, ...]] = {}
+
+    def names(self, points: Sequence[ProbePoint], own: Callable[[ProbePoint], Sequence[Field]]) -> frozenset[str]:
+        """Return the fields that are read at any of these points."""
+        if self._fields:
+            return frozenset(self._fields)
+        for point in points:
+            self._own[point] = tuple(_OWN + field.name for field in own(point))
+        return frozenset(USUAL).union(*(self._own[point] for point in points))
+
+    def open(self, parts: Sequence[Part]) -> None:
+        """Make the ring buffer, and settle what lies where in a record."""
+        self._ring = self._held.enter_context(Map.create(MapType.RINGBUF, 0, 0, self._size, name="hits"))
+        self._lost = self._held.enter_context(Map.create(MapType.PERCPU_ARRAY, 4, 8, 1, name="lost"))
+        for part in parts:
+            for number, point in enumerate(part.points, part.first):
+                self._layouts[number] = self._layout(part, point)
+
+    def _layout(self, part: Part, point: ProbePoint) -> Layout:
+        slots, at, form = [], _HEAD, "=QQ"
+        for name in self._fields or (*USUAL, *self._own[point]):
+            type_ = part.field(name).type
+            if isinstance(type_, Integer):
+                at, form = _aligned(at, type_.size, form)
+                letter = _UNSIGNED[type_.size]
+                form += letter.lower() if type_.signed else letter
+            else:
+                at, form = _aligned(at, 8, form)
+                form += f"{type_.size}s"
+            slots.append(Slot(name, at, type_))
+            at += type_.size
+        at, form = _aligned(at, 8, form)
+        return Layout(point, tuple(slots), at, Struct(form).unpack)
+
+    def emit(self, code: Code, part: Part) -> None:
+        """Fill a record, if there is room for one."""
+        layout, free = self._layouts[part.first], code.fresh()
+        code.ld_map_fd(R1, self._ring.fileno()).mov(R2, layout.size).mov(R3, 0).call(Helper.ringbuf_reserve)
+        code.jump("jne", R0, 0, free)
+        zero = code.cleared(8)
+        code.ld_map_fd(R1, self._lost.fileno()).mov(R2, R10).add(R2, zero).call(Helper.map_lookup_elem)
+        code.jump("jeq", R0, 0, OUT).mov(R1, 1).atomic_add(8, R0, 0, R1).jmp(OUT)
+        code.label(free).mov(MORE, R0)
+        FIELDS["time"].store(code, MORE, 0)
+        code.stx(8, MORE, 8, POINT)
+        for slot in layout.slots:
+            part.field(slot.name).store(code, MORE, slot.at)
+        code.mov(R1, MORE).mov(R2, 0).call(Helper.ringbuf_submit)
+
+    def reader(self) -> RingBuffer[bytes]:
+        """Return what reads the records."""
+        return RingBuffer(self._ring)
+
+    def hits(self, records: Sequence[bytes]) -> Iterator[Hit]:
+        """Yield what records tell."""
+        since = time.time_ns() - time.clock_gettime_ns(time.CLOCK_MONOTONIC)
+        for record in records:
+            layout = self._layouts[int.from_bytes(record[8:16], sys.byteorder)]
+            yield Hit(since + int.from_bytes(record[:8], sys.byteorder), layout.point, layout, layout.decode(record))
+
+    def lost(self) -> int:
+        """Return how many hits found the ring buffer full."""
+        return sum(Struct(f"={cpus.possible()}Q").unpack(self._lost.lookup(bytes(4))))
+
+    def close(self) -> None:
+        """Give the maps back."""
+        self._held.close()
+
+
+def _aligned(at: int, size: int, form: str) -> tuple[int, str]:
+    gap = -at % size
+    return at + gap, form + f"{gap}x" * (gap > 0)

@@ -1,0 +1,166 @@
+"""Fields: what can be read where a probe is, each with the instructions that read it and what its bytes mean.
+
+A field is loaded into a register or stored where an action wants it; both may use r0 to r5 as they like, and leave the
+others as they are.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+from bpfctl.asm.insn import R0, R1, R2, R3, R10
+from bpfctl.probe.code import CTX
+from bpfctl.uapi.helpers import Helper
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bpfctl.asm.insn import Reg
+    from bpfctl.probe.code import Code
+
+    Load: TypeAlias = Callable[[Code, Reg], object]
+    Store: TypeAlias = Callable[[Code, Reg, int], object]
+
+#: Bytes of a string of unknown length that are read, with the zero that ends it.
+TEXT = 64
+
+
+class Integer(NamedTuple):
+    """A number of 1, 2, 4 or 8 bytes in the order of this machine."""
+
+    size: int = 8
+    signed: bool = False
+    hexadecimal: bool = False  # as people want to see it, such as an address
+
+    def decode(self, data: bytes) -> int:
+        """Return the number."""
+        return int.from_bytes(data, sys.byteorder, signed=self.signed)
+
+    def spell(self, value: int) -> str:
+        """Return what people read."""
+        return f"{value:#x}" if self.hexadecimal else str(value)
+
+
+class Text(NamedTuple):
+    """A string that ends at its first zero, or at its last byte."""
+
+    size: int = TEXT
+    may_be_cut: bool = False  # whether one that fills its room may be longer in truth
+
+    def decode(self, data: bytes) -> str:
+        """Return the string; bytes that are not UTF-8 as surrogates, and three dots behind one that may be cut."""
+        text, _, _ = data.partition(b"\0")
+        return text.decode(errors="surrogateescape") + "..." * (self.may_be_cut and len(text) == self.size - 1)
+
+    def spell(self, value: str) -> str:
+        """Return what people read."""
+        return value
+
+
+class Blob(NamedTuple):
+    """Bytes of no known meaning."""
+
+    size: int
+
+    def decode(self, data: bytes) -> str:
+        """Return the bytes in hexadecimal."""
+        return data.hex(" ")
+
+    def spell(self, value: str) -> str:
+        """Return what people read."""
+        return value
+
+
+class Bytes(NamedTuple):
+    """As many bytes as a number of four bytes before them says; of more than there is room for, the first."""
+
+    room: int
+
+    @property
+    def size(self) -> int:
+        """Bytes with the number."""
+        return 4 + self.room
+
+    def decode(self, data: bytes) -> str:
+        """Return the bytes in hexadecimal."""
+        length = int.from_bytes(data[:4], sys.byteorder)
+        return data[4 : 4 + length].hex(" ") + (" ..." if length > self.room else "")
+
+    def spell(self, value: str) -> str:
+        """Return what people read."""
+        return value
+
+
+Type: TypeAlias = Integer | Text | Blob | Bytes
+
+
+class Field(NamedTuple):
+    """Something that can be read at a point."""
+
+    name: str
+    type: Type
+    store: Store  # (code, base, offset): writes all ``type.size`` bytes, but behind the end of a string
+    load: Load | None  # (code, register): the number in 64 bits, its sign extended; None for what is no number
+    told: str = ""  # its type in the words of the kernel's source
+
+
+def number(name: str, load: Load, type_: Integer = Integer(), told: str = "") -> Field:  # noqa: B008 - immutable
+    """Return a field that is a number."""
+
+    def store(code: Code, base: Reg, offset: int) -> None:
+        load(code, R0)
+        code.stx(type_.size, base, offset, R0)
+
+    return Field(name, type_, store, load, told)
+
+
+def in_context(name: str, at: int, type_: Integer, told: str = "") -> Field:
+    """Return a number that lies in the context of the program."""
+
+    def load(code: Code, register: Reg) -> None:
+        code.ldx(type_.size, register, CTX, at)
+        extend(code, register, type_)
+
+    return number(name, load, type_, told)
+
+
+def extend(code: Code, register: Reg, type_: Integer) -> None:
+    """Extend the sign of a number that was loaded without."""
+    if type_.signed and type_.size < 8:
+        shift = 64 - 8 * type_.size
+        code.lsh(register, shift).arsh(register, shift)
+
+
+def copied(name: str, at: int, type_: Text | Blob, told: str = "") -> Field:
+    """Return bytes that lie in the context of the program."""
+
+    def store(code: Code, base: Reg, offset: int) -> None:
+        done = 0
+        while done < type_.size:
+            unit = next(unit for unit in (8, 4, 2, 1) if done + unit <= type_.size and not (at | offset | done) % unit)
+            code.ldx(unit, R0, CTX, at + done).stx(unit, base, offset + done, R0)
+            done += unit
+
+    return Field(name, type_, store, None, told)
+
+
+def string(name: str, address: Load, *, user: bool = False, size: int = TEXT, told: str = "") -> Field:
+    """Return a string that lies at an address, of the kernel or of the process; empty where nothing can be read."""
+    helper = Helper.probe_read_user_str if user else Helper.probe_read_kernel_str
+
+    def store(code: Code, base: Reg, offset: int) -> None:
+        address(code, R3)
+        code.mov(R1, base).add(R1, offset).mov(R2, size).call(helper)
+
+    return Field(name, Text(size, may_be_cut=True), store, None, told)
+
+
+def memory(code: Code, register: Reg, at: int, type_: Integer) -> None:
+    """Load a number from ``register + at`` in the kernel's memory into the register; 0 where nothing can be read."""
+    with code.scratch():
+        place = code.room(8)
+        code.mov(R3, register).add(R3, at).st(8, R10, place, 0)
+        code.mov(R1, R10).add(R1, place).mov(R2, type_.size).call(Helper.probe_read_kernel)
+        code.ldx(type_.size, register, R10, place)
+    extend(code, register, type_)

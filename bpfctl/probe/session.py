@@ -1,0 +1,195 @@
+"""A probe under way: what was asked for becomes programs, which are loaded, attached, and in the end taken away."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from difflib import get_close_matches
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
+
+from bpfctl._sys import programs
+from bpfctl._sys.fd import Closing
+from bpfctl.asm.insn import R1
+from bpfctl.errors import KernelError, NotFound, NotSupported, UsageError
+from bpfctl.kernel.handle import privilege_hint
+from bpfctl.kernel.prog import Program
+from bpfctl.kernel.verifier import Asked
+from bpfctl.probe import registry
+from bpfctl.probe.action import Part
+from bpfctl.probe.code import CTX, OUT, POINT, Code
+from bpfctl.probe.common import FIELDS
+from bpfctl.probe.filter import Filter
+from bpfctl.probe.where import names as named
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bpfctl._sys.programs import Loaded
+    from bpfctl.probe.action import Action
+    from bpfctl.probe.field import Field
+    from bpfctl.probe.source import Group, ProbePoint, Source
+    from bpfctl.probe.where import Tree
+
+_LICENSE = b"Dual BSD/GPL"
+_NAME = b"bpfctl_probe"
+#: What tells a point's own fields from those that are read everywhere.
+_OWN = "args."
+
+
+class Wanted(NamedTuple):
+    """What is to be probed, and which hits count."""
+
+    points: tuple[ProbePoint, ...]
+    where: Tree | None = None
+
+
+class Made(NamedTuple):
+    """A program that is ready to be loaded, and the points that it serves."""
+
+    group: Group
+    part: Part
+    insns: bytes
+
+
+class Sources:
+    """The sources of a run, each made once."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, Source] = {}
+
+    def of(self, kind: str) -> Source:
+        """Return the source of a kind; NotFound, PluginError."""
+        if kind not in self._made:
+            self._made[kind] = registry.find(kind)
+        return self._made[kind]
+
+    def resolve(self, specs: Sequence[str]) -> tuple[ProbePoint, ...]:
+        """Return the points of all specs, each once; UsageError and NotFound say what is wrong with one."""
+        points: dict[ProbePoint, None] = {}
+        for spec in specs:
+            kind, colon, target = spec.partition(":")
+            if not colon or not target:
+                raise UsageError(f"'{spec}' names no probe: it should be KIND:TARGET, such as {_EXAMPLE}")
+            points |= dict.fromkeys(self.of(kind).resolve(target))
+        return tuple(points)
+
+
+_EXAMPLE = "tracepoint:sched:sched_switch"
+
+
+def known(fields: Sequence[Field], name: str, place: str) -> Field:
+    """Return the field of a name; NotFound says which there are, and what is close."""
+    for field in fields:
+        if field.name == name:
+            return field
+    there = [field.name for field in fields]
+    near = get_close_matches(name, [*there, *FIELDS], 1)
+    hint = f", did you mean '{near[0]}'?" if near else f" (there are: {', '.join([*there, *FIELDS])})"
+    raise NotFound(f"{place} has no field '{name}'{hint}")
+
+
+def _field(group: Group, name: str) -> Field:
+    """Return a field that is read at every point, or one of the group's own, which ``args.`` may be put before."""
+    return FIELDS.get(name) or group.field(name.removeprefix(_OWN))
+
+
+class Probing(Closing):
+    """Programs at work, until it is closed.
+
+    KernelError where the kernel refuses one; then nothing stays attached.
+    """
+
+    def __init__(self, sources: Sources, wanted: Wanted, action: Action) -> None:
+        self.wanted = wanted
+        with ExitStack() as held:
+            self.made = make(sources, wanted, action, held)
+            self._programs: list[Program] = []
+            self._links = held.enter_context(ExitStack())
+            for made in self.made:
+                self._programs.append(self._attached(action, made, held))
+            self._held = held.pop_all()
+
+    def _attached(self, action: Action, made: Made, held: ExitStack) -> Program:
+        """Load and attach a program, or that of the next way."""
+        while True:
+            program = held.enter_context(load(made))
+            try:
+                for link in made.group.attach(program):
+                    self._links.enter_context(link)
+            except (KernelError, NotSupported):
+                if made.group.otherwise is None:
+                    raise
+                made = assemble(made.group.otherwise(), made.part.first, self.wanted.where, action)
+            else:
+                return program
+
+    def stop(self) -> None:
+        """Detach all programs; what they have gathered can still be read."""
+        self._links.close()
+
+    def missed(self) -> int:
+        """Return how many hits the kernel has kept from the programs, as they were running already (Linux 5.12)."""
+        return sum(program.info().recursion_misses or 0 for program in self._programs)
+
+    def close(self) -> None:
+        """Detach all programs and take them away."""
+        self._held.close()
+
+
+def make(sources: Sources, wanted: Wanted, action: Action, held: ExitStack) -> list[Made]:
+    """Return the programs for points; ``held`` owns what they refer to."""
+    names = frozenset(named(wanted.where)) if wanted.where else frozenset()
+    groups: list[Group] = []
+    for kind in dict.fromkeys(point.kind for point in wanted.points):
+        points = [point for point in wanted.points if point.kind == kind]
+        source = sources.of(kind)
+        read = {name.removeprefix(_OWN) for name in (action.names(points, source.fields) | names) - FIELDS.keys()}
+        groups += source.groups(points, frozenset(read), held)
+    parts: list[Part] = []
+    for group in groups:
+        first = parts[-1].first + len(parts[-1].points) if parts else 0
+        parts.append(Part(group.points, first, partial(_field, group)))
+    action.open(parts)
+    return [assemble(group, part.first, wanted.where, action) for group, part in zip(groups, parts, strict=True)]
+
+
+def assemble(group: Group, first: int, where: Tree | None, action: Action) -> Made:
+    """Return the program of a group whose first point has this number."""
+    code, field = Code(), partial(_field, group)
+    code.mov(CTX, R1)
+    if group.choose is None:
+        code.mov(POINT, first)
+    else:
+        group.choose(code)
+        code.add(POINT, first)
+    if where is not None:
+        Filter(code, field).unless(where, OUT)
+    part = Part(group.points, first, field)
+    action.emit(code, part)
+    return Made(group, part, code.end())
+
+
+def load(made: Made) -> Program:
+    """Load a program; KernelError, or VerifierError with the log."""
+    group, tried = made.group, f"can't load the program for {made.group.points[0]}"
+
+    def attempt(log_level: int) -> Loaded:
+        return programs.load(
+            group.type,
+            made.insns,
+            license=_LICENSE,
+            name=_NAME,
+            expected_attach_type=group.attach_type,
+            attach_btf_id=group.btf_id,
+            attach_fd=group.btf_fd,
+            log_level=log_level,
+        )
+
+    try:
+        return Program(attempt(0).fd)
+    except OSError as error:
+        number = error.errno or 0
+        hint = privilege_hint(number)
+        if hint:
+            raise KernelError(tried, number, hint=hint) from None
+    return Program(Asked(tried, number, made.insns).load(attempt).fd)

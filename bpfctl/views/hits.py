@@ -1,0 +1,124 @@
+"""What probes have seen: counts, and hits one by one."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from bpfctl.views.view import Board, Column, View
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from bpfctl.probe.actions.count import Row
+    from bpfctl.probe.actions.trace import Hit
+
+_SECOND = 10**9
+_OWN = "args."
+
+
+class Round(NamedTuple):
+    """What was counted until now."""
+
+    at: float  # seconds since 1970
+    seconds: float  # since the start
+    by: Sequence[str]
+    rows: Sequence[Row]  # as many as are wanted
+    spelled: Sequence[tuple[list[str], int]]  # the same, as people read them
+    every: int  # how many there are
+    hits: int  # of all
+    lost: int
+    missed: int
+
+
+def _round_json(told: Round) -> dict[str, Any]:
+    return {
+        "time": round(told.at, 3),
+        "seconds": round(told.seconds, 3),
+        "counts": [dict(zip(told.by, row.values, strict=True)) | {"count": row.hits} for row in told.rows],
+        "left_out": told.every - len(told.rows),
+        "hits": told.hits,
+        "lost": told.lost,
+        "missed": told.missed,
+    }
+
+
+def _round_plain(told: Round) -> Iterator[str]:
+    width = max((len(str(hits)) for _, hits in told.spelled), default=1)
+    for values, hits in told.spelled:
+        yield f"{hits:>{width}}  {'  '.join(values)}"
+    yield from _remarks(told)
+
+
+def _remarks(told: Round) -> Iterator[str]:
+    left_out = told.every - len(told.rows)
+    if left_out:
+        yield f"{left_out} more are not shown"
+    if told.lost:
+        yield f"{told.lost} hits were not counted: there was no room for their values (--max-entries N makes more)"
+    if told.missed:
+        yield f"{told.missed} hits were missed: the kernel was in the program already"
+
+
+def _head(told: Round) -> str:
+    told_of = f"{told.hits} hits in {told.seconds:.1f} s"
+    return "; ".join([told_of, *_remarks(told)])
+
+
+def _columns(told: Round) -> tuple[Column, ...]:
+    def of(at: int) -> Column:
+        return Column(told.by[at], lambda row: row[0][at], tone="name" if told.by[at] == "probe" else "")
+
+    return (Column("count", lambda row: row[1], "number"), *map(of, range(len(told.by))))
+
+
+#: Counts that grow.
+BOARD: Board[Round] = Board(
+    _round_json, _round_plain, _head, _columns, lambda told: told.spelled, "nothing was hit yet", measures=True
+)
+
+
+def _members(hit: Hit) -> dict[str, Any]:
+    """Return the values by name, those of the point itself apart."""
+    found: dict[str, Any] = {}
+    own: dict[str, Any] = {}
+    for slot, value in zip(hit.layout.slots, hit.values, strict=True):
+        if slot.name.startswith(_OWN):
+            own[slot.name.removeprefix(_OWN)] = value
+        else:
+            found[slot.name] = value
+    return found | ({"args": own} if own else {})
+
+
+def _hit_json(hit: Hit) -> dict[str, Any]:
+    return {"time": hit.time / _SECOND, "probe": str(hit.point)} | _members(hit)
+
+
+def _clock(hit: Hit) -> str:
+    seconds, rest = divmod(hit.time, _SECOND)
+    return time.strftime("%H:%M:%S", time.localtime(seconds)) + f".{rest // 1000:06}"
+
+
+def _told(hit: Hit) -> str:
+    return " ".join(
+        f"{slot.name.removeprefix(_OWN)}={slot.type.spell(value)}"
+        for slot, value in zip(hit.layout.slots, hit.values, strict=True)
+    )
+
+
+def _hit_plain(hit: Hit) -> Iterator[str]:
+    yield f"{_clock(hit)} {hit.point} {_told(hit)}"
+
+
+#: Hits as they come.
+HITS: View[Hit] = View(
+    "hits",
+    _hit_json,
+    _hit_plain,
+    (
+        Column("time", _clock, tone="quiet"),
+        Column("probe", lambda hit: str(hit.point), tone="name"),
+        Column("fields", _told),
+    ),
+    lambda _hit: {},
+)

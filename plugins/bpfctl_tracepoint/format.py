@@ -1,0 +1,102 @@
+"""The format files of events (Documentation/trace/events.rst): which fields a record has, and where they lie."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
+
+from bpfctl.plugin import CTX, R1, R2, R3, Blob, Bytes, Field, Helper, Integer, Text, copied, in_context, string
+
+if TYPE_CHECKING:
+    from bpfctl.plugin import Code, Reg
+
+_ID = re.compile(r"^ID:\s*(\d+)", re.MULTILINE)
+_FIELD = re.compile(
+    r"^\s*field:(?P<type>.+?)\s*\b(?P<name>\w+)(?P<array>\[\w*\])?;"
+    r"\s*offset:(?P<at>\d+);\s*size:(?P<size>\d+);(?:\s*signed:(?P<signed>[01]);)?",
+    re.MULTILINE,
+)
+_DYNAMIC = re.compile(r"(__data_loc|__rel_loc)\s+(.+?)\s*\[\]$")
+_CHARS = frozenset({"char", "unsigned char", "const char"})
+#: What an argument of a system call, which always takes eight bytes, really has of them.
+_SHORT = {
+    "int": Integer(4, signed=True),
+    "pid_t": Integer(4, signed=True),
+    "clockid_t": Integer(4, signed=True),
+    "key_serial_t": Integer(4, signed=True),
+    "mqd_t": Integer(4, signed=True),
+    "unsigned int": Integer(4),
+    "unsigned": Integer(4),
+    "u32": Integer(4),
+    "umode_t": Integer(2),
+    "qid_t": Integer(4),
+    "uid_t": Integer(4),
+    "gid_t": Integer(4),
+}
+
+
+class Format(NamedTuple):
+    """An event's number and its fields, without those that all events have."""
+
+    id: int
+    fields: list[Field]
+
+
+def parse(text: str, *, is_syscall: bool = False) -> Format:
+    """Return what a format file tells; what cannot be read of it is left out."""
+    number = _ID.search(text)
+    fields = [
+        _field(match, is_syscall=is_syscall)
+        for match in _FIELD.finditer(text)
+        if not match["name"].startswith("common_") and match["name"] != "__syscall_nr"
+    ]
+    return Format(int(number[1]) if number else 0, fields)
+
+
+def _field(match: re.Match[str], *, is_syscall: bool) -> Field:
+    type_, name, at, size = match["type"], match["name"], int(match["at"]), int(match["size"])
+    told = type_ + (match["array"] or "")
+    dynamic = _DYNAMIC.match(type_)
+    if dynamic:
+        return _dynamic(name, at, told, is_text=dynamic[2] in _CHARS, from_field=dynamic[1] == "__rel_loc")
+    if match["array"]:
+        return copied(name, at, Text(size) if type_ in _CHARS else Blob(size), told)
+    if type_.endswith("*") and type_.removesuffix("*").strip() in _CHARS:
+        return string(name, partial(_pointer, at), user=is_syscall, told=told)
+    if size not in (1, 2, 4, 8):
+        return copied(name, at, Blob(size), told)
+    if is_syscall:
+        plain = _SHORT.get(type_, Integer(8, signed=type_ in ("long", "off_t", "loff_t"), hexadecimal="*" in type_))
+        return in_context(name, at, plain, told)
+    return in_context(name, at, Integer(size, match["signed"] == "1", hexadecimal="*" in type_), told)
+
+
+def _pointer(at: int, code: Code, register: Reg) -> None:
+    code.ldx(8, register, CTX, at)
+
+
+def _dynamic(name: str, at: int, told: str, *, is_text: bool, from_field: bool) -> Field:
+    """Return what lies behind the fixed part of a record: the field has its place, and above 16 bits its length.
+
+    The place is counted from the start of the record, or from the end of the field.
+    """
+    start = at + 4 if from_field else 0
+
+    def address(code: Code, register: Reg) -> None:
+        code.ldx(4, register, CTX, at).and_(register, 0xFFFF).add(register, start).add(register, CTX)
+
+    if is_text:
+        return string(name, address, told=told)
+
+    def store(code: Code, base: Reg, offset: int) -> None:
+        fits = code.fresh()
+        code.ldx(4, R2, CTX, at).rsh(R2, 16).stx(4, base, offset, R2)
+        code.jump("jle", R2, _BYTES.room, fits).mov(R2, _BYTES.room).label(fits)
+        address(code, R3)
+        code.mov(R1, base).add(R1, offset + 4).call(Helper.probe_read_kernel)
+
+    return Field(name, _BYTES, store, None, told)
+
+
+_BYTES = Bytes(64)

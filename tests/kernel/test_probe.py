@@ -1,0 +1,304 @@
+"""Probes on the running kernel: what is counted and what is shown is what a process has really done."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from bpfctl.errors import NotFound, UsageError
+from bpfctl.probe.actions.count import Count
+from bpfctl.probe.actions.trace import Trace
+from bpfctl.probe.session import Probing, Sources, Wanted
+from bpfctl.probe.where import parse
+
+CHECKOUT = Path(__file__).parents[2]
+BPFCTL = [sys.executable, "-P", "-m", "bpfctl"]
+ENVIRONMENT = {**os.environ, "LANG": "C.UTF-8", "PYTHONPATH": str(CHECKOUT)}
+YIELD = "tracepoint:syscalls:sys_enter_sched_yield"
+OPEN = "tracepoint:syscalls:sys_enter_openat"
+FORK = "tracepoint:sched:sched_process_fork"
+
+# Does what it is told, line by line, and says so.
+_CHILD = """
+import os, sys
+def opens(count):
+    for number in range(count):
+        try:
+            os.close(os.open(f"/nonexistent/{number}", os.O_RDONLY))
+        except FileNotFoundError:
+            pass
+def forks(count):
+    for _ in range(count):
+        if not (pid := os.fork()):
+            os._exit(0)
+        os.waitpid(pid, 0)
+def yields(count):
+    for _ in range(count):
+        os.sched_yield()
+for line in sys.stdin:
+    what, count = line.split()
+    globals()[what](int(count))
+    print("done", flush=True)
+"""
+
+
+class Child:
+    """A process that does what it is told."""
+
+    def __init__(self, process):
+        self._process = process
+        self.pid = process.pid
+
+    def does(self, what, count):
+        """Have it do something so many times, and wait until it has."""
+        self._process.stdin.write(f"{what} {count}\n")
+        self._process.stdin.flush()
+        assert self._process.stdout.readline() == "done\n"
+
+
+@pytest.fixture
+def child():
+    command = [sys.executable, "-I", "-S", "-c", _CHILD]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        child = Child(process)
+        child.does("forks", 1)  # all that has to be imported is, then
+        yield child
+        process.stdin.close()
+
+
+@contextmanager
+def probing(action, *specs, where):
+    sources = Sources()
+    with action, Probing(sources, Wanted(sources.resolve(specs), parse(where)), action) as run:
+        yield run
+
+
+@pytest.mark.parametrize(("spec", "what", "way"), [(YIELD, "yields", "perf event"), (FORK, "forks", "raw tracepoint")])
+def test_counts_are_exact(child, spec, what, way):
+    """Of a perf event, as of the raw tracepoint that stands for it."""
+    counts = Count()
+    with probing(counts, spec, where=f"pid == {child.pid}") as run:
+        child.does(what, 1000 if what == "yields" else 50)
+        rows = counts.rows()
+
+        assert [made.group.way for made in run.made] == [way]
+    assert [(row.values, row.hits) for row in rows] == [((spec,), 1000 if what == "yields" else 50)]
+
+
+def test_count_by_fields(child):
+    counts = Count(("args.filename", "pid", "probe", "args.dfd"))
+    with probing(counts, OPEN, where=f"pid == {child.pid} && args.dfd < 0") as run:
+        for _ in range(3):
+            child.does("opens", 20)
+        run.stop()
+        rows = counts.rows()
+
+        assert {row.values: row.hits for row in rows} == {
+            (f"/nonexistent/{number}", child.pid, OPEN, -100): 3 for number in range(20)
+        }
+        child.does("opens", 20)
+        assert counts.rows() == rows  # nothing is counted any more
+
+
+def test_values_without_room_are_told(child):
+    """What finds no room is counted as lost, and none of it twice."""
+    counts = Count(("args.filename",), max_entries=100)
+    with probing(counts, OPEN, where=f"pid == {child.pid}"):
+        child.does("opens", 300)
+        rows = counts.rows()
+
+        assert len(rows) >= 100
+        assert {row.hits for row in rows} == {1}
+        assert len(rows) + counts.lost() == 300
+
+
+def test_several_probes_at_once(child):
+    counts = Count()
+    with probing(counts, YIELD, FORK, OPEN, YIELD, where=f"pid == {child.pid}"):
+        child.does("yields", 7)
+        child.does("forks", 2)
+        child.does("opens", 5)
+
+        assert {row.values: row.hits for row in counts.rows()} == {(YIELD,): 7, (FORK,): 2, (OPEN,): 5}
+
+
+def test_conditions_choose(child):
+    counts = Count(("args.filename",))
+    with probing(counts, OPEN, where=f"pid == {child.pid} and args.filename == '/nonexistent/7'"):
+        child.does("opens", 20)
+
+        assert [(row.values, row.hits) for row in counts.rows()] == [(("/nonexistent/7",), 1)]
+
+
+def test_each_hit_is_shown_once_and_in_order(child):
+    hits = Trace()
+    with probing(hits, OPEN, where=f"pid == {child.pid}") as run, hits.reader() as reader:
+        child.does("opens", 2000)
+        run.stop()
+        found = [hit for batch in reader.batches(limit=2000, seconds=20) for hit in hits.hits(batch)]
+
+        assert hits.lost() == 0
+    names = [slot.name for slot in found[0].layout.slots]
+    rows = [dict(zip(names, hit.values, strict=True)) for hit in found]
+    assert [row["args.filename"] for row in rows] == [f"/nonexistent/{number}" for number in range(2000)]
+    assert {(row["pid"], row["tid"], row["args.dfd"]) for row in rows} == {(child.pid, child.pid, -100)}
+    assert {row["args.flags"] & ~os.O_CLOEXEC & ~0o100000 for row in rows} == {os.O_RDONLY}  # O_LARGEFILE
+    assert [hit.time for hit in found] == sorted(hit.time for hit in found)
+
+
+def test_hits_without_room_are_told(child):
+    hits = Trace(("pid", "args.filename"), size=4096)
+    with probing(hits, OPEN, where=f"pid == {child.pid}") as run, hits.reader() as reader:
+        child.does("opens", 1000)
+        run.stop()
+        kept = len(reader.read(2000))
+
+        assert 0 < kept < 1000
+        assert kept + hits.lost() == 1000
+
+
+def test_a_string_that_is_cut_says_so():
+    long = "/nonexistent/" + "x" * 200
+    hits = Trace(("args.filename",))
+    with probing(hits, OPEN, where=f"pid == {os.getpid()}") as run, hits.reader() as reader:
+        with pytest.raises(FileNotFoundError):
+            os.open(long, os.O_RDONLY)
+        run.stop()
+        values = [hit.values[0] for batch in reader.batches(limit=1, seconds=20) for hit in hits.hits(batch)]
+
+    assert values == [long[:63] + "..."]
+
+
+@pytest.mark.parametrize(
+    ("spec", "why"),
+    [
+        ("tracepoint:sched:sched_process_frok", "there is no tracepoint 'sched:sched_process_frok', did you mean"),
+        ("tracepoint:nothere:*", "no tracepoint matches 'nothere:*'"),
+        ("tracepoint:nothere:x", "there is no tracepoint 'nothere:x'"),
+        ("tracepoint:../../x:y", "there is no tracepoint"),
+        ("nosuch:x", "no plugin offers probes of kind 'nosuch'"),
+    ],
+)
+def test_what_is_not_there(spec, why):
+    with pytest.raises(NotFound, match=re.escape(why)):
+        Sources().resolve([spec])
+
+
+@pytest.mark.parametrize("spec", ["", "x", "tracepoint:", "tracepoint:sched_switch", ":x"])
+def test_what_is_no_spec(spec):
+    with pytest.raises((UsageError, NotFound)):
+        Sources().resolve([spec])
+
+
+def test_a_field_that_is_not_there():
+    with (
+        pytest.raises(NotFound, match="sched_process_fork has no field 'parent_comn', did you mean 'parent_comm'"),
+        probing(Count(("args.parent_comn",)), FORK, where="1"),
+    ):
+        pass
+
+
+def test_rounds_leave_nothing():
+    for _ in range(200):
+        with probing(Count(), FORK, where="1"):
+            pass
+
+
+def run(*words, **more):
+    return subprocess.run([*BPFCTL, *words], env=ENVIRONMENT, capture_output=True, text=True, check=False, **more)
+
+
+@contextmanager
+def running(*words):
+    process = subprocess.Popen(
+        [*BPFCTL, *words], env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    with process:
+        yield process
+        process.kill()
+
+
+def test_the_command_counts(child):
+    with running("-j", "probe", "count", OPEN, "-p", str(child.pid), "--by", "comm", "--interval", "0.2") as process:
+        first = json.loads(process.stdout.readline())
+        child.does("opens", 500)
+        process.stdout.readline()
+        counts = [json.loads(process.stdout.readline()) for _ in range(2)][-1]
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+
+    assert first["counts"] == []
+    assert [count["count"] for count in counts["counts"]] == [500]
+    assert (counts["hits"], counts["lost"], counts["missed"]) == (500, 0, 0)
+    assert (process.returncode, errors) == (0, "")
+
+
+def test_ctrl_c_ends_a_count_with_its_sums(child):
+    with running("probe", "count", FORK, "--where", f"pid == {child.pid}", "--by", "probe,comm") as process:
+        seen = ""
+        while not seen:  # until it is attached
+            child.does("forks", 1)
+            seen = [link for link in run("-j", "prog", "show", "name", "bpfctl_probe").stdout.split() if "id" in link]
+        child.does("forks", 20)
+        process.send_signal(signal.SIGINT)
+        output, errors = process.communicate(timeout=60)
+
+    number, probe, _comm = output.split()
+    assert int(number) >= 20
+    assert probe == FORK
+    assert (process.returncode, errors) == (0, "")
+
+
+@pytest.mark.parametrize("voice", [["-j"], []])
+def test_the_command_traces(child, voice):
+    words = [*voice, "probe", "trace", OPEN, "--where", f"pid == {child.pid}", "--limit", "3", "--fields"]
+    with running(*words, "pid,args.filename") as process:
+        while process.poll() is None:
+            child.does("opens", 3)
+        output, errors = process.communicate(timeout=60)
+
+    lines = output.splitlines()
+    assert (process.returncode, errors, len(lines)) == (0, "", 3)
+    for line in lines:
+        if voice:
+            hit = json.loads(line)
+            assert (hit["probe"], hit["pid"]) == (OPEN, child.pid)
+            assert hit["args"]["filename"].startswith("/nonexistent/")
+        else:
+            assert re.fullmatch(rf"\d\d:\d\d:\d\d\.\d{{6}} {OPEN} pid={child.pid} filename=/nonexistent/\d", line)
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (["count"], "a probe, such as tracepoint:sched:sched_switch is missing"),
+        (["count", FORK, "--where", "pid =="], "--where: at its end"),
+        (["count", FORK, "--by", "a,,b"], "a name is missing between the commas"),
+        (["count", FORK, "--duration", "0"], "--duration: can't wait for 0 seconds"),
+        (["trace", FORK, "--buffer", "5000"], "--buffer: 5000 is no power of two"),
+        (["trace", FORK, "--where", "comm"], "--where: comm is no number"),
+    ],
+)
+def test_mistakes(words, why):
+    done = run("probe", *words)
+
+    assert done.returncode not in (0, 1)
+    assert why in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_closed_pipe_ends_it(child):
+    with running("probe", "trace", OPEN, "--where", f"pid == {child.pid}") as process:
+        process.stdout.close()
+        while process.poll() is None:
+            child.does("opens", 10)
+
+    assert process.returncode != 0
