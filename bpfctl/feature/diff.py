@@ -27,6 +27,8 @@ KINDS = {
     "sleepable": "sleepable program",
     "attachments": "attachment",
     "commands": "command",
+    "loading": "load",
+    "program_flags": "program flag",
     "map_flags": "map flag",
     "map_batches": "batch",
     "instructions": "instruction",
