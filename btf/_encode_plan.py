@@ -186,6 +186,8 @@ class Writers:
         return Plan(write, of.name)
 
     def _enum(self, of: types.Enum | types.Enum64, first: int, width: int) -> Plan:
+        if of.size not in (1, 2, 4, 8):
+            raise BTFError(f"enum {of.id} has {of.size} bytes")
         put = self._bits(first, width)
         names = {value.name: as_stored(of, value.val) for value in reversed(of.values)}
         what = f"enum {of.name}".rstrip()

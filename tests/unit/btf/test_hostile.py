@@ -204,3 +204,22 @@ def test_structs_that_contain_themselves_as_a_bitfield():
     data = hostile(lambda b: b.add_struct("s", 4, [("", 2, 0, 1), ("x", INT, 1, 2)]))
 
     assert Decoder(BTF.from_bytes(data), 2)(b"\3\0\0\0").fields == (("", 1), ("x", 1))
+
+
+def test_bits_of_an_enum_without_measure():
+    """An enum of half a gigabyte is none, and its enumerators are not made that long."""
+    data = hostile(
+        lambda b: b.add_enum("e", [("A", 1)], size=0x20000000),
+        lambda b: b.add_struct("s", 4, [("x", 2, 0, 3)]),
+    )
+
+    with pytest.raises(BTFError, match="enum 2 has 536870912 bytes"):
+        Encoder(BTF.from_bytes(data), 3)
+
+
+def test_a_floating_point_number_without_measure():
+    data = hostile(lambda b: b.add_float("f", 0x20000000), lambda b: b.add_struct("s", 4, [("x", 2)]))
+
+    for use in (Decoder, Encoder):
+        with pytest.raises(BTFError, match="floating point number of 536870912 bytes"):
+            use(BTF.from_bytes(data), 3)
