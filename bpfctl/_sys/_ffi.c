@@ -588,111 +588,114 @@ static void (*_cffi_call_python_org)(struct _cffi_externpy_s *, char *);
 
 static void *_cffi_types[] = {
 /*  0 */ _CFFI_OP(_CFFI_OP_FUNCTION, 2), // int()(struct bpfctl_perf *, int, uint64_t)
-/*  1 */ _CFFI_OP(_CFFI_OP_POINTER, 94), // struct bpfctl_perf *
+/*  1 */ _CFFI_OP(_CFFI_OP_POINTER, 98), // struct bpfctl_perf *
 /*  2 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7), // int
 /*  3 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24), // uint64_t
 /*  4 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /*  5 */ _CFFI_OP(_CFFI_OP_FUNCTION, 2), // int()(struct bpfctl_ring *, int, uint64_t, int)
-/*  6 */ _CFFI_OP(_CFFI_OP_POINTER, 96), // struct bpfctl_ring *
+/*  6 */ _CFFI_OP(_CFFI_OP_POINTER, 100), // struct bpfctl_ring *
 /*  7 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
 /*  8 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
 /*  9 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
 /* 10 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 11 */ _CFFI_OP(_CFFI_OP_FUNCTION, 71), // long()(char const *)
-/* 12 */ _CFFI_OP(_CFFI_OP_POINTER, 67), // char const *
+/* 11 */ _CFFI_OP(_CFFI_OP_FUNCTION, 75), // long()(char const *)
+/* 12 */ _CFFI_OP(_CFFI_OP_POINTER, 71), // char const *
 /* 13 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 14 */ _CFFI_OP(_CFFI_OP_FUNCTION, 71), // long()(int, int)
+/* 14 */ _CFFI_OP(_CFFI_OP_FUNCTION, 75), // long()(int, int)
 /* 15 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
 /* 16 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
 /* 17 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 18 */ _CFFI_OP(_CFFI_OP_FUNCTION, 71), // long()(int, unsigned long, unsigned long)
+/* 18 */ _CFFI_OP(_CFFI_OP_FUNCTION, 75), // long()(int, unsigned long, unsigned long)
 /* 19 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
 /* 20 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 10), // unsigned long
 /* 21 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 10),
 /* 22 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 23 */ _CFFI_OP(_CFFI_OP_FUNCTION, 71), // long()(int, void *, unsigned int)
+/* 23 */ _CFFI_OP(_CFFI_OP_FUNCTION, 75), // long()(int, void *, unsigned int)
 /* 24 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
-/* 25 */ _CFFI_OP(_CFFI_OP_POINTER, 105), // void *
+/* 25 */ _CFFI_OP(_CFFI_OP_POINTER, 108), // void *
 /* 26 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 8), // unsigned int
 /* 27 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 28 */ _CFFI_OP(_CFFI_OP_FUNCTION, 71), // long()(struct bpfctl_perf *, struct bpfctl_batch *)
+/* 28 */ _CFFI_OP(_CFFI_OP_FUNCTION, 75), // long()(struct bpfctl_perf *, struct bpfctl_batch *)
 /* 29 */ _CFFI_OP(_CFFI_OP_NOOP, 1),
-/* 30 */ _CFFI_OP(_CFFI_OP_POINTER, 93), // struct bpfctl_batch *
+/* 30 */ _CFFI_OP(_CFFI_OP_POINTER, 97), // struct bpfctl_batch *
 /* 31 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 32 */ _CFFI_OP(_CFFI_OP_FUNCTION, 71), // long()(struct bpfctl_perf_attr *, int, int, int, unsigned long)
-/* 33 */ _CFFI_OP(_CFFI_OP_POINTER, 95), // struct bpfctl_perf_attr *
+/* 32 */ _CFFI_OP(_CFFI_OP_FUNCTION, 75), // long()(struct bpfctl_perf_attr *, int, int, int, unsigned long)
+/* 33 */ _CFFI_OP(_CFFI_OP_POINTER, 99), // struct bpfctl_perf_attr *
 /* 34 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
 /* 35 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
 /* 36 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
 /* 37 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 10),
 /* 38 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 39 */ _CFFI_OP(_CFFI_OP_FUNCTION, 71), // long()(struct bpfctl_ring *, struct bpfctl_batch *)
+/* 39 */ _CFFI_OP(_CFFI_OP_FUNCTION, 75), // long()(struct bpfctl_ring *, struct bpfctl_batch *)
 /* 40 */ _CFFI_OP(_CFFI_OP_NOOP, 6),
 /* 41 */ _CFFI_OP(_CFFI_OP_NOOP, 30),
 /* 42 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 43 */ _CFFI_OP(_CFFI_OP_FUNCTION, 71), // long()(uint64_t *, int)
+/* 43 */ _CFFI_OP(_CFFI_OP_FUNCTION, 75), // long()(uint64_t *, int)
 /* 44 */ _CFFI_OP(_CFFI_OP_POINTER, 3), // uint64_t *
 /* 45 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
 /* 46 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 47 */ _CFFI_OP(_CFFI_OP_FUNCTION, 3), // uint64_t()(struct bpfctl_perf *)
-/* 48 */ _CFFI_OP(_CFFI_OP_NOOP, 1),
-/* 49 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 50 */ _CFFI_OP(_CFFI_OP_FUNCTION, 3), // uint64_t()(struct bpfctl_ring *)
-/* 51 */ _CFFI_OP(_CFFI_OP_NOOP, 6),
-/* 52 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 53 */ _CFFI_OP(_CFFI_OP_FUNCTION, 105), // void()(struct bpf_prog_load_attr *, int32_t *, int32_t const *, size_t, char const * const *, struct bpfctl_verdict *)
-/* 54 */ _CFFI_OP(_CFFI_OP_POINTER, 86), // struct bpf_prog_load_attr *
-/* 55 */ _CFFI_OP(_CFFI_OP_POINTER, 70), // int32_t *
-/* 56 */ _CFFI_OP(_CFFI_OP_POINTER, 70), // int32_t const *
-/* 57 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 28), // size_t
-/* 58 */ _CFFI_OP(_CFFI_OP_POINTER, 12), // char const * const *
-/* 59 */ _CFFI_OP(_CFFI_OP_POINTER, 97), // struct bpfctl_verdict *
-/* 60 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 61 */ _CFFI_OP(_CFFI_OP_FUNCTION, 105), // void()(struct bpfctl_perf *)
-/* 62 */ _CFFI_OP(_CFFI_OP_NOOP, 1),
-/* 63 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 64 */ _CFFI_OP(_CFFI_OP_FUNCTION, 105), // void()(struct bpfctl_ring *)
-/* 65 */ _CFFI_OP(_CFFI_OP_NOOP, 6),
-/* 66 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 67 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 2), // char
-/* 68 */ _CFFI_OP(_CFFI_OP_ARRAY, 67), // char[16]
-/* 69 */ (_cffi_opcode_t)(16),
-/* 70 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 21), // int32_t
-/* 71 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 9), // long
-/* 72 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 0), // struct bpf_btf_load_attr
-/* 73 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 1), // struct bpf_enable_stats_attr
-/* 74 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 2), // struct bpf_id_attr
-/* 75 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 3), // struct bpf_info_attr
-/* 76 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 4), // struct bpf_iter_create_attr
-/* 77 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 5), // struct bpf_link_create_attr
-/* 78 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 6), // struct bpf_link_detach_attr
-/* 79 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 7), // struct bpf_link_update_attr
-/* 80 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 8), // struct bpf_map_batch_attr
-/* 81 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 9), // struct bpf_map_create_attr
-/* 82 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 10), // struct bpf_map_elem_attr
-/* 83 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 11), // struct bpf_obj_attr
-/* 84 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 12), // struct bpf_prog_attach_attr
-/* 85 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 13), // struct bpf_prog_bind_map_attr
-/* 86 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 14), // struct bpf_prog_load_attr
-/* 87 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 15), // struct bpf_prog_query_attr
-/* 88 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 16), // struct bpf_raw_tracepoint_attr
-/* 89 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 17), // struct bpf_stream_read_attr
-/* 90 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 18), // struct bpf_task_fd_query_attr
-/* 91 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 19), // struct bpf_test_run_attr
-/* 92 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 20), // struct bpf_token_create_attr
-/* 93 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 21), // struct bpfctl_batch
-/* 94 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 22), // struct bpfctl_perf
-/* 95 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 23), // struct bpfctl_perf_attr
-/* 96 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 24), // struct bpfctl_ring
-/* 97 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 25), // struct bpfctl_verdict
-/* 98 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 20), // uint16_t
-/* 99 */ _CFFI_OP(_CFFI_OP_POINTER, 100), // uint32_t *
-/* 100 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 22), // uint32_t
-/* 101 */ _CFFI_OP(_CFFI_OP_POINTER, 102), // uint8_t *
-/* 102 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 18), // uint8_t
-/* 103 */ _CFFI_OP(_CFFI_OP_ARRAY, 102), // uint8_t[48]
-/* 104 */ (_cffi_opcode_t)(48),
-/* 105 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 0), // void
+/* 47 */ _CFFI_OP(_CFFI_OP_FUNCTION, 75), // long()(uint64_t *, uint32_t *)
+/* 48 */ _CFFI_OP(_CFFI_OP_NOOP, 44),
+/* 49 */ _CFFI_OP(_CFFI_OP_POINTER, 103), // uint32_t *
+/* 50 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 51 */ _CFFI_OP(_CFFI_OP_FUNCTION, 3), // uint64_t()(struct bpfctl_perf *)
+/* 52 */ _CFFI_OP(_CFFI_OP_NOOP, 1),
+/* 53 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 54 */ _CFFI_OP(_CFFI_OP_FUNCTION, 3), // uint64_t()(struct bpfctl_ring *)
+/* 55 */ _CFFI_OP(_CFFI_OP_NOOP, 6),
+/* 56 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 57 */ _CFFI_OP(_CFFI_OP_FUNCTION, 108), // void()(struct bpf_prog_load_attr *, int32_t *, int32_t const *, size_t, char const * const *, struct bpfctl_verdict *)
+/* 58 */ _CFFI_OP(_CFFI_OP_POINTER, 90), // struct bpf_prog_load_attr *
+/* 59 */ _CFFI_OP(_CFFI_OP_POINTER, 74), // int32_t *
+/* 60 */ _CFFI_OP(_CFFI_OP_POINTER, 74), // int32_t const *
+/* 61 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 28), // size_t
+/* 62 */ _CFFI_OP(_CFFI_OP_POINTER, 12), // char const * const *
+/* 63 */ _CFFI_OP(_CFFI_OP_POINTER, 101), // struct bpfctl_verdict *
+/* 64 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 65 */ _CFFI_OP(_CFFI_OP_FUNCTION, 108), // void()(struct bpfctl_perf *)
+/* 66 */ _CFFI_OP(_CFFI_OP_NOOP, 1),
+/* 67 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 68 */ _CFFI_OP(_CFFI_OP_FUNCTION, 108), // void()(struct bpfctl_ring *)
+/* 69 */ _CFFI_OP(_CFFI_OP_NOOP, 6),
+/* 70 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 71 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 2), // char
+/* 72 */ _CFFI_OP(_CFFI_OP_ARRAY, 71), // char[16]
+/* 73 */ (_cffi_opcode_t)(16),
+/* 74 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 21), // int32_t
+/* 75 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 9), // long
+/* 76 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 0), // struct bpf_btf_load_attr
+/* 77 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 1), // struct bpf_enable_stats_attr
+/* 78 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 2), // struct bpf_id_attr
+/* 79 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 3), // struct bpf_info_attr
+/* 80 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 4), // struct bpf_iter_create_attr
+/* 81 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 5), // struct bpf_link_create_attr
+/* 82 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 6), // struct bpf_link_detach_attr
+/* 83 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 7), // struct bpf_link_update_attr
+/* 84 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 8), // struct bpf_map_batch_attr
+/* 85 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 9), // struct bpf_map_create_attr
+/* 86 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 10), // struct bpf_map_elem_attr
+/* 87 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 11), // struct bpf_obj_attr
+/* 88 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 12), // struct bpf_prog_attach_attr
+/* 89 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 13), // struct bpf_prog_bind_map_attr
+/* 90 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 14), // struct bpf_prog_load_attr
+/* 91 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 15), // struct bpf_prog_query_attr
+/* 92 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 16), // struct bpf_raw_tracepoint_attr
+/* 93 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 17), // struct bpf_stream_read_attr
+/* 94 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 18), // struct bpf_task_fd_query_attr
+/* 95 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 19), // struct bpf_test_run_attr
+/* 96 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 20), // struct bpf_token_create_attr
+/* 97 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 21), // struct bpfctl_batch
+/* 98 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 22), // struct bpfctl_perf
+/* 99 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 23), // struct bpfctl_perf_attr
+/* 100 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 24), // struct bpfctl_ring
+/* 101 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 25), // struct bpfctl_verdict
+/* 102 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 20), // uint16_t
+/* 103 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 22), // uint32_t
+/* 104 */ _CFFI_OP(_CFFI_OP_POINTER, 105), // uint8_t *
+/* 105 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 18), // uint8_t
+/* 106 */ _CFFI_OP(_CFFI_OP_ARRAY, 105), // uint8_t[48]
+/* 107 */ (_cffi_opcode_t)(48),
+/* 108 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 0), // void
 };
 
 static long _cffi_d_bpfctl_bpf(int x0, void * x1, unsigned int x2)
@@ -908,28 +911,28 @@ _cffi_f_bpfctl_load_each(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(54), arg0, (char **)&x0);
+      _cffi_type(58), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (struct bpf_prog_load_attr *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(54), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(58), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(55), arg1, (char **)&x1);
+      _cffi_type(59), arg1, (char **)&x1);
   if (datasize != 0) {
     x1 = ((size_t)datasize) <= 640 ? (int32_t *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(55), arg1, (char **)&x1,
+    if (_cffi_convert_array_argument(_cffi_type(59), arg1, (char **)&x1,
             datasize, &large_args_free) < 0)
       return NULL;
   }
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(56), arg2, (char **)&x2);
+      _cffi_type(60), arg2, (char **)&x2);
   if (datasize != 0) {
     x2 = ((size_t)datasize) <= 640 ? (int32_t const *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(56), arg2, (char **)&x2,
+    if (_cffi_convert_array_argument(_cffi_type(60), arg2, (char **)&x2,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -939,19 +942,19 @@ _cffi_f_bpfctl_load_each(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(58), arg4, (char **)&x4);
+      _cffi_type(62), arg4, (char **)&x4);
   if (datasize != 0) {
     x4 = ((size_t)datasize) <= 640 ? (char const * const *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(58), arg4, (char **)&x4,
+    if (_cffi_convert_array_argument(_cffi_type(62), arg4, (char **)&x4,
             datasize, &large_args_free) < 0)
       return NULL;
   }
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(59), arg5, (char **)&x5);
+      _cffi_type(63), arg5, (char **)&x5);
   if (datasize != 0) {
     x5 = ((size_t)datasize) <= 640 ? (struct bpfctl_verdict *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(59), arg5, (char **)&x5,
+    if (_cffi_convert_array_argument(_cffi_type(63), arg5, (char **)&x5,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -1574,6 +1577,59 @@ _cffi_f_bpfctl_same_files(PyObject *self, PyObject *args)
 #  define _cffi_f_bpfctl_same_files _cffi_d_bpfctl_same_files
 #endif
 
+static long _cffi_d_bpfctl_security_modules(uint64_t * x0, uint32_t * x1)
+{
+  return bpfctl_security_modules(x0, x1);
+}
+#ifndef PYPY_VERSION
+static PyObject *
+_cffi_f_bpfctl_security_modules(PyObject *self, PyObject *args)
+{
+  uint64_t * x0;
+  uint32_t * x1;
+  Py_ssize_t datasize;
+  struct _cffi_freeme_s *large_args_free = NULL;
+  long result;
+  PyObject *pyresult;
+  PyObject *arg0;
+  PyObject *arg1;
+
+  if (!PyArg_UnpackTuple(args, "bpfctl_security_modules", 2, 2, &arg0, &arg1))
+    return NULL;
+
+  datasize = _cffi_prepare_pointer_call_argument(
+      _cffi_type(44), arg0, (char **)&x0);
+  if (datasize != 0) {
+    x0 = ((size_t)datasize) <= 640 ? (uint64_t *)alloca((size_t)datasize) : NULL;
+    if (_cffi_convert_array_argument(_cffi_type(44), arg0, (char **)&x0,
+            datasize, &large_args_free) < 0)
+      return NULL;
+  }
+
+  datasize = _cffi_prepare_pointer_call_argument(
+      _cffi_type(49), arg1, (char **)&x1);
+  if (datasize != 0) {
+    x1 = ((size_t)datasize) <= 640 ? (uint32_t *)alloca((size_t)datasize) : NULL;
+    if (_cffi_convert_array_argument(_cffi_type(49), arg1, (char **)&x1,
+            datasize, &large_args_free) < 0)
+      return NULL;
+  }
+
+  Py_BEGIN_ALLOW_THREADS
+  _cffi_restore_errno();
+  { result = bpfctl_security_modules(x0, x1); }
+  _cffi_save_errno();
+  Py_END_ALLOW_THREADS
+
+  (void)self; /* unused */
+  pyresult = _cffi_from_c_int(result, long);
+  if (large_args_free != NULL) _cffi_free_array_arguments(large_args_free);
+  return pyresult;
+}
+#else
+#  define _cffi_f_bpfctl_security_modules _cffi_d_bpfctl_security_modules
+#endif
+
 _CFFI_UNUSED_FN
 static void _cffi_checkfld_struct_bpf_btf_load_attr(struct bpf_btf_load_attr *p)
 {
@@ -1974,20 +2030,21 @@ static const struct _cffi_global_s _cffi_globals[] = {
   { "bpfctl_detached_mount", (void *)_cffi_f_bpfctl_detached_mount, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 11), (void *)_cffi_d_bpfctl_detached_mount },
   { "bpfctl_effective_capabilities", (void *)_cffi_f_bpfctl_effective_capabilities, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 43), (void *)_cffi_d_bpfctl_effective_capabilities },
   { "bpfctl_ioctl", (void *)_cffi_f_bpfctl_ioctl, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 18), (void *)_cffi_d_bpfctl_ioctl },
-  { "bpfctl_load_each", (void *)_cffi_f_bpfctl_load_each, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 53), (void *)_cffi_d_bpfctl_load_each },
+  { "bpfctl_load_each", (void *)_cffi_f_bpfctl_load_each, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 57), (void *)_cffi_d_bpfctl_load_each },
   { "bpfctl_mount_bpffs", (void *)_cffi_f_bpfctl_mount_bpffs, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 11), (void *)_cffi_d_bpfctl_mount_bpffs },
-  { "bpfctl_perf_behind", (void *)_cffi_f_bpfctl_perf_behind, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 47), (void *)_cffi_d_bpfctl_perf_behind },
+  { "bpfctl_perf_behind", (void *)_cffi_f_bpfctl_perf_behind, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 51), (void *)_cffi_d_bpfctl_perf_behind },
   { "bpfctl_perf_event_open", (void *)_cffi_f_bpfctl_perf_event_open, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 32), (void *)_cffi_d_bpfctl_perf_event_open },
   { "bpfctl_perf_map", (void *)_cffi_f_bpfctl_perf_map, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 0), (void *)_cffi_d_bpfctl_perf_map },
   { "bpfctl_perf_take", (void *)_cffi_f_bpfctl_perf_take, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 28), (void *)_cffi_d_bpfctl_perf_take },
-  { "bpfctl_perf_unmap", (void *)_cffi_f_bpfctl_perf_unmap, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 61), (void *)_cffi_d_bpfctl_perf_unmap },
-  { "bpfctl_ring_consumer", (void *)_cffi_f_bpfctl_ring_consumer, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 50), (void *)_cffi_d_bpfctl_ring_consumer },
+  { "bpfctl_perf_unmap", (void *)_cffi_f_bpfctl_perf_unmap, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 65), (void *)_cffi_d_bpfctl_perf_unmap },
+  { "bpfctl_ring_consumer", (void *)_cffi_f_bpfctl_ring_consumer, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 54), (void *)_cffi_d_bpfctl_ring_consumer },
   { "bpfctl_ring_map", (void *)_cffi_f_bpfctl_ring_map, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 5), (void *)_cffi_d_bpfctl_ring_map },
-  { "bpfctl_ring_producer", (void *)_cffi_f_bpfctl_ring_producer, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 50), (void *)_cffi_d_bpfctl_ring_producer },
+  { "bpfctl_ring_producer", (void *)_cffi_f_bpfctl_ring_producer, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 54), (void *)_cffi_d_bpfctl_ring_producer },
   { "bpfctl_ring_take", (void *)_cffi_f_bpfctl_ring_take, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 39), (void *)_cffi_d_bpfctl_ring_take },
-  { "bpfctl_ring_unmap", (void *)_cffi_f_bpfctl_ring_unmap, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 64), (void *)_cffi_d_bpfctl_ring_unmap },
+  { "bpfctl_ring_unmap", (void *)_cffi_f_bpfctl_ring_unmap, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 68), (void *)_cffi_d_bpfctl_ring_unmap },
   { "bpfctl_ring_watch", (void *)_cffi_f_bpfctl_ring_watch, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 39), (void *)_cffi_d_bpfctl_ring_watch },
   { "bpfctl_same_files", (void *)_cffi_f_bpfctl_same_files, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 14), (void *)_cffi_d_bpfctl_same_files },
+  { "bpfctl_security_modules", (void *)_cffi_f_bpfctl_security_modules, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 47), (void *)_cffi_d_bpfctl_security_modules },
 };
 
 static const struct _cffi_field_s _cffi_fields[] = {
@@ -1999,82 +2056,82 @@ static const struct _cffi_field_s _cffi_fields[] = {
                    _CFFI_OP(_CFFI_OP_NOOP, 3) },
   { "btf_size", offsetof(struct bpf_btf_load_attr, btf_size),
                 sizeof(((struct bpf_btf_load_attr *)0)->btf_size),
-                _CFFI_OP(_CFFI_OP_NOOP, 100) },
+                _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "btf_log_size", offsetof(struct bpf_btf_load_attr, btf_log_size),
                     sizeof(((struct bpf_btf_load_attr *)0)->btf_log_size),
-                    _CFFI_OP(_CFFI_OP_NOOP, 100) },
+                    _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "btf_log_level", offsetof(struct bpf_btf_load_attr, btf_log_level),
                      sizeof(((struct bpf_btf_load_attr *)0)->btf_log_level),
-                     _CFFI_OP(_CFFI_OP_NOOP, 100) },
+                     _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "btf_log_true_size", offsetof(struct bpf_btf_load_attr, btf_log_true_size),
                          sizeof(((struct bpf_btf_load_attr *)0)->btf_log_true_size),
-                         _CFFI_OP(_CFFI_OP_NOOP, 100) },
+                         _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "btf_flags", offsetof(struct bpf_btf_load_attr, btf_flags),
                  sizeof(((struct bpf_btf_load_attr *)0)->btf_flags),
-                 _CFFI_OP(_CFFI_OP_NOOP, 100) },
+                 _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "btf_token_fd", offsetof(struct bpf_btf_load_attr, btf_token_fd),
                     sizeof(((struct bpf_btf_load_attr *)0)->btf_token_fd),
-                    _CFFI_OP(_CFFI_OP_NOOP, 70) },
+                    _CFFI_OP(_CFFI_OP_NOOP, 74) },
   { "type", offsetof(struct bpf_enable_stats_attr, type),
             sizeof(((struct bpf_enable_stats_attr *)0)->type),
-            _CFFI_OP(_CFFI_OP_NOOP, 100) },
+            _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "id", offsetof(struct bpf_id_attr, id),
           sizeof(((struct bpf_id_attr *)0)->id),
-          _CFFI_OP(_CFFI_OP_NOOP, 100) },
+          _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "next_id", offsetof(struct bpf_id_attr, next_id),
                sizeof(((struct bpf_id_attr *)0)->next_id),
-               _CFFI_OP(_CFFI_OP_NOOP, 100) },
+               _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "open_flags", offsetof(struct bpf_id_attr, open_flags),
                   sizeof(((struct bpf_id_attr *)0)->open_flags),
-                  _CFFI_OP(_CFFI_OP_NOOP, 100) },
+                  _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "token_fd", offsetof(struct bpf_id_attr, token_fd),
                 sizeof(((struct bpf_id_attr *)0)->token_fd),
-                _CFFI_OP(_CFFI_OP_NOOP, 70) },
+                _CFFI_OP(_CFFI_OP_NOOP, 74) },
   { "bpf_fd", offsetof(struct bpf_info_attr, bpf_fd),
               sizeof(((struct bpf_info_attr *)0)->bpf_fd),
-              _CFFI_OP(_CFFI_OP_NOOP, 100) },
+              _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "info_len", offsetof(struct bpf_info_attr, info_len),
                 sizeof(((struct bpf_info_attr *)0)->info_len),
-                _CFFI_OP(_CFFI_OP_NOOP, 100) },
+                _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "info", offsetof(struct bpf_info_attr, info),
             sizeof(((struct bpf_info_attr *)0)->info),
             _CFFI_OP(_CFFI_OP_NOOP, 3) },
   { "link_fd", offsetof(struct bpf_iter_create_attr, link_fd),
                sizeof(((struct bpf_iter_create_attr *)0)->link_fd),
-               _CFFI_OP(_CFFI_OP_NOOP, 100) },
+               _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "flags", offsetof(struct bpf_iter_create_attr, flags),
              sizeof(((struct bpf_iter_create_attr *)0)->flags),
-             _CFFI_OP(_CFFI_OP_NOOP, 100) },
+             _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "prog_fd", offsetof(struct bpf_link_create_attr, prog_fd),
                sizeof(((struct bpf_link_create_attr *)0)->prog_fd),
-               _CFFI_OP(_CFFI_OP_NOOP, 100) },
+               _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "target_fd", offsetof(struct bpf_link_create_attr, target_fd),
                  sizeof(((struct bpf_link_create_attr *)0)->target_fd),
-                 _CFFI_OP(_CFFI_OP_NOOP, 100) },
+                 _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "attach_type", offsetof(struct bpf_link_create_attr, attach_type),
                    sizeof(((struct bpf_link_create_attr *)0)->attach_type),
-                   _CFFI_OP(_CFFI_OP_NOOP, 100) },
+                   _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "flags", offsetof(struct bpf_link_create_attr, flags),
              sizeof(((struct bpf_link_create_attr *)0)->flags),
-             _CFFI_OP(_CFFI_OP_NOOP, 100) },
+             _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "extra", offsetof(struct bpf_link_create_attr, extra),
              sizeof(((struct bpf_link_create_attr *)0)->extra),
-             _CFFI_OP(_CFFI_OP_NOOP, 103) },
+             _CFFI_OP(_CFFI_OP_NOOP, 106) },
   { "link_fd", offsetof(struct bpf_link_detach_attr, link_fd),
                sizeof(((struct bpf_link_detach_attr *)0)->link_fd),
-               _CFFI_OP(_CFFI_OP_NOOP, 100) },
+               _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "link_fd", offsetof(struct bpf_link_update_attr, link_fd),
                sizeof(((struct bpf_link_update_attr *)0)->link_fd),
-               _CFFI_OP(_CFFI_OP_NOOP, 100) },
+               _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "new_fd", offsetof(struct bpf_link_update_attr, new_fd),
               sizeof(((struct bpf_link_update_attr *)0)->new_fd),
-              _CFFI_OP(_CFFI_OP_NOOP, 100) },
+              _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "flags", offsetof(struct bpf_link_update_attr, flags),
              sizeof(((struct bpf_link_update_attr *)0)->flags),
-             _CFFI_OP(_CFFI_OP_NOOP, 100) },
+             _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "old_fd", offsetof(struct bpf_link_update_attr, old_fd),
               sizeof(((struct bpf_link_update_attr *)0)->old_fd),
-              _CFFI_OP(_CFFI_OP_NOOP, 100) },
+              _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "in_batch", offsetof(struct bpf_map_batch_attr, in_batch),
                 sizeof(((struct bpf_map_batch_attr *)0)->in_batch),
                 _CFFI_OP(_CFFI_OP_NOOP, 3) },
@@ -2089,10 +2146,10 @@ static const struct _cffi_field_s _cffi_fields[] = {
               _CFFI_OP(_CFFI_OP_NOOP, 3) },
   { "count", offsetof(struct bpf_map_batch_attr, count),
              sizeof(((struct bpf_map_batch_attr *)0)->count),
-             _CFFI_OP(_CFFI_OP_NOOP, 100) },
+             _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "map_fd", offsetof(struct bpf_map_batch_attr, map_fd),
               sizeof(((struct bpf_map_batch_attr *)0)->map_fd),
-              _CFFI_OP(_CFFI_OP_NOOP, 100) },
+              _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "elem_flags", offsetof(struct bpf_map_batch_attr, elem_flags),
                   sizeof(((struct bpf_map_batch_attr *)0)->elem_flags),
                   _CFFI_OP(_CFFI_OP_NOOP, 3) },
@@ -2101,58 +2158,58 @@ static const struct _cffi_field_s _cffi_fields[] = {
              _CFFI_OP(_CFFI_OP_NOOP, 3) },
   { "map_type", offsetof(struct bpf_map_create_attr, map_type),
                 sizeof(((struct bpf_map_create_attr *)0)->map_type),
-                _CFFI_OP(_CFFI_OP_NOOP, 100) },
+                _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "key_size", offsetof(struct bpf_map_create_attr, key_size),
                 sizeof(((struct bpf_map_create_attr *)0)->key_size),
-                _CFFI_OP(_CFFI_OP_NOOP, 100) },
+                _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "value_size", offsetof(struct bpf_map_create_attr, value_size),
                   sizeof(((struct bpf_map_create_attr *)0)->value_size),
-                  _CFFI_OP(_CFFI_OP_NOOP, 100) },
+                  _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "max_entries", offsetof(struct bpf_map_create_attr, max_entries),
                    sizeof(((struct bpf_map_create_attr *)0)->max_entries),
-                   _CFFI_OP(_CFFI_OP_NOOP, 100) },
+                   _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "map_flags", offsetof(struct bpf_map_create_attr, map_flags),
                  sizeof(((struct bpf_map_create_attr *)0)->map_flags),
-                 _CFFI_OP(_CFFI_OP_NOOP, 100) },
+                 _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "inner_map_fd", offsetof(struct bpf_map_create_attr, inner_map_fd),
                     sizeof(((struct bpf_map_create_attr *)0)->inner_map_fd),
-                    _CFFI_OP(_CFFI_OP_NOOP, 100) },
+                    _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "numa_node", offsetof(struct bpf_map_create_attr, numa_node),
                  sizeof(((struct bpf_map_create_attr *)0)->numa_node),
-                 _CFFI_OP(_CFFI_OP_NOOP, 100) },
+                 _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "map_name", offsetof(struct bpf_map_create_attr, map_name),
                 sizeof(((struct bpf_map_create_attr *)0)->map_name),
-                _CFFI_OP(_CFFI_OP_NOOP, 68) },
+                _CFFI_OP(_CFFI_OP_NOOP, 72) },
   { "map_ifindex", offsetof(struct bpf_map_create_attr, map_ifindex),
                    sizeof(((struct bpf_map_create_attr *)0)->map_ifindex),
-                   _CFFI_OP(_CFFI_OP_NOOP, 100) },
+                   _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "btf_fd", offsetof(struct bpf_map_create_attr, btf_fd),
               sizeof(((struct bpf_map_create_attr *)0)->btf_fd),
-              _CFFI_OP(_CFFI_OP_NOOP, 100) },
+              _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "btf_key_type_id", offsetof(struct bpf_map_create_attr, btf_key_type_id),
                        sizeof(((struct bpf_map_create_attr *)0)->btf_key_type_id),
-                       _CFFI_OP(_CFFI_OP_NOOP, 100) },
+                       _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "btf_value_type_id", offsetof(struct bpf_map_create_attr, btf_value_type_id),
                          sizeof(((struct bpf_map_create_attr *)0)->btf_value_type_id),
-                         _CFFI_OP(_CFFI_OP_NOOP, 100) },
+                         _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "btf_vmlinux_value_type_id", offsetof(struct bpf_map_create_attr, btf_vmlinux_value_type_id),
                                  sizeof(((struct bpf_map_create_attr *)0)->btf_vmlinux_value_type_id),
-                                 _CFFI_OP(_CFFI_OP_NOOP, 100) },
+                                 _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "map_extra", offsetof(struct bpf_map_create_attr, map_extra),
                  sizeof(((struct bpf_map_create_attr *)0)->map_extra),
                  _CFFI_OP(_CFFI_OP_NOOP, 3) },
   { "value_type_btf_obj_fd", offsetof(struct bpf_map_create_attr, value_type_btf_obj_fd),
                              sizeof(((struct bpf_map_create_attr *)0)->value_type_btf_obj_fd),
-                             _CFFI_OP(_CFFI_OP_NOOP, 70) },
+                             _CFFI_OP(_CFFI_OP_NOOP, 74) },
   { "map_token_fd", offsetof(struct bpf_map_create_attr, map_token_fd),
                     sizeof(((struct bpf_map_create_attr *)0)->map_token_fd),
-                    _CFFI_OP(_CFFI_OP_NOOP, 70) },
+                    _CFFI_OP(_CFFI_OP_NOOP, 74) },
   { "map_fd", offsetof(struct bpf_map_elem_attr, map_fd),
               sizeof(((struct bpf_map_elem_attr *)0)->map_fd),
-              _CFFI_OP(_CFFI_OP_NOOP, 100) },
+              _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "pad", offsetof(struct bpf_map_elem_attr, pad),
            sizeof(((struct bpf_map_elem_attr *)0)->pad),
-           _CFFI_OP(_CFFI_OP_NOOP, 100) },
+           _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "key", offsetof(struct bpf_map_elem_attr, key),
            sizeof(((struct bpf_map_elem_attr *)0)->key),
            _CFFI_OP(_CFFI_OP_NOOP, 3) },
@@ -2167,49 +2224,49 @@ static const struct _cffi_field_s _cffi_fields[] = {
                 _CFFI_OP(_CFFI_OP_NOOP, 3) },
   { "bpf_fd", offsetof(struct bpf_obj_attr, bpf_fd),
               sizeof(((struct bpf_obj_attr *)0)->bpf_fd),
-              _CFFI_OP(_CFFI_OP_NOOP, 100) },
+              _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "file_flags", offsetof(struct bpf_obj_attr, file_flags),
                   sizeof(((struct bpf_obj_attr *)0)->file_flags),
-                  _CFFI_OP(_CFFI_OP_NOOP, 100) },
+                  _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "path_fd", offsetof(struct bpf_obj_attr, path_fd),
                sizeof(((struct bpf_obj_attr *)0)->path_fd),
-               _CFFI_OP(_CFFI_OP_NOOP, 70) },
+               _CFFI_OP(_CFFI_OP_NOOP, 74) },
   { "target_fd", offsetof(struct bpf_prog_attach_attr, target_fd),
                  sizeof(((struct bpf_prog_attach_attr *)0)->target_fd),
-                 _CFFI_OP(_CFFI_OP_NOOP, 100) },
+                 _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "attach_bpf_fd", offsetof(struct bpf_prog_attach_attr, attach_bpf_fd),
                      sizeof(((struct bpf_prog_attach_attr *)0)->attach_bpf_fd),
-                     _CFFI_OP(_CFFI_OP_NOOP, 100) },
+                     _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "attach_type", offsetof(struct bpf_prog_attach_attr, attach_type),
                    sizeof(((struct bpf_prog_attach_attr *)0)->attach_type),
-                   _CFFI_OP(_CFFI_OP_NOOP, 100) },
+                   _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "attach_flags", offsetof(struct bpf_prog_attach_attr, attach_flags),
                     sizeof(((struct bpf_prog_attach_attr *)0)->attach_flags),
-                    _CFFI_OP(_CFFI_OP_NOOP, 100) },
+                    _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "replace_bpf_fd", offsetof(struct bpf_prog_attach_attr, replace_bpf_fd),
                       sizeof(((struct bpf_prog_attach_attr *)0)->replace_bpf_fd),
-                      _CFFI_OP(_CFFI_OP_NOOP, 100) },
+                      _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "relative_fd", offsetof(struct bpf_prog_attach_attr, relative_fd),
                    sizeof(((struct bpf_prog_attach_attr *)0)->relative_fd),
-                   _CFFI_OP(_CFFI_OP_NOOP, 100) },
+                   _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "expected_revision", offsetof(struct bpf_prog_attach_attr, expected_revision),
                          sizeof(((struct bpf_prog_attach_attr *)0)->expected_revision),
                          _CFFI_OP(_CFFI_OP_NOOP, 3) },
   { "prog_fd", offsetof(struct bpf_prog_bind_map_attr, prog_fd),
                sizeof(((struct bpf_prog_bind_map_attr *)0)->prog_fd),
-               _CFFI_OP(_CFFI_OP_NOOP, 100) },
+               _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "map_fd", offsetof(struct bpf_prog_bind_map_attr, map_fd),
               sizeof(((struct bpf_prog_bind_map_attr *)0)->map_fd),
-              _CFFI_OP(_CFFI_OP_NOOP, 100) },
+              _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "flags", offsetof(struct bpf_prog_bind_map_attr, flags),
              sizeof(((struct bpf_prog_bind_map_attr *)0)->flags),
-             _CFFI_OP(_CFFI_OP_NOOP, 100) },
+             _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "prog_type", offsetof(struct bpf_prog_load_attr, prog_type),
                  sizeof(((struct bpf_prog_load_attr *)0)->prog_type),
-                 _CFFI_OP(_CFFI_OP_NOOP, 100) },
+                 _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "insn_cnt", offsetof(struct bpf_prog_load_attr, insn_cnt),
                 sizeof(((struct bpf_prog_load_attr *)0)->insn_cnt),
-                _CFFI_OP(_CFFI_OP_NOOP, 100) },
+                _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "insns", offsetof(struct bpf_prog_load_attr, insns),
              sizeof(((struct bpf_prog_load_attr *)0)->insns),
              _CFFI_OP(_CFFI_OP_NOOP, 3) },
@@ -2218,58 +2275,58 @@ static const struct _cffi_field_s _cffi_fields[] = {
                _CFFI_OP(_CFFI_OP_NOOP, 3) },
   { "log_level", offsetof(struct bpf_prog_load_attr, log_level),
                  sizeof(((struct bpf_prog_load_attr *)0)->log_level),
-                 _CFFI_OP(_CFFI_OP_NOOP, 100) },
+                 _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "log_size", offsetof(struct bpf_prog_load_attr, log_size),
                 sizeof(((struct bpf_prog_load_attr *)0)->log_size),
-                _CFFI_OP(_CFFI_OP_NOOP, 100) },
+                _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "log_buf", offsetof(struct bpf_prog_load_attr, log_buf),
                sizeof(((struct bpf_prog_load_attr *)0)->log_buf),
                _CFFI_OP(_CFFI_OP_NOOP, 3) },
   { "kern_version", offsetof(struct bpf_prog_load_attr, kern_version),
                     sizeof(((struct bpf_prog_load_attr *)0)->kern_version),
-                    _CFFI_OP(_CFFI_OP_NOOP, 100) },
+                    _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "prog_flags", offsetof(struct bpf_prog_load_attr, prog_flags),
                   sizeof(((struct bpf_prog_load_attr *)0)->prog_flags),
-                  _CFFI_OP(_CFFI_OP_NOOP, 100) },
+                  _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "prog_name", offsetof(struct bpf_prog_load_attr, prog_name),
                  sizeof(((struct bpf_prog_load_attr *)0)->prog_name),
-                 _CFFI_OP(_CFFI_OP_NOOP, 68) },
+                 _CFFI_OP(_CFFI_OP_NOOP, 72) },
   { "prog_ifindex", offsetof(struct bpf_prog_load_attr, prog_ifindex),
                     sizeof(((struct bpf_prog_load_attr *)0)->prog_ifindex),
-                    _CFFI_OP(_CFFI_OP_NOOP, 100) },
+                    _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "expected_attach_type", offsetof(struct bpf_prog_load_attr, expected_attach_type),
                             sizeof(((struct bpf_prog_load_attr *)0)->expected_attach_type),
-                            _CFFI_OP(_CFFI_OP_NOOP, 100) },
+                            _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "prog_btf_fd", offsetof(struct bpf_prog_load_attr, prog_btf_fd),
                    sizeof(((struct bpf_prog_load_attr *)0)->prog_btf_fd),
-                   _CFFI_OP(_CFFI_OP_NOOP, 100) },
+                   _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "func_info_rec_size", offsetof(struct bpf_prog_load_attr, func_info_rec_size),
                           sizeof(((struct bpf_prog_load_attr *)0)->func_info_rec_size),
-                          _CFFI_OP(_CFFI_OP_NOOP, 100) },
+                          _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "func_info", offsetof(struct bpf_prog_load_attr, func_info),
                  sizeof(((struct bpf_prog_load_attr *)0)->func_info),
                  _CFFI_OP(_CFFI_OP_NOOP, 3) },
   { "func_info_cnt", offsetof(struct bpf_prog_load_attr, func_info_cnt),
                      sizeof(((struct bpf_prog_load_attr *)0)->func_info_cnt),
-                     _CFFI_OP(_CFFI_OP_NOOP, 100) },
+                     _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "line_info_rec_size", offsetof(struct bpf_prog_load_attr, line_info_rec_size),
                           sizeof(((struct bpf_prog_load_attr *)0)->line_info_rec_size),
-                          _CFFI_OP(_CFFI_OP_NOOP, 100) },
+                          _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "line_info", offsetof(struct bpf_prog_load_attr, line_info),
                  sizeof(((struct bpf_prog_load_attr *)0)->line_info),
                  _CFFI_OP(_CFFI_OP_NOOP, 3) },
   { "line_info_cnt", offsetof(struct bpf_prog_load_attr, line_info_cnt),
                      sizeof(((struct bpf_prog_load_attr *)0)->line_info_cnt),
-                     _CFFI_OP(_CFFI_OP_NOOP, 100) },
+                     _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "attach_btf_id", offsetof(struct bpf_prog_load_attr, attach_btf_id),
                      sizeof(((struct bpf_prog_load_attr *)0)->attach_btf_id),
-                     _CFFI_OP(_CFFI_OP_NOOP, 100) },
+                     _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "attach_fd", offsetof(struct bpf_prog_load_attr, attach_fd),
                  sizeof(((struct bpf_prog_load_attr *)0)->attach_fd),
-                 _CFFI_OP(_CFFI_OP_NOOP, 100) },
+                 _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "core_relo_cnt", offsetof(struct bpf_prog_load_attr, core_relo_cnt),
                      sizeof(((struct bpf_prog_load_attr *)0)->core_relo_cnt),
-                     _CFFI_OP(_CFFI_OP_NOOP, 100) },
+                     _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "fd_array", offsetof(struct bpf_prog_load_attr, fd_array),
                 sizeof(((struct bpf_prog_load_attr *)0)->fd_array),
                 _CFFI_OP(_CFFI_OP_NOOP, 3) },
@@ -2278,37 +2335,37 @@ static const struct _cffi_field_s _cffi_fields[] = {
                   _CFFI_OP(_CFFI_OP_NOOP, 3) },
   { "core_relo_rec_size", offsetof(struct bpf_prog_load_attr, core_relo_rec_size),
                           sizeof(((struct bpf_prog_load_attr *)0)->core_relo_rec_size),
-                          _CFFI_OP(_CFFI_OP_NOOP, 100) },
+                          _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "log_true_size", offsetof(struct bpf_prog_load_attr, log_true_size),
                      sizeof(((struct bpf_prog_load_attr *)0)->log_true_size),
-                     _CFFI_OP(_CFFI_OP_NOOP, 100) },
+                     _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "prog_token_fd", offsetof(struct bpf_prog_load_attr, prog_token_fd),
                      sizeof(((struct bpf_prog_load_attr *)0)->prog_token_fd),
-                     _CFFI_OP(_CFFI_OP_NOOP, 70) },
+                     _CFFI_OP(_CFFI_OP_NOOP, 74) },
   { "fd_array_cnt", offsetof(struct bpf_prog_load_attr, fd_array_cnt),
                     sizeof(((struct bpf_prog_load_attr *)0)->fd_array_cnt),
-                    _CFFI_OP(_CFFI_OP_NOOP, 100) },
+                    _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "target_fd", offsetof(struct bpf_prog_query_attr, target_fd),
                  sizeof(((struct bpf_prog_query_attr *)0)->target_fd),
-                 _CFFI_OP(_CFFI_OP_NOOP, 100) },
+                 _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "attach_type", offsetof(struct bpf_prog_query_attr, attach_type),
                    sizeof(((struct bpf_prog_query_attr *)0)->attach_type),
-                   _CFFI_OP(_CFFI_OP_NOOP, 100) },
+                   _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "query_flags", offsetof(struct bpf_prog_query_attr, query_flags),
                    sizeof(((struct bpf_prog_query_attr *)0)->query_flags),
-                   _CFFI_OP(_CFFI_OP_NOOP, 100) },
+                   _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "attach_flags", offsetof(struct bpf_prog_query_attr, attach_flags),
                     sizeof(((struct bpf_prog_query_attr *)0)->attach_flags),
-                    _CFFI_OP(_CFFI_OP_NOOP, 100) },
+                    _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "prog_ids", offsetof(struct bpf_prog_query_attr, prog_ids),
                 sizeof(((struct bpf_prog_query_attr *)0)->prog_ids),
                 _CFFI_OP(_CFFI_OP_NOOP, 3) },
   { "count", offsetof(struct bpf_prog_query_attr, count),
              sizeof(((struct bpf_prog_query_attr *)0)->count),
-             _CFFI_OP(_CFFI_OP_NOOP, 100) },
+             _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "pad", offsetof(struct bpf_prog_query_attr, pad),
            sizeof(((struct bpf_prog_query_attr *)0)->pad),
-           _CFFI_OP(_CFFI_OP_NOOP, 100) },
+           _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "prog_attach_flags", offsetof(struct bpf_prog_query_attr, prog_attach_flags),
                          sizeof(((struct bpf_prog_query_attr *)0)->prog_attach_flags),
                          _CFFI_OP(_CFFI_OP_NOOP, 3) },
@@ -2326,10 +2383,10 @@ static const struct _cffi_field_s _cffi_fields[] = {
             _CFFI_OP(_CFFI_OP_NOOP, 3) },
   { "prog_fd", offsetof(struct bpf_raw_tracepoint_attr, prog_fd),
                sizeof(((struct bpf_raw_tracepoint_attr *)0)->prog_fd),
-               _CFFI_OP(_CFFI_OP_NOOP, 100) },
+               _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "pad", offsetof(struct bpf_raw_tracepoint_attr, pad),
            sizeof(((struct bpf_raw_tracepoint_attr *)0)->pad),
-           _CFFI_OP(_CFFI_OP_NOOP, 100) },
+           _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "cookie", offsetof(struct bpf_raw_tracepoint_attr, cookie),
               sizeof(((struct bpf_raw_tracepoint_attr *)0)->cookie),
               _CFFI_OP(_CFFI_OP_NOOP, 3) },
@@ -2338,34 +2395,34 @@ static const struct _cffi_field_s _cffi_fields[] = {
                   _CFFI_OP(_CFFI_OP_NOOP, 3) },
   { "stream_buf_len", offsetof(struct bpf_stream_read_attr, stream_buf_len),
                       sizeof(((struct bpf_stream_read_attr *)0)->stream_buf_len),
-                      _CFFI_OP(_CFFI_OP_NOOP, 100) },
+                      _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "stream_id", offsetof(struct bpf_stream_read_attr, stream_id),
                  sizeof(((struct bpf_stream_read_attr *)0)->stream_id),
-                 _CFFI_OP(_CFFI_OP_NOOP, 100) },
+                 _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "prog_fd", offsetof(struct bpf_stream_read_attr, prog_fd),
                sizeof(((struct bpf_stream_read_attr *)0)->prog_fd),
-               _CFFI_OP(_CFFI_OP_NOOP, 100) },
+               _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "pid", offsetof(struct bpf_task_fd_query_attr, pid),
            sizeof(((struct bpf_task_fd_query_attr *)0)->pid),
-           _CFFI_OP(_CFFI_OP_NOOP, 100) },
+           _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "fd", offsetof(struct bpf_task_fd_query_attr, fd),
           sizeof(((struct bpf_task_fd_query_attr *)0)->fd),
-          _CFFI_OP(_CFFI_OP_NOOP, 100) },
+          _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "flags", offsetof(struct bpf_task_fd_query_attr, flags),
              sizeof(((struct bpf_task_fd_query_attr *)0)->flags),
-             _CFFI_OP(_CFFI_OP_NOOP, 100) },
+             _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "buf_len", offsetof(struct bpf_task_fd_query_attr, buf_len),
                sizeof(((struct bpf_task_fd_query_attr *)0)->buf_len),
-               _CFFI_OP(_CFFI_OP_NOOP, 100) },
+               _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "buf", offsetof(struct bpf_task_fd_query_attr, buf),
            sizeof(((struct bpf_task_fd_query_attr *)0)->buf),
            _CFFI_OP(_CFFI_OP_NOOP, 3) },
   { "prog_id", offsetof(struct bpf_task_fd_query_attr, prog_id),
                sizeof(((struct bpf_task_fd_query_attr *)0)->prog_id),
-               _CFFI_OP(_CFFI_OP_NOOP, 100) },
+               _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "fd_type", offsetof(struct bpf_task_fd_query_attr, fd_type),
                sizeof(((struct bpf_task_fd_query_attr *)0)->fd_type),
-               _CFFI_OP(_CFFI_OP_NOOP, 100) },
+               _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "probe_offset", offsetof(struct bpf_task_fd_query_attr, probe_offset),
                     sizeof(((struct bpf_task_fd_query_attr *)0)->probe_offset),
                     _CFFI_OP(_CFFI_OP_NOOP, 3) },
@@ -2374,16 +2431,16 @@ static const struct _cffi_field_s _cffi_fields[] = {
                   _CFFI_OP(_CFFI_OP_NOOP, 3) },
   { "prog_fd", offsetof(struct bpf_test_run_attr, prog_fd),
                sizeof(((struct bpf_test_run_attr *)0)->prog_fd),
-               _CFFI_OP(_CFFI_OP_NOOP, 100) },
+               _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "retval", offsetof(struct bpf_test_run_attr, retval),
               sizeof(((struct bpf_test_run_attr *)0)->retval),
-              _CFFI_OP(_CFFI_OP_NOOP, 100) },
+              _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "data_size_in", offsetof(struct bpf_test_run_attr, data_size_in),
                     sizeof(((struct bpf_test_run_attr *)0)->data_size_in),
-                    _CFFI_OP(_CFFI_OP_NOOP, 100) },
+                    _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "data_size_out", offsetof(struct bpf_test_run_attr, data_size_out),
                      sizeof(((struct bpf_test_run_attr *)0)->data_size_out),
-                     _CFFI_OP(_CFFI_OP_NOOP, 100) },
+                     _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "data_in", offsetof(struct bpf_test_run_attr, data_in),
                sizeof(((struct bpf_test_run_attr *)0)->data_in),
                _CFFI_OP(_CFFI_OP_NOOP, 3) },
@@ -2392,16 +2449,16 @@ static const struct _cffi_field_s _cffi_fields[] = {
                 _CFFI_OP(_CFFI_OP_NOOP, 3) },
   { "repeat", offsetof(struct bpf_test_run_attr, repeat),
               sizeof(((struct bpf_test_run_attr *)0)->repeat),
-              _CFFI_OP(_CFFI_OP_NOOP, 100) },
+              _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "duration", offsetof(struct bpf_test_run_attr, duration),
                 sizeof(((struct bpf_test_run_attr *)0)->duration),
-                _CFFI_OP(_CFFI_OP_NOOP, 100) },
+                _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "ctx_size_in", offsetof(struct bpf_test_run_attr, ctx_size_in),
                    sizeof(((struct bpf_test_run_attr *)0)->ctx_size_in),
-                   _CFFI_OP(_CFFI_OP_NOOP, 100) },
+                   _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "ctx_size_out", offsetof(struct bpf_test_run_attr, ctx_size_out),
                     sizeof(((struct bpf_test_run_attr *)0)->ctx_size_out),
-                    _CFFI_OP(_CFFI_OP_NOOP, 100) },
+                    _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "ctx_in", offsetof(struct bpf_test_run_attr, ctx_in),
               sizeof(((struct bpf_test_run_attr *)0)->ctx_in),
               _CFFI_OP(_CFFI_OP_NOOP, 3) },
@@ -2410,34 +2467,34 @@ static const struct _cffi_field_s _cffi_fields[] = {
                _CFFI_OP(_CFFI_OP_NOOP, 3) },
   { "flags", offsetof(struct bpf_test_run_attr, flags),
              sizeof(((struct bpf_test_run_attr *)0)->flags),
-             _CFFI_OP(_CFFI_OP_NOOP, 100) },
+             _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "cpu", offsetof(struct bpf_test_run_attr, cpu),
            sizeof(((struct bpf_test_run_attr *)0)->cpu),
-           _CFFI_OP(_CFFI_OP_NOOP, 100) },
+           _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "batch_size", offsetof(struct bpf_test_run_attr, batch_size),
                   sizeof(((struct bpf_test_run_attr *)0)->batch_size),
-                  _CFFI_OP(_CFFI_OP_NOOP, 100) },
+                  _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "flags", offsetof(struct bpf_token_create_attr, flags),
              sizeof(((struct bpf_token_create_attr *)0)->flags),
-             _CFFI_OP(_CFFI_OP_NOOP, 100) },
+             _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "bpffs_fd", offsetof(struct bpf_token_create_attr, bpffs_fd),
                 sizeof(((struct bpf_token_create_attr *)0)->bpffs_fd),
-                _CFFI_OP(_CFFI_OP_NOOP, 100) },
+                _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "out", offsetof(struct bpfctl_batch, out),
            sizeof(((struct bpfctl_batch *)0)->out),
-           _CFFI_OP(_CFFI_OP_NOOP, 101) },
+           _CFFI_OP(_CFFI_OP_NOOP, 104) },
   { "room", offsetof(struct bpfctl_batch, room),
             sizeof(((struct bpfctl_batch *)0)->room),
-            _CFFI_OP(_CFFI_OP_NOOP, 57) },
+            _CFFI_OP(_CFFI_OP_NOOP, 61) },
   { "spans", offsetof(struct bpfctl_batch, spans),
              sizeof(((struct bpfctl_batch *)0)->spans),
-             _CFFI_OP(_CFFI_OP_NOOP, 99) },
+             _CFFI_OP(_CFFI_OP_NOOP, 49) },
   { "most", offsetof(struct bpfctl_batch, most),
             sizeof(((struct bpfctl_batch *)0)->most),
-            _CFFI_OP(_CFFI_OP_NOOP, 57) },
+            _CFFI_OP(_CFFI_OP_NOOP, 61) },
   { "used", offsetof(struct bpfctl_batch, used),
             sizeof(((struct bpfctl_batch *)0)->used),
-            _CFFI_OP(_CFFI_OP_NOOP, 57) },
+            _CFFI_OP(_CFFI_OP_NOOP, 61) },
   { "page", offsetof(struct bpfctl_perf, page),
             sizeof(((struct bpfctl_perf *)0)->page),
             _CFFI_OP(_CFFI_OP_NOOP, 25) },
@@ -2452,10 +2509,10 @@ static const struct _cffi_field_s _cffi_fields[] = {
               _CFFI_OP(_CFFI_OP_NOOP, 3) },
   { "type", offsetof(struct bpfctl_perf_attr, type),
             sizeof(((struct bpfctl_perf_attr *)0)->type),
-            _CFFI_OP(_CFFI_OP_NOOP, 100) },
+            _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "size", offsetof(struct bpfctl_perf_attr, size),
             sizeof(((struct bpfctl_perf_attr *)0)->size),
-            _CFFI_OP(_CFFI_OP_NOOP, 100) },
+            _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "config", offsetof(struct bpfctl_perf_attr, config),
               sizeof(((struct bpfctl_perf_attr *)0)->config),
               _CFFI_OP(_CFFI_OP_NOOP, 3) },
@@ -2473,10 +2530,10 @@ static const struct _cffi_field_s _cffi_fields[] = {
              _CFFI_OP(_CFFI_OP_NOOP, 3) },
   { "wakeup_events", offsetof(struct bpfctl_perf_attr, wakeup_events),
                      sizeof(((struct bpfctl_perf_attr *)0)->wakeup_events),
-                     _CFFI_OP(_CFFI_OP_NOOP, 100) },
+                     _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "bp_type", offsetof(struct bpfctl_perf_attr, bp_type),
                sizeof(((struct bpfctl_perf_attr *)0)->bp_type),
-               _CFFI_OP(_CFFI_OP_NOOP, 100) },
+               _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "config1", offsetof(struct bpfctl_perf_attr, config1),
                sizeof(((struct bpfctl_perf_attr *)0)->config1),
                _CFFI_OP(_CFFI_OP_NOOP, 3) },
@@ -2491,28 +2548,28 @@ static const struct _cffi_field_s _cffi_fields[] = {
                         _CFFI_OP(_CFFI_OP_NOOP, 3) },
   { "sample_stack_user", offsetof(struct bpfctl_perf_attr, sample_stack_user),
                          sizeof(((struct bpfctl_perf_attr *)0)->sample_stack_user),
-                         _CFFI_OP(_CFFI_OP_NOOP, 100) },
+                         _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "clockid", offsetof(struct bpfctl_perf_attr, clockid),
                sizeof(((struct bpfctl_perf_attr *)0)->clockid),
-               _CFFI_OP(_CFFI_OP_NOOP, 70) },
+               _CFFI_OP(_CFFI_OP_NOOP, 74) },
   { "sample_regs_intr", offsetof(struct bpfctl_perf_attr, sample_regs_intr),
                         sizeof(((struct bpfctl_perf_attr *)0)->sample_regs_intr),
                         _CFFI_OP(_CFFI_OP_NOOP, 3) },
   { "aux_watermark", offsetof(struct bpfctl_perf_attr, aux_watermark),
                      sizeof(((struct bpfctl_perf_attr *)0)->aux_watermark),
-                     _CFFI_OP(_CFFI_OP_NOOP, 100) },
+                     _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "sample_max_stack", offsetof(struct bpfctl_perf_attr, sample_max_stack),
                         sizeof(((struct bpfctl_perf_attr *)0)->sample_max_stack),
-                        _CFFI_OP(_CFFI_OP_NOOP, 98) },
+                        _CFFI_OP(_CFFI_OP_NOOP, 102) },
   { "reserved_2", offsetof(struct bpfctl_perf_attr, reserved_2),
                   sizeof(((struct bpfctl_perf_attr *)0)->reserved_2),
-                  _CFFI_OP(_CFFI_OP_NOOP, 98) },
+                  _CFFI_OP(_CFFI_OP_NOOP, 102) },
   { "aux_sample_size", offsetof(struct bpfctl_perf_attr, aux_sample_size),
                        sizeof(((struct bpfctl_perf_attr *)0)->aux_sample_size),
-                       _CFFI_OP(_CFFI_OP_NOOP, 100) },
+                       _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "aux_action", offsetof(struct bpfctl_perf_attr, aux_action),
                   sizeof(((struct bpfctl_perf_attr *)0)->aux_action),
-                  _CFFI_OP(_CFFI_OP_NOOP, 100) },
+                  _CFFI_OP(_CFFI_OP_NOOP, 103) },
   { "sig_data", offsetof(struct bpfctl_perf_attr, sig_data),
                 sizeof(((struct bpfctl_perf_attr *)0)->sig_data),
                 _CFFI_OP(_CFFI_OP_NOOP, 3) },
@@ -2527,7 +2584,7 @@ static const struct _cffi_field_s _cffi_fields[] = {
                     _CFFI_OP(_CFFI_OP_NOOP, 44) },
   { "data", offsetof(struct bpfctl_ring, data),
             sizeof(((struct bpfctl_ring *)0)->data),
-            _CFFI_OP(_CFFI_OP_NOOP, 101) },
+            _CFFI_OP(_CFFI_OP_NOOP, 104) },
   { "mask", offsetof(struct bpfctl_ring, mask),
             sizeof(((struct bpfctl_ring *)0)->mask),
             _CFFI_OP(_CFFI_OP_NOOP, 3) },
@@ -2548,64 +2605,64 @@ static const struct _cffi_field_s _cffi_fields[] = {
              _CFFI_OP(_CFFI_OP_NOOP, 3) },
   { "rc", offsetof(struct bpfctl_verdict, rc),
           sizeof(((struct bpfctl_verdict *)0)->rc),
-          _CFFI_OP(_CFFI_OP_NOOP, 70) },
+          _CFFI_OP(_CFFI_OP_NOOP, 74) },
   { "said", offsetof(struct bpfctl_verdict, said),
             sizeof(((struct bpfctl_verdict *)0)->said),
-            _CFFI_OP(_CFFI_OP_NOOP, 70) },
+            _CFFI_OP(_CFFI_OP_NOOP, 74) },
 };
 
 static const struct _cffi_struct_union_s _cffi_struct_unions[] = {
-  { "bpf_btf_load_attr", 72, _CFFI_F_CHECK_FIELDS,
+  { "bpf_btf_load_attr", 76, _CFFI_F_CHECK_FIELDS,
     sizeof(struct bpf_btf_load_attr), offsetof(struct _cffi_align_struct_bpf_btf_load_attr, y), 0, 8 },
-  { "bpf_enable_stats_attr", 73, _CFFI_F_CHECK_FIELDS,
+  { "bpf_enable_stats_attr", 77, _CFFI_F_CHECK_FIELDS,
     sizeof(struct bpf_enable_stats_attr), offsetof(struct _cffi_align_struct_bpf_enable_stats_attr, y), 8, 1 },
-  { "bpf_id_attr", 74, _CFFI_F_CHECK_FIELDS,
+  { "bpf_id_attr", 78, _CFFI_F_CHECK_FIELDS,
     sizeof(struct bpf_id_attr), offsetof(struct _cffi_align_struct_bpf_id_attr, y), 9, 4 },
-  { "bpf_info_attr", 75, _CFFI_F_CHECK_FIELDS,
+  { "bpf_info_attr", 79, _CFFI_F_CHECK_FIELDS,
     sizeof(struct bpf_info_attr), offsetof(struct _cffi_align_struct_bpf_info_attr, y), 13, 3 },
-  { "bpf_iter_create_attr", 76, _CFFI_F_CHECK_FIELDS,
+  { "bpf_iter_create_attr", 80, _CFFI_F_CHECK_FIELDS,
     sizeof(struct bpf_iter_create_attr), offsetof(struct _cffi_align_struct_bpf_iter_create_attr, y), 16, 2 },
-  { "bpf_link_create_attr", 77, _CFFI_F_CHECK_FIELDS,
+  { "bpf_link_create_attr", 81, _CFFI_F_CHECK_FIELDS,
     sizeof(struct bpf_link_create_attr), offsetof(struct _cffi_align_struct_bpf_link_create_attr, y), 18, 5 },
-  { "bpf_link_detach_attr", 78, _CFFI_F_CHECK_FIELDS,
+  { "bpf_link_detach_attr", 82, _CFFI_F_CHECK_FIELDS,
     sizeof(struct bpf_link_detach_attr), offsetof(struct _cffi_align_struct_bpf_link_detach_attr, y), 23, 1 },
-  { "bpf_link_update_attr", 79, _CFFI_F_CHECK_FIELDS,
+  { "bpf_link_update_attr", 83, _CFFI_F_CHECK_FIELDS,
     sizeof(struct bpf_link_update_attr), offsetof(struct _cffi_align_struct_bpf_link_update_attr, y), 24, 4 },
-  { "bpf_map_batch_attr", 80, _CFFI_F_CHECK_FIELDS,
+  { "bpf_map_batch_attr", 84, _CFFI_F_CHECK_FIELDS,
     sizeof(struct bpf_map_batch_attr), offsetof(struct _cffi_align_struct_bpf_map_batch_attr, y), 28, 8 },
-  { "bpf_map_create_attr", 81, _CFFI_F_CHECK_FIELDS,
+  { "bpf_map_create_attr", 85, _CFFI_F_CHECK_FIELDS,
     sizeof(struct bpf_map_create_attr), offsetof(struct _cffi_align_struct_bpf_map_create_attr, y), 36, 16 },
-  { "bpf_map_elem_attr", 82, _CFFI_F_CHECK_FIELDS,
+  { "bpf_map_elem_attr", 86, _CFFI_F_CHECK_FIELDS,
     sizeof(struct bpf_map_elem_attr), offsetof(struct _cffi_align_struct_bpf_map_elem_attr, y), 52, 5 },
-  { "bpf_obj_attr", 83, _CFFI_F_CHECK_FIELDS,
+  { "bpf_obj_attr", 87, _CFFI_F_CHECK_FIELDS,
     sizeof(struct bpf_obj_attr), offsetof(struct _cffi_align_struct_bpf_obj_attr, y), 57, 4 },
-  { "bpf_prog_attach_attr", 84, _CFFI_F_CHECK_FIELDS,
+  { "bpf_prog_attach_attr", 88, _CFFI_F_CHECK_FIELDS,
     sizeof(struct bpf_prog_attach_attr), offsetof(struct _cffi_align_struct_bpf_prog_attach_attr, y), 61, 7 },
-  { "bpf_prog_bind_map_attr", 85, _CFFI_F_CHECK_FIELDS,
+  { "bpf_prog_bind_map_attr", 89, _CFFI_F_CHECK_FIELDS,
     sizeof(struct bpf_prog_bind_map_attr), offsetof(struct _cffi_align_struct_bpf_prog_bind_map_attr, y), 68, 3 },
-  { "bpf_prog_load_attr", 86, _CFFI_F_CHECK_FIELDS,
+  { "bpf_prog_load_attr", 90, _CFFI_F_CHECK_FIELDS,
     sizeof(struct bpf_prog_load_attr), offsetof(struct _cffi_align_struct_bpf_prog_load_attr, y), 71, 28 },
-  { "bpf_prog_query_attr", 87, _CFFI_F_CHECK_FIELDS,
+  { "bpf_prog_query_attr", 91, _CFFI_F_CHECK_FIELDS,
     sizeof(struct bpf_prog_query_attr), offsetof(struct _cffi_align_struct_bpf_prog_query_attr, y), 99, 11 },
-  { "bpf_raw_tracepoint_attr", 88, _CFFI_F_CHECK_FIELDS,
+  { "bpf_raw_tracepoint_attr", 92, _CFFI_F_CHECK_FIELDS,
     sizeof(struct bpf_raw_tracepoint_attr), offsetof(struct _cffi_align_struct_bpf_raw_tracepoint_attr, y), 110, 4 },
-  { "bpf_stream_read_attr", 89, _CFFI_F_CHECK_FIELDS,
+  { "bpf_stream_read_attr", 93, _CFFI_F_CHECK_FIELDS,
     sizeof(struct bpf_stream_read_attr), offsetof(struct _cffi_align_struct_bpf_stream_read_attr, y), 114, 4 },
-  { "bpf_task_fd_query_attr", 90, _CFFI_F_CHECK_FIELDS,
+  { "bpf_task_fd_query_attr", 94, _CFFI_F_CHECK_FIELDS,
     sizeof(struct bpf_task_fd_query_attr), offsetof(struct _cffi_align_struct_bpf_task_fd_query_attr, y), 118, 9 },
-  { "bpf_test_run_attr", 91, _CFFI_F_CHECK_FIELDS,
+  { "bpf_test_run_attr", 95, _CFFI_F_CHECK_FIELDS,
     sizeof(struct bpf_test_run_attr), offsetof(struct _cffi_align_struct_bpf_test_run_attr, y), 127, 15 },
-  { "bpf_token_create_attr", 92, _CFFI_F_CHECK_FIELDS,
+  { "bpf_token_create_attr", 96, _CFFI_F_CHECK_FIELDS,
     sizeof(struct bpf_token_create_attr), offsetof(struct _cffi_align_struct_bpf_token_create_attr, y), 142, 2 },
-  { "bpfctl_batch", 93, _CFFI_F_CHECK_FIELDS,
+  { "bpfctl_batch", 97, _CFFI_F_CHECK_FIELDS,
     sizeof(struct bpfctl_batch), offsetof(struct _cffi_align_struct_bpfctl_batch, y), 144, 5 },
-  { "bpfctl_perf", 94, _CFFI_F_CHECK_FIELDS,
+  { "bpfctl_perf", 98, _CFFI_F_CHECK_FIELDS,
     sizeof(struct bpfctl_perf), offsetof(struct _cffi_align_struct_bpfctl_perf, y), 149, 4 },
-  { "bpfctl_perf_attr", 95, _CFFI_F_CHECK_FIELDS,
+  { "bpfctl_perf_attr", 99, _CFFI_F_CHECK_FIELDS,
     sizeof(struct bpfctl_perf_attr), offsetof(struct _cffi_align_struct_bpfctl_perf_attr, y), 153, 23 },
-  { "bpfctl_ring", 96, _CFFI_F_CHECK_FIELDS,
+  { "bpfctl_ring", 100, _CFFI_F_CHECK_FIELDS,
     sizeof(struct bpfctl_ring), offsetof(struct _cffi_align_struct_bpfctl_ring, y), 176, 9 },
-  { "bpfctl_verdict", 97, _CFFI_F_CHECK_FIELDS,
+  { "bpfctl_verdict", 101, _CFFI_F_CHECK_FIELDS,
     sizeof(struct bpfctl_verdict), offsetof(struct _cffi_align_struct_bpfctl_verdict, y), 185, 2 },
 };
 
@@ -2616,12 +2673,12 @@ static const struct _cffi_type_context_s _cffi_type_context = {
   _cffi_struct_unions,
   NULL,  /* no enums */
   NULL,  /* no typenames */
-  18,  /* num_globals */
+  19,  /* num_globals */
   26,  /* num_struct_unions */
   0,  /* num_enums */
   0,  /* num_typenames */
   NULL,  /* no includes */
-  106,  /* num_types */
+  109,  /* num_types */
   0,  /* flags */
 };
 

@@ -257,6 +257,9 @@ long bpfctl_same_files(int pid, int other);
 /* Reads the effective capabilities of this thread, or sets them to the given ones. */
 long bpfctl_effective_capabilities(uint64_t *capabilities, int set);
 
+/* Lists the active security modules by their numbers (Linux 6.8); the size is in bytes, and becomes that of all. */
+long bpfctl_security_modules(uint64_t *ids, uint32_t *size);
+
 /* The kernel's answer to one of many loads: 0 or a negated errno, and which phrase its log has. */
 struct bpfctl_verdict {
 	int32_t rc;

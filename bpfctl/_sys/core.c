@@ -27,6 +27,10 @@
 #error "bpf(2) has no number in the headers of this system"
 #endif
 
+#ifndef __NR_lsm_list_modules
+#define __NR_lsm_list_modules 461 /* younger than the headers of this system; the same everywhere but on alpha */
+#endif
+
 long bpfctl_bpf(int cmd, void *attr, unsigned int size)
 {
 	long rc = syscall(__NR_bpf, cmd, attr, size);
@@ -50,6 +54,12 @@ long bpfctl_same_files(int pid, int other)
 {
 	long rc = syscall(__NR_kcmp, pid, other, KCMP_FILES, 0, 0);
 	return rc < 0 ? -errno : rc == 0;
+}
+
+long bpfctl_security_modules(uint64_t *ids, uint32_t *size)
+{
+	long rc = syscall(__NR_lsm_list_modules, ids, size, 0);
+	return rc < 0 ? -errno : rc;
 }
 
 long bpfctl_effective_capabilities(uint64_t *capabilities, int set)
