@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from bpfctl.cli import opt  # noqa: TC001 - Typer reads the annotations
-from bpfctl.errors import KernelError, Nothing, ObjectError, SavedError, UsageError
+from bpfctl.cli import feature_file, opt
+from bpfctl.errors import Nothing, ObjectError, UsageError
 from bpfctl.feature import check as checking
 from bpfctl.render.text import safe
 from bpfctl.views import need
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from bpfctl.cli.session import Session
     from bpfctl.feature.check import Kernel
@@ -28,19 +28,52 @@ def check(
     unmet: opt.Unmet = False,
     report: opt.Report = None,
     btf: opt.ReportBtf = None,
+    reports: opt.Reports = None,
+    every: opt.EveryNeed = False,
 ) -> None:
-    """Tell whether a kernel has what BPF objects need: OBJ... [--report FILE [--btf FILE]].
+    """Tell whether a kernel has what BPF objects need: OBJ... [--report FILE [--btf FILE] | --reports DIR].
 
     Exit code 1 when something is not met, or cannot be told.
     """
     session = ctx.obj
     if not words:
         raise UsageError("no BPF object to check")
+    if reports is not None:
+        _fleet(session, words, reports, _one_of(every=every, unmet=unmet, report=report, btf=btf))
+        return
+    if every:
+        raise UsageError("--all is for --reports; of one kernel all needs are told")
     if btf is not None and report is None:
         raise UsageError("--btf is for the kernel of a --report")
-    checks = list(_checks(words, _kernel(session, report, btf), os.path.basename(report) if report else _HERE))
+    kernel, name = _kernel(session, report, btf), os.path.basename(report) if report else _HERE
+    checks = [need.Check(path, name, one.check(kernel)) for path, one in _objects(words).items()]
     session.out.parts(need.streams(checks, safe, unmet=unmet))
     if any(one.count(checking.MET) < len(one.verdicts) for one in checks):
+        raise Nothing(_NOT_ALL_MET)
+
+
+def _one_of(*, every: bool, unmet: bool, report: str | None, btf: str | None) -> bool:
+    """Return whether all needs are wanted; UsageError for options that say otherwise than --reports."""
+    if report is not None:
+        raise UsageError("--report is for one kernel, and --reports for those of a folder")
+    if btf is not None:
+        raise UsageError("--btf is for the kernel of a --report; with --reports, the types are in NAME.btf")
+    if every and unmet:
+        raise UsageError("--all and --unmet contradict each other")
+    return every
+
+
+def _fleet(session: Session, paths: Sequence[str], folder: str, every: bool) -> None:
+    """Check objects against all kernels of a folder."""
+    from bpfctl.feature import fleet
+    from bpfctl.views import fleet as view
+
+    objects = _objects(paths)
+    outcomes = fleet.check(objects, fleet.hosts(folder))
+    rows = fleet.rows(outcomes)
+    session.out.parts(view.streams(list(objects), outcomes, rows, safe, every=every))
+    unmet = any(verdict.status != checking.MET for row in rows for verdict in row.verdicts)
+    if unmet or any(outcome.complaint for outcome in outcomes):
         raise Nothing(_NOT_ALL_MET)
 
 
@@ -50,26 +83,17 @@ def _kernel(session: Session, report: str | None, btf: str | None) -> Kernel:
 
         return Running()
     from bpfctl.cli.btf_dump import read_files
-    from bpfctl.feature.elsewhere import read
+    from bpfctl.feature.elsewhere import Elsewhere
 
     vmlinux = read_files(session, [btf]) if btf is not None else None
-    try:
-        return read(_content(report), vmlinux)
-    except SavedError as error:
-        raise SavedError(f"{report} cannot be used: {error}") from None
+    return Elsewhere(feature_file.report(report), vmlinux)
 
 
-def _checks(paths: Sequence[str], kernel: Kernel, name: str) -> Iterator[need.Check]:
+def _objects(paths: Sequence[str]) -> dict[str, checking.Object]:
+    found = {}
     for path in paths:
         try:
-            yield need.Check(path, name, checking.check(_content(path), kernel))
+            found[path] = checking.Object(feature_file.content(path))
         except ObjectError as error:
             raise ObjectError(f"{path} cannot be checked: {error}") from None
-
-
-def _content(path: str) -> bytes:
-    try:
-        with open(path, "rb") as file:
-            return file.read()
-    except OSError as error:
-        raise KernelError(f"can't read {path}", error.errno or 0) from None
+    return found

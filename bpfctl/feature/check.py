@@ -11,6 +11,7 @@ the program asks first (`bpf_core_type_exists`, a weak symbol, a setting of the 
 from __future__ import annotations
 
 from bisect import bisect_right
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from bpfctl import spec as words
@@ -60,16 +61,49 @@ class Verdict(NamedTuple):
     reason: str = ""
 
 
+class Object:
+    """A BPF object file, read once for any number of kernels."""
+
+    def __init__(self, data: bytes) -> None:
+        """Read it; ObjectError if it is damaged."""
+        self._data = data
+        self._spec = read(data)
+        #: What it needs besides relocations.
+        self.needs = needs(self._spec)
+
+    @cached_property
+    def _program(self) -> relocations.Object:
+        return relocations.Object(self._data)
+
+    def check(self, kernel: Kernel) -> list[Verdict]:
+        """Return a verdict on each need."""
+        answers = [(need, kernel.ask(need, self._spec)) for need in self.needs]
+        missing = {need.name for need, answer in answers if need.extern is not None and answer.can == NO}
+        verdicts, reached = self._relocations(kernel, missing)
+        judged = [_verdict(self._spec, need, answer, reached) for need, answer in answers]
+        order = {kind: at for at, kind in enumerate(needed.KINDS)}
+        return sorted([*judged, *verdicts], key=lambda one: order[one.need.kind])
+
+    def _relocations(self, kernel: Kernel, missing: set[str]) -> tuple[list[Verdict], _Reached]:
+        """Return a verdict on each relocation, and what is reached."""
+        spec, everything = self._spec, _Reached(frozenset(), set())
+        if spec.btf is None:
+            return [], everything
+        try:
+            program = self._program
+            target = kernel.types() if any(program.relos.values()) else Target(spec.btf)
+            if target is None:
+                return list(_open(spec)), everything
+            found, places = program.run(target, _known(spec, kernel, missing))
+        except BTFError as error:
+            reason = f"the types cannot be compared: {error}"
+            return [Verdict(Need(needed.RELOCATION, "all", ()), OPEN, reason)], everything
+        return list(_judged(spec, found)), _Reached(program.sections, places)
+
+
 def check(data: bytes, kernel: Kernel) -> list[Verdict]:
     """Return a verdict on each need of an object file; ObjectError if it is damaged."""
-    spec = read(data)
-    wanted = needs(spec)
-    answers = [(need, kernel.ask(need, spec)) for need in wanted]
-    missing = {need.name for need, answer in answers if need.extern is not None and answer.can == NO}
-    verdicts, reached = _relocations(data, spec, kernel, missing)
-    judged = [_verdict(spec, need, answer, reached) for need, answer in answers]
-    order = {kind: at for at, kind in enumerate(needed.KINDS)}
-    return sorted([*judged, *verdicts], key=lambda one: order[one.need.kind])
+    return Object(data).check(kernel)
 
 
 class _Reached(NamedTuple):
@@ -96,22 +130,6 @@ def _verdict(spec: ObjectSpec, need: Need, answer: Answer, reached: _Reached) ->
 def _keeps_types(spec: ObjectSpec) -> bool:
     """Return whether the object is of no use without its types."""
     return any(one.made_of == words.STRUCT_OPS for one in spec.maps)
-
-
-def _relocations(data: bytes, spec: ObjectSpec, kernel: Kernel, missing: set[str]) -> tuple[list[Verdict], _Reached]:
-    """Return a verdict on each relocation, and what is reached."""
-    everything = _Reached(frozenset(), set())
-    if spec.btf is None:
-        return [], everything
-    try:
-        program = relocations.Object(data)
-        target = kernel.types() if any(program.relos.values()) else Target(spec.btf)
-        if target is None:
-            return list(_open(spec)), everything
-        found, places = program.run(target, _known(spec, kernel, missing))
-    except BTFError as error:
-        return [Verdict(Need(needed.RELOCATION, "all", ()), OPEN, f"the types cannot be compared: {error}")], everything
-    return list(_judged(spec, found)), _Reached(program.sections, places)
 
 
 def _judged(spec: ObjectSpec, found: list[relocations.Verdict]) -> Iterator[Verdict]:

@@ -173,6 +173,6 @@ def _helpers(row: Any) -> tuple[str, dict[str, Answer]]:
 
 
 def _names(found: Any, programs: str) -> list[str]:
-    if not isinstance(found, list) or not all(isinstance(name, str) for name in found):
+    if not isinstance(found, list) or not {*map(type, found)} <= {str}:
         raise SavedError(f"the helpers of {programs} in it are no list of names")
     return found

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from bpfctl.feature.need import Need, Use
     from bpfctl.views.view import Stream
 
-_MOST_USES = 3  # that a line names
+MOST_USES = 3  # that a line names
 
 
 class Check(NamedTuple):
@@ -50,8 +50,8 @@ _NEEDS = (
     Column("status", lambda row: row.verdict.status, tone="quiet"),
     Column("kind", lambda row: row.verdict.need.kind),
     Column("need", lambda row: named(row.verdict.need), tone="name"),
-    Column("needed by", lambda row: tuple(dict.fromkeys(use.by for use in row.verdict.need.uses)), "list", rank=2),
-    Column("source", lambda row: tuple(_places(row.verdict.need)[:_MOST_USES]), "list", "handle", rank=3),
+    Column("needed by", lambda row: needers(row.verdict.need), "list", rank=2),
+    Column("source", lambda row: places(row.verdict.need)[:MOST_USES], "list", "handle", rank=3),
     Column("reason", lambda row: row.verdict.reason or None),
 )
 
@@ -65,8 +65,8 @@ def streams(checks: Sequence[Check], safe: Callable[[str], str], *, unmet: bool)
         if not unmet or verdict.status != MET
     ]
     return [
-        items.stream("checks", checks, _CHECKS, json=_check_json, line=_check_line, safe=safe),
-        items.stream("needs", rows, _NEEDS, json=_need_json, line=_need_line, safe=safe, empty="none that is not met"),
+        items.stream("checks", checks, _CHECKS, json=check_json, line=_check_line, safe=safe),
+        items.stream("needs", rows, _NEEDS, json=_row_json, line=_need_line, safe=safe, empty="none that is not met"),
     ]
 
 
@@ -80,11 +80,18 @@ def place(use: Use) -> str:
     return use.source or (f"{use.section}+{use.slot}" if use.slot >= 0 else "")
 
 
-def _places(need: Need) -> list[str]:
-    return [where for where in dict.fromkeys(map(place, need.uses)) if where]
+def needers(need: Need) -> tuple[str, ...]:
+    """Return the programs, or maps, that need it."""
+    return tuple(dict.fromkeys(use.by for use in need.uses))
 
 
-def _check_json(check: Check) -> dict[str, Any]:
+def places(need: Need) -> tuple[str, ...]:
+    """Return where it is needed."""
+    return tuple(where for where in dict.fromkeys(map(place, need.uses)) if where)
+
+
+def check_json(check: Check) -> dict[str, Any]:
+    """Return the counts of an object on a kernel."""
     counts = {status.replace(" ", "_"): check.count(status) for status in (MET, NOT_MET, OPEN)}
     return {"object": check.object, "against": check.against, "needs": len(check.verdicts)} | counts
 
@@ -94,14 +101,18 @@ def _check_line(check: Check) -> str:
     return f"{check.object} on {check.against}: {', '.join(counts) or 'no needs'}"
 
 
-def _need_json(row: _Row) -> dict[str, Any]:
-    need = row.verdict.need
-    out: dict[str, Any] = {"object": row.object, "kind": need.kind, "name": need.name}
+def _row_json(row: _Row) -> dict[str, Any]:
+    return need_json(row.object, row.verdict.need, row.verdict.status, row.verdict.reason)
+
+
+def need_json(path: str, need: Need, status: object, reason: object) -> dict[str, Any]:
+    """Return a need of an object, with what it came to, and why."""
+    out: dict[str, Any] = {"object": path, "kind": need.kind, "name": need.name}
     if need.of:
         out["for"] = need.of
-    out["status"] = row.verdict.status
-    if row.verdict.reason:
-        out["reason"] = row.verdict.reason
+    out["status"] = status
+    if reason:
+        out["reason"] = reason
     return out | {"needed_by": [_use_json(use) for use in need.uses]}
 
 
@@ -115,14 +126,17 @@ def _use_json(use: Use) -> dict[str, Any]:
 
 
 def _need_line(row: _Row) -> str:
-    need, places = row.verdict.need, _places(row.verdict.need)
-    by = list(dict.fromkeys(use.by for use in need.uses))
-    users = f" by {_some(by)}" if by else ""
-    where = f" at {_some(places)}" if places else ""
+    need = row.verdict.need
     reason = f": {row.verdict.reason}" if row.verdict.reason else ""
-    return f"{row.verdict.status}: {row.object}: {need.kind} {named(need)}{users}{where}{reason}"
+    return f"{row.verdict.status}: {row.object}: {need.kind} {named(need)}{told_uses(need)}{reason}"
+
+
+def told_uses(need: Need) -> str:
+    """Return who needs it and where, behind what is needed in a line."""
+    by, at = needers(need), places(need)
+    return (f" by {_some(by)}" if by else "") + (f" at {_some(at)}" if at else "")
 
 
 def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _MOST_USES} more" if len(names) > _MOST_USES else ""
-    return ", ".join(names[:_MOST_USES]) + more
+    more = f" and {len(names) - MOST_USES} more" if len(names) > MOST_USES else ""
+    return ", ".join(names[:MOST_USES]) + more
