@@ -189,7 +189,9 @@ def _report(prober: Prober, *, full: bool) -> Iterator[Section]:
     from bpfctl.views import feature_report as view
 
     yield view.heading()
-    yield view.surroundings(surroundings.look())
+    facts = surroundings.look()
+    yield view.surroundings(facts)
+    yield view.reasons(facts)
     if not prober.syscall().bpftool:
         return
     yield from map(view.group, report.groups(prober))

@@ -33,13 +33,27 @@ def surroundings(facts: Sequence[Fact]) -> Section:
 
     def plain() -> Iterator[str]:
         yield "Surroundings"
-        yield from (f"\t{fact.name}: {'cannot be told' if fact.value is None else fact.value}" for fact in facts)
+        yield from (f"\t{fact.name}: {_value(fact)}" for fact in facts)
 
     columns = (
         Column("what", lambda fact: fact.name, tone="name"),
-        Column("value", lambda fact: "cannot be told" if fact.value is None else fact.value),
+        Column("value", _value),
     )
-    return Section("surroundings", lambda: dict(facts), plain, "Surroundings", columns, facts)
+    return Section(
+        "surroundings", lambda: {fact.name: fact.value for fact in facts}, plain, "Surroundings", columns, facts
+    )
+
+
+def reasons(facts: Sequence[Fact]) -> Section:
+    """Tell programs why some of what surrounds BPF cannot be told."""
+    untold = {fact.name: fact.why for fact in facts if fact.value is None and not fact.is_option}
+    return Section("surroundings_reasons", lambda: untold, lambda: iter(()), "", (), ())
+
+
+def _value(fact: Fact) -> str:
+    if fact.value is not None:
+        return fact.value
+    return "not set" if fact.is_option else f"cannot be told ({fact.why})"
 
 
 def group(found: Group) -> Section:

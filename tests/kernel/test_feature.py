@@ -259,3 +259,63 @@ def test_the_full_report_is_of_the_kernel(words):
 
     assert (outcome.code, outcome.out) == (255, b"")
     assert "--full-report" in outcome.err
+
+
+CONFIG = "#\n# Automatically generated file; DO NOT EDIT.\nCONFIG_BPF=y\nCONFIG_HZ=77\n# CONFIG_NETKIT is not set\n"
+
+
+def only_in(folder, name):
+    """Return a hardship: the kernel's configuration is in one place, and this is what it says."""
+
+    def place():
+        hardship._hide(folder)
+        for hidden in ("/proc/config.gz", "/boot", f"/lib/modules/{os.uname().release}"):
+            if os.path.exists(hidden) and not folder.startswith(hidden):
+                source = "/dev/null" if os.path.isfile(hidden) else folder
+                hardship._checked(
+                    hardship._LIBC.mount(source.encode(), hidden.encode(), None, 1 << 12, None), f"hide {hidden}"
+                )
+        path = Path(folder, name.format(release=os.uname().release))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(CONFIG)
+
+    return place
+
+
+@pytest.mark.parametrize(
+    ("folder", "name"),
+    [
+        ("/boot", "config-{release}"),
+        ("/usr/lib/modules", "{release}/config"),
+        ("/usr/lib/modules", "{release}/build/.config"),
+    ],
+)
+def test_the_configuration_is_found(folder, name):
+    """In every usual place; /proc/config.gz, which comes first, is what this kernel has or not."""
+    if not os.path.isdir(folder):
+        pytest.skip(f"there is no {folder} here to put it")
+    around = report(only_in(folder, name))["surroundings"]
+
+    assert around["configuration"].endswith(f"{folder}/{name}".format(release=os.uname().release).removeprefix("/usr"))
+    assert (around["CONFIG_BPF"], around["CONFIG_HZ"], around["CONFIG_NETKIT"]) == ("y", "77", None)
+
+
+def test_what_surrounds_bpf(as_root):
+    """Beside what the kernel's own files say."""
+    around, reasons = as_root["surroundings"], as_root["surroundings_reasons"]
+    securityfs = Path("/sys/kernel/security/lsm")
+
+    assert around["kernel"] == os.uname().release
+    assert around["possible CPUs"] == Path("/sys/devices/system/cpu/possible").read_text().strip()
+    assert around["net.core.bpf_jit_limit"] == Path("/proc/sys/net/core/bpf_jit_limit").read_text().strip()
+    assert around["mounted cgroup2"].split() == [
+        line.split()[1] for line in Path("/proc/mounts").read_text().splitlines() if line.split()[2] == "cgroup2"
+    ]
+    if securityfs.exists():
+        lockdown = securityfs.with_name("lockdown")
+        assert around["security modules"] == securityfs.read_text().strip()
+        assert not lockdown.exists() or f"[{around['lockdown']}]" in lockdown.read_text()
+    else:
+        assert around["lockdown"] in (None, "none")
+    assert [name for name, value in around.items() if value is None and not name.startswith("CONFIG_")] == [*reasons]
+    assert all(reasons.values())

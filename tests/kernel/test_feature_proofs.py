@@ -283,11 +283,12 @@ def test_indirect_jumps(told, held):
     """A program that runs, and comes to where the map says that it jumps to."""
 
     def run():
-        table = held(client.map_create(INSN_ARRAY, 4, 16, 1))
+        table = held(client.map_create(INSN_ARRAY, 4, 16, 2))
         # After the jump: r0 = 1; exit; r0 = 2; exit.
-        client.map_update(table, bytes(4), struct.pack("=4I", 6, 0, 0, 0))
+        for at, target in enumerate((4, 6)):
+            client.map_update(table, struct.pack("=I", at), struct.pack("=4I", target, 0, 0, 0))
         client.map_freeze(table)
-        code = _imm64(1, 2, table) + bytes.fromhex("7911000000000000 0d01000000000000") + RETURN_1
+        code = _imm64(1, 2, table, 8) + bytes.fromhex("7911000000000000 0d01000000000000") + RETURN_1
         prog = held(client.prog_load(SOCKET_FILTER, code + bytes.fromhex("b700000002000000 9500000000000000")))
         assert client.run(prog, bytes(64)) == 2
 

@@ -19,6 +19,7 @@ from bpfctl.feature.answer import (
 )
 from bpfctl.feature.kfuncs import Kfunc
 from bpfctl.feature.report import Feature, Group
+from bpfctl.feature.surroundings import Fact
 from bpfctl.feature.system import System
 from bpfctl.uapi.enums import ProgType
 from bpfctl.uapi.helpers import Helper
@@ -234,3 +235,20 @@ def test_functions_that_the_same_programs_may_call_share_a_row():
         "cannot_be_told": ["lsm"],
     }
     assert [*section.plain()][4] == "\tbpf_ct_release [nf_conntrack]: available: xdp sched_cls syscall"
+
+
+def test_what_cannot_be_told_of_the_surroundings_has_a_reason():
+    """An option that is not set is an answer."""
+    facts = [
+        Fact("page size", "4096"),
+        Fact("lockdown", None, "securityfs is not mounted"),
+        Fact("CONFIG_NETKIT", None),
+    ]
+
+    assert feature_report.surroundings(facts).json() == {"page size": "4096", "lockdown": None, "CONFIG_NETKIT": None}
+    assert feature_report.reasons(facts).json() == {"lockdown": "securityfs is not mounted"}
+    assert list(feature_report.surroundings(facts).plain())[1:] == [
+        "\tpage size: 4096",
+        "\tlockdown: cannot be told (securityfs is not mounted)",
+        "\tCONFIG_NETKIT: not set",
+    ]
