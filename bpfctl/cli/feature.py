@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from bpfctl.cli.session import Session
     from bpfctl.feature.kernel import Device, Prober
+    from bpfctl.feature.memory import Memory
     from bpfctl.feature.system import System
     from bpfctl.views.view import Section
 
@@ -28,20 +29,24 @@ class _Wanted(NamedTuple):
     prefix: str | None = None  # of macros; None for another voice
 
 
-def probe(ctx: opt.Context, words: opt.Words = None, *, full_report: opt.FullReport = False) -> None:
+def probe(
+    ctx: opt.Context, words: opt.Words = None, *, full_report: opt.FullReport = False, fresh: opt.Fresh = False
+) -> None:
     """Probe the kernel or a device: [kernel|dev NAME] [full] [unprivileged] [macros [prefix PREFIX]]."""
     from bpfctl.feature import kernel, rights
 
     run, wanted = ctx.obj, _wanted(grammar.Words(words))
     if full_report and (wanted.device is not None or wanted.prefix is not None):
         raise UsageError("--full-report is of the kernel, and neither of a device nor in C")
+    if fresh and not full_report:
+        raise UsageError("--fresh is for --full-report: without it, everything is asked each time")
     device = kernel.device(wanted.device) if wanted.device is not None else None
     if not wanted.unprivileged and not full_report:
         _require_rights()
     with rights.without_capabilities() if wanted.unprivileged else nullcontext():
         prober = kernel.Prober(device, full=wanted.full, unprivileged=wanted.unprivileged)
         if full_report:
-            run.out.report(_report(prober, full=wanted.full))
+            run.out.report(_report(prober, _memory(fresh=fresh or wanted.unprivileged), full=wanted.full))
         elif wanted.prefix is not None and not run.options.json:
             from bpfctl.views.view import Document
 
@@ -51,12 +56,12 @@ def probe(ctx: opt.Context, words: opt.Words = None, *, full_report: opt.FullRep
             run.out.report(_sections(run, prober, device))
 
 
-def everything(run: Session, *, full_report: bool) -> Iterator[Section]:
+def everything(run: Session, *, full_report: bool, fresh: bool = False) -> Iterator[Section]:
     """Ask the running kernel all that it is asked without further words."""
     from bpfctl.feature.kernel import Prober
 
     if full_report:
-        return _report(Prober(), full=False)
+        return _report(Prober(), _memory(fresh=fresh), full=False)
     _require_rights()
     return _sections(run, Prober(), None)
 
@@ -183,7 +188,15 @@ def _macros(run: Session, prober: Prober, device: Device | None, prefix: str) ->
     yield from header.misc(prober.limits())
 
 
-def _report(prober: Prober, *, full: bool) -> Iterator[Section]:
+def _memory(*, fresh: bool) -> Memory:
+    """Return what has been found out since the machine was booted."""
+    from bpfctl.feature.memory import Memory
+    from bpfctl.host.boot_cache import BootCache
+
+    return Memory(BootCache("features"), fresh=fresh)
+
+
+def _report(prober: Prober, memory: Memory, *, full: bool) -> Iterator[Section]:
     """Ask for all that there is a probe for; who may not ask is told so, question by question."""
     from bpfctl.feature import report, surroundings
     from bpfctl.views import feature_report as view
@@ -194,6 +207,7 @@ def _report(prober: Prober, *, full: bool) -> Iterator[Section]:
     yield view.reasons(facts)
     if not prober.syscall().bpftool:
         return
-    yield from map(view.group, report.groups(prober))
-    yield view.kfuncs(report.functions(prober))
-    yield view.helpers(list(report.helpers(prober, full=full)))
+    yield from map(view.group, report.groups(prober, memory))
+    yield view.kfuncs(report.functions(prober, memory))
+    yield view.helpers(list(report.helpers(prober, memory, full=full)))
+    memory.save()

@@ -66,6 +66,7 @@ if TYPE_CHECKING:
     Against = list[str] | None
     Every = bool
     FullReport = bool
+    Fresh = bool
     Svg = str | None
     Unmet = bool
     Report = str | None

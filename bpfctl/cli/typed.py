@@ -139,6 +139,9 @@ FullReport = Annotated[
     bool,
     typer.Option("--full-report", help="All there is a probe for: what is there, what is not, what cannot be told."),
 ]
+Fresh = Annotated[
+    bool, typer.Option("--fresh", help="Ask the kernel everything anew, also what it has answered since it was booted.")
+]
 Unmet = Annotated[bool, typer.Option("--unmet", help="Only the needs that are not met, or cannot be told.")]
 Report = Annotated[
     str | None,

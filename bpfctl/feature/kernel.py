@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import os
 from errno import ENODEV, ENOSYS
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from bpfctl._sys import calls, programs
 from bpfctl.errors import KernelError
 from bpfctl.feature import helpers, limits, map_types, prog_types, rights
 from bpfctl.feature.answer import AVAILABLE, MISSING, Answer
-from bpfctl.feature.survey import Survey
 from bpfctl.uapi.enums import MapType, ProgType
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from bpfctl.feature.survey import Survey
     from bpfctl.uapi.helpers import Helper
 
 _OFFLOADED_TYPES = (ProgType.SCHED_CLS, ProgType.XDP)
@@ -40,8 +41,7 @@ class Prober:
         self._rights = rights.present()
         #: What prog_types() has found.
         self.types: dict[ProgType, Answer] = {}
-        #: What helpers() has found out besides.
-        self.survey = Survey()
+        self._absent: frozenset[Helper] = frozenset()
 
     def syscall(self) -> Answer:
         """Return whether there is bpf(2)."""
@@ -68,27 +68,33 @@ class Prober:
             return {kind: map_types.on_device(kind, self._device.ifindex, self._rights) for kind in _OFFLOADED_MAPS}
         return {kind: map_types.on_kernel(probe, self._rights) for kind, probe in map_types.PROBES.items()}
 
+    @cached_property
+    def survey(self) -> Survey:
+        """What many helpers at once tell of types of programs; prog_types() comes first."""
+        return helpers.survey_all(self.types, full=self._full)
+
     def helpers(self) -> Iterator[tuple[ProgType, dict[Helper, Answer]]]:
         """Yield the helpers of each program type; prog_types() comes first."""
+        for kind in self.types:
+            yield kind, self.helpers_of(kind)
+
+    def helpers_of(self, kind: ProgType) -> dict[Helper, Answer]:
+        """Return the helpers of one program type; prog_types() comes first."""
+        answer = self.types[kind]
         if self._device:
             index, vendor = self._device.ifindex, self._device.vendor
-            for kind, answer in self.types.items():
-                yield kind, helpers.on_device(kind, answer, index, self._rights, vendor, full=self._full)
-            return
-        self.survey = helpers.survey_all(self.types, full=self._full)
-        absent: frozenset[Helper] = frozenset()
-        for kind, answer in self.types.items():
-            found = helpers.on_kernel(
-                kind,
-                answer,
-                self._rights,
-                full=self._full,
-                unprivileged=self._unprivileged,
-                survey=self.survey,
-                absent=absent,
-            )
-            absent = absent or frozenset(name for name, one in found.items() if one is helpers.NO_SUCH_NUMBER)
-            yield kind, found
+            return helpers.on_device(kind, answer, index, self._rights, vendor, full=self._full)
+        found = helpers.on_kernel(
+            kind,
+            answer,
+            self._rights,
+            full=self._full,
+            unprivileged=self._unprivileged,
+            survey=self.survey,
+            absent=self._absent,
+        )
+        self._absent = self._absent or frozenset(name for name, one in found.items() if one is helpers.NO_SUCH_NUMBER)
+        return found
 
     def limits(self) -> dict[str, Answer]:
         """Return what programs may look like."""

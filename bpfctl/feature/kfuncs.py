@@ -11,6 +11,7 @@ from __future__ import annotations
 import struct
 import sys
 from contextlib import ExitStack, suppress
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from bpfctl._sys import programs
@@ -81,7 +82,11 @@ def all_of(asker: Asker) -> list[Kfunc]:
         for shape in attached.shapes(asker, held):
             for module in ("", *modules):
                 of_module = [place for place in found if place.module == module]
-                answers = _ask(shape, of_module, asker, modules.get(module, 0))
+                answers = asker.memory.answers(
+                    f"kfuncs of {module or 'the kernel'} in programs of type {shape.word}",
+                    [f"{place.name} {place.type_id}" for place in of_module],
+                    partial(_ask, shape, of_module, asker, modules.get(module, 0)),
+                )
                 for place, answer in zip(of_module, answers, strict=True):
                     found[place][shape.word] = answer
     return [_kfunc(place, answers, marked=marked) for place, answers in found.items()]

@@ -17,7 +17,7 @@ from bpfctl.host import sysctl
 from bpfctl.host.boot_cache import boot_id
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Sequence
     from typing import Any
 
     from bpfctl.host.boot_cache import BootCache
@@ -49,18 +49,18 @@ class Memory:
 
     def answer(self, group: str, name: str, ask: Callable[[], Answer]) -> Answer:
         """Return the answer to one question, and ask it unless it is known."""
-        return self.answers(group, [name], lambda: {name: ask()})[name]
+        return self.answers(group, [name], lambda: [ask()])[0]
 
-    def answers(self, group: str, names: Iterable[str], ask: Callable[[], Mapping[str, Answer]]) -> dict[str, Answer]:
+    def answers(self, group: str, names: Sequence[str], ask: Callable[[], Sequence[Answer]]) -> list[Answer]:
         """Return the answers to questions that are asked together, and ask them unless all are known."""
         known = self._known.setdefault(group, {})
-        wanted = list(names)
-        if all(name in known for name in wanted):
-            return {name: known[name] for name in wanted}
-        found = dict(ask())
-        known.update((name, answer) for name, answer in found.items() if answer.can in {YES, NO})
-        self._new = True
-        return found
+        if not all(name in known for name in names):
+            found = ask()
+            conclusive = {name: one for name, one in zip(names, found, strict=True) if one.can in {YES, NO}}
+            self._new = self._new or not conclusive.items() <= known.items()
+            known.update(conclusive)
+            return list(found)
+        return [known[name] for name in names]
 
     def save(self) -> None:
         """Write back what is known, if anything is new, and nothing has changed meanwhile."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from bpfctl.feature import (
@@ -18,12 +19,13 @@ from bpfctl.feature import (
     rights,
 )
 from bpfctl.feature.answer import UNKNOWN, YES
-from bpfctl.feature.helpers import ATTACHED
+from bpfctl.feature.helpers import ATTACHED, wanted
+from bpfctl.feature.memory import Memory
 from bpfctl.feature.ways import Asker
 from bpfctl.uapi.enums import ProgType
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from bpfctl.feature.answer import Answer
     from bpfctl.feature.kernel import Prober
@@ -62,12 +64,14 @@ _TABLES: tuple[tuple[str, str, tuple[Probe, ...]], ...] = (
     ("btf_kinds", "Kinds of BTF", more.BTF_KINDS),
     ("perf_events", "Perf events", more.PERF_EVENTS),
 )
+#: These hang on what is mounted, on devices, and on who else measures: they are asked each time.
+_FLEETING = frozenset({"attachments", "perf_events"})
 
 
-def groups(prober: Prober) -> Iterator[Group]:
-    """Ask for everything but helpers; each group is asked for when its turn comes."""
+def groups(prober: Prober, memory: Memory) -> Iterator[Group]:
+    """Ask for everything but functions; each group is asked for when its turn comes."""
     types = prober.prog_types()
-    asker = Asker(rights.present(), types)
+    asker = Asker(rights.present(), types, memory)
     if types[ProgType.TRACING].can == UNKNOWN:
         # Kernel lockdown forbids to attach to functions, but neither to tracepoints nor to be an iterator.
         found = (attach_types.TRACEPOINT(asker), attach_types.ITERATOR(asker))
@@ -93,22 +97,33 @@ def groups(prober: Prober) -> Iterator[Group]:
         + [Feature(one.name, one.since, one.ask(asker)) for one in loading.LIMITS],
     )
     for name, title, probes in _TABLES:
-        yield Group(name, title, [Feature(probe.name, probe.since, probe.ask(asker)) for probe in probes])
+        kept = Memory() if name in _FLEETING else memory
+        answers = [kept.answer(name, probe.name, partial(probe.ask, asker)) for probe in probes]
+        yield Group(
+            name, title, [Feature(probe.name, probe.since, one) for probe, one in zip(probes, answers, strict=True)]
+        )
 
 
-def functions(prober: Prober) -> list[Kfunc]:
+def functions(prober: Prober, memory: Memory) -> list[Kfunc]:
     """Ask who may call which kfunc; what groups() asks for comes first."""
-    return kfuncs.all_of(Asker(rights.present(), prober.types))
+    return kfuncs.all_of(Asker(rights.present(), prober.types, memory))
 
 
-def helpers(prober: Prober, *, full: bool) -> Iterator[tuple[str, Mapping[Helper, Answer]]]:
+def helpers(prober: Prober, memory: Memory, *, full: bool) -> Iterator[tuple[str, Mapping[Helper, Answer]]]:
     """Yield the helpers of each type of programs, and of those that attach to functions at each of some places.
 
     What groups() asks for comes first.
     """
-    for kind, answers in prober.helpers():
+    asked = wanted(full=full)
+
+    def of(word: str, ask: Callable[[], Mapping[Helper, Answer]]) -> tuple[str, Mapping[Helper, Answer]]:
+        names = [helper.name for helper in asked]
+        answers = memory.answers(f"helpers of {word}", names, lambda: list(ask().values()))
+        return word, dict(zip(asked, answers, strict=True))
+
+    for kind in prober.types:
         if kind not in ATTACHED:
-            yield kind.name.lower(), answers
-    asker = Asker(rights.present(), prober.types)
+            yield of(kind.name.lower(), partial(prober.helpers_of, kind))
+    asker = Asker(rights.present(), prober.types, memory)
     for place in attached.PLACES:
-        yield place.word, attached.ask(place, asker, prober.survey, full=full)
+        yield of(place.word, partial(attached.ask, place, asker, prober.survey, full=full))

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from bpfctl._sys.fd import FD
     from bpfctl.feature.answer import Rights
+    from bpfctl.feature.memory import Memory
     from bpfctl.uapi.enums import MapType
     from btf.read import BTF
     from btf.write import Builder
@@ -36,11 +37,12 @@ NO_ID = 0x7FFFFFFE  # an id or a device that does not exist, the largest that th
 
 
 class Asker:
-    """What a way of asking may need: rights, what is known of types, and the kernel's own types."""
+    """What a way of asking may need: rights, what is known of types and from earlier, and the kernel's own types."""
 
-    def __init__(self, rights: Rights, types: dict[ProgType, Answer]) -> None:
+    def __init__(self, rights: Rights, types: dict[ProgType, Answer], memory: Memory) -> None:
         self.rights = rights
         self.types = types
+        self.memory = memory
         self._vmlinux: BTF | None = None
         self._read = False
 
