@@ -7,7 +7,7 @@ from errno import EAFNOSUPPORT, EBADF, EFAULT, ENODEV, ENOENT
 from typing import TYPE_CHECKING
 
 from bpfctl.feature.prog_types import RETURN_0, SLEEPABLE
-from bpfctl.feature.ways import NO_ID, NOBODY, Probe, answers, checked, links, loads, makes, targets, with_type
+from bpfctl.feature.ways import NO_ID, NOBODY, Probe, all_of, answers, checked, links, loads, makes, targets, with_type
 from bpfctl.uapi.commands import Cmd
 from bpfctl.uapi.enums import AttachType as A
 from bpfctl.uapi.enums import LinkType as L
@@ -121,7 +121,7 @@ _NEXT_LINK = answers(Cmd.LINK_GET_NEXT_ID, struct.pack("=III", NO_ID, 0, 0), ENO
 
 LINK_TYPES = (
     Probe(L.RAW_TRACEPOINT.name.lower(), "5.8", with_type(P.RAW_TRACEPOINT, _NEXT_LINK)),
-    Probe(L.TRACING.name.lower(), "5.8", with_type(P.TRACING, _NEXT_LINK)),
+    Probe(L.TRACING.name.lower(), "5.8", all_of(targets(P.TRACING, A.TRACE_FENTRY, *_FUNCTIONS), _NEXT_LINK)),
     Probe(L.CGROUP.name.lower(), "5.7", links(P.CGROUP_SKB, A.CGROUP_INET_INGRESS, EBADF)),
     Probe(L.ITER.name.lower(), "5.8", ITERATOR),
     Probe(L.NETNS.name.lower(), "5.8", links(P.FLOW_DISSECTOR, A.FLOW_DISSECTOR, EBADF)),

@@ -153,6 +153,20 @@ def first_of(*ways: Callable[[Asker], Answer]) -> Callable[[Asker], Answer]:
     return attempt
 
 
+def all_of(*ways: Callable[[Asker], Answer]) -> Callable[[Asker], Answer]:
+    """Ask for what takes several things, up to the first that is not there."""
+
+    def attempt(asker: Asker) -> Answer:
+        answer = AVAILABLE
+        for way in ways:
+            answer = way(asker)
+            if answer.can != YES:
+                break
+        return answer
+
+    return attempt
+
+
 @contextmanager
 def _no_descriptors() -> Iterator[None]:
     """Let the process open nothing for a moment: a command that makes something fails when all else is in order."""

@@ -306,14 +306,20 @@ def perf_event_open(
     *,
     config1: int | ctypes.Array[ctypes.c_char] = 0,
     config2: int = 0,
+    bp_type: int = 0,
     cpu: int = 0,
     pid: int = -1,
 ) -> int:
-    """Open a perf event on one CPU, stopped; ``config1`` and ``config2`` are a probe's name and offset."""
+    """Open a perf event on one CPU, stopped; ``config1`` and ``config2`` are a probe's name and offset.
+
+    Of a breakpoint they are its address and length, and ``bp_type`` says what it waits for.
+    """
     address = config1 if isinstance(config1, int) else ctypes.addressof(config1)
     disabled = 1
     attr = ctypes.create_string_buffer(
-        _PERF_ATTR.pack(type_, _PERF_ATTR.size, config, 0, 0, 0, disabled, 0, 0, address, config2, 0, 0, 0, 0, 0, 0, 0)
+        _PERF_ATTR.pack(
+            type_, _PERF_ATTR.size, config, 0, 0, 0, disabled, 0, bp_type, address, config2, 0, 0, 0, 0, 0, 0, 0
+        )
     )
     result = _LIBC.syscall(_NR_PERF_EVENT_OPEN, attr, pid, cpu, -1, _PERF_FLAG_FD_CLOEXEC)
     if result < 0:
