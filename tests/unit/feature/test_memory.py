@@ -25,9 +25,9 @@ class Kernel:
         self.answers = answers
         self.asked = 0
 
-    def __call__(self) -> dict[str, Answer]:
+    def __call__(self) -> list[Answer]:
         self.asked += 1
-        return self.answers
+        return list(self.answers.values())
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> BootCache:
 
 
 def ask(memory: Memory, kernel: Kernel) -> dict[str, Answer]:
-    return memory.answers("letters", kernel.answers, kernel)
+    return dict(zip(kernel.answers, memory.answers("letters", list(kernel.answers), kernel), strict=True))
 
 
 def test_asked_once(cache: BootCache) -> None:
