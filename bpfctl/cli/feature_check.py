@@ -84,9 +84,10 @@ def _kernel(session: Session, report: str | None, btf: str | None) -> Kernel:
         return Running()
     from bpfctl.cli.btf_dump import read_files
     from bpfctl.feature.elsewhere import Elsewhere
+    from bpfctl.feature.types import Types
 
-    vmlinux = read_files(session, [btf]) if btf is not None else None
-    return Elsewhere(feature_file.report(report), vmlinux)
+    known = Types(read_files(session, [btf])) if btf is not None else None
+    return Elsewhere(feature_file.report(report), known)
 
 
 def _objects(paths: Sequence[str]) -> dict[str, checking.Object]:

@@ -65,9 +65,9 @@ _PROOFS = {
 class Elsewhere(Known):
     """A kernel known by a report, and by its types, if they are at hand."""
 
-    def __init__(self, report: Saved, vmlinux: BTF | None = None) -> None:
+    def __init__(self, report: Saved, known: Types | None = None) -> None:
         self._report = report
-        self._vmlinux = vmlinux
+        self._known = known
         super().__init__(Settings(report.options, report.fact("kernel") or ""))
 
     def _own_ways(self) -> dict[str, Way]:
@@ -87,7 +87,7 @@ class Elsewhere(Known):
         }
 
     def _read_types(self) -> Types | None:
-        return Types(self._vmlinux) if self._vmlinux is not None else None
+        return self._known
 
     def _order(self, name: str) -> Answer:
         there = self._report.fact("byte order") if self._types is None else self._types.vmlinux.byteorder
@@ -182,7 +182,7 @@ class Elsewhere(Known):
 
 def read(data: bytes, vmlinux: BTF | None = None) -> Elsewhere:
     """Read a saved report; SavedError when it is none."""
-    return Elsewhere(saved.read(data), vmlinux)
+    return Elsewhere(saved.read(data), Types(vmlinux) if vmlinux is not None else None)
 
 
 def _type_word(need: Need) -> str:

@@ -15,9 +15,11 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from bpfctl.errors import KernelError, SavedError
-from bpfctl.feature import elsewhere
 from bpfctl.feature import need as needed
+from bpfctl.feature import saved
 from bpfctl.feature.check import NOT_MET, OPEN, Verdict
+from bpfctl.feature.elsewhere import Elsewhere
+from bpfctl.feature.types import Types
 from bpfctl.kernel import btf
 from btf.errors import BTFError
 
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
 
     from bpfctl.feature.check import Kernel, Object
     from bpfctl.feature.need import Need
-    from btf.read import BTF
 
 _REPORT, _TYPES = ".json", (".btf", ".vmlinux")
 
@@ -90,7 +91,7 @@ class _Known:
     def __init__(self, objects: Mapping[str, Object]) -> None:
         self._objects = objects
         self._outcomes: dict[tuple[bytes, str], Outcome] = {}
-        self._types: tuple[str, BTF | None] = "", None
+        self._types: tuple[str, Types | None] = "", None
         self._places: dict[tuple[int, int], str] = {}
         self._sizes: dict[int, list[str]] = {}
 
@@ -122,7 +123,7 @@ class _Known:
             report = _content(host.report)
             key = report, types
             if key not in self._outcomes:
-                self._outcomes[key] = self._check(elsewhere.read(report, self._read(host.btf, types)))
+                self._outcomes[key] = self._check(Elsewhere(saved.read(report), self._read(host.btf, types)))
         except SavedError as error:
             complaint = f"{host.report} cannot be used: {error}"
         except OSError as error:
@@ -136,10 +137,10 @@ class _Known:
     def _check(self, kernel: Kernel) -> Outcome:
         return Outcome("", {path: one.check(kernel) for path, one in self._objects.items()})
 
-    def _read(self, path: str, identity: str) -> BTF | None:
+    def _read(self, path: str, identity: str) -> Types | None:
         if self._types[0] != identity:
             self._types = "", None
-            self._types = identity, btf.read(path) if path else None
+            self._types = identity, Types(btf.read(path)) if path else None
         return self._types[1]
 
 

@@ -27,6 +27,10 @@ _OF_LOCKDOWN = Answer(UNKNOWN, "the report says no, as it does too where kernel 
 _NO_HELPER = Answer(NO, "the report does not have it for this type")
 _OPEN = Answer(UNKNOWN, "it cannot be told")
 _UNREAD = Answer(UNKNOWN, "it could not be read")
+#: bpftool before 7.5 does not know what the verifier says since Linux 6.10 ("bpf: improve error message for unsupported
+#: helper"), and lists all helpers for all types. No kernel lets a socket filter call this one.
+_NOBODYS = "bpf_xdp_adjust_head"
+_MISREAD = Answer(UNKNOWN, "the bpftool that wrote the report is too old for its kernel, and lists all helpers")
 _ATTACHED = frozenset(kind.name.lower() for kind in ATTACHED)
 _NOISY = frozenset(f"bpf_{helper.name}" for helper in NOISY)
 _SYSCTLS = {name.rpartition(".")[2]: name for name in SETTINGS}
@@ -106,7 +110,9 @@ def _short(document: dict[str, Any]) -> Saved:
     types |= {kind: _OF_LOCKDOWN for kind in _ATTACHED if kind in types and types[kind].can == NO}
     facts = {_SYSCTLS.get(name, name): _fact(name, value) for name, value in _part(document, "system_config").items()}
     lists = {word.removesuffix("_available_helpers"): found for word, found in _part(document, "helpers").items()}
-    helpers = {word: dict.fromkeys(_names(found, word), AVAILABLE) for word, found in lists.items()}
+    names = {word: _names(found, word) for word, found in lists.items()}
+    listed = _MISREAD if _NOBODYS in names.get("socket_filter", ()) else AVAILABLE
+    helpers = {word: dict.fromkeys(found, listed) for word, found in names.items()}
     return Saved(False, features, facts, helpers)
 
 

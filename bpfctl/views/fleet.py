@@ -71,16 +71,17 @@ def streams(
     grid = _Grid(hosts, shown, _alike(shown, len(hosts)))
     counts = list(_counts(objects, outcomes))
     cases = [case for case in _cases(grid) if every or case.status != MET]
-    checks = [
-        (Check(path, one.host, one.verdicts.get(path, ())), one.complaint) for one in outcomes for path in objects
-    ]
+    checks = [(_check(one, path), one.complaint) for one in outcomes for path in objects]
+    of_hosts = items.stream("hosts", counts, _COUNTS, json=dict, line=_counts_line, safe=safe)
+    columns = _columns(grid, safe)
+    of_needs = items.stream(
+        "needs", shown, columns, json=lambda row: _json(row, hosts), line=str, safe=safe, empty=_ALL_MET
+    )
     return [
-        items.stream("hosts", counts, _COUNTS, json=dict, line=_counts_line, safe=safe)._replace(
+        of_hosts._replace(
             items="checks", json=lambda depth, spell: items.pieces((_check_json(*one) for one in checks), depth, spell)
         ),
-        items.stream(
-            "needs", shown, _columns(grid), json=lambda row: _json(row, hosts), line=str, safe=safe, empty=_ALL_MET
-        )._replace(plain=lambda: (f"{safe(_case_line(case, len(hosts)))}\n".encode() for case in cases)),
+        of_needs._replace(plain=lambda: (f"{safe(_case_line(case, len(hosts)))}\n".encode() for case in cases)),
     ]
 
 
@@ -92,16 +93,16 @@ def _alike(rows: Sequence[Row], count: int) -> list[list[int]]:
     return list(found.values())
 
 
-def _columns(grid: _Grid) -> tuple[Column, ...]:
+def _columns(grid: _Grid, safe: Callable[[str], str]) -> tuple[Column, ...]:
     several = len({row.object for row in grid.rows}) > 1
     return (
         *((Column("object", lambda row: row.object, tone="name"),) if several else ()),
         Column("kind", lambda row: row.need.kind),
         Column("need", lambda row: tuple(named(row.need).split(" ")), "flags", "name"),
-        *(_of_hosts([grid.hosts[at] for at in alike], alike[0]) for alike in grid.alike),
+        *(_of_hosts([safe(grid.hosts[at]) for at in alike], alike[0]) for alike in grid.alike),
         Column("needed by", lambda row: needers(row.need), "list", rank=3),
         Column("source", lambda row: places(row.need)[:MOST_USES], "list", "handle", rank=4),
-        Column("reason", lambda row: tuple(_reasons(row)), "list", rank=2),
+        Column("reason", _reasons, rank=2),
     )
 
 
@@ -110,8 +111,8 @@ def _of_hosts(names: Sequence[str], at: int) -> Column:
     return Column(names[0] + more, lambda row: _MARKS[row.verdicts[at].status], rank=1)
 
 
-def _reasons(row: Row) -> list[str]:
-    return [*dict.fromkeys(one.reason for one in row.verdicts if one.reason and one.status != MET)]
+def _reasons(row: Row) -> str | None:
+    return "; ".join(dict.fromkeys(one.reason for one in row.verdicts if one.reason and one.status != MET)) or None
 
 
 def _counts(objects: Sequence[str], outcomes: Sequence[Outcome]) -> Iterator[_Counts]:

@@ -135,6 +135,13 @@ def test_hosts_that_a_screen_has_no_room_for_are_named(place):
     assert f"(a wider screen also shows: {', '.join(left_out)}, needed by, source, reason)" in text
 
 
+def test_names_of_hosts_do_nothing_to_a_terminal(place):
+    hosts(place, **{"\x1b[31mred": report("hash"), "white": report()})
+    _, lines = on_screen(100, "feature", "check", "prog.o", "--reports", "reports")
+
+    assert sum(r"\x1b[31mred" in line for line in lines) == 2
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [

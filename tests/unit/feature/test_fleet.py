@@ -78,6 +78,14 @@ def test_relocations_of_hosts_with_other_types_and_with_none(tmp_path):
     assert statuses(only, "relocation") == {"1 in section raw_tp": [OPEN]}
 
 
+def test_types_may_be_in_an_object_file(tmp_path):
+    """As those of a vmlinux are."""
+    (tmp_path / "a.vmlinux").write_bytes(compiled("core"))
+    outcomes = fleet.check({"core": Object(compiled("core"))}, written(tmp_path, a=report()))
+
+    assert statuses(outcomes, "relocation") == {"byte offset of struct task_struct.pid": [MET]}
+
+
 def test_the_same_is_found_out_once(tmp_path, monkeypatch):
     """Reports that are equal are asked once, and so are types, whatever their files are called."""
     for name in ("a", "b", "c", "d"):

@@ -82,6 +82,17 @@ def test_facts_have_one_name():
     assert (short.facts["CONFIG_HZ"], full.fact("kernel"), full.fact("lockdown")) == ("not set", "6.18.0", None)
 
 
+def test_lists_of_a_bpftool_that_is_too_old_for_its_kernel():
+    """It lists each helper for each type, where no kernel has that: then only what it does not list is told."""
+    everything = ["bpf_redirect", "bpf_xdp_adjust_head"]
+    lists = {"socket_filter_available_helpers": everything, "xdp_available_helpers": everything}
+    report = saved.of(SHORT | {"helpers": lists})
+
+    assert report.helper("xdp", "bpf_redirect").can == UNKNOWN
+    assert "too old" in report.helper("xdp", "bpf_redirect").why
+    assert report.helper("xdp", "bpf_loop").can == NO
+
+
 def without(document, **changes):
     return json.dumps(document | changes).encode()
 
