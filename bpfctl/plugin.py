@@ -6,13 +6,18 @@ kind of probe, its value a class that meets `Source`.
 - A source yields `ProbePoint`, and `Group` for those that a user wants: what one program serves, and how to attach it.
 - `Field` and the functions that make them say what can be read at a point, and with which instructions.
 - `attach_tracepoint`, `attach_raw_tracepoint` attach a program; each returns something with ``close()``.
+- `PerfEvent` is an event of perf_event_open(2); `attach_perf_event` attaches a program to it on each of its CPUs.
 - `Tracefs` has the files of tracefs, wherever it is mounted.
 """
 
 from bpfctl._sys.fd import Closing
 from bpfctl.asm.insn import R0, R1, R2, R3, R10, Reg
+from bpfctl.attach.perf_event import Event as PerfEvent
+from bpfctl.attach.perf_event import event_hint as perf_hint
+from bpfctl.attach.perf_event import everywhere as attach_perf_event
 from bpfctl.attach.perf_event import tracepoint as attach_tracepoint
 from bpfctl.attach.raw_tracepoint import attach as attach_raw_tracepoint
+from bpfctl.attach.tracing import attach as attach_tracing
 from bpfctl.errors import KernelError, NotFound, NotSupported, UsageError
 from bpfctl.kernel.prog import Program
 from bpfctl.kernel.tracefs import Tracefs
@@ -21,8 +26,11 @@ from bpfctl.probe.field import Blob, Bytes, Field, Integer, Text, copied, in_con
 from bpfctl.probe.pattern import chosen
 from bpfctl.probe.session import known
 from bpfctl.probe.source import API, Group, ProbePoint, Source
+from bpfctl.probe.typed import Argument, first, reach, whole
+from bpfctl.probe.types import kernel_types, types_of
 from bpfctl.uapi.enums import AttachType, MapType, ProgType
 from bpfctl.uapi.helpers import Helper
+from bpfctl.uapi.perf import PerfType, Software
 
 __all__ = [
     "API",
@@ -34,6 +42,7 @@ __all__ = [
     "R2",
     "R3",
     "R10",
+    "Argument",
     "AttachType",
     "Blob",
     "Bytes",
@@ -47,21 +56,32 @@ __all__ = [
     "MapType",
     "NotFound",
     "NotSupported",
+    "PerfEvent",
+    "PerfType",
     "ProbePoint",
     "ProgType",
     "Program",
     "Reg",
+    "Software",
     "Source",
     "Text",
     "Tracefs",
     "UsageError",
+    "attach_perf_event",
     "attach_raw_tracepoint",
     "attach_tracepoint",
+    "attach_tracing",
     "chosen",
     "copied",
+    "first",
     "in_context",
+    "kernel_types",
     "known",
     "memory",
     "number",
+    "perf_hint",
+    "reach",
     "string",
+    "types_of",
+    "whole",
 ]

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     Stats = bool
     Lines = int | None
     RecordType = str | None
+    Verbose = bool
     By = list[str] | None
     ProbeWhere = str | None
     Pid = int | None

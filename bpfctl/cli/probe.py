@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from bpfctl.cli import grammar, opt
 from bpfctl.errors import NotSupported, PluginError
 from bpfctl.probe import registry
-from bpfctl.views.probe import VIEW
+from bpfctl.probe.session import Sources
+from bpfctl.views.probe import VIEW, WITH_FIELDS, Told
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,12 +17,16 @@ if TYPE_CHECKING:
     from bpfctl.probe.source import ProbePoint
 
 
-def list_(ctx: opt.Context, words: opt.Words = None) -> None:
+def list_(ctx: opt.Context, words: opt.Words = None, *, verbose: opt.Verbose = False) -> None:
     """Show what can be probed: everything, or what a pattern such as tracepoint:sched:* matches."""
     left = grammar.Words(words)
     pattern = left.next("the pattern") if left else "*"
     left.end()
-    ctx.obj.out.show(VIEW, _points(ctx.obj, pattern), listing=True)
+    sources = Sources()
+    rows = (
+        Told(point, sources.of(point.kind).fields(point) if verbose else None) for point in _points(ctx.obj, pattern)
+    )
+    ctx.obj.out.show(WITH_FIELDS if verbose else VIEW, rows, listing=True)
 
 
 def _points(session: Session, pattern: str) -> Iterator[ProbePoint]:

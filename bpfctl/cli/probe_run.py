@@ -44,9 +44,9 @@ def count(
     A terminal shows them as they grow, a pipe gets the sums at the end, or with --interval each time.
     """
     out = ctx.obj.out
-    sources, wanted = _wanted(ctx.obj, words, where, pid)
+    sources, what = wanted(ctx.obj, words, where, pid)
     _positive(interval=interval, duration=duration)
-    with Count(_listed(by) or ("probe",), max_entries=max_entries) as counts, Probing(sources, wanted, counts) as run:
+    with Count(listed(by), max_entries=max_entries) as counts, Probing(sources, what, counts) as run:
         begin = time.monotonic()
 
         def ask() -> Round:
@@ -88,12 +88,12 @@ def trace(
     if buffer < 4096 or buffer & buffer - 1 or buffer > _LARGEST:
         raise UsageError(f"--buffer: {buffer} is no power of two from 4096 to {_LARGEST}")
     out = ctx.obj.out
-    sources, wanted = _wanted(ctx.obj, words, where, pid)
+    sources, what = wanted(ctx.obj, words, where, pid)
     _positive(duration=duration)
     with (
         stopping() as stop,
-        Trace(_listed(fields), size=buffer) as hits,
-        Probing(sources, wanted, hits) as run,
+        Trace(listed(fields), size=buffer) as hits,
+        Probing(sources, what, hits) as run,
         hits.reader() as reader,
     ):
         stop.closes(reader)
@@ -113,21 +113,26 @@ def trace(
             out.warn(f"{missed} hits were missed: the kernel was in the program already")
 
 
-def _wanted(session: Session, words: opt.Words, where: str | None, pid: int | None) -> tuple[Sources, Wanted]:
+def wanted(session: Session, words: opt.Words, where: str | None, pid: int | None) -> tuple[Sources, Wanted]:
     """Return the points of all words and which hits count."""
-    left = grammar.Words(words)
-    specs = [left.next("a probe, such as tracepoint:sched:sched_switch")]
-    while left:
-        specs.append(left.next("a probe"))
+    names = specs(grammar.Words(words))
     if session.depth:
         raise UsageError("probes go on until somebody stops them, so they are no command for a batch")
     sources = Sources()
-    return sources, Wanted(sources.resolve(specs), _condition(where, pid))
+    return sources, Wanted(sources.resolve(names), _condition(where, pid))
 
 
 def _is_watched(session: Session) -> bool:
     """Return whether a person looks at a table that can be drawn anew."""
     return not session.options.json and not session.options.plain and os.isatty(session.out.sink.fd)
+
+
+def specs(left: grammar.Words) -> list[str]:
+    """Return the probes that are named, of which there must be one."""
+    found = [left.next("a probe, such as tracepoint:sched:sched_switch")]
+    while left:
+        found.append(left.next("a probe"))
+    return found
 
 
 def _condition(where: str | None, pid: int | None) -> Tree | None:
@@ -139,7 +144,7 @@ def _condition(where: str | None, pid: int | None) -> Tree | None:
     return None if not parts else parts[0] if len(parts) == 1 else Binary("&&", *parts)
 
 
-def _listed(words: Sequence[str] | None) -> tuple[str, ...]:
+def listed(words: Sequence[str] | None) -> tuple[str, ...]:
     """Return the names of an option that may be repeated, and whose values are lists with commas."""
     found = [name for word in words or () for name in word.split(",")]
     if "" in found:

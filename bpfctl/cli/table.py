@@ -165,6 +165,8 @@ OBJECTS: dict[str, tuple[Command, ...]] = {
         Command("list", "probe:list_", "show what can be probed"),
         Command("count", "probe_run:count", "count hits in the kernel"),
         Command("trace", "probe_run:trace", "show a line for each hit"),
+        Command("show", "probe_show:show", "show what can be read at probes, and whether they can be attached"),
+        Command("dry-run", "probe_show:dry_run", "show the programs of a count or trace, and how they are attached"),
         Command("help", "", ""),
     ),
     "plugin": (Command("list", "plugin:list_", "show the installed plugins"), Command("help", "", "")),

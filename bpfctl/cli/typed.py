@@ -84,6 +84,7 @@ Stats = Annotated[
 RecordType = Annotated[
     str | None, typer.Option("--type", metavar="TYPE", help="Show records as values of this BTF type, such as event.")
 ]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Also show what can be read at each.")]
 By = Annotated[
     list[str] | None,
     typer.Option("--by", metavar="FIELD,...", help="Count by these: probe, comm, pid, cpu, args.NAME, ... (probe)."),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from abc import abstractmethod
+from typing import TYPE_CHECKING, NamedTuple
 
+from bpfctl._sys.fd import Closing
 from bpfctl.errors import UsageError
 from bpfctl.probe.field import Field, Integer, Text, Type
 
@@ -22,15 +24,18 @@ class Part(NamedTuple):
     field: Callable[[str], Field]
 
 
-class Action(Protocol):
+class Action(Closing):
     """Something that is done at each hit. It is made of what the user wants, and closed when that is over."""
 
+    @abstractmethod
     def names(self, points: Sequence[ProbePoint], own: Callable[[ProbePoint], Sequence[Field]]) -> frozenset[str]:
         """Return the fields that are read at these points of one source; ``own`` tells a point's own."""
 
+    @abstractmethod
     def open(self, parts: Sequence[Part]) -> None:
         """Make the maps; UsageError where the fields cannot be used."""
 
+    @abstractmethod
     def emit(self, code: Code, part: Part) -> None:
         """Append what is done at a hit of this part, which may jump to OUT."""
 

@@ -32,6 +32,7 @@ class Integer(NamedTuple):
     size: int = 8
     signed: bool = False
     hexadecimal: bool = False  # as people want to see it, such as an address
+    names: tuple[tuple[int, str], ...] = ()  # of values that have one
 
     def decode(self, data: bytes) -> int:
         """Return the number."""
@@ -39,7 +40,8 @@ class Integer(NamedTuple):
 
     def spell(self, value: int) -> str:
         """Return what people read."""
-        return f"{value:#x}" if self.hexadecimal else str(value)
+        name = next((name for number, name in self.names if number == value), "")
+        return name or (f"{value:#x}" if self.hexadecimal else str(value))
 
 
 class Text(NamedTuple):
@@ -145,7 +147,9 @@ def copied(name: str, at: int, type_: Text | Blob, told: str = "") -> Field:
     return Field(name, type_, store, None, told)
 
 
-def string(name: str, address: Load, *, user: bool = False, size: int = TEXT, told: str = "") -> Field:
+def string(
+    name: str, address: Load, *, user: bool = False, size: int = TEXT, may_be_cut: bool = True, told: str = ""
+) -> Field:
     """Return a string that lies at an address, of the kernel or of the process; empty where nothing can be read."""
     helper = Helper.probe_read_user_str if user else Helper.probe_read_kernel_str
 
@@ -153,7 +157,7 @@ def string(name: str, address: Load, *, user: bool = False, size: int = TEXT, to
         address(code, R3)
         code.mov(R1, base).add(R1, offset).mov(R2, size).call(helper)
 
-    return Field(name, Text(size, may_be_cut=True), store, None, told)
+    return Field(name, Text(size, may_be_cut), store, None, told)
 
 
 def memory(code: Code, register: Reg, at: int, type_: Integer) -> None:

@@ -105,12 +105,13 @@ class Probing(Closing):
             self.made = make(sources, wanted, action, held)
             self._programs: list[Program] = []
             self._links = held.enter_context(ExitStack())
-            for made in self.made:
-                self._programs.append(self._attached(action, made, held))
+            for at, made in enumerate(self.made):
+                self.made[at], program = self._attached(action, made, held)
+                self._programs.append(program)
             self._held = held.pop_all()
 
-    def _attached(self, action: Action, made: Made, held: ExitStack) -> Program:
-        """Load and attach a program, or that of the next way."""
+    def _attached(self, action: Action, made: Made, held: ExitStack) -> tuple[Made, Program]:
+        """Load and attach a program, or that of the next way where this one is refused."""
         while True:
             program = held.enter_context(load(made))
             try:
@@ -121,7 +122,7 @@ class Probing(Closing):
                     raise
                 made = assemble(made.group.otherwise(), made.part.first, self.wanted.where, action)
             else:
-                return program
+                return made, program
 
     def stop(self) -> None:
         """Detach all programs; what they have gathered can still be read."""

@@ -206,6 +206,111 @@ def test_a_field_that_is_not_there():
         pass
 
 
+RAW = "raw_tracepoint:sched_process_fork"
+
+
+def test_arguments_by_their_types(child):
+    """Pointers are followed by the types of the kernel, to numbers, text, bits and items of arrays."""
+    fields = (
+        "parent->tgid",
+        "parent->comm",
+        "child->real_parent->tgid",
+        "child->real_parent->group_leader->comm",
+        "child->tgid",
+        "args.child.thread_pid->numbers[0].nr",
+        "parent->mm->exe_file->f_path.dentry->d_name.name",
+        "parent->cred->uid.val",
+        "parent->sched_reset_on_fork",
+        "child->policy",
+    )
+    hits = Trace(fields)
+    with (
+        probing(hits, RAW, where=f"parent->tgid == {child.pid} and parent->comm != 'x'") as run,
+        hits.reader() as reader,
+    ):
+        child.does("forks", 5)
+        run.stop()
+        found = [hit.values for batch in reader.batches(limit=5, seconds=20) for hit in hits.hits(batch)]
+
+    comm = Path(f"/proc/{child.pid}/comm").read_text().strip()
+    program = os.path.basename(os.readlink(f"/proc/{child.pid}/exe"))
+    assert len(found) == 5
+    for values in found:
+        assert values[:4] == (child.pid, comm, child.pid, comm)
+        assert values[4] == values[5] > child.pid
+        assert values[6:] == (program, os.getuid(), 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("field", "why"),
+    [
+        ("parent->pidd", "parent->pidd: struct task_struct has no member 'pidd', did you mean 'pid'?"),
+        ("parent->se", "struct sched_entity is no single value: it has load, run_node"),
+        ("parent->pid->x", "has no member 'x'"),
+        ("parnt->pid", "has no field 'parnt->pid'"),
+        ("parent[", "'parent[' is no path"),
+        ("parent->comm[99]", "has no item 99"),
+        ("parent->", "'parent->' is no path"),
+    ],
+)
+def test_paths_that_lead_nowhere(field, why):
+    with (
+        pytest.raises((NotFound, UsageError), match=re.escape(why)),
+        probing(Count((field,)), RAW, where="1"),
+    ):
+        pass
+
+
+def test_a_bad_pointer_makes_zeros(child):
+    """Where nothing can be read there is nothing, and the program goes on."""
+    hits = Trace(
+        ("parent->mm->owner->comm", "child->io_context->active_ref.counter", "parent->audit_context->name_count")
+    )
+    with probing(hits, RAW, where=f"parent->tgid == {child.pid}") as run, hits.reader() as reader:
+        child.does("forks", 1)
+        run.stop()
+        ((owner, *rest),) = [hit.values for batch in reader.batches(limit=1, seconds=20) for hit in hits.hits(batch)]
+
+    assert owner == Path(f"/proc/{child.pid}/comm").read_text().strip()
+    assert rest[0] == 0
+
+
+def test_btf_tracepoints(child):
+    counts = Count(("parent->comm",))
+    with probing(counts, "tp_btf:sched_process_fork", where=f"parent->tgid == {child.pid}") as run:
+        child.does("forks", 9)
+
+        assert [row.hits for row in counts.rows()] == [9]
+        assert [made.group.way for made in run.made] == ["BTF tracepoint"]
+
+
+def test_show_tells_fields_and_whether_it_can_be_attached():
+    found = json.loads(run("-j", "probe", "show", RAW, FORK).stdout)
+
+    assert [row["spec"] for row in found] == [RAW, FORK]
+    assert found[0]["fields"][0] == {"name": "parent", "type": "struct task_struct *"}
+    assert {"name": "parent_comm", "type": "__data_loc char[]"} in found[1]["fields"] or {
+        "name": "parent_comm",
+        "type": "char[16]",
+    } in found[1]["fields"]
+    assert {row["attach"] for row in found} == {"raw tracepoint"}
+
+
+def test_dry_run_tells_the_program():
+    (found,) = json.loads(run("-j", "probe", "dry-run", FORK, "--by", "child_pid", "--where", "pid > 7").stdout)
+
+    assert (found["attach"], found["type"], found["points"]) == ("perf event", "tracepoint", [FORK])
+    assert found["insns"][0] == "(bf) r6 = r1"
+    assert found["insns"][-1] == "(95) exit"
+
+
+def test_list_with_fields():
+    lines = run("--plain", "probe", "list", RAW, "-v").stdout.splitlines()
+
+    assert lines[0] == RAW
+    assert lines[1:3] == ["    struct task_struct *parent", "    struct task_struct *child"]
+
+
 def test_rounds_leave_nothing():
     for _ in range(200):
         with probing(Count(), FORK, where="1"):

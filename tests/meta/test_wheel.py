@@ -46,12 +46,14 @@ def test_it_holds_what_it_must_and_no_more(names):
         "bpfctl/py.typed",
         "btf/_fast.abi3.so",
         "btf/py.typed",
+        "bpfctl_raw_tracepoint/py.typed",
         "bpfctl_tracepoint/py.typed",
     } <= names
     strangers = {
         name
         for name in names
-        if name.split("/")[0] not in {"bpfctl", "btf", "bpfctl_tracepoint"} and ".dist-info/" not in name
+        if name.split("/")[0] not in {"bpfctl", "btf", "bpfctl_raw_tracepoint", "bpfctl_tracepoint"}
+        and ".dist-info/" not in name
     }
     assert strangers == set()
     assert {name for name in names if name.endswith((".c", ".h")) or "_tools" in name} == set()

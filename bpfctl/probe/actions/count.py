@@ -7,12 +7,11 @@ from contextlib import ExitStack
 from struct import Struct
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bpfctl._sys.fd import Closing
 from bpfctl.asm.insn import R0, R1, R2, R3, R4, R10
 from bpfctl.errors import KernelError
 from bpfctl.host import cpus
 from bpfctl.kernel.map import Map
-from bpfctl.probe.action import Slot, common_type
+from bpfctl.probe.action import Action, Slot, common_type
 from bpfctl.probe.code import OUT, POINT
 from bpfctl.probe.field import Integer
 from bpfctl.uapi.enums import MapType
@@ -37,7 +36,7 @@ class Row(NamedTuple):
     hits: int
 
 
-class Count(Closing):
+class Count(Action):
     """Counts by some fields; ``probe`` among them is the point itself.
 
     ``max_entries`` sets of values are counted; hits with more than that are lost, and counted as such.

@@ -8,12 +8,11 @@ from contextlib import ExitStack
 from struct import Struct
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bpfctl._sys.fd import Closing
 from bpfctl.asm.insn import R0, R1, R2, R3, R10
 from bpfctl.host import cpus
 from bpfctl.kernel.map import Map
 from bpfctl.kernel.ring_buffer import RingBuffer
-from bpfctl.probe.action import Slot
+from bpfctl.probe.action import Action, Slot
 from bpfctl.probe.code import MORE, OUT, POINT
 from bpfctl.probe.common import FIELDS
 from bpfctl.probe.field import Integer
@@ -61,7 +60,7 @@ class Layout(NamedTuple):
         )
 
 
-class Trace(Closing):
+class Trace(Action):
     """Reads some fields at each hit, by default the USUAL and all of the point's own.
 
     ``size`` is that of the ring buffer in bytes, a power of two. Hits that find it full are lost, and counted.

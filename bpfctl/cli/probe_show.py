@@ -1,0 +1,61 @@
+"""The commands of bpfctl probe that only tell: show, dry-run."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from bpfctl.cli import grammar, opt
+from bpfctl.cli.probe_run import listed, specs, wanted
+from bpfctl.errors import BpfctlError
+from bpfctl.probe.actions.count import Count
+from bpfctl.probe.actions.trace import Trace
+from bpfctl.probe.session import Probing, Sources, Wanted, make
+from bpfctl.views.probe import PROGRAMS, WHOLE, Told
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bpfctl.probe.action import Action
+    from bpfctl.probe.source import ProbePoint
+
+
+def show(ctx: opt.Context, words: opt.Words = None) -> None:
+    """Show what can be read at probes, and whether they can be attached here, which is tried: SPEC..."""
+    sources = Sources()
+    points = sources.resolve(specs(grammar.Words(words)))
+
+    def rows() -> Iterator[Told]:
+        for point in points:
+            yield _told(sources, point)
+
+    ctx.obj.out.show(WHOLE, rows(), listing=len(points) != 1)
+
+
+def _told(sources: Sources, point: ProbePoint) -> Told:
+    try:
+        fields = sources.of(point.kind).fields(point)
+    except BpfctlError as error:
+        return Told(point, None, refusal=str(error))
+    try:
+        with Count() as counts, Probing(sources, Wanted((point,)), counts) as run:
+            return Told(point, fields, way=run.made[0].group.way)
+    except BpfctlError as error:
+        return Told(point, fields, refusal=str(error))
+
+
+def dry_run(
+    ctx: opt.Context,
+    words: opt.Words = None,
+    *,
+    by: opt.By = None,
+    fields: opt.TraceFields = None,
+    where: opt.ProbeWhere = None,
+    pid: opt.Pid = None,
+) -> None:
+    """Show the programs that a count, or with --fields a trace, would load, and how it would attach them: SPEC..."""
+    sources, what = wanted(ctx.obj, words, where, pid)
+    action: Action = Trace(listed(fields)) if fields else Count(listed(by))
+    with ExitStack() as held:
+        held.enter_context(action)
+        ctx.obj.out.show(PROGRAMS, make(sources, what, action, held), listing=True)
