@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _DIFFERENT = 1
 
 
-def diff(ctx: opt.Context, words: opt.Words = None) -> None:
+def diff(ctx: opt.Context, words: opt.Words = None, *, fresh: opt.Fresh = False) -> None:
     """Show what differs between two reports of 'feature probe -j', or one and this kernel: A [B].
 
     Exit code 1 when anything does.
@@ -26,7 +26,9 @@ def diff(ctx: opt.Context, words: opt.Words = None) -> None:
     left = grammar.Words(words)
     left.at_least(1, "diff")
     first = feature_file.report(left.next("the report"))
-    second = feature_file.report(left.next("the report")) if left else _running(ctx.obj, full=first.full)
+    if left and fresh:
+        raise UsageError("--fresh is for the kernel that runs, which is not asked about two reports")
+    second = feature_file.report(left.next("the report")) if left else _running(ctx.obj, full=first.full, fresh=fresh)
     left.end()
     found = compare(first, second)
     if not found.compared:
@@ -36,6 +38,8 @@ def diff(ctx: opt.Context, words: opt.Words = None) -> None:
         raise Nothing(_DIFFERENT)
 
 
-def _running(session: Session, *, full: bool) -> Saved:
+def _running(session: Session, *, full: bool, fresh: bool) -> Saved:
     """Ask the running kernel, in the form of a full report or of bpftool's."""
-    return saved.of({section.name: section.json() for section in feature.everything(session, full_report=full)})
+    return saved.of(
+        {section.name: section.json() for section in feature.everything(session, full_report=full, fresh=fresh)}
+    )

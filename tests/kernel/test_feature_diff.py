@@ -19,9 +19,17 @@ def saved(request, tmp_path):
 
 
 def test_this_kernel_is_as_it_was(saved):
-    answer = peer.inside("feature", "diff", str(saved))
+    for words in ((), ("--fresh",)):
+        answer = peer.inside("feature", "diff", str(saved), *words)
 
-    assert (answer.rc, answer.stdout) == (0, b"")
+        assert (answer.rc, answer.stdout) == (0, b"")
+
+
+def test_nothing_is_asked_about_two_reports(saved):
+    answer = peer.inside("feature", "diff", str(saved), str(saved), "--fresh")
+
+    assert answer.rc != 0
+    assert b"--fresh is for the kernel that runs" in answer.stderr
 
 
 def test_what_was_missing_then_is_gained(saved):
