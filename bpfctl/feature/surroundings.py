@@ -94,16 +94,18 @@ def _configuration(config: Config) -> Iterator[Fact]:
 
 
 def _settings() -> Iterator[Fact]:
-    """Yield the settings that this kernel has."""
-    if not os.path.isdir("/proc/sys"):
-        yield from (Fact(name, None, "there is no /proc") for name in _SETTINGS)
-        return
+    """Yield the settings that this kernel has; those of the network are in the first network namespace alone."""
+    there_is_proc = os.path.isdir("/proc/sys")
     for name in _SETTINGS:
-        if os.path.exists(f"/proc/sys/{name.replace('.', '/')}"):
-            number = sysctl.number(name)
-            yield Fact(
-                name, None if number is None else str(number), "" if number is not None else "it may not be read"
-            )
+        number = sysctl.number(name)
+        if number is not None:
+            yield Fact(name, str(number))
+        elif not there_is_proc:
+            yield Fact(name, None, "there is no /proc")
+        elif os.path.exists(f"/proc/sys/{name.replace('.', '/')}"):
+            yield Fact(name, None, "it may not be read")
+        elif name.startswith("net."):
+            yield Fact(name, None, "this network namespace does not have it")
 
 
 def _mounted(kind: str, mounts: list[bpffs.Mount]) -> tuple[str | None, str]:
