@@ -6,21 +6,69 @@ Kernel: bpf_perf_link_attach() in kernel/bpf/syscall.c, perf_event_set_bpf_prog(
 from __future__ import annotations
 
 import struct
-from errno import EINVAL
-from typing import TYPE_CHECKING
+from contextlib import ExitStack
+from errno import EACCES, EINVAL, ENODEV, EPERM
+from typing import TYPE_CHECKING, NamedTuple
 
 from bpfctl._sys import attach as attach_calls
 from bpfctl._sys import perf
 from bpfctl.errors import KernelError
+from bpfctl.host import cpus
+from bpfctl.kernel import refusal
 from bpfctl.kernel.handle import privilege_hint
 from bpfctl.kernel.link import Link
 from bpfctl.uapi.enums import AttachType
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bpfctl._sys.fd import FD, Closing
     from bpfctl.kernel.prog import Program
 
 _TRACEPOINT = 2  # PERF_TYPE_TRACEPOINT
+
+
+class Event(NamedTuple):
+    """An event that interrupts each time that it has happened ``period`` times on a CPU (struct perf_event_attr)."""
+
+    type: int
+    config: int
+    period: int
+    config1: int = 0  # of a breakpoint its address
+    config2: int = 0  # of a breakpoint its length in bytes
+    config3: int = 0
+    bp_type: int = 0
+    cpus: Sequence[int] | None = None  # where to look; None: everywhere
+
+    def open(self, cpu: int, flags: int = 0) -> FD:
+        """Open it on a CPU; OSError."""
+        members = {
+            "sample_period": self.period,
+            "config1": self.config1,
+            "config2": self.config2,
+            "config3": self.config3,
+            "bp_type": self.bp_type,
+        }
+        return perf.open_event(self.type, self.config, cpu=cpu, flags=flags, **members)
+
+    def refusal(self) -> int:
+        """Return 0 where it can be had, and otherwise the kernel's errno. It is opened for that, and closed."""
+        answer = ENODEV
+        for cpu in self.running_cpus():
+            try:
+                self.open(cpu, perf.DISABLED).close()
+            except OSError as error:
+                answer = error.errno or 0
+                if answer != ENODEV:
+                    return answer
+            else:
+                return 0
+        return answer
+
+    def running_cpus(self) -> list[int]:
+        """Return the CPUs where to look that run now."""
+        online = cpus.online()
+        return online if self.cpus is None else [cpu for cpu in online if cpu in self.cpus]
 
 
 def attach(program: Program, event: FD, tried: str, cookie: int = 0) -> Closing:
@@ -51,6 +99,35 @@ def tracepoint(program: Program, number: int, name: str, cookie: int = 0) -> Clo
     except OSError as error:
         raise _refused(tried, error) from None
     return attach(program, event, tried, cookie)
+
+
+def everywhere(program: Program, event: Event, name: str) -> list[Closing]:
+    """Attach to an event on each of its CPUs; KernelError, and then nothing stays attached.
+
+    CPUs that stop running are passed over, and those that start later are not looked at.
+    """
+    answer = ENODEV
+    with ExitStack() as held:
+        attached: list[Closing] = []
+        for cpu in event.running_cpus():
+            tried = f"can't attach to {name} on CPU {cpu}"
+            try:
+                opened = event.open(cpu)
+            except OSError as error:
+                answer = error.errno or 0
+                if answer != ENODEV:
+                    raise KernelError(tried, answer, hint=event_hint(answer)) from None
+                continue
+            attached.append(held.enter_context(attach(program, opened, tried)))
+        if not attached:
+            raise KernelError(f"can't attach to {name}", answer)
+        held.pop_all()
+    return attached
+
+
+def event_hint(errno: int) -> str:
+    """Return what to do about an event that is refused to us, empty for other answers."""
+    return refusal.perf_hint() if errno in (EPERM, EACCES) else ""
 
 
 def _refused(tried: str, error: OSError) -> KernelError:

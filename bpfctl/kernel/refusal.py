@@ -6,7 +6,7 @@ import os
 from errno import EACCES, ENOSYS, EPERM
 
 # include/uapi/linux/capability.h
-_CAP_SYS_ADMIN, _CAP_BPF = 21, 39
+_CAP_SYS_ADMIN, _CAP_PERFMON, _CAP_BPF = 21, 38, 39
 _SECCOMP_FILTER = "2"  # SECCOMP_MODE_FILTER in include/uapi/linux/seccomp.h
 _EVERYBODY = ["0", "0", "4294967295"]  # the one line of uid_map in the initial user namespace
 
@@ -31,6 +31,21 @@ def hint(errno: int) -> str:
     if status.get("Seccomp") == _SECCOMP_FILTER:
         return "a seccomp filter, such as a container's, may forbid bpf(2): run it outside, or with another profile"
     return f"CAP_SYS_ADMIN is there, so a security policy forbids it{_lockdown()}"
+
+
+def perf_hint() -> str:
+    """Return what to do about a perf event that is refused with EPERM or EACCES."""
+    status = _status()
+    capabilities = int(status.get("CapEff", "0"), 16)
+    paranoid = _read("/proc/sys/kernel/perf_event_paranoid").strip()
+    if not capabilities & (1 << _CAP_SYS_ADMIN | 1 << _CAP_PERFMON):
+        told = "it needs CAP_PERFMON: run it as root"
+        return f"{told}; kernel.perf_event_paranoid is {paranoid}" if paranoid else told
+    if _read("/proc/self/uid_map").split() != _EVERYBODY:
+        return "root of a user namespace is not enough: it needs CAP_PERFMON in the initial one"
+    if status.get("Seccomp") == _SECCOMP_FILTER:
+        return "a seccomp filter, such as a container's, may forbid perf_event_open(2): run it outside"
+    return f"CAP_PERFMON is there, so a security policy forbids it{_lockdown()}"
 
 
 def _ordinary() -> str:

@@ -1,0 +1,155 @@
+"""What the sources of perf events share: one program for an event, attached to that event on each of its CPUs."""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from errno import EBUSY, EINVAL, EMFILE, ENODEV, ENOENT, ENOSPC, EOPNOTSUPP
+from fnmatch import translate
+from functools import partial
+from typing import TYPE_CHECKING
+
+from bpfctl.plugin import (
+    API,
+    Group,
+    KernelError,
+    NotSupported,
+    ProbePoint,
+    ProgType,
+    UsageError,
+    attach_perf_event,
+    chosen,
+    known,
+    perf_hint,
+)
+from bpfctl_perf import fields
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from contextlib import ExitStack
+
+    from bpfctl.plugin import Closing, Field, PerfEvent, Program
+
+_WILD = re.compile(r"[*?\[]")
+_MOST = (1 << 63) - 1  # perf_event_open(2) takes no period with the highest bit
+#: What the kernel answers where an event cannot be had here, whoever asks.
+_ABSENT = frozenset({ENOENT, EINVAL, EOPNOTSUPP, ENODEV})
+_HINTS = {
+    EBUSY: "all counters that can count it are in use",
+    ENOSPC: "all breakpoints of a CPU are in use",
+    EMFILE: "each CPU needs a file; ulimit -n allows more",
+}
+
+
+class PerfSource(ABC):
+    """A kind of perf event."""
+
+    api = API
+    kind: str
+    summary: str
+
+    @abstractmethod
+    def event(self, target: str) -> tuple[str, PerfEvent]:
+        """Return the one way to write a target, and its event; UsageError, NotFound."""
+
+    def targets(self) -> Iterator[str]:
+        """Yield the targets that have names of their own, which the kernel need not offer."""
+        return iter(())
+
+    def has_address(self, event: PerfEvent) -> bool:
+        """Return whether the kernel tells an address with each event."""
+        del event
+        return False
+
+    def absent(self, event: PerfEvent, errno: int) -> str:
+        """Return why an event cannot be had here, which is the kernel's answer."""
+        del event
+        return "this kernel has no such event" if errno == ENOENT else "the kernel does not take it"
+
+    def discover(self, pattern: str) -> Iterator[ProbePoint]:
+        """Yield the events with names that match and that this machine offers; NotSupported where it has none.
+
+        Where we may not ask for an event it is taken to be there.
+        """
+        match = re.compile(translate(pattern)).match
+        reason, found = "", False
+        for target in self.targets():
+            _, event = self.event(target)
+            errno = event.refusal()
+            if errno in _ABSENT:
+                reason = reason or self._reason(event, errno)
+                continue
+            found = True
+            if match(target):
+                yield ProbePoint(self.kind, target)
+        if reason and not found:
+            raise NotSupported(f"no {self.kind} event can be probed: {reason}")
+
+    def resolve(self, target: str) -> Sequence[ProbePoint]:
+        """Return the event of a spec, or those that a pattern matches; NotSupported says why it cannot be had here."""
+        if _WILD.search(target):
+            names = [point.target for point in self.discover("*")]
+            return [ProbePoint(self.kind, name) for name in chosen(names, target, f"{self.kind} event")]
+        name, event = self.event(target)
+        point = ProbePoint(self.kind, name)
+        errno = event.refusal()
+        if errno in _ABSENT:
+            raise NotSupported(f"{point} cannot be probed: {self._reason(event, errno)}")
+        if errno:
+            raise KernelError(f"can't open {point}", errno, hint=_HINTS.get(errno) or perf_hint(errno))
+        return [point]
+
+    def _reason(self, event: PerfEvent, errno: int) -> str:
+        if errno in (EINVAL, EOPNOTSUPP) and event._replace(period=0).refusal() == 0:
+            return "it can be counted, but it interrupts nobody when it happens"
+        return self.absent(event, errno)
+
+    def fields(self, point: ProbePoint) -> Sequence[Field]:
+        """Return what the context of a program tells."""
+        _, event = self.event(point.target)
+        return fields.here(with_address=self.has_address(event))
+
+    def groups(self, points: Sequence[ProbePoint], names: frozenset[str], held: ExitStack) -> Iterator[Group]:
+        """Yield a group for each event: one program, attached on each CPU."""
+        del names, held
+        for point in points:
+            yield Group(
+                "perf event on each CPU",
+                (point,),
+                ProgType.PERF_EVENT,
+                partial(self._field, point),
+                partial(self._attach, point),
+            )
+
+    def _attach(self, point: ProbePoint, program: Program) -> list[Closing]:
+        _, event = self.event(point.target)
+        return attach_perf_event(program, event, str(point))
+
+    def _field(self, point: ProbePoint, name: str) -> Field:
+        return known(self.fields(point), name, str(point))
+
+
+def counted(target: str, place: str) -> tuple[str, int | None]:
+    """Split ``NAME[:COUNT]``: what comes before a count, and the count; UsageError."""
+    name, colon, count = target.partition(":")
+    if not colon:
+        return name, None
+    if not (count.isascii() and count.isdigit()):
+        raise UsageError(f"'{place}:{target}' should be {place}:NAME or {place}:NAME:COUNT, and '{count}' is no count")
+    period = int(count) if len(count) <= len(str(_MOST)) else 0
+    if not 0 < period <= _MOST:
+        raise UsageError(f"'{place}:{target}' counts to {count}, which should be from 1 to {_MOST}")
+    return name, period
+
+
+def named(name: str, aliases: Mapping[str, str], names: Sequence[str], what: str) -> str:
+    """Return the name that another one stands for; NotFound says what is close."""
+    if name in aliases:
+        return aliases[name]
+    (found,) = chosen([*names, *aliases], name, what)
+    return found
+
+
+def spelled(name: str, count: int | None, usual: int) -> str:
+    """Return the one way to write a target whose count may be the usual."""
+    return name if count in (None, usual) else f"{name}:{count}"
