@@ -6,6 +6,7 @@ import os
 import statistics
 import subprocess
 import time
+from tempfile import TemporaryFile
 from typing import NamedTuple
 
 
@@ -24,22 +25,26 @@ class Times(NamedTuple):
 def measure(commands: dict[str, list[str]], runs: int = 21, *, pipe: bool = False) -> dict[str, Times]:
     """Run each command ``runs`` times in turn after one run that does not count; a command that fails ends it all.
 
-    With ``pipe`` their output goes to another process, which throws it away.
+    With ``pipe`` their output goes to another process, which throws it away; what they complain of is told when one fails.
     """
     seconds: dict[str, list[float]] = {name: [] for name in commands}
     peaks = dict.fromkeys(commands, 0)
     for turn in range(runs + 1):
         for name, command in commands.items():
             reader = subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) if pipe else None
-            start = time.perf_counter()
-            child = subprocess.Popen(command, stdout=reader.stdin if reader else subprocess.DEVNULL)
-            _, status, usage = os.wait4(child.pid, 0)
-            took = time.perf_counter() - start
-            if reader:
-                reader.communicate()
-            child.returncode = os.waitstatus_to_exitcode(status)
-            if child.returncode:
-                raise SystemExit(f"{' '.join(command)} ended with exit code {child.returncode}")
+            with TemporaryFile() as complaints:
+                start = time.perf_counter()
+                out = reader.stdin if reader else subprocess.DEVNULL
+                child = subprocess.Popen(command, stdout=out, stderr=complaints)
+                _, status, usage = os.wait4(child.pid, 0)
+                took = time.perf_counter() - start
+                if reader:
+                    reader.communicate()
+                child.returncode = os.waitstatus_to_exitcode(status)
+                if child.returncode:
+                    complaints.seek(0)
+                    said = complaints.read().decode(errors="replace")
+                    raise SystemExit(f"{said}{' '.join(command)} ended with exit code {child.returncode}")
             if turn:
                 seconds[name].append(took)
                 peaks[name] = max(peaks[name], usage.ru_maxrss)
