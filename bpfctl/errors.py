@@ -12,6 +12,7 @@
     │   ├── Unfinished        some entries of many were written before it (has .done)
     │   └── VerifierError     the verifier refused a program (has .log)
     ├── NotSupported          this kernel lacks a feature
+    ├── CannotLoad            an object has something that bpfctl's loader does not know how to load
     ├── ObjectError           an object file is damaged, or none
     ├── SavedError            a saved map is damaged, or does not fit
     ├── Partial               a map was changed only in part (has .done)
@@ -136,6 +137,10 @@ class VerifierError(KernelError):
 
 class NotSupported(BpfctlError):
     """This kernel lacks a feature; the message names it and, where known, the release that brought it."""
+
+
+class CannotLoad(BpfctlError):
+    """An object has something that bpfctl's loader does not know how to load; another loader, or a kernel, may."""
 
 
 class ObjectError(BpfctlError):

@@ -11,6 +11,7 @@ Instructions are those of the file: maps, functions and the kernel's symbols tha
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -88,8 +89,8 @@ class MapSpec(NamedTuple):
     """A map to create; ``made_of`` is empty for one that the program text declares.
 
     ``key`` and ``value`` are type ids of the object's BTF, 0 without one. ``contents`` are the variables that a map is
-    made of. ``struct`` names the kernel's struct that a map of the type struct_ops fills in, ``functions`` which of
-    its members are which programs.
+    made of, ``slots`` the maps or programs that a map begins with, by index. ``struct`` names the kernel's struct that
+    a map of the type struct_ops fills in, ``functions`` which of its members are which programs.
     """
 
     name: str
@@ -106,6 +107,7 @@ class MapSpec(NamedTuple):
     value: int = 0
     made_of: str = ""
     contents: bytes = b""
+    slots: tuple[tuple[int, str], ...] = ()
     struct: str = ""
     functions: tuple[tuple[str, str], ...] = ()
     autocreate: bool = True
@@ -124,7 +126,8 @@ class ObjectSpec(NamedTuple):
     """A BPF object file.
 
     ``code`` has the executable sections by name, ``functions`` everything in them that has a name. ``refusals`` say
-    why libbpf 1 would not open the file, whatever the kernel.
+    why libbpf 1 would not open the file, whatever the kernel. ``places`` are the offsets of variables, and of what
+    declares maps, by section and name.
     """
 
     license: str
@@ -137,6 +140,7 @@ class ObjectSpec(NamedTuple):
     btf: BTF | None
     ext: Ext | None
     refusals: tuple[str, ...] = ()
+    places: Mapping[tuple[str, str], int] = MappingProxyType({})
 
     @property
     def is_gpl(self) -> bool:

@@ -85,6 +85,15 @@ class File:
             found.append(Symbol(name, info & 15, info >> 4, section, value, size))
         return found
 
+    @cached_property
+    def places(self) -> dict[tuple[str, str], int]:
+        """Where variables and maps are, by section and name: a compiler leaves that out of the types."""
+        return {
+            (self.name(one.section), one.name): one.value
+            for one in self.symbols
+            if one.type == OBJECT and one.section < len(self.headers)
+        }
+
     def relocations(self, section: int) -> Iterator[tuple[int, Symbol]]:
         """Yield the places in a section that refer to a symbol, and the symbol."""
         for index, (_, head) in enumerate(self.headers):

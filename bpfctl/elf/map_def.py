@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from bpfctl.elf.file import File
     from btf.read import BTF
 
+_POINTER = 8  # bytes
 DECLARED, LEGACY = ".maps", "maps"
 _STRUCT_OPS = {".struct_ops": True, ".struct_ops.link": True, "?.struct_ops": False, "?.struct_ops.link": False}
 _OF_VARIABLES = {".data": spec.DATA, ".rodata": spec.RODATA, ".bss": spec.BSS}
@@ -45,7 +46,7 @@ def read(file: File, btf: BTF | None) -> Iterator[tuple[int, int, MapSpec]]:
         if name == DECLARED and head.type == elf.PROGBITS:
             if btf is None:
                 raise ObjectError("the maps of section .maps have no BTF")
-            for offset, found in _declared(btf):
+            for offset, found in _declared(file, index, btf):
                 yield index, offset, found
         elif name == LEGACY and head.type == elf.PROGBITS:
             yield from _legacy(file, index)
@@ -57,9 +58,9 @@ def read(file: File, btf: BTF | None) -> Iterator[tuple[int, int, MapSpec]]:
             yield index, 0, found if head.type == elf.NOBITS else found._replace(contents=file.contents(index))
 
 
-def settings(size: int) -> MapSpec:
+def settings(size: int, btf: BTF | None) -> MapSpec:
     """Return the map that holds the kernel's settings."""
-    return _variables(".kconfig", spec.SETTINGS, size, None)
+    return _variables(".kconfig", spec.SETTINGS, size, btf)
 
 
 def _kind(name: str, type_: int) -> str:
@@ -91,7 +92,8 @@ def _is_shared(btf: BTF, type_id: int) -> bool:
     return isinstance(var, types.Var) and var.linkage != 0
 
 
-def _declared(btf: BTF) -> Iterator[tuple[int, MapSpec]]:
+def _declared(file: File, index: int, btf: BTF) -> Iterator[tuple[int, MapSpec]]:
+    names = dict(file.relocations(index))
     section = btf.find(DECLARED, types.Datasec)
     if section is None:
         raise ObjectError("the BTF has no section .maps")
@@ -99,7 +101,18 @@ def _declared(btf: BTF) -> Iterator[tuple[int, MapSpec]]:
         var = btf.type(one.type_id)
         if not isinstance(var, types.Var) or not var.name:
             raise ObjectError("section .maps has something else than maps")
-        yield one.offset, _map(btf, var.name, var.type_id)
+        found = _map(btf, var.name, var.type_id)
+        begin = file.places.get((DECLARED, var.name), one.offset)
+        inside = range(begin + _values_at(btf, var.type_id), begin + one.size, _POINTER)
+        slots = tuple((at, names[place].name) for at, place in enumerate(inside) if place in names)
+        yield begin, found._replace(slots=slots)
+
+
+def _values_at(btf: BTF, type_id: int) -> int:
+    """Return where in the declaration of a map its ``values`` begin; only what is there can refer to anything."""
+    declared = btf.type(btf.resolve(type_id))
+    members = declared.members if isinstance(declared, types.Struct) else ()
+    return next((one.bits_offset // 8 for one in members if one.name == "values"), 0)
 
 
 def _map(btf: BTF, name: str, type_id: int, *, is_inner: bool = False) -> MapSpec:
@@ -192,7 +205,8 @@ def _struct_ops(file: File, index: int, btf: BTF | None) -> Iterator[tuple[int, 
         struct = btf.type(btf.resolve(var.type_id)) if isinstance(var, types.Var) else None
         if not isinstance(struct, types.Struct):
             raise ObjectError(f"section {name} has something else than structs")
-        at = {one.offset + member.bits_offset // 8: member.name for member in struct.members}
+        begin = file.places.get((name, var.name), one.offset)
+        at = {begin + member.bits_offset // 8: member.name for member in struct.members}
         found = MapSpec(
             var.name,
             MapType.STRUCT_OPS,
@@ -206,4 +220,4 @@ def _struct_ops(file: File, index: int, btf: BTF | None) -> Iterator[tuple[int, 
             functions=tuple((at[offset], places[offset]) for offset in sorted(at.keys() & places.keys())),
             autocreate=_STRUCT_OPS[name],
         )
-        yield one.offset, found
+        yield begin, found

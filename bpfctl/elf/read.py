@@ -73,7 +73,8 @@ class _Reader:
         externs = tuple(self._externs())
         found = [one for _, _, one in maps]
         if any(one.kind == KCONFIG for one in externs):
-            found.append(map_def.settings(self._settings_size(externs)))
+            found.append(map_def.settings(self._settings_size(externs), self._btf))
+        self._refusals += _reused(found)
         places = {(index, place): one for index, place, one in maps}
         return ObjectSpec(
             self._text("license"),
@@ -89,6 +90,7 @@ class _Reader:
             self._btf,
             self._ext,
             tuple(self._refusals),
+            file.places,
         )
 
     def _types(self) -> tuple[BTF | None, Ext | None]:
@@ -228,6 +230,15 @@ class _Reader:
         """Return the bytes of the settings, which no file has."""
         btf = self._btf
         return sum(btf.size_of(one.type_id) for one in externs if one.kind == KCONFIG) if btf is not None else 0
+
+
+def _reused(maps: Iterable[MapSpec]) -> Iterator[str]:
+    """Yield a refusal for each program that is several members of structs: it is loaded as one of them."""
+    members: dict[str, tuple[str, str]] = {}
+    for one in maps:
+        for member, program in one.functions if one.autocreate else ():
+            if members.setdefault(program, (one.struct, member)) != (one.struct, member):
+                yield f"program {program} is {member} of struct {one.struct}, and another member too"
 
 
 def _slots(data: bytes, file: File) -> tuple[Insn | None, ...]:

@@ -137,7 +137,7 @@ class _Collector:
         for refusal in self._spec.refusals:
             self._add(Need(LOADER, refusal, ()))
         self._add(Need(ORDER, self._spec.byteorder, ()))
-        idle = _idle(self._spec)
+        idle = idle_programs(self._spec)
         for program in self._spec.programs:
             if program.autoload and program.name not in idle:
                 self._program(program)
@@ -303,7 +303,7 @@ def _target(program: ProgramSpec) -> str:
     return "sleepable" if program.sleepable else "packets of several buffers"
 
 
-def _idle(spec: ObjectSpec) -> set[str]:
+def idle_programs(spec: ObjectSpec) -> set[str]:
     """Return the names of programs that are members of structs alone that are not made unless asked for."""
     members = [(one.autocreate, name) for one in spec.maps for _, name in one.functions]
     return {name for _, name in members} - {name for made, name in members if made}

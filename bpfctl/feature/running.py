@@ -44,6 +44,7 @@ _NO_HELPER = (
     "cannot call GPL-restricted function",
     "helper call is not allowed in probe",
     "helper call might sleep in a non-sleepable prog",
+    "in non-sleepable prog",  # since Linux 7.1
 )
 _NO_KFUNC = (
     "is not allowed",
@@ -55,6 +56,7 @@ _NO_KFUNC = (
     "is not a function",
     "cannot call kernel function from non-GPL",
     "program must be sleepable",
+    "in non-sleepable prog",  # since Linux 7.1
 )
 
 

@@ -65,6 +65,10 @@ class Settings:
         except ValueError:
             return None
 
+    def text(self, name: str) -> str:
+        """Return a setting that is text, without its quotes; empty for one that is not there."""
+        return (self._all() or {}).get(name, "").removeprefix('"').removesuffix('"')
+
     def _all(self) -> Mapping[str, str] | None:
         if not self._known:
             self._options, self._known = self._read(), True

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.bpftool import peer
-from tests.build.compiled import NAMES, OBJECTS, everything
+from tests.build.compiled import NAMES, OBJECTS
 
 #: What no kernel has, or lets anybody have: the kind and the name of the need.
 NEVER = {
@@ -42,6 +42,7 @@ NEVER = {
     "map_unknown_type": ("map type", "200"),
     "struct_ops_member": ("attach target", "no_such_member"),
     "struct_ops_missing": ("struct_ops", "no_such_ops"),
+    "struct_ops_reused": ("loader", "program two is undo_cwnd of struct tcp_congestion_ops, and another member too"),
     "struct_ops_unused": ("attach target", "ssthresh"),
     "tp_btf_missing": ("attach target", "no_such_tracepoint"),
     "unknown_section": ("loader", "section no_such_section tells no program type"),
@@ -50,36 +51,6 @@ NEVER = {
 }
 #: Those of which only the one who loads them can tell: another program has to be loaded before.
 LOADERS_OWN = {"freplace"}
-#: What libbpf says once an object is loaded, of a program of it that is loaded only when asked for.
-_NOT_PINNED = "can't pin program that wasn't loaded"
-_LOAD = 'name=$(basename "$4" .o); "$1" prog loadall "$4" "$2/$name" >"$3/$name" 2>&1 && rm "$3/$name"; true'
-_LOAD_ALL = f"""
-mount -t bpf bpf "$2" || exit 1
-tool=$1; pins=$2; said=$3; shift 3
-printf '%s\\0' "$@" | xargs -0 -n 1 -P "$(nproc)" sh -c '{_LOAD}' sh "$tool" "$pins" "$said"
-"""
-
-
-@pytest.fixture(scope="module")
-def compiled():
-    """The objects by their names."""
-    return everything()
-
-
-@pytest.fixture(scope="module")
-def refused(compiled, tmp_path_factory):
-    """What bpftool says of those that it does not load, in a mount namespace that ends with the pins of the others."""
-    pins, said = tmp_path_factory.mktemp("bpffs"), tmp_path_factory.mktemp("said")
-    shell = ["unshare", "--mount", "--propagation", "private", "sh", "-c", _LOAD_ALL, "sh"]
-    subprocess.run([*shell, peer.bpftools()[0], pins, said, *compiled.values()], check=True)
-    complaints = {path.name: path.read_text(errors="replace") for path in said.iterdir()}
-    return {name: complaint for name, complaint in complaints.items() if _NOT_PINNED not in complaint}
-
-
-@pytest.fixture(scope="module")
-def loaded(refused):
-    """The names of those that bpftool loads."""
-    return set(NAMES) - refused.keys()
 
 
 @pytest.fixture(scope="module")

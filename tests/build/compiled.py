@@ -37,7 +37,8 @@ def everything() -> dict[str, Path]:
 
     They are compiled once and kept in the cache that guests see too, as clang takes a minute longer there.
     """
-    folder = root() / "objects"
+    # Objects have the paths of their sources in them, so each checkout has its own.
+    folder = root() / "objects" / hashlib.sha256(bytes(OBJECTS)).hexdigest()[:12]
     wanted = _fingerprint()
     told = folder / "fingerprint"
     if not told.exists() or told.read_text() != wanted:
@@ -52,9 +53,9 @@ def _compile(folder: Path, name: str) -> None:
 
 
 def _fingerprint() -> str:
-    """Return what changes with the sources, their place, which is in the objects, and the compiler."""
+    """Return what changes with the sources and the compiler."""
     clang = shutil.which(_CLANG[0])
-    found = hashlib.sha256(repr((_CLANG, clang and str(Path(clang).resolve()), str(OBJECTS))).encode())
+    found = hashlib.sha256(repr((_CLANG, clang and str(Path(clang).resolve()))).encode())
     for path in sorted(OBJECTS.iterdir()):
         found.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return found.hexdigest()

@@ -1,0 +1,124 @@
+"""
+What an object wants to be supplied with: the kernel's settings, and its functions, variables and addresses.
+
+A setting lies in a map; the others are put into instructions. One that is weak and not there is a zero.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from bpfctl import spec as words
+from bpfctl._sys import programs
+from bpfctl.asm.insn import BPF_CALL, BPF_EXIT, BPF_JMP, Insn
+from bpfctl.errors import NotSupported, ObjectError
+from bpfctl.feature.answer import YES
+from bpfctl.feature.by_type import plain
+from bpfctl.uapi.enums import ProgType
+from bpfctl.uapi.helpers import Helper
+from btf import types
+from btf.check import misfit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bpfctl.load.kernel import Kernel
+    from bpfctl.spec import Extern, ObjectSpec
+    from btf.read import BTF
+
+_WRAPPERS = ("__x64_sys_bpf", "__arm64_sys_bpf", "__s390x_sys_bpf", "__riscv_sys_bpf")
+
+
+class Supply(NamedTuple):
+    """What stands for an extern in an instruction: a type of the kernel or of a module, or else an address."""
+
+    type_id: int = 0
+    module: str = ""
+    address: int = 0
+
+
+class Externs(NamedTuple):
+    """All that an object is supplied with; ``memory`` holds its settings, each at its place."""
+
+    places: dict[str, int]
+    memory: bytes
+    supplies: dict[str, Supply]
+
+
+def resolve(spec: ObjectSpec, kernel: Kernel) -> Externs:
+    """Return what an object is supplied with; NotSupported when something is not there that has to be."""
+    places, memory = _settings(spec, kernel)
+    supplies = {one.name: _supply(spec, one, kernel) for one in spec.externs if one.kind != words.KCONFIG}
+    return Externs(places, memory, supplies)
+
+
+def _settings(spec: ObjectSpec, kernel: Kernel) -> tuple[dict[str, int], bytes]:
+    places, memory = dict[str, int](), bytearray()
+    for one in spec.externs:
+        if one.kind == words.KCONFIG and spec.btf is not None:
+            size = spec.btf.size_of(one.type_id)
+            memory += bytes(-len(memory) % 8)
+            places[one.name] = len(memory)
+            memory += _setting(spec, spec.btf, one, kernel).ljust(size, b"\0")[:size]
+    return places, bytes(memory)
+
+
+def _setting(spec: ObjectSpec, btf: BTF, one: Extern, kernel: Kernel) -> bytes:
+    """Return a setting as it lies in memory."""
+    size = btf.size_of(one.type_id)
+    if one.name in _OURS:
+        return int(_OURS[one.name](kernel)).to_bytes(size, spec.byteorder)
+    answer = kernel.settings.answer(one, btf)
+    if answer.can != YES:
+        if one.weak:
+            return b""
+        raise NotSupported(f"the kernel's setting {one.name} cannot be supplied: {answer.why}")
+    number = kernel.settings.number(one.name)
+    if number is not None:
+        return (number & (1 << 8 * size) - 1).to_bytes(size, spec.byteorder)
+    text = kernel.settings.text(one.name).encode(errors="surrogateescape")
+    return text[: size - 1]
+
+
+def _supply(spec: ObjectSpec, one: Extern, kernel: Kernel) -> Supply:
+    if one.kind == words.ADDRESS:
+        address = kernel.symbols.address(one.name)
+        if address is None and not one.weak:
+            raise NotSupported(f"/proc/kallsyms tells no address of {one.name}")
+        return Supply(address=address or 0)
+    name, word = plain(one.name), "function" if one.kind == words.KFUNC else "variable"
+    if kernel.types is None:
+        raise NotSupported(f"the kernel does not tell its types, and {word} {name} is one of them")
+    place = kernel.types.find(name, types.Func if one.kind == words.KFUNC else types.Var)
+    if place is None:
+        if one.weak:
+            return Supply()
+        raise NotSupported(f"the kernel's types have no {word} {name}")
+    theirs = place.btf.type(place.type_id)
+    if spec.btf is None or not isinstance(theirs, types.Func | types.Var):
+        raise ObjectError(f"nothing tells what type {word} {name} has")
+    reason = misfit(spec.btf, one.type_id, place.btf, theirs.type_id)
+    if reason:
+        raise NotSupported(f"the kernel's {word} {name} is of another type: it {reason}")
+    return Supply(place.type_id, place.module)
+
+
+def _has_cookie(_kernel: Kernel) -> bool:
+    """Return whether programs may ask what was said when they were attached."""
+    code = Insn(BPF_JMP | BPF_CALL, imm=Helper.get_attach_cookie).encode() + Insn(BPF_JMP | BPF_EXIT).encode()
+    try:
+        programs.load(ProgType.TRACEPOINT, code).fd.close()
+    except OSError:
+        return False
+    return True
+
+
+def _has_wrapper(kernel: Kernel) -> bool:
+    """Return whether system calls have their arguments in a struct of registers."""
+    return any(kernel.symbols.has(name) for name in _WRAPPERS)
+
+
+_OURS: dict[str, Callable[[Kernel], bool]] = {
+    "LINUX_HAS_BPF_COOKIE": _has_cookie,
+    "LINUX_HAS_SYSCALL_WRAPPER": _has_wrapper,
+}

@@ -1,0 +1,18 @@
+#include "bpf.h"
+struct tcp_congestion_ops {
+	u32 (*ssthresh)(u64 *sk);
+	u32 (*undo_cwnd)(u64 *sk);
+	void (*cong_avoid)(u64 *sk, u32 ack, u32 acked);
+	char name[16];
+};
+SEC("struct_ops") u32 two(u64 *context)
+{
+	return 2;
+}
+SEC("struct_ops") void avoid(u64 *context)
+{
+}
+SEC(".struct_ops") struct tcp_congestion_ops ours = {
+	.ssthresh = (void *)two, .undo_cwnd = (void *)two, .cong_avoid = (void *)avoid, .name = "ours",
+};
+LICENSE("GPL");

@@ -1,0 +1,90 @@
+"""What the loader puts into the kernel is what libbpf puts there: the same programs, maps and contents."""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from bpfctl.elf.read import read
+from bpfctl.errors import BpfctlError
+from bpfctl.kernel.map import Map
+from bpfctl.kernel.prog import Program
+from bpfctl.load.kernel import Kernel
+from bpfctl.load.object import Loaded
+from tests.bpftool import peer
+from tests.build.compiled import NAMES
+
+PINS = Path("/sys/fs/bpf/bpfctl_test_load")
+#: Those of which only who attaches them knows what they are for.
+LEFT_OUT = {"freplace"}
+#: Programs with a call that nobody gets to; what stands there is each loader's own number.
+POISONED = {"kfunc_weak", "load_kfuncs"}
+#: bpftool pins no program of an object that has one which is not loaded.
+UNPINNED = {"not_loaded"}
+
+
+@pytest.fixture(scope="module")
+def kernel():
+    return Kernel()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_loads_what_libbpf_loads(name, compiled, loaded, refused, kernel):
+    complaint = _complaint(read(compiled[name].read_bytes()), kernel)
+    if complaint.startswith("CannotLoad"):
+        assert name in LEFT_OUT, complaint
+        return
+
+    if peer.version(peer.bpftools()[0]) >= peer.CURRENT:
+        assert (name in loaded) == (not complaint), (complaint, refused.get(name, "")[-1500:])
+    else:  # its libbpf does not know all sections, nor all that an object may have
+        assert name not in loaded or not complaint
+
+
+def _complaint(spec, kernel):
+    try:
+        with Loaded(spec, kernel) as ours:
+            names = [one.info().name for one in ours.programs.values()]
+    except BpfctlError as error:
+        return f"{type(error).__name__}: {error}"
+    assert names == [one[:15] for one in ours.programs]
+    return ""
+
+
+@pytest.mark.parametrize("name", sorted(set(NAMES) - POISONED - UNPINNED))
+def test_it_is_the_same(name, compiled, loaded, kernel):
+    """The tag of a program is a hash of its instructions as they were loaded, with no descriptors in them."""
+    if name not in loaded:
+        return
+    with ExitStack() as held:
+        PINS.mkdir()
+        held.callback(shutil.rmtree, PINS)
+        words = ["prog", "loadall", str(compiled[name]), f"{PINS}/progs", "pinmaps", f"{PINS}/maps"]
+        answer = peer.run(peer.bpftools()[0], *words)
+        assert answer.rc == 0, answer.stderr
+        ours = held.enter_context(Loaded(read(compiled[name].read_bytes()), kernel))
+        programs = {path.name: held.enter_context(Program.pinned(str(path))) for path in (PINS / "progs").iterdir()}
+        maps = [held.enter_context(Map.pinned(str(path))) for path in PINS.glob("maps/*")]
+
+        assert {name: _program(one) for name, one in ours.programs.items()} == {
+            name: _program(one) for name, one in programs.items()
+        }
+        assert sorted(map(_map, ours.maps.values())) == sorted(map(_map, maps))
+
+
+def _program(program):
+    info = program.info()
+    names = "type", "tag", "gpl_compatible", "xlated_prog_len", "nr_func_info", "attach_btf_id"
+    return {name: getattr(info, name) for name in names} | {"maps": len(info.map_ids), "types": bool(info.btf_id)}
+
+
+def _map(map_):
+    """Return what a map is; settings lie in it as each loader likes, and one that variables are in has its own name."""
+    info = map_.info()
+    name = info.name[max(info.name.find("."), 0) :]
+    content = map_.lookup(bytes(4)) if name.startswith((".data", ".rodata", ".bss")) else b""
+    sizes = info.type, info.key_size, 0 if name == ".kconfig" else info.value_size, info.max_entries, info.map_flags
+    return name, *sizes, info.btf_key_type_id, info.btf_value_type_id, info.map_extra, content
