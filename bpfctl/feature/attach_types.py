@@ -146,5 +146,5 @@ SLEEPING = (
     ),
     Probe("fmod_ret.s", "5.10", targets(P.TRACING, A.MODIFY_RETURN, "bpf_modify_return_test", flags=SLEEPABLE)),
     Probe("lsm.s", "5.10", targets(P.LSM, A.LSM_MAC, "bpf_lsm_file_open", flags=SLEEPABLE)),
-    Probe("iter.s", "", targets(P.TRACING, A.TRACE_ITER, "bpf_iter_task", flags=SLEEPABLE)),
+    Probe("iter.s", "5.18", targets(P.TRACING, A.TRACE_ITER, "bpf_iter_task", flags=SLEEPABLE)),
 )

@@ -68,11 +68,24 @@ def _batch(probe: map_types.Probe, command: Cmd) -> Callable[[Asker], Answer]:
     return attempt
 
 
-# Other types got them one by one, later.
-_BATCHES_SINCE = dict.fromkeys((M.HASH, M.ARRAY, M.PERCPU_HASH, M.LRU_HASH, M.LRU_PERCPU_HASH), "5.6")
+_ALL, _KEPT = tuple(_BATCHES), ("lookup", "update")  # entries of arrays stay
+#: What came when; other maps have no batches.
+_BATCHES_SINCE = {
+    (kind, word): since
+    for kinds, words, since in (
+        ((M.HASH, M.LRU_HASH, M.PERCPU_HASH, M.LRU_PERCPU_HASH), _ALL, "5.6"),
+        ((M.ARRAY,), _KEPT, "5.6"),
+        ((M.PERCPU_ARRAY,), _KEPT, "5.13"),
+        ((M.LPM_TRIE,), (*_KEPT, "delete"), "5.13"),
+        ((M.HASH_OF_MAPS,), _ALL, "5.19"),
+        ((M.ARRAY_OF_MAPS,), _KEPT, "5.19"),
+    )
+    for kind in kinds
+    for word in words
+}
 
 BATCHES = tuple(
-    Probe(f"{probe.type.name.lower()} {word}", _BATCHES_SINCE.get(probe.type, ""), _batch(probe, command))
+    Probe(f"{probe.type.name.lower()} {word}", _BATCHES_SINCE.get((probe.type, word), ""), _batch(probe, command))
     for probe in map_types.PROBES.values()
     if not probe.refusal
     for word, command in _BATCHES.items()
@@ -154,15 +167,36 @@ def _event(kind: PerfType, config: int) -> Callable[[Asker], Answer]:
     return open_
 
 
-def _caches() -> Iterator[tuple[str, int]]:
+def _caches() -> Iterator[tuple[str, str, int]]:
     for cache in Cache:
+        since = "3.1" if cache == Cache.NODE else _FIRST
         for op in CacheOp:
             for result in CacheResult:
-                yield f"{cache.name}_{op.name}_{result.name}".lower(), cache | op << 8 | result << 16
+                yield f"{cache.name}_{op.name}_{result.name}".lower(), since, cache | op << 8 | result << 16
+
+
+_FIRST = "2.6.31"  # which had the first of them
+_HARDWARE_SINCE: dict[int, str] = {
+    Hardware.STALLED_CYCLES_FRONTEND: "3.0",
+    Hardware.STALLED_CYCLES_BACKEND: "3.0",
+    Hardware.REF_CPU_CYCLES: "3.3",
+}
+_SOFTWARE_SINCE: dict[int, str] = {
+    Software.ALIGNMENT_FAULTS: "2.6.33",
+    Software.EMULATION_FAULTS: "2.6.33",
+    Software.DUMMY: "3.12",
+    Software.BPF_OUTPUT: "4.4",
+    Software.CGROUP_SWITCHES: "5.13",
+}
+
+
+def _numbered(kind: PerfType, events: type[Hardware | Software], since: dict[int, str]) -> Iterator[Probe]:
+    for event in events:
+        yield Probe(f"{kind.name} {event.name}".lower(), since.get(event, _FIRST), _event(kind, event))
 
 
 PERF_EVENTS = (
-    *(Probe(f"hardware {event.name.lower()}", "", _event(PerfType.HARDWARE, event)) for event in Hardware),
-    *(Probe(f"software {event.name.lower()}", "", _event(PerfType.SOFTWARE, event)) for event in Software),
-    *(Probe(f"cache {name}", "", _event(PerfType.HW_CACHE, config)) for name, config in _caches()),
+    *_numbered(PerfType.HARDWARE, Hardware, _HARDWARE_SINCE),
+    *_numbered(PerfType.SOFTWARE, Software, _SOFTWARE_SINCE),
+    *(Probe(f"cache {name}", since, _event(PerfType.HW_CACHE, config)) for name, since, config in _caches()),
 )
