@@ -9,7 +9,7 @@ from tests.kernel import hardship
 
 def report(place=None):
     """Return the report as JSON."""
-    outcome = hardship.bpfctl("-j", "feature", "probe", "--full-report", hardship=place)
+    outcome = hardship.bpfctl("-j", "feature", "probe", "--full-report", "--fresh", hardship=place)
     assert (outcome.code, outcome.err) == (0, "")
     found = json.loads(outcome.out)
     assert found["format"] == 1

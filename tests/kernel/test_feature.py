@@ -87,7 +87,7 @@ def test_nothing_is_left_behind():
         stack.callback(os.close, log)
         os.lseek(log, 0, os.SEEK_END)
         before = _state()
-        for words in (["feature", "probe"], ["feature", "probe", "full"], ["feature", "probe", "--full-report"]):
+        for words in (["feature", "probe"], ["feature", "probe", "full"], ["feature", "probe", "--full-report", "--fresh"]):
             outcome = hardship.bpfctl("-j", *words)
             assert outcome.code == 0
         after = _state()
