@@ -25,7 +25,7 @@ class Times(NamedTuple):
 def measure(commands: dict[str, list[str]], runs: int = 21, *, pipe: bool = False) -> dict[str, Times]:
     """Run each command ``runs`` times in turn after one run that does not count; a command that fails ends it all.
 
-    With ``pipe`` their output goes to another process, which throws it away; what they complain of is told when one fails.
+    With ``pipe`` their output goes to another process, which throws it away. Complaints are told when one fails.
     """
     seconds: dict[str, list[float]] = {name: [] for name in commands}
     peaks = dict.fromkeys(commands, 0)
