@@ -18,12 +18,17 @@ from bpfctl.attach.perf_event import everywhere as attach_perf_event
 from bpfctl.attach.perf_event import tracepoint as attach_tracepoint
 from bpfctl.attach.raw_tracepoint import attach as attach_raw_tracepoint
 from bpfctl.attach.tracing import attach as attach_tracing
+from bpfctl.attach.uprobe import Place as UprobePlace
+from bpfctl.elf.binary import Binary
+from bpfctl.elf.function import Function
 from bpfctl.errors import KernelError, NotFound, NotSupported, UsageError
 from bpfctl.kernel.prog import Program
 from bpfctl.kernel.tracefs import Tracefs
 from bpfctl.probe.code import CTX, OUT, POINT, Code
 from bpfctl.probe.field import Blob, Bytes, Field, Integer, Text, copied, in_context, memory, number, string
+from bpfctl.probe.in_process import process_groups
 from bpfctl.probe.pattern import chosen
+from bpfctl.probe.registers import Registers, argument_fields, argument_strings, registers, returned_fields, user_memory
 from bpfctl.probe.session import known
 from bpfctl.probe.source import API, Group, ProbePoint, Source
 from bpfctl.probe.typed import Argument, first, reach, whole
@@ -44,11 +49,13 @@ __all__ = [
     "R10",
     "Argument",
     "AttachType",
+    "Binary",
     "Blob",
     "Bytes",
     "Closing",
     "Code",
     "Field",
+    "Function",
     "Group",
     "Helper",
     "Integer",
@@ -62,11 +69,15 @@ __all__ = [
     "ProgType",
     "Program",
     "Reg",
+    "Registers",
     "Software",
     "Source",
     "Text",
     "Tracefs",
+    "UprobePlace",
     "UsageError",
+    "argument_fields",
+    "argument_strings",
     "attach_perf_event",
     "attach_raw_tracepoint",
     "attach_tracepoint",
@@ -80,8 +91,12 @@ __all__ = [
     "memory",
     "number",
     "perf_hint",
+    "process_groups",
     "reach",
+    "registers",
+    "returned_fields",
     "string",
     "types_of",
+    "user_memory",
     "whole",
 ]

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import struct
 from errno import ENOSPC
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from bpfctl._sys import calls
 from bpfctl._sys._ffi import ffi
 from bpfctl._sys.fd import FD
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 def attach(
@@ -124,3 +129,33 @@ def task_fd_query(pid: int, fd: int) -> TaskFd:
     calls.call(calls.TASK_FD_QUERY, attr)
     name = bytes(ffi.string(buffer))
     return TaskFd(int(attr.prog_id), int(attr.fd_type), name, int(attr.probe_offset), int(attr.probe_addr))
+
+
+def uprobe_multi(
+    prog_fd: int,
+    path: str,
+    places: Sequence[tuple[int, int, int]],
+    *,
+    attach_type: int,
+    flags: int = 0,
+    pid: int = 0,
+) -> FD:
+    """Create a link to places in a file: the offset, that of its reference counter or 0, and the cookie of each."""
+    text = ffi.new("char[]", os.fsencode(path))
+    offsets, counters, cookies = (ffi.new("uint64_t[]", list(column)) for column in zip(*places, strict=True))
+    # The members of uprobe_multi in union bpf_attr (include/uapi/linux/bpf.h).
+    pointers = (calls.address(part) for part in (text, offsets, counters, cookies))
+    extra = struct.pack("=QQQQIII", *pointers, len(places), flags, pid)
+    return link_create(prog_fd, 0, attach_type, extra=extra)
+
+
+def kprobe_multi(
+    prog_fd: int, symbols: Sequence[str], cookies: Sequence[int], *, attach_type: int, flags: int = 0
+) -> FD:
+    """Create a link to functions of the kernel, with a cookie for each."""
+    texts = [ffi.new("char[]", symbol.encode(errors="surrogateescape")) for symbol in symbols]
+    names = ffi.new("uint64_t[]", [calls.address(text) for text in texts])
+    numbers = ffi.new("uint64_t[]", list(cookies))
+    # The members of kprobe_multi in union bpf_attr (include/uapi/linux/bpf.h): flags, cnt, syms, addrs, cookies.
+    extra = struct.pack("=IIQQQ", flags, len(texts), calls.address(names), 0, calls.address(numbers))
+    return link_create(prog_fd, 0, attach_type, extra=extra)

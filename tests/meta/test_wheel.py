@@ -48,11 +48,12 @@ def test_it_holds_what_it_must_and_no_more(names):
         "btf/py.typed",
         "bpfctl_raw_tracepoint/py.typed",
         "bpfctl_tracepoint/py.typed",
+        "bpfctl_uprobe/py.typed",
     } <= names
     strangers = {
         name
         for name in names
-        if name.split("/")[0] not in {"bpfctl", "btf", "bpfctl_raw_tracepoint", "bpfctl_tracepoint"}
+        if name.split("/")[0] not in {"bpfctl", "btf", "bpfctl_raw_tracepoint", "bpfctl_tracepoint", "bpfctl_uprobe"}
         and ".dist-info/" not in name
     }
     assert strangers == set()

@@ -1,0 +1,58 @@
+"""A binary that processes run: its file, and the functions that it and its debug file tell of."""
+
+from __future__ import annotations
+
+import platform
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from bpfctl.elf import debug, function
+from bpfctl.elf.image import EM_386, EM_AARCH64, EM_ARM, EM_X86_64, Image
+from bpfctl.errors import NotSupported
+from bpfctl.host import binary
+
+if TYPE_CHECKING:
+    from bpfctl.elf.function import Function
+
+_RUN_BY = {"x86_64": (EM_X86_64, EM_386), "aarch64": (EM_AARCH64, EM_ARM)}
+
+
+class Binary:
+    """An executable or a library, by its path. Errors are those of `Image`, and NotSupported for another machine's."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.image = Image.open(path)
+        runs = _RUN_BY.get(platform.machine())
+        if runs and self.image.machine not in runs:
+            raise NotSupported(f"{path} is a file for another kind of machine")
+
+    @classmethod
+    def find(cls, word: str) -> Binary:
+        """Return what a path, the name of an executable, or that of a library means; NotFound."""
+        return cls(binary.find(word))
+
+    @property
+    def is_native(self) -> bool:
+        """Whether its code has the registers that this kernel has, and not those of 32 bits."""
+        return self.image.machine in (EM_X86_64, EM_AARCH64)
+
+    @cached_property
+    def functions(self) -> list[Function]:
+        """The functions, by address."""
+        found = function.functions(self.image)
+        for other in debug.images(self.image, self.path):
+            found += function.functions(other)
+        return function.merged(found)
+
+    @cached_property
+    def variables(self) -> dict[str, int]:
+        """The addresses of variables by name."""
+        found = function.variables(self.image)
+        for other in debug.images(self.image, self.path):
+            found = function.variables(other) | found
+        return found
+
+    def code_at(self, address: int) -> int:
+        """Return where in the file the code at an address lies; NotFound where there is none."""
+        return self.image.file_offset(address, code=True)

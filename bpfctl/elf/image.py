@@ -1,0 +1,212 @@
+"""Executables, libraries and their debug files: where their code lies, and what their sections hold.
+
+Format: the System V ABI's chapters 4 and 5; 32 and 64 bits, both byte orders. Files are read piece by piece and never
+mapped: one that somebody cuts off meanwhile would end the process. Whatever is wrong with a file is an ObjectError.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import cached_property
+from struct import Struct
+from typing import TYPE_CHECKING, NamedTuple
+
+from bpfctl.errors import KernelError, NotFound, ObjectError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Self
+
+    Read = Callable[[int, int], bytes]
+
+EM_386, EM_ARM, EM_X86_64, EM_AARCH64 = 3, 40, 62, 183
+
+_MAGIC = b"\x7fELF"
+_IDENT = 16
+_LOAD, _EXECUTE = 1, 1  # PT_LOAD, PF_X
+_NOTE, _NOBITS = 7, 8  # SHT_NOTE, SHT_NOBITS
+_COMPRESSED = 0x800  # SHF_COMPRESSED
+_XINDEX = 0xFFFF  # SHN_XINDEX
+_LARGEST = 1 << 30  # bytes of a section that are read: more is no honest one
+_MOST = 1 << 16  # segments, sections
+
+#: The file's header behind its first 16 bytes, a segment's and a section's, each by the class of the file.
+_FILE = {1: "HHIIIIIHHHHHH", 2: "HHIQQQIHHHHHH"}
+_SEGMENT = {1: "IIIIIIII", 2: "IIQQQQQQ"}
+_SECTION = {1: "IIIIIIIIII", 2: "IIQQQQIIQQ"}
+
+
+class Segment(NamedTuple):
+    """A part of the file that is loaded, and at which address as the linker knows it."""
+
+    offset: int
+    address: int
+    size: int  # bytes in the file
+    is_code: bool
+
+
+class Section(NamedTuple):
+    """A section, as its header tells."""
+
+    name: str
+    type: int
+    flags: int
+    address: int
+    offset: int
+    size: int
+    link: int
+    info: int
+
+
+class Note(NamedTuple):
+    """A note: whose it is, what kind, and what it says."""
+
+    owner: bytes
+    type: int
+    data: bytes
+
+
+class Image:
+    """An ELF file of code, ``name`` in errors.
+
+    ``read(offset, size)`` returns so many bytes of it, or fewer where it ends.
+    """
+
+    def __init__(self, read: Read, name: str) -> None:
+        self.name = name
+        self._read = read
+        ident = read(0, _IDENT)
+        if not ident.startswith(_MAGIC) or len(ident) < _IDENT:
+            raise ObjectError(f"{name}: " + ("a script, no ELF file" if ident.startswith(b"#!") else "no ELF file"))
+        self._class, order = ident[4], ident[5]
+        if self._class not in _FILE or order not in (1, 2):
+            raise ObjectError(f"{name}: an ELF file of no known kind")
+        self.bits = 32 * self._class
+        self.sign = "<" if order == 1 else ">"
+        head = Struct(self.sign + _FILE[self._class])
+        self._head = head.unpack(self._exactly(_IDENT, head.size, "its header"))
+        self.machine: int = self._head[1]
+
+    @classmethod
+    def open(cls, path: str) -> Self:
+        """Look at a file; NotFound where there is none, KernelError where it may not be read."""
+        return cls(_reader(path), path)
+
+    @classmethod
+    def of(cls, data: bytes, name: str) -> Self:
+        """Look at a file that is in memory."""
+        return cls(lambda offset, size: data[offset : offset + size], name)
+
+    def _exactly(self, start: int, size: int, what: str) -> bytes:
+        if size > _LARGEST:
+            raise ObjectError(f"{self.name}: {what} claims {size} bytes")
+        data = self._read(start, size) if start < 1 << 63 else b""
+        if len(data) < size:
+            raise ObjectError(f"{self.name}: {what} is cut off")
+        return data
+
+    def _table(self, form: str, start: int, count: int, entry: int, what: str) -> Iterator[tuple[int, ...]]:
+        row = Struct(self.sign + form)
+        if not count:
+            return iter(())
+        if count > _MOST or entry != row.size:
+            raise ObjectError(f"{self.name}: {what} is damaged")
+        return row.iter_unpack(self._exactly(start, count * row.size, what))
+
+    @cached_property
+    def segments(self) -> tuple[Segment, ...]:
+        """What is loaded of the file."""
+        start, entry, count = self._head[4], self._head[8], self._head[9]
+        found = []
+        for row in self._table(_SEGMENT[self._class], start, count, entry, "the table of segments"):
+            kind, *rest = row
+            if kind != _LOAD:
+                continue
+            if self._class == 2:
+                flags, offset, address, _, size = rest[:5]
+            else:
+                offset, address, _, size, _, flags = rest[:6]
+            found.append(Segment(offset, address, size, bool(flags & _EXECUTE)))
+        return tuple(found)
+
+    @cached_property
+    def sections(self) -> tuple[Section, ...]:
+        """The sections, the first of which is none; empty where the file has no table of them."""
+        start, entry, count, names = self._head[5], *self._head[10:13]
+        form = _SECTION[self._class]
+        if not start:
+            return ()
+        if not count or names == _XINDEX:  # the first section has what finds no room in the header
+            row = Struct(self.sign + form)
+            first = row.unpack(self._exactly(start, row.size, "the table of sections"))
+            count, names = count or first[5], first[6] if names == _XINDEX else names
+        rows = list(self._table(form, start, count, entry, "the table of sections"))
+        strings = b""
+        if 0 < names < len(rows) and rows[names][1] != _NOBITS:
+            strings = self._exactly(rows[names][4], rows[names][5], "the names of sections")
+        return tuple(Section(_string(strings, row[0]), *row[1:8]) for row in rows)
+
+    def section(self, name: str) -> Section | None:
+        """Return the first section of a name."""
+        return next((section for section in self.sections if section.name == name), None)
+
+    def contents(self, section: Section) -> bytes:
+        """Return what is in a section: nothing for one that is not in the file, or that is compressed."""
+        if section.type == _NOBITS or section.flags & _COMPRESSED:
+            return b""
+        return self._exactly(section.offset, section.size, section.name or "a section")
+
+    def notes(self, section: Section) -> Iterator[Note]:
+        """Yield the notes of a section."""
+        data, head, at = self.contents(section), Struct(self.sign + "III"), 0
+        while at + head.size <= len(data):
+            owner, size, kind = head.unpack_from(data, at)
+            start = at + head.size
+            body = start + -(-owner // 4) * 4
+            at = body + -(-size // 4) * 4
+            if body + size > len(data):
+                raise ObjectError(f"{self.name}: the notes in {section.name} are damaged")
+            yield Note(data[start : start + owner].rstrip(b"\0"), kind, data[body : body + size])
+
+    @cached_property
+    def build_id(self) -> str:
+        """What the linker calls this build, in hexadecimal; empty where it has no such note."""
+        section = self.section(".note.gnu.build-id")
+        if section is None or section.type != _NOTE:
+            return ""
+        return next((note.data.hex() for note in self.notes(section) if note.owner == b"GNU" and note.type == 3), "")
+
+    def file_offset(self, address: int, *, code: bool = False) -> int:
+        """Return where in the file lies what is loaded at an address, or of that what is code; NotFound."""
+        for segment in self.segments:
+            if 0 <= address - segment.address < segment.size and (segment.is_code or not code):
+                return segment.offset + address - segment.address
+        raise NotFound(f"{self.name} has no {'code' if code else 'bytes'} at {address:#x}")
+
+
+def _string(strings: bytes, at: int) -> str:
+    end = strings.find(b"\0", at)
+    return strings[at:end].decode("utf-8", "surrogateescape") if end >= 0 else ""
+
+
+def _reader(path: str) -> Read:
+    """Return what reads a file as long as it is the same; no descriptor stays open."""
+    first: list[tuple[int, ...]] = []
+
+    def read(offset: int, size: int) -> bytes:
+        try:
+            with open(path, "rb", buffering=0) as file:
+                status = os.fstat(file.fileno())
+                same = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+                if first and same != first[0]:
+                    raise ObjectError(f"{path}: changed while it was read")
+                first[:] = [same]
+                return os.pread(file.fileno(), min(size, max(status.st_size - offset, 0)), offset)
+        except (FileNotFoundError, NotADirectoryError):
+            raise NotFound(f"there is no file '{path}'") from None
+        except ValueError:
+            raise NotFound("a path has no zero in it") from None
+        except OSError as error:
+            raise KernelError(f"can't read {path}", error.errno or 0) from None
+
+    return read

@@ -1,0 +1,110 @@
+"""Finds executables and libraries by the names that people have for them, and their debug files.
+
+Formats: ld.so.cache as glibc writes it since 2.2 (sysdeps/generic/dl-cache.h), and what gdb does with build ids and
+debug links ("Debugging Information in Separate Files" in its manual).
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+from struct import Struct
+from typing import TYPE_CHECKING
+
+from bpfctl.errors import NotFound
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CACHE = "/etc/ld.so.cache"
+DEBUG = "/usr/lib/debug"
+
+_MAGIC = b"glibc-ld.so.cache1.1"
+_HEAD = Struct("=20sII")
+_HEAD_SIZE = 48
+_ENTRY = Struct("=iIIIQ")
+#: What entries of this machine's own kind have as flags (FLAG_ELF_LIBC6 and those of the architecture).
+_FLAGS = {"x86_64": 0x0303, "aarch64": 0x0A03}
+_TRIPLES = {"x86_64": "x86_64-linux-gnu", "aarch64": "aarch64-linux-gnu"}
+
+
+def find(word: str) -> str:
+    """Return the path of a file: as it stands, an executable by PATH, or a library by its name; NotFound.
+
+    ``c``, ``libc`` and ``libc.so.6`` are the same library.
+    """
+    if "/" in word:
+        path = os.path.abspath(word)
+        if not os.path.isfile(path):
+            raise NotFound(f"'{word}' is {'a folder' if os.path.isdir(path) else 'not there'}")
+        return path
+    executable = _executable(word) if ".so" not in word else None
+    if executable:
+        return os.path.abspath(executable)
+    for path in _libraries(word):
+        if os.path.isfile(path):
+            return path
+    raise NotFound(f"there is no executable and no library '{word}'; a file in this folder is ./{word}")
+
+
+def _executable(word: str) -> str | None:
+    import shutil  # noqa: PLC0415 - it brings every kind of compression with it
+
+    return shutil.which(word)
+
+
+def _libraries(word: str) -> Iterator[str]:
+    """Yield where a library may be, best first."""
+    wanted = re.compile(rf"(?:lib)?{re.escape(word)}" + ("" if ".so" in word else r"\.so(?:\.[\d.]+)?"))
+    try:
+        with open(CACHE, "rb") as file:
+            cache = file.read()
+    except OSError:  # a system with another C library has none
+        cache = b""
+    yield from (path for name, path in entries(cache) if wanted.fullmatch(name))
+    triple = _TRIPLES.get(platform.machine(), "")
+    for folder in (
+        f"/lib/{triple}",
+        f"/usr/lib/{triple}",
+        "/lib64",
+        "/usr/lib64",
+        "/lib",
+        "/usr/lib",
+        "/usr/local/lib",
+    ):
+        try:
+            names = sorted(os.listdir(folder))
+        except OSError:  # few systems have all of them
+            continue
+        yield from (f"{folder}/{name}" for name in names if wanted.fullmatch(name))
+
+
+def entries(cache: bytes) -> Iterator[tuple[str, str]]:
+    """Yield the names and paths of this machine's libraries in ld.so.cache; none where it is damaged."""
+    start = cache.find(_MAGIC)  # that of older libraries may stand before it
+    if start < 0 or len(cache) < start + _HEAD_SIZE:
+        return
+    _, count, _ = _HEAD.unpack_from(cache, start)
+    wanted = _FLAGS.get(platform.machine())
+    room = (len(cache) - start - _HEAD_SIZE) // _ENTRY.size
+    for index in range(min(count, room)):
+        flags, key, value, _, _ = _ENTRY.unpack_from(cache, start + _HEAD_SIZE + index * _ENTRY.size)
+        if wanted is None or flags == wanted:
+            yield _text(cache, start + key), _text(cache, start + value)
+
+
+def _text(cache: bytes, at: int) -> str:
+    end = cache.find(b"\0", at)
+    return os.fsdecode(cache[at:end]) if end >= 0 else ""
+
+
+def debug_files(path: str, build_id: str, link: str) -> Iterator[str]:
+    """Yield where the debug file of a binary may be, by its build id and by the name in its debug link."""
+    if len(build_id) > 2:
+        yield f"{DEBUG}/.build-id/{build_id[:2]}/{build_id[2:]}.debug"
+    if link and "/" not in link:
+        for folder in dict.fromkeys((os.path.dirname(path), os.path.dirname(os.path.realpath(path)))):
+            yield f"{folder}/{link}"
+            yield f"{folder}/.debug/{link}"
+            yield f"{DEBUG}{folder}/{link}"

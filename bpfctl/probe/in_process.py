@@ -1,0 +1,58 @@
+"""Points in the code of processes: one program for all of them by a link for each file, or else perf events."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bpfctl.asm.insn import R0, R1
+from bpfctl.attach import uprobe
+from bpfctl.attach.cookie import has_cookies
+from bpfctl.probe.code import CTX, POINT
+from bpfctl.probe.source import Group
+from bpfctl.uapi.enums import AttachType, ProgType
+from bpfctl.uapi.helpers import Helper
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from bpfctl.attach.uprobe import Place
+    from bpfctl.probe.code import Code
+    from bpfctl.probe.field import Field
+    from bpfctl.probe.source import ProbePoint
+
+
+def process_groups(
+    points: Sequence[ProbePoint],
+    places: Callable[[ProbePoint], Sequence[Place]],
+    field: Callable[[str], Field],
+    *,
+    returns: bool = False,
+) -> Iterator[Group]:
+    """Yield groups for points with the same fields, each of which may be at several places.
+
+    What tells a program where it was hit is its cookie; kernels before 5.15 have none: a program for each point.
+    """
+    if len(points) > 1 and not has_cookies():
+        for point in points:
+            yield from process_groups([point], places, field, returns=returns)
+        return
+    several = len(points) > 1
+    numbered = [place._replace(cookie=number) for number, point in enumerate(points) for place in places(point)]
+    of_events = Group(
+        "perf event" if len(numbered) == 1 else "perf events",
+        tuple(points),
+        ProgType.KPROBE,
+        field,
+        lambda program: uprobe.attach(program, numbered, returns=returns),
+        _choose if several else None,
+    )
+    yield of_events._replace(
+        way="multi-uprobe link",
+        attach=lambda program: uprobe.attach_multi(program, numbered, returns=returns),
+        attach_type=AttachType.TRACE_UPROBE_MULTI,
+        otherwise=lambda: of_events,
+    )
+
+
+def _choose(code: Code) -> None:
+    code.mov(R1, CTX).call(Helper.get_attach_cookie).mov(POINT, R0)

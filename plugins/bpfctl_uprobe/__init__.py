@@ -1,0 +1,124 @@
+"""uprobe:FILE:FUNCTION fires where any process enters a function, uretprobe:FILE:FUNCTION where it returns."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from typing import TYPE_CHECKING
+
+from bpfctl.plugin import (
+    API,
+    Binary,
+    ProbePoint,
+    UprobePlace,
+    UsageError,
+    argument_fields,
+    argument_strings,
+    known,
+    process_groups,
+    returned_fields,
+)
+from bpfctl_uprobe.functions import NUMBER, Functions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from contextlib import ExitStack
+
+    from bpfctl.plugin import Field, Group
+
+
+class UprobeSource:
+    """Functions of executables and libraries."""
+
+    api = API
+    kind = "uprobe"
+    summary = "functions of processes, where they are entered, by FILE:FUNCTION[+OFFSET] or FILE:0xADDRESS"
+    _returns = False
+
+    def __init__(self) -> None:
+        self._files: dict[str, Functions] = {}
+        self._places: dict[str, tuple[UprobePlace, ...]] = {}
+
+    def discover(self, pattern: str) -> Iterator[ProbePoint]:
+        """Yield the functions of a FILE:PATTERN; without a file there are none to tell."""
+        word, _, names = pattern.rpartition(":")
+        if word and not re.search(r"[*?[]", word):
+            functions = self._functions(word)
+            for name in functions.matching(names):
+                yield ProbePoint(self.kind, f"{functions.path}:{name}")
+
+    def resolve(self, target: str) -> Sequence[ProbePoint]:
+        """Return the functions of a FILE:FUNCTION, or those that a pattern matches, each address once."""
+        word, _, name = target.rpartition(":")
+        if not word or not name:
+            raise UsageError(
+                f"'{self.kind}:{target}' should be {self.kind}:FILE:FUNCTION, such as {self.kind}:c:malloc"
+            )
+        functions = self._functions(word)
+        name, offset = self._split(name)
+        found = functions.chosen(name, offset)
+        return [
+            self._point(functions, f"{known_as}+{offset:#x}" if offset else known_as, addresses, offset)
+            for known_as, addresses in found.items()
+        ]
+
+    def _split(self, name: str) -> tuple[str, int]:
+        """Return a function's name and the offset behind it."""
+        base, plus, offset = name.rpartition("+")
+        if not plus or not NUMBER.fullmatch(offset):
+            return name, 0
+        if self._returns:
+            raise UsageError(f"'{name}': a function returns as a whole, so that there is nothing at +{offset}")
+        return base, int(offset, 0)
+
+    def _point(self, functions: Functions, name: str, addresses: Sequence[int], offset: int) -> ProbePoint:
+        target = f"{functions.path}:{name}"
+        self._places[target] = tuple(
+            UprobePlace(functions.path, functions.binary.code_at(address + offset)) for address in addresses
+        )
+        return ProbePoint(self.kind, target)
+
+    def _at(self, point: ProbePoint) -> tuple[UprobePlace, ...]:
+        if point.target not in self._places:
+            self.resolve(point.target)
+        return self._places[point.target]
+
+    def fields(self, point: ProbePoint) -> Sequence[Field]:
+        """Return the arguments as registers have them; ``str0`` and so on are the strings that they may point to."""
+        return argument_fields() if self._functions(point.target.rpartition(":")[0]).binary.is_native else ()
+
+    def _field(self, points: Sequence[ProbePoint], name: str) -> Field:
+        fields = self.fields(points[0])
+        more = argument_strings(user=True) if fields else ()
+        return known((*fields, *more), name, str(points[0]))
+
+    def groups(self, points: Sequence[ProbePoint], names: frozenset[str], held: ExitStack) -> Iterator[Group]:
+        """Yield one group for all points of files with the same kind of registers."""
+        del names, held
+        by_kind: dict[bool, list[ProbePoint]] = {}
+        for point in points:
+            by_kind.setdefault(bool(self.fields(point)), []).append(point)
+        for alike in by_kind.values():
+            yield from process_groups(alike, self._at, partial(self._field, alike), returns=self._returns)
+
+    def _functions(self, word: str) -> Functions:
+        if word not in self._files:
+            self._files[word] = Functions(Binary.find(word))
+        return self._files[word]
+
+
+class UretprobeSource(UprobeSource):
+    """The same, where they return."""
+
+    kind = "uretprobe"
+    summary = "functions of processes, where they return, by FILE:FUNCTION"
+    _returns = True
+
+    def fields(self, point: ProbePoint) -> Sequence[Field]:
+        """Return what the function returns; ``retstr`` is the string that it may point to."""
+        native = self._functions(point.target.rpartition(":")[0]).binary.is_native
+        return returned_fields(user=True)[:1] if native else ()
+
+    def _field(self, points: Sequence[ProbePoint], name: str) -> Field:
+        fields = returned_fields(user=True) if self.fields(points[0]) else ()
+        return known(fields, name, str(points[0]))

@@ -1,0 +1,103 @@
+"""The functions of a file by the names that users write."""
+
+from __future__ import annotations
+
+import re
+from fnmatch import translate
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from bpfctl.plugin import NotFound, UsageError, chosen
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from bpfctl.plugin import Binary, Function
+
+NUMBER = re.compile(r"0x[0-9a-fA-F]{1,16}|\d{1,19}")
+_WILD = re.compile(r"[*?[]")
+
+
+class Functions:
+    """The functions of a binary."""
+
+    def __init__(self, binary: Binary) -> None:
+        self.binary = binary
+        self.path = binary.path
+
+    @cached_property
+    def _by_name(self) -> dict[str, list[Function]]:
+        """The functions that a name means: without a version those that it has by default, if it has some."""
+        found: dict[str, list[Function]] = {}
+        for one in self.binary.functions:
+            found.setdefault(one.name, []).append(one)
+        for name, several in found.items():
+            found[name] = [one for one in several if one.is_default] or several
+        for one in self.binary.functions:
+            if one.version:
+                found.setdefault(f"{one.name}@{one.version}", []).append(one)
+        return found
+
+    def matching(self, pattern: str) -> list[str]:
+        """Return the names that a pattern matches, those with a version only where the pattern has one too."""
+        match = re.compile(translate(pattern)).match
+        return [name for name in sorted(self._by_name) if match(name) and ("@" in name) == ("@" in pattern)]
+
+    def chosen(self, pattern: str, offset: int) -> dict[str, Sequence[int]]:
+        """Return the addresses of the functions that a name or pattern means, by name; an address means itself.
+
+        Functions of one name that are in the file several times are one; names of one function that a pattern matches
+        are one, the shortest. NotFound, and UsageError for an offset behind a function's end.
+        """
+        if NUMBER.fullmatch(pattern):
+            return {f"{int(pattern, 0):#x}": (int(pattern, 0),)}
+        pattern = pattern.replace("@@", "@")
+        if not self.binary.functions:
+            raise NotFound(f"{self.path} is stripped, and its debug file is not there: name an address, as in :0x1234")
+        if not _WILD.search(pattern):
+            return {pattern: self._addresses(pattern, self._exactly(pattern), offset)}
+        names = self.matching(pattern)
+        if not names:
+            raise NotFound(f"no function of {self.path} matches '{pattern}'")
+        usable = {name: [one for one in self._by_name[name] if not one.is_indirect] for name in names}
+        if not any(usable.values()):
+            raise _indirect(names[0], self.path, self.binary.functions)
+        taken: set[int] = set()
+        found = {}
+        for name in sorted(usable, key=lambda name: (len(name), name)):
+            addresses = [each for each in self._addresses(name, usable[name], offset) if each not in taken]
+            taken.update(addresses)
+            if addresses:
+                found[name] = addresses
+        return dict(sorted(found.items()))
+
+    def _exactly(self, name: str) -> list[Function]:
+        if name not in self._by_name:
+            base = name.partition("@")[0]
+            versions = [one.version for one in self._by_name.get(base, ()) if one.version]
+            if "@" in name and versions:
+                raise NotFound(f"{base} of {self.path} has no such version, but {', '.join(versions)}")
+            chosen(self._by_name, name, f"function of {self.path} named")
+        found = [one for one in self._by_name[name] if not one.is_indirect]
+        if not found:
+            raise _indirect(name, self.path, self.binary.functions)
+        return found
+
+    @staticmethod
+    def _addresses(name: str, functions: Iterable[Function], offset: int) -> Sequence[int]:
+        found = {one.address: one.size for one in functions}
+        for size in found.values():
+            if offset and offset >= size > 0:
+                raise UsageError(f"'{name}+{offset:#x}' lies behind the function's end, which has {size:#x} bytes")
+        return list(found)
+
+
+def _indirect(name: str, path: str, functions: Iterable[Function]) -> NotFound:
+    """Return why an indirect function is no place for a probe, and what may be."""
+    base = name.partition("@")[0].lstrip("_")
+    near = sorted({one.name for one in functions if f"{base}_" in one.name and not one.is_indirect})
+    instead = f", such as {', '.join(near[:5])}" if near else "; their names are in its debug file"
+    return NotFound(
+        f"'{name}' in {path} is no function itself: each process chooses one for its CPU when it starts (IFUNC). "
+        f"Probe those that it chooses from{instead}"
+    )

@@ -1,0 +1,78 @@
+"""Small programs of C for tests that probe processes: each is compiled once in a run."""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+#: Reads lines of a word and a number, does that so many times, and says so.
+TALK = r"""
+#include <stdio.h>
+#include <string.h>
+static void does(const char *what, long count);
+int main(void)
+{
+    char what[64];
+    long count;
+    while (scanf("%63s %ld", what, &count) == 2) {
+        does(what, count);
+        puts("done");
+        fflush(stdout);
+    }
+    return 0;
+}
+"""
+
+
+@cache
+def folder() -> Path:
+    """Return a folder for what is compiled; it goes when the tests end."""
+    made = tempfile.TemporaryDirectory(prefix="bpfctl-called-")
+    _kept.append(made)
+    return Path(made.name)
+
+
+_kept: list[tempfile.TemporaryDirectory[str]] = []
+
+
+@cache
+def built(name: str, source: str, *options: str, compiler: str = "gcc") -> Path:
+    """Return a program of a source, which is asked by `Called` where it defines ``does``."""
+    path = folder() / name
+    command = [compiler, "-O1", "-g0", "-x", "c", "-", "-o", path, *options]
+    subprocess.run(command, input=source, text=True, check=True)
+    return path
+
+
+class Called:
+    """A process that does what it is told."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+        self.pid = process.pid
+
+    def does(self, what: str, count: int = 1) -> None:
+        """Have it do something so many times, and wait until it has."""
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.write(f"{what} {count}\n")
+        self._process.stdin.flush()
+        assert self._process.stdout.readline() == "done\n"
+
+
+@contextmanager
+def called(path: Path) -> Iterator[Called]:
+    """Run a program."""
+    with subprocess.Popen([path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield Called(process)
+        finally:
+            assert process.stdin
+            process.stdin.close()

@@ -1,0 +1,218 @@
+"""Functions of processes: what is counted and shown is what a small program has really called."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from contextlib import contextmanager
+
+import pytest
+
+from bpfctl.attach import uprobe
+from bpfctl.errors import KernelError, NotFound, UsageError
+from bpfctl.probe import in_process
+from bpfctl.probe.actions.count import Count
+from bpfctl.probe.actions.trace import Trace
+from bpfctl.probe.session import Probing, Sources, Wanted
+from bpfctl.probe.where import parse
+from tests.build.called import TALK, built, called
+
+CALLS = (
+    TALK
+    + r"""
+#define KEPT __attribute__((noinline, noclone))
+KEPT long first(long a, const char *b, unsigned c, long d, long e, long f)
+{
+    __asm__ volatile("");
+    return a + c + d + e + f + (b != 0);
+}
+KEPT int second(int a) { __asm__ volatile(""); return -a; }
+KEPT const char *third(const char *a) { __asm__ volatile(""); return a + 1; }
+KEPT int step(int a) { __asm__ volatile("nop; .globl inside; inside: nop"); return a; }
+void does(const char *what, long count)
+{
+    for (long number = 0; number < count; number++) {
+        if (!strcmp(what, "first")) first(number, "hello", 7, -1, 0x1234567890, 5);
+        if (!strcmp(what, "second")) second(number);
+        if (!strcmp(what, "third")) third("xreturned");
+        if (!strcmp(what, "step")) step(number);
+    }
+}
+"""
+)
+
+
+@pytest.fixture(scope="module")
+def path():
+    return built("calls", CALLS)
+
+
+@pytest.fixture
+def process(path):
+    with called(path) as process:
+        yield process
+
+
+@contextmanager
+def probing(action, *specs, where="1"):
+    sources = Sources()
+    with action, Probing(sources, Wanted(sources.resolve(specs), parse(where)), action) as run:
+        yield run
+
+
+def without_multi(monkeypatch):
+    """Have the kernel refuse what Linux 6.6 brought, as older ones do."""
+
+    def refuse(*_arguments, **_more):
+        raise KernelError("can't attach", 22)
+
+    monkeypatch.setattr(uprobe, "attach_multi", refuse)
+
+
+def without_cookies(monkeypatch):
+    without_multi(monkeypatch)
+    monkeypatch.setattr(in_process, "has_cookies", lambda: False)
+
+
+WAYS = [
+    (None, ["multi-uprobe link"]),
+    (without_multi, ["perf events"]),
+    (without_cookies, ["perf event", "perf event", "perf event"]),
+]
+
+
+@pytest.mark.parametrize(("lack", "ways"), WAYS)
+def test_counts_are_exact(path, process, monkeypatch, lack, ways):
+    """By each step of the ladder, of three functions at once."""
+    if lack:
+        lack(monkeypatch)
+    counts = Count()
+    specs = [f"uprobe:{path}:{name}" for name in ("first", "second", "third")]
+    with probing(counts, *specs) as run:
+        process.does("first", 1000)
+        process.does("third", 10)
+        process.does("second", 100)
+        run.stop()
+        process.does("first", 5)
+
+        assert {row.values[0]: row.hits for row in counts.rows()} == dict(zip(specs, (1000, 100, 10), strict=True))
+        assert [program.group.way for program in run.made] == ways
+
+
+def test_arguments(path, process):
+    hits = Trace()
+    with probing(hits, f"uprobe:{path}:first") as run, hits.reader() as reader:
+        process.does("first", 3)
+        run.stop()
+        found = [hit for batch in reader.batches(limit=3, seconds=20) for hit in hits.hits(batch)]
+
+    rows = [dict(zip([slot.name for slot in hit.layout.slots], hit.values, strict=True)) for hit in found]
+    assert [row["args.arg0"] for row in rows] == [0, 1, 2]
+    assert {(row["pid"], row["comm"], row["args.arg2"]) for row in rows} == {(process.pid, "calls", 7)}
+    assert {(row["args.arg3"], row["args.arg4"], row["args.arg5"]) for row in rows} == {(2**64 - 1, 0x1234567890, 5)}
+
+
+def test_strings_that_arguments_point_to(path, process):
+    counts = Count(("str1", "arg2"))
+    with probing(counts, f"uprobe:{path}:first", where="args.arg0 >= 3 && args.str1 == 'hello'"):
+        process.does("first", 10)
+
+        assert [(row.values, row.hits) for row in counts.rows()] == [(("hello", 7), 7)]
+
+
+def test_what_functions_return(path, process):
+    numbers, strings = Count(("retval",)), Count(("retstr",))
+    with (
+        probing(numbers, f"uretprobe:{path}:second", where="args.retval & 0xffffffff != 0"),
+        probing(strings, f"uretprobe:{path}:third"),
+    ):
+        process.does("second", 3)
+        process.does("third", 4)
+
+        assert {row.values[0] & 0xFFFFFFFF: row.hits for row in numbers.rows()} == {2**32 - 1: 1, 2**32 - 2: 1}
+        assert {row.values: row.hits for row in strings.rows()} == {("returned",): 4}
+
+
+def test_both_ends_of_functions_by_a_pattern(path, process):
+    counts = Count()
+    with probing(counts, f"uprobe:{path}:[ft]*ir*", f"uretprobe:{path}:[ft]*ir*"):
+        process.does("first", 2)
+        process.does("third", 3)
+
+        assert {row.values[0].replace(str(path), ""): row.hits for row in counts.rows()} == {
+            "uprobe::first": 2,
+            "uprobe::third": 3,
+            "uretprobe::first": 2,
+            "uretprobe::third": 3,
+        }
+
+
+def test_offsets_and_addresses(path, process):
+    told = subprocess.run(["nm", path], capture_output=True, text=True, check=True).stdout
+    symbols = {name: int(at, 16) for at, _, name in (line.split() for line in told.splitlines() if line[:1] != " ")}
+    distance = symbols["inside"] - symbols["step"]
+    counts = Count()
+    with probing(counts, f"uprobe:{path}:step+{distance}", f"uprobe:{path}:{symbols['first']:#x}"):
+        process.does("step", 6)
+        process.does("first", 2)
+
+        assert {row.values[0]: row.hits for row in counts.rows()} == {
+            f"uprobe:{path}:step+{distance:#x}": 6,
+            f"uprobe:{path}:{symbols['first']:#x}": 2,
+        }
+
+
+def test_a_library_by_its_short_name(process):
+    counts = Count()
+    with probing(counts, "uprobe:c:puts", "uprobe:libc.so.6:puts", where=f"pid == {process.pid}"):
+        process.does("nothing", 1)
+        process.does("nothing", 1)
+
+        ((values, hits),) = [(row.values, row.hits) for row in counts.rows()]
+        assert re.fullmatch(r"uprobe:/.*/libc\.so\.6:puts", values[0])
+        assert hits == 2
+
+
+def test_processes_that_start_later(path):
+    counts = Count()
+    with probing(counts, f"uprobe:{path}:second"):
+        for number in (1, 2):
+            with called(path) as process:
+                process.does("second", number)
+
+        assert [row.hits for row in counts.rows()] == [3]
+
+
+@pytest.mark.parametrize(
+    ("spec", "kind", "why"),
+    [
+        ("uprobe:{}:frist", NotFound, "there is no function of {} named 'frist', did you mean 'first'?"),
+        ("uprobe:{}:nothing*", NotFound, "no function of {} matches 'nothing*'"),
+        ("uprobe:{}:first+5000", UsageError, "'first+0x1388' lies behind the function's end"),
+        ("uprobe:{}:0x10", NotFound, "{} has no code at 0x10"),
+        ("uretprobe:{}:first+4", UsageError, "a function returns as a whole"),
+        ("uprobe:first", UsageError, "'uprobe:first' should be uprobe:FILE:FUNCTION"),
+        ("uprobe:/nonexistent:x", NotFound, "'/nonexistent' is not there"),
+        ("uprobe:/etc:x", NotFound, "'/etc' is a folder"),
+        ("uprobe:nosuchlibrary:x", NotFound, "there is no executable and no library 'nosuchlibrary'"),
+        ("uprobe:c:strlen", NotFound, "each process chooses one for its CPU when it starts (IFUNC)"),
+        ("uprobe:c:getpid@GLIBC_9", NotFound, "has no such version, but GLIBC_2.2.5"),
+    ],
+)
+def test_mistakes(path, spec, kind, why):
+    with pytest.raises(kind, match=re.escape(why.format(path))):
+        Sources().resolve([spec.format(path)])
+
+
+def test_a_script_is_no_binary(tmp_path):
+    script = tmp_path / "script"
+    script.write_text("#!/bin/sh\n")
+
+    with pytest.raises(Exception, match="a script, no ELF file"):
+        Sources().resolve([f"uprobe:{script}:main"])
+
+
+def test_rounds_leave_nothing(path):
+    for _ in range(100):
+        with probing(Count(), f"uprobe:{path}:first", f"uretprobe:{path}:*ir*"):
+            pass
