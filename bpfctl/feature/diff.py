@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from bpfctl.feature.answer import NO, UNKNOWN, Answer
-from bpfctl.feature.saved import NOT_SET, SILENT
-from bpfctl.feature.surroundings import OPTIONS
+from bpfctl.feature.saved import ANY, NOT_SET, SILENT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -36,14 +35,16 @@ KINDS = {
     "perf_events": "perf event",
     "kfuncs": "kfunc",
 }
+KFUNC = KINDS["kfuncs"]
 HELPER, SYSCTL, OPTION, SURROUNDINGS = "helper", "sysctl", "kernel option", "surroundings"
 _MISSING = Answer(NO)
 _HELPERS = "helpers of"
-_LISTED, _NAMELESS = "kfuncs", "any"  # a kernel that does not tell which it has is asked for any
+_LISTED_OPTIONS = ("CONFIG_BPF", "CONFIG_DEBUG_INFO_BTF")
+_LISTED = "kfuncs"
 
 
 class Difference(NamedTuple):
-    """One thing of which two reports do not say the same; ``of`` is the type of programs that a helper is for.
+    """One thing of which two reports do not say the same; ``of`` is the type of programs that may call a function.
 
     The sides are answers; or text where it has a value, and then an answer is that it cannot be told.
     """
@@ -83,19 +84,27 @@ class Comparison(NamedTuple):
 def compare(first: Saved, second: Saved) -> Comparison:
     """Compare two reports, of whichever form."""
     found = _Comparer()
+    by_type = bool(first.kfuncs and second.kfuncs)
     for group in _union(first.features, second.features):
         kind = KINDS.get(group, group.replace("_", " "))
         answers = first.features.get(group, {}), second.features.get(group, {})
+        if group == _LISTED and by_type:
+            continue
         if group == _LISTED:
             answers = _filled(*answers)
         found.pairs(kind, *answers)
     for programs in _union(first.helpers, second.helpers):
         names = _union(first.helpers.get(programs, {}), second.helpers.get(programs, {}))
         told = [_told(one, programs, names) for one in (first, second)]
-        if all(told):
-            found.pairs(HELPER, told[0], told[1], programs)
-        elif any(told):
+        if not any(told):
+            continue
+        if not all(told):
             found.alone(_HELPERS, FIRST if told[0] else SECOND, programs)
+            continue
+        found.pairs(HELPER, told[0], told[1], programs)
+        if by_type:
+            names = _union(first.kfuncs, second.kfuncs)
+            found.pairs(KFUNC, _callable(first, programs, names), _callable(second, programs, names), programs)
     for kind in (SYSCTL, OPTION, SURROUNDINGS):
         names = [name for name in _union(first.facts, second.facts) if _kind(name) == kind]
         found.pairs(kind, _facts(first, names), _facts(second, names))
@@ -144,17 +153,22 @@ def _told(report: Saved, programs: str, names: list[str]) -> dict[str, Answer]:
     return {name: answer for name, answer in answers.items() if answer is not SILENT}
 
 
+def _callable(report: Saved, programs: str, names: list[str]) -> dict[str, Answer]:
+    """Return which kfuncs programs may call: those that the report does not list are not there."""
+    return {name: report.kfunc(programs, name) if name in report.kfuncs else _MISSING for name in names}
+
+
 def _filled(first: dict[str, Answer], second: dict[str, Answer]) -> tuple[dict[str, Answer], dict[str, Answer]]:
     """Fill in what only the other one has, where a report lists what there is, or tells that it does not know."""
-    if not first or not second or _NAMELESS in first or _NAMELESS in second:
+    if not first or not second or ANY in first or ANY in second:
         return first, second
     names = _union(first, second)
     return {name: first.get(name, _MISSING) for name in names}, {name: second.get(name, _MISSING) for name in names}
 
 
 def _facts(report: Saved, names: list[str]) -> dict[str, Answer | str]:
-    """Return those facts that a report tells; a full one lists the options that are set."""
-    listed = OPTIONS if report.full and report.fact("configuration") is not None else ()
+    """Return those facts that a report tells; of some options a full one lists those that are set."""
+    listed = _LISTED_OPTIONS if report.full and report.fact("configuration") is not None else ()
     found: dict[str, Answer | str] = {name: NOT_SET for name in names if name.startswith(listed)}
     return found | {name: report.facts[name] for name in names if name in report.facts}
 
@@ -162,4 +176,4 @@ def _facts(report: Saved, names: list[str]) -> dict[str, Answer | str]:
 def _kind(name: str) -> str:
     if name.startswith("CONFIG_"):
         return OPTION
-    return SYSCTL if name.startswith(("kernel.", "net.")) else SURROUNDINGS
+    return SYSCTL if "." in name and " " not in name else SURROUNDINGS

@@ -20,10 +20,12 @@ from bpfctl.feature.system import SETTINGS
 
 FORMAT = 1  # of a full report; grows when a reader of the one before would be misled
 NOT_SET = "not set"
+ANY = "any"  # what the kfuncs are called of a kernel that does not tell which it has
 SILENT = Answer(UNKNOWN, "the report does not tell")
 
 _NO = Answer(NO, "the report says no")
 _OF_LOCKDOWN = Answer(UNKNOWN, "the report says no, as it does too where kernel lockdown forbids to ask")
+_NO_KFUNC = Answer(NO, "the report says that such programs may not call it")
 _NO_HELPER = Answer(NO, "the report does not have it for this type")
 _OPEN = Answer(UNKNOWN, "it cannot be told")
 _UNREAD = Answer(UNKNOWN, "it could not be read")
@@ -38,8 +40,16 @@ _TITLES = {probe.name: probe.title for probe in limits.PROBES}
 _LISTS = {"available": AVAILABLE, "not_available": _NO, "cannot_be_told": _OPEN}
 
 
+class Callers(NamedTuple):
+    """The types of programs that may call a kfunc, and those of which nobody knows, and why."""
+
+    programs: frozenset[str]
+    unknown: frozenset[str]
+    why: str
+
+
 class Saved(NamedTuple):
-    """One report: answers by group and name, facts by name, and the helpers of each type of programs.
+    """One report: answers by group and name, facts by name, the helpers of each type of programs, and kfuncs.
 
     A fact is text; an Answer where it could not be told.
     """
@@ -48,6 +58,7 @@ class Saved(NamedTuple):
     features: dict[str, dict[str, Answer]]
     facts: dict[str, str | Answer]
     helpers: dict[str, dict[str, Answer]]
+    kfuncs: dict[str, Callers]
 
     def feature(self, group: str, name: str) -> Answer:
         """Return what is said of a feature."""
@@ -75,6 +86,15 @@ class Saved(NamedTuple):
         # to, and for noisy ones only with "full".
         silent = self.full or name in _NOISY or (not known and programs in _ATTACHED)
         return known.get(name, SILENT if silent else _NO_HELPER)
+
+    def kfunc(self, programs: str, name: str) -> Answer:
+        """Return what is said of a kfunc for a type of programs."""
+        callers = self.kfuncs.get(name)
+        if callers is None or programs not in self.helpers:
+            return SILENT
+        if programs in callers.unknown:
+            return Answer(UNKNOWN, callers.why)
+        return AVAILABLE if programs in callers.programs else _NO_KFUNC
 
 
 def read(data: bytes) -> Saved:
@@ -113,7 +133,7 @@ def _short(document: dict[str, Any]) -> Saved:
     names = {word: _names(found, word) for word, found in lists.items()}
     listed = _MISREAD if _NOBODYS in names.get("socket_filter", ()) else AVAILABLE
     helpers = {word: dict.fromkeys(found, listed) for word, found in names.items()}
-    return Saved(False, features, facts, helpers)
+    return Saved(False, features, facts, helpers, {})
 
 
 def _full(document: dict[str, Any]) -> Saved:
@@ -121,11 +141,14 @@ def _full(document: dict[str, Any]) -> Saved:
         raise SavedError(f"its format is not {FORMAT}: another bpfctl has written it")
     groups = {name: rows for name, rows in document.items() if isinstance(rows, list) and name != "helpers"}
     features = {group: dict(_row(row, group) for row in rows) for group, rows in groups.items()}
-    facts = {name: _fact(name, value) for name, value in _part(document, "surroundings").items()}
+    reasons = _part(document, "surroundings_reasons")
+    facts = {name: _fact(name, value, reasons.get(name)) for name, value in _part(document, "surroundings").items()}
     rows = document.get("helpers", [])
     if not isinstance(rows, list):
         raise SavedError("helpers in it is no list")
-    return Saved(True, features, facts, dict(map(_helpers, rows)))
+    told = (row for row in groups.get("kfuncs", ()) if "program_types" in row and row["name"] != ANY)
+    kfuncs = dict(_callers(row, features["kfuncs"]) for row in told)
+    return Saved(True, features, facts, dict(map(_helpers, rows)), kfuncs)
 
 
 def _part(document: dict[str, Any], name: str) -> dict[str, Any]:
@@ -146,9 +169,11 @@ def _flags(document: dict[str, Any], part: str, before: str, behind: str, spell:
     }
 
 
-def _fact(name: str, value: Any) -> str | Answer:
+def _fact(name: str, value: Any, reason: Any = None) -> str | Answer:
+    if value is None and name.startswith("CONFIG_"):
+        return NOT_SET
     if value is None:
-        return NOT_SET if name.startswith("CONFIG_") else _UNREAD
+        return Answer(UNKNOWN, reason) if isinstance(reason, str) else _UNREAD
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise SavedError(f"{name} in it is neither text nor a number")
     return _UNREAD if value == -1 else str(value)
@@ -166,6 +191,12 @@ def _row(row: Any, group: str) -> tuple[str, Answer]:
     return row["name"], Answer(other.can, reason or other.why)
 
 
+def _callers(row: Any, answers: dict[str, Answer]) -> tuple[str, Callers]:
+    name = row["name"]
+    told, unknown = (frozenset(_names(row.get(part, []), name)) for part in ("program_types", "cannot_be_told"))
+    return name, Callers(told, unknown, answers[name].why or _OPEN.why)
+
+
 def _helpers(row: Any) -> tuple[str, dict[str, Answer]]:
     if not isinstance(row, dict) or not isinstance(row.get("program_type"), str):
         raise SavedError("helpers in it has an item without a program type")
@@ -178,7 +209,7 @@ def _helpers(row: Any) -> tuple[str, dict[str, Answer]]:
     return word, answers
 
 
-def _names(found: Any, programs: str) -> list[str]:
+def _names(found: Any, of_what: str) -> list[str]:
     if not isinstance(found, list) or not {*map(type, found)} <= {str}:
-        raise SavedError(f"the helpers of {programs} in it are no list of names")
+        raise SavedError(f"what it lists for {of_what} are no names")
     return found

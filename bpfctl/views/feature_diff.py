@@ -69,16 +69,20 @@ def _stream(change: str, found: Sequence[Difference], safe: Callable[[str], str]
 
 
 def _rows(found: Sequence[Difference]) -> Iterator[_Row]:
-    """Yield one row for things with the same answers for the same types of programs, which for helpers are many."""
-    places: dict[Difference, list[str]] = {}
+    """Yield one row for things with the same fate for the same types of programs, which for helpers are many."""
+    places: dict[tuple[Any, ...], list[Difference]] = {}
     for one in found:
-        places.setdefault(one._replace(of=""), []).append(one.of)
+        places.setdefault((one.kind, one.name, *_fate(one)), []).append(one)
     rows: dict[tuple[Any, ...], list[Difference]] = {}
-    for one, programs in places.items():
-        of = tuple(name for name in programs if name)
-        rows.setdefault((of, one._replace(name="") if of else one), []).append(one)
-    for (of, _), ones in rows.items():
-        yield _Row(tuple(one.name for one in ones), of, ones[0])
+    for ones in places.values():
+        of = tuple(one.of for one in ones if one.of)
+        rows.setdefault((ones[0].kind, of or ones[0].name, *_fate(ones[0])), []).append(ones[0])
+    for (_, of, *_), ones in rows.items():
+        yield _Row(tuple(one.name for one in ones), of if ones[0].of else (), ones[0])
+
+
+def _fate(one: Difference) -> tuple[str | None, ...]:
+    return _spelled(one.first), _spelled(one.second), _reason(one)
 
 
 def _spelled(side: Answer | str) -> str:

@@ -48,24 +48,48 @@ def test_the_same_twice():
 
 def test_what_has_become_of_features():
     """Gained one way is lost the other way; what one cannot tell is neither."""
-    later = with_(FULL, program_types={"lirc_mode2": True, "xdp": None}, kfuncs={"bpf_new": True})
-    told = {"program type", "kfunc"}
+    later = with_(FULL, program_types={"lirc_mode2": True, "xdp": None})
+    there = {change for change in changes(FULL, later) if change[1] == "program type"}
+    back = {change for change in changes(later, FULL) if change[1] == "program type"}
 
-    assert {told_of[:3] for told_of in changes(FULL, later) if told_of[1] in told} == {
-        (GAINED, "program type", "lirc_mode2"),
-        (UNTOLD, "program type", "xdp"),
-        (GAINED, "kfunc", "bpf_new"),
-    }
-    assert (LOST, "kfunc", "bpf_new", "") in changes(later, FULL), "a report lists the kfuncs that there are"
+    assert there == {(GAINED, "program type", "lirc_mode2", ""), (UNTOLD, "program type", "xdp", "")}
+    assert back == {(LOST, "program type", "lirc_mode2", ""), (UNTOLD, "program type", "xdp", "")}
+
+
+def kfunc(name, *programs, unknown=()):
+    """What a report says of a kfunc."""
+    available = None if unknown else bool(programs)
+    return {"name": name, "available": available, "program_types": [*programs], "cannot_be_told": [*unknown]}
+
+
+def test_kfuncs():
+    """By the types of programs that may call them; a report lists those that there are."""
+    first = FULL | {"kfuncs": [kfunc("bpf_a", "xdp"), kfunc("bpf_b"), kfunc("bpf_c", "xdp")]}
+    second = FULL | {"kfuncs": [kfunc("bpf_b", "xdp"), kfunc("bpf_c", unknown=["xdp"]), kfunc("bpf_d", "xdp")]}
+
+    assert plain(compared(first, second)) == [
+        "- kfunc bpf_a (xdp)",
+        "+ kfunc bpf_b, bpf_d (xdp)",
+        "? kfunc bpf_c (xdp): available -> cannot be told (it cannot be told)",
+    ]
+
+
+def test_kfuncs_of_an_older_report():
+    """They are compared by name."""
+    old = FULL | {"kfuncs": [{"name": "bpf_a", "available": True}, {"name": "bpf_b", "available": True}]}
+    new = FULL | {"kfuncs": [kfunc("bpf_b", "xdp"), kfunc("bpf_c", "xdp")]}
+
+    assert plain(compared(old, new)) == ["- kfunc bpf_a", "+ kfunc bpf_c"]
 
 
 def test_a_kernel_that_does_not_tell_its_kfuncs():
     """Nothing is lost then."""
-    silent = FULL | {"kfuncs": [{"name": "any", "available": None, "reason": "no marks"}]}
+    old = FULL | {"kfuncs": [{"name": "bpf_a", "available": True}]}
+    silent = FULL | {"kfuncs": [kfunc("any", unknown=["xdp"])]}
 
-    assert changes(FULL, silent) == []
-    assert [(one.kind, one.told_by, one.names) for one in compared(FULL, silent).one_sided] == [
-        ("kfunc", "first", ("bpf_task_acquire",)),
+    assert changes(old, silent) == []
+    assert [(one.kind, one.told_by, one.names) for one in compared(old, silent).one_sided] == [
+        ("kfunc", "first", ("bpf_a",)),
         ("kfunc", "second", ("any",)),
     ]
 

@@ -43,7 +43,18 @@ FULL = {
         {"name": "Large program size limit", "available": True},
         {"name": "ISA extension v4", "available": False},
     ],
-    "kfuncs": [{"name": "bpf_task_acquire", "available": True}],
+    "surroundings_reasons": {"lockdown": "securityfs is not mounted"},
+    "kfuncs": [
+        {"name": "bpf_task_acquire", "available": True, "program_types": ["xdp"], "cannot_be_told": []},
+        {
+            "name": "bpf_wq_init",
+            "available": None,
+            "reason": "why",
+            "cannot_be_told": ["xdp"],
+            "program_types": [],
+        },
+        {"name": "bpf_throw", "available": False, "program_types": [], "cannot_be_told": []},
+    ],
     "helpers": [
         {
             "program_type": "xdp",
@@ -74,12 +85,25 @@ def test_both_forms_answer_alike(document):
     assert report.options() == {"CONFIG_BPF": "y"}
 
 
+def test_who_may_call_which_kfunc():
+    """A full report tells; of what it does not list, and of other types, it is silent."""
+    report = saved.of(FULL)
+    told = {name: report.kfunc("xdp", name) for name in ("bpf_task_acquire", "bpf_wq_init", "bpf_throw", "other")}
+
+    assert [answer.can for answer in told.values()] == [YES, UNKNOWN, NO, UNKNOWN]
+    assert told["bpf_wq_init"].why == "why"
+    assert (
+        saved.SILENT == told["other"] == report.kfunc("lsm", "bpf_throw") == saved.of(SHORT).kfunc("xdp", "bpf_throw")
+    )
+
+
 def test_facts_have_one_name():
     short, full = saved.of(SHORT), saved.of(FULL)
 
     assert short.fact("kernel.unprivileged_bpf_disabled") == "2"
     assert short.fact("net.core.bpf_jit_limit") is None, "-1 says that it could not be read"
     assert (short.facts["CONFIG_HZ"], full.fact("kernel"), full.fact("lockdown")) == ("not set", "6.18.0", None)
+    assert full.facts["lockdown"] == (UNKNOWN, "securityfs is not mounted", False)
 
 
 def test_lists_of_a_bpftool_that_is_too_old_for_its_kernel():
@@ -111,7 +135,7 @@ def without(document, **changes):
         (without(SHORT, program_types={}), "it is no report of feature probe"),
         (without(SHORT, program_types=[1]), "program_types in it is no object"),
         (without(SHORT, misc={"have_bounded_loops": 1}), "have_bounded_loops in it is neither true nor false"),
-        (without(SHORT, helpers={"xdp_available_helpers": [1]}), "the helpers of xdp in it are no list of names"),
+        (without(SHORT, helpers={"xdp_available_helpers": [1]}), "what it lists for xdp are no names"),
         (without(SHORT, system_config={"CONFIG_HZ": []}), "CONFIG_HZ in it is neither text nor a number"),
         (without(FULL, format=2), "its format is not 1: another bpfctl has written it"),
         (without(FULL, map_types=[{}]), "map_types in it has an item without a name"),
@@ -120,8 +144,10 @@ def without(document, **changes):
         (without(FULL, helpers=[{"available": []}]), "helpers in it has an item without a program type"),
         (
             without(FULL, helpers=[{"program_type": "xdp", "available": 7}]),
-            "the helpers of xdp in it are no list of names",
+            "what it lists for xdp are no names",
         ),
+        (without(FULL, kfuncs=[{"name": "x", "program_types": 7}]), "what it lists for x are no names"),
+        (without(FULL, surroundings_reasons=[]), "surroundings_reasons in it is no object"),
         (without(FULL, surroundings={"kernel": True}), "kernel in it is neither text nor a number"),
     ],
 )
