@@ -12,7 +12,7 @@ from bpfctl.render.text import safe
 from bpfctl.views import need
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from bpfctl.cli.session import Session
     from bpfctl.feature.check import Kernel
@@ -30,14 +30,17 @@ def check(
     btf: opt.ReportBtf = None,
     reports: opt.Reports = None,
     every: opt.EveryNeed = False,
+    load: opt.TryLoad = False,
 ) -> None:
-    """Tell whether a kernel has what BPF objects need: OBJ... [--report FILE [--btf FILE] | --reports DIR].
+    """Tell whether a kernel has what BPF objects need: OBJ... [--load | --report FILE [--btf FILE] | --reports DIR].
 
     Exit code 1 when something is not met, or cannot be told.
     """
     session = ctx.obj
     if not words:
         raise UsageError("no BPF object to check")
+    if load and (report is not None or reports is not None):
+        raise UsageError("--load is for the kernel that runs, and not for a report of another one")
     if reports is not None:
         _fleet(session, words, reports, _one_of(every=every, unmet=unmet, report=report, btf=btf))
         return
@@ -45,8 +48,11 @@ def check(
         raise UsageError("--all is for --reports; of one kernel all needs are told")
     if btf is not None and report is None:
         raise UsageError("--btf is for the kernel of a --report")
-    kernel, name = _kernel(session, report, btf), os.path.basename(report) if report else _HERE
-    checks = [need.Check(path, name, one.check(kernel)) for path, one in _objects(words).items()]
+    if report is None:
+        checks = list(_here(words, load=load))
+    else:
+        kernel, name = _elsewhere(session, report, btf), os.path.basename(report)
+        checks = [need.Check(path, name, one.check(kernel)) for path, one in _objects(words).items()]
     session.out.parts(need.streams(checks, safe, unmet=unmet))
     if any(one.count(checking.MET) < len(one.verdicts) for one in checks):
         raise Nothing(_NOT_ALL_MET)
@@ -77,11 +83,23 @@ def _fleet(session: Session, paths: Sequence[str], folder: str, every: bool) -> 
         raise Nothing(_NOT_ALL_MET)
 
 
-def _kernel(session: Session, report: str | None, btf: str | None) -> Kernel:
-    if report is None:
-        from bpfctl.feature.running import Running
+def _here(paths: Sequence[str], *, load: bool) -> Iterator[need.Check]:
+    """Check objects against the kernel that runs."""
+    from bpfctl.feature.here import Here
+    from bpfctl.feature.running import Running
 
-        return Running()
+    here = Here()
+    kernel = Running(here)
+    for path, one in _objects(paths).items():
+        verdicts = one.check(kernel)
+        if load:
+            from bpfctl.load.attempt import attempt
+
+            verdicts = [*verdicts, attempt(one.spec, here)]
+        yield need.Check(path, _HERE, verdicts)
+
+
+def _elsewhere(session: Session, report: str, btf: str | None) -> Kernel:
     from bpfctl.cli.btf_dump import read_files
     from bpfctl.feature.elsewhere import Elsewhere
     from bpfctl.feature.types import Types

@@ -74,6 +74,7 @@ if TYPE_CHECKING:
     ReportBtf = str | None
     Reports = str | None
     EveryNeed = bool
+    TryLoad = bool
 
 else:
 

@@ -156,6 +156,7 @@ Reports = Annotated[
     typer.Option("--reports", metavar="DIR", help="Ask what a folder has of many hosts: NAME.json, and NAME.btf."),
 ]
 EveryNeed = Annotated[bool, typer.Option("--all", help="With --reports: also the needs that all hosts meet.")]
+TryLoad = Annotated[bool, typer.Option("--load", help="Load each object too, and let it go; nothing is attached.")]
 
 # The base of Typer's complaints about a command line; Typer 0.28 has them in a package of its own instead of click's.
 _Complaint: type[Exception] = typer.BadParameter.__mro__[2]

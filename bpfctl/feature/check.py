@@ -67,9 +67,9 @@ class Object:
     def __init__(self, data: bytes) -> None:
         """Read it; ObjectError if it is damaged."""
         self._data = data
-        self._spec = read(data)
+        self.spec = read(data)
         #: What it needs besides relocations.
-        self.needs = needs(self._spec)
+        self.needs = needs(self.spec)
 
     @cached_property
     def _program(self) -> relocations.Object:
@@ -77,16 +77,16 @@ class Object:
 
     def check(self, kernel: Kernel) -> list[Verdict]:
         """Return a verdict on each need."""
-        answers = [(need, kernel.ask(need, self._spec)) for need in self.needs]
+        answers = [(need, kernel.ask(need, self.spec)) for need in self.needs]
         missing = {need.name for need, answer in answers if need.extern is not None and answer.can == NO}
         verdicts, reached = self._relocations(kernel, missing)
-        judged = [_verdict(self._spec, need, answer, reached) for need, answer in answers]
+        judged = [_verdict(self.spec, need, answer, reached) for need, answer in answers]
         order = {kind: at for at, kind in enumerate(needed.KINDS)}
         return sorted([*judged, *verdicts], key=lambda one: order[one.need.kind])
 
     def _relocations(self, kernel: Kernel, missing: set[str]) -> tuple[list[Verdict], _Reached]:
         """Return a verdict on each relocation, and what is reached."""
-        spec, everything = self._spec, _Reached(frozenset(), set())
+        spec, everything = self.spec, _Reached(frozenset(), set())
         if spec.btf is None:
             return [], everything
         try:

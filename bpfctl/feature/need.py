@@ -39,7 +39,7 @@ LOADER, ORDER, LICENSE, PROGRAM, ATTACH, TARGET, HELPER, KFUNC = (
     "kfunc",
 )
 MAP, MAP_FLAG, FIELD, STRUCT_OPS = "map type", "map flag", "map field", "struct_ops"
-KSYM, ADDRESS, KCONFIG, RELOCATION, BTF_KIND, ISA, SIZE = (
+KSYM, ADDRESS, KCONFIG, RELOCATION, BTF_KIND, ISA, SIZE, LOAD = (
     "ksym",
     "address",
     "kconfig",
@@ -47,6 +47,7 @@ KSYM, ADDRESS, KCONFIG, RELOCATION, BTF_KIND, ISA, SIZE = (
     "BTF kind",
     "instructions",
     "program size",
+    "load",
 )
 #: Structs in the value of a map that a kernel has to know, as it keeps something of its own in them.
 FIELDS = frozenset(
@@ -246,7 +247,7 @@ class _Collector:
 
 KINDS = (
     LOADER, ORDER, LICENSE, PROGRAM, ATTACH, TARGET, HELPER, KFUNC, KSYM, ADDRESS, KCONFIG, MAP, MAP_FLAG, FIELD,
-    STRUCT_OPS, RELOCATION, BTF_KIND, ISA, SIZE,
+    STRUCT_OPS, RELOCATION, BTF_KIND, ISA, SIZE, LOAD,
 )  # fmt: skip
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from contextlib import ExitStack
 from functools import cached_property
@@ -14,16 +13,13 @@ from bpfctl.errors import KernelError
 from bpfctl.feature import by_type, facts, isa, limits, prog_types, rights, shape
 from bpfctl.feature import need as needed
 from bpfctl.feature.answer import AVAILABLE, MISSING, NO, UNKNOWN, YES, Answer, refused
+from bpfctl.feature.here import Here
 from bpfctl.feature.known import Known
 from bpfctl.feature.map_probe import MapProber
-from bpfctl.feature.setting import Settings
 from bpfctl.feature.shape import Shape
-from bpfctl.feature.types import Place, Types, of_modules
-from bpfctl.host import kallsyms, kernel_config
 from bpfctl.kernel import btf as objects
 from bpfctl.uapi.enums import ProgType
 from btf import types
-from btf.errors import BTFError
 from btf.write import Builder
 
 if TYPE_CHECKING:
@@ -31,6 +27,7 @@ if TYPE_CHECKING:
 
     from bpfctl.feature.known import Way
     from bpfctl.feature.need import Need
+    from bpfctl.feature.types import Place, Types
     from bpfctl.spec import ObjectSpec
 
 _CALL = 0x85
@@ -63,12 +60,12 @@ _NO_KFUNC = (
 class Running(Known):
     """The running kernel."""
 
-    def __init__(self) -> None:
+    def __init__(self, here: Here | None = None) -> None:
         calls.raise_memlock()
         self._rights = rights.present()
         self._answers: dict[object, Answer] = {}
-        self._symbols = kallsyms.Symbols()
-        super().__init__(Settings(lambda: kernel_config.running().options, os.uname().release))
+        self._here = here or Here()
+        super().__init__(self._here.settings)
 
     def _own_ways(self) -> dict[str, Way]:
         return {
@@ -86,11 +83,7 @@ class Running(Known):
         }
 
     def _read_types(self) -> Types | None:
-        try:
-            vmlinux = objects.vmlinux()
-        except (KernelError, BTFError):
-            return None
-        return Types(vmlinux, of_modules(vmlinux))
+        return self._here.types
 
     @cached_property
     def _maps(self) -> MapProber:
@@ -171,7 +164,7 @@ class Running(Known):
         return self._once((need.name, wanted), lambda: self._call(wanted, call, _NO_KFUNC, place))
 
     def _address(self, name: str) -> Answer:
-        if self._symbols.has(name):
+        if self._here.symbols.has(name):
             return AVAILABLE
         return Answer(NO, "/proc/kallsyms does not have it")
 

@@ -27,7 +27,7 @@ from bpfctl.errors import NotSupported, ObjectError
 from btf.relo import Resolver
 
 if TYPE_CHECKING:
-    from bpfctl.load.kernel import Kernel
+    from bpfctl.feature.here import Here
     from bpfctl.spec import ObjectSpec
     from btf.relo import Result
 
@@ -40,7 +40,7 @@ _MOVES = (BPF_LDX, BPF_ST, BPF_STX)
 _FARTHEST = 0x7FFF
 
 
-def apply(spec: ObjectSpec, kernel: Kernel) -> dict[str, Slots]:
+def apply(spec: ObjectSpec, kernel: Here) -> dict[str, Slots]:
     """Return the instructions of each section with their relocations; NotSupported when one cannot be made."""
     code = {name: list(one.insns) for name, one in spec.code.items()}
     relos = spec.ext.core_relos if spec.ext is not None else {}

@@ -22,7 +22,7 @@ from btf.check import misfit
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bpfctl.load.kernel import Kernel
+    from bpfctl.feature.here import Here
     from bpfctl.spec import Extern, ObjectSpec
     from btf.read import BTF
 
@@ -45,14 +45,14 @@ class Externs(NamedTuple):
     supplies: dict[str, Supply]
 
 
-def resolve(spec: ObjectSpec, kernel: Kernel) -> Externs:
+def resolve(spec: ObjectSpec, kernel: Here) -> Externs:
     """Return what an object is supplied with; NotSupported when something is not there that has to be."""
     places, memory = _settings(spec, kernel)
     supplies = {one.name: _supply(spec, one, kernel) for one in spec.externs if one.kind != words.KCONFIG}
     return Externs(places, memory, supplies)
 
 
-def _settings(spec: ObjectSpec, kernel: Kernel) -> tuple[dict[str, int], bytes]:
+def _settings(spec: ObjectSpec, kernel: Here) -> tuple[dict[str, int], bytes]:
     places, memory = dict[str, int](), bytearray()
     for one in spec.externs:
         if one.kind == words.KCONFIG and spec.btf is not None:
@@ -63,7 +63,7 @@ def _settings(spec: ObjectSpec, kernel: Kernel) -> tuple[dict[str, int], bytes]:
     return places, bytes(memory)
 
 
-def _setting(spec: ObjectSpec, btf: BTF, one: Extern, kernel: Kernel) -> bytes:
+def _setting(spec: ObjectSpec, btf: BTF, one: Extern, kernel: Here) -> bytes:
     """Return a setting as it lies in memory."""
     size = btf.size_of(one.type_id)
     if one.name in _OURS:
@@ -80,7 +80,7 @@ def _setting(spec: ObjectSpec, btf: BTF, one: Extern, kernel: Kernel) -> bytes:
     return text[: size - 1]
 
 
-def _supply(spec: ObjectSpec, one: Extern, kernel: Kernel) -> Supply:
+def _supply(spec: ObjectSpec, one: Extern, kernel: Here) -> Supply:
     if one.kind == words.ADDRESS:
         address = kernel.symbols.address(one.name)
         if address is None and not one.weak:
@@ -103,7 +103,7 @@ def _supply(spec: ObjectSpec, one: Extern, kernel: Kernel) -> Supply:
     return Supply(place.type_id, place.module)
 
 
-def _has_cookie(_kernel: Kernel) -> bool:
+def _has_cookie(_kernel: Here) -> bool:
     """Return whether programs may ask what was said when they were attached."""
     code = Insn(BPF_JMP | BPF_CALL, imm=Helper.get_attach_cookie).encode() + Insn(BPF_JMP | BPF_EXIT).encode()
     try:
@@ -113,12 +113,12 @@ def _has_cookie(_kernel: Kernel) -> bool:
     return True
 
 
-def _has_wrapper(kernel: Kernel) -> bool:
+def _has_wrapper(kernel: Here) -> bool:
     """Return whether system calls have their arguments in a struct of registers."""
     return any(kernel.symbols.has(name) for name in _WRAPPERS)
 
 
-_OURS: dict[str, Callable[[Kernel], bool]] = {
+_OURS: dict[str, Callable[[Here], bool]] = {
     "LINUX_HAS_BPF_COOKIE": _has_cookie,
     "LINUX_HAS_SYSCALL_WRAPPER": _has_wrapper,
 }

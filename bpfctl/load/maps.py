@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from bpfctl._sys.fd import FD
-    from bpfctl.load.kernel import Kernel
+    from bpfctl.feature.here import Here
     from bpfctl.spec import MapSpec
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -46,7 +46,7 @@ class _Of(NamedTuple):
 class Maker:
     """Makes the maps of one object; ``btf_fd`` is its types in the kernel, 0 without."""
 
-    def __init__(self, btf_fd: int, kernel: Kernel, module_fd: Callable[[str], int]) -> None:
+    def __init__(self, btf_fd: int, kernel: Here, module_fd: Callable[[str], int]) -> None:
         self._btf_fd, self._kernel, self._module_fd = btf_fd, kernel, module_fd
 
     def make(self, spec: MapSpec) -> Map:

@@ -20,13 +20,13 @@ from bpfctl._sys.fd import Closing
 from bpfctl.errors import CannotLoad, NotSupported, ObjectError
 from bpfctl.feature import prog_types, shape
 from bpfctl.feature.answer import NO, Answer
+from bpfctl.feature.here import Here
 from bpfctl.feature.need import idle_programs
 from bpfctl.kernel import btf as objects
 from bpfctl.kernel.prog import Program
 from bpfctl.kernel.verifier import Asked
 from bpfctl.load import core, externs, maps, types
 from bpfctl.load.code import Linked, Linker
-from bpfctl.load.kernel import Kernel
 from bpfctl.uapi.enums import ProgType
 from btf.errors import BTFError
 
@@ -45,12 +45,12 @@ class Loaded(Closing):
     with its log, where that is for a program).
     """
 
-    def __init__(self, spec: ObjectSpec, kernel: Kernel | None = None) -> None:
+    def __init__(self, spec: ObjectSpec, kernel: Here | None = None) -> None:
         self.programs: dict[str, Program] = {}
         self.maps: dict[str, Map] = {}
         with ExitStack() as held:
             try:
-                _Loading(spec, kernel or Kernel(), self, held).load()
+                _Loading(spec, kernel or Here(), self, held).load()
             except BTFError as error:
                 raise ObjectError(str(error)) from None
             self._held = held.pop_all()
@@ -63,7 +63,7 @@ class Loaded(Closing):
 class _Loading:
     """An object on its way into the kernel."""
 
-    def __init__(self, spec: ObjectSpec, kernel: Kernel, into: Loaded, held: ExitStack) -> None:
+    def __init__(self, spec: ObjectSpec, kernel: Here, into: Loaded, held: ExitStack) -> None:
         self._spec, self._kernel, self._into, self._held = spec, kernel, into, held
         self._module_fds: dict[str, int] = {}
 

@@ -82,7 +82,7 @@ def place(use: Use) -> str:
 
 def needers(need: Need) -> tuple[str, ...]:
     """Return the programs, or maps, that need it."""
-    return tuple(dict.fromkeys(use.by for use in need.uses))
+    return tuple(dict.fromkeys(use.by for use in need.uses if use.by))
 
 
 def places(need: Need) -> tuple[str, ...]:
@@ -117,7 +117,7 @@ def need_json(path: str, need: Need, status: object, reason: object) -> dict[str
 
 
 def _use_json(use: Use) -> dict[str, Any]:
-    out: dict[str, Any] = {"by": use.by}
+    out: dict[str, Any] = {"by": use.by} if use.by else {}
     if use.slot >= 0:
         out |= {"section": use.section, "insn": use.slot}
     if use.source:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,9 +11,9 @@ import pytest
 
 from bpfctl.elf.read import read
 from bpfctl.errors import BpfctlError
+from bpfctl.feature.here import Here
 from bpfctl.kernel.map import Map
 from bpfctl.kernel.prog import Program
-from bpfctl.load.kernel import Kernel
 from bpfctl.load.object import Loaded
 from tests.bpftool import peer
 from tests.build.compiled import NAMES
@@ -28,7 +29,7 @@ UNPINNED = {"not_loaded"}
 
 @pytest.fixture(scope="module")
 def kernel():
-    return Kernel()
+    return Here()
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -42,6 +43,45 @@ def test_it_loads_what_libbpf_loads(name, compiled, loaded, refused, kernel):
         assert (name in loaded) == (not complaint), (complaint, refused.get(name, "")[-1500:])
     else:  # its libbpf does not know all sections, nor all that an object may have
         assert name not in loaded or not complaint
+
+
+def test_a_check_tries_it(compiled, loaded):
+    """The need of kind load comes behind all others; it stays open where the kernel forbids, or we do not know how."""
+    answer = peer.ours("-j", "feature", "check", "--load", *map(str, compiled.values()))
+    tried = {
+        Path(need["object"]).stem: need
+        for need in json.loads(answer.stdout)["needs"]
+        if (need["kind"], need["name"]) == ("load", "the whole object")
+    }
+    unknown = {name for name, need in tried.items() if need["status"] == "cannot be told"}
+
+    assert (answer.rc, answer.stderr, tried.keys()) == (1, b"", compiled.keys())
+    assert unknown >= LEFT_OUT
+    assert "fentry" not in loaded or unknown == LEFT_OUT
+    assert all(need.get("reason") for need in tried.values() if need["status"] != "met")
+    assert all("forbid" in tried[name]["reason"] for name in unknown - LEFT_OUT)
+    if peer.version(peer.bpftools()[0]) >= peer.CURRENT:
+        assert {name for name, need in tried.items() if need["status"] == "met"} == loaded
+
+
+def test_it_says_what_the_verifier_said(compiled):
+    answer = peer.ours("feature", "check", "--unmet", "--load", str(compiled["helper_in_subprogram"]))
+    line = answer.stdout.decode().splitlines()[-1]
+
+    assert line.endswith(
+        "helper_in_subprogram.o: load the whole object at helper_in_subprogram.bpf.c:4: program classify cannot be "
+        "loaded: the verifier refuses instruction 5: this kernel has no helper 9999"
+    )
+
+
+@pytest.mark.parametrize("option", ["--report", "--reports"])
+def test_a_report_loads_nothing(option, compiled):
+    answer = peer.ours("feature", "check", "--load", str(compiled["socket"]), option, "/nowhere")
+
+    assert answer.rc == 255
+    assert answer.stderr.decode() == (
+        "Error: --load is for the kernel that runs, and not for a report of another one\n"
+    )
 
 
 def _complaint(spec, kernel):

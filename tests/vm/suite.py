@@ -41,6 +41,7 @@ CORE = (
     "tests/bpftool/test_map_values.py",
     "tests/bpftool/test_feature_check.py::test_it_foretells_what_is_loaded",
     "tests/bpftool/test_feature_check.py::test_the_account",
+    "tests/bpftool/test_load.py::test_it_loads_what_libbpf_loads",
 )
 EVERYTHING = ("tests/kernel", "tests/bpftool")
 PACKAGES = ("bpfctl", "btf", "plugins")

@@ -1,4 +1,4 @@
-"""What the running kernel tells of itself to those who load objects: each thing read once, and when it is needed."""
+"""What the running kernel tells of itself in files: each thing read once, and when it is needed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bpfctl.kernel import btf
 from btf.errors import BTFError
 
 
-class Kernel:
+class Here:
     """The running kernel; one may serve any number of objects."""
 
     def __init__(self) -> None:
