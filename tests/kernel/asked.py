@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 from tests.kernel import hardship
 
@@ -29,3 +30,14 @@ def answers(found):
         for said, helpers in ((True, "available"), (False, "not_available"), (None, "cannot_be_told")):
             there |= {(word, helper): said for helper in place[helpers]}
     return there
+
+
+def works(act, *arguments):
+    """Return whether it can be done, that is raises no OSError; a descriptor that it returns is closed."""
+    try:
+        made = act(*arguments)
+    except OSError:
+        return False
+    if isinstance(made, int):
+        os.close(made)
+    return True

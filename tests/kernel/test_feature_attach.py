@@ -7,15 +7,14 @@ import os
 import shutil
 import struct
 import subprocess
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from tests.kernel import client
-from tests.kernel.asked import answers, report
+from tests.kernel.asked import works
 from tests.kernel.inhabitants.links import entry_point
-from tests.kernel.zoo import INHABITANTS, Zoo
+from tests.kernel.zoo import INHABITANTS
 
 IN_A_GUEST = Path("/run/bpfctl-vm").exists()
 PMU = Path("/sys/bus/event_source/devices")
@@ -23,43 +22,9 @@ RETURN_0 = bytes.fromhex("b700000000000000 9500000000000000")
 RETURN_1 = bytes.fromhex("b700000001000000 9500000000000000")
 
 
-@pytest.fixture(scope="module")
-def zoo():
-    with Zoo() as place:
-        yield place
-
-
-@pytest.fixture(scope="module")
-def told():
-    return answers(report())
-
-
-@pytest.fixture
-def held():
-    """Descriptors that are closed at the end."""
-    with ExitStack() as stack:
-
-        def keep(fd):
-            stack.callback(os.close, fd)
-            return fd
-
-        yield keep
-
-
 def agrees(answer, done):
     """Return whether an answer is right: what cannot be told must not have been possible to us either."""
     return answer is done or (answer is None and not done)
-
-
-def works(act, *arguments):
-    """Return whether it can be done; a descriptor that it returns is closed."""
-    try:
-        made = act(*arguments)
-    except OSError:
-        return False
-    if made is not None:
-        os.close(made)
-    return True
 
 
 TYPES = sorted({(recipe.kind, recipe.type) for recipe in INHABITANTS if recipe.type})

@@ -3,52 +3,16 @@
 from __future__ import annotations
 
 import ctypes
-import os
 import struct
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from tests.kernel import client
-from tests.kernel.asked import answers, report
-from tests.kernel.zoo import INHABITANTS, Zoo
+from tests.kernel.asked import works
+from tests.kernel.zoo import INHABITANTS
 
 HASH, ARRAY, PERF_EVENT_ARRAY, STACK_TRACE, LRU_HASH, SK_STORAGE, RINGBUF, ARENA = 1, 2, 4, 7, 9, 24, 27, 33
-
-
-@pytest.fixture(scope="module")
-def zoo():
-    with Zoo() as place:
-        yield place
-
-
-@pytest.fixture(scope="module")
-def told():
-    return answers(report())
-
-
-@pytest.fixture
-def held():
-    """Descriptors that are closed at the end."""
-    with ExitStack() as stack:
-
-        def keep(fd):
-            stack.callback(os.close, fd)
-            return fd
-
-        yield keep
-
-
-def works(act, *arguments):
-    """Return whether it can be done; a descriptor that it returns is closed."""
-    try:
-        made = act(*arguments)
-    except OSError:
-        return False
-    if made is not None:
-        os.close(made)
-    return True
 
 
 # Flags.
