@@ -12,8 +12,8 @@ from bpfctl.uapi.helpers import Helper
 from btf.kind import NAMES
 
 
-def report(*missing: str, unknown: tuple[str, ...] = (), **surroundings: str) -> dict[str, Any]:
-    """Return a report without some features, and that cannot tell of others."""
+def report(*missing: str, unknown: tuple[str, ...] = (), kfuncs: Any = (), **surroundings: str) -> dict[str, Any]:
+    """Return a report without some features, and that cannot tell of others; ``kfuncs`` are rows as it has them."""
 
     def rows(*names: str) -> list[dict[str, Any]]:
         found = [{"name": name, "available": None if name in unknown else name not in missing} for name in names]
@@ -28,6 +28,7 @@ def report(*missing: str, unknown: tuple[str, ...] = (), **surroundings: str) ->
         "limits": rows(*(probe.title for probe in limits.PROBES)),
         "instructions": rows("atomic fetch and add", "may_goto", "load-acquire"),
         "btf_kinds": rows(*(name.lower() for name in NAMES[1:])),
+        "kfuncs": [*kfuncs],
         "helpers": [
             {
                 "program_type": kind.name.lower(),
