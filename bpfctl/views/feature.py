@@ -194,7 +194,7 @@ def helpers(found: ByType, types: Mapping[ProgType, Answer]) -> Section:
 
     columns = (
         Column("helper", lambda row: row[0], tone="name"),
-        Column("may be called by programs of type", lambda row: row[1], "list"),
+        Column("may be called by programs of type", lambda row: row[1], "long"),
         Column("cannot be told for", lambda row: row[2], "list", "quiet", 1),
     )
     return Section("helpers", json, plain, "Helper functions", columns, list(_by_helper(found)))

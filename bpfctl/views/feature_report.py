@@ -68,6 +68,8 @@ def group(found: Group) -> Section:
             since = f"; Linux {feature.since}" if feature.since else ""
             yield f"\t{feature.name}: {_sentence(feature.answer)}{since}"
 
+    if found.name == "map_batches":
+        return Section(found.name, json, plain, found.title, *_batches(found.features))
     columns = (
         Column("feature", lambda feature: feature.name, tone="name"),
         Column("answer", lambda feature: _SAID[feature.answer.can]),
@@ -75,6 +77,30 @@ def group(found: Group) -> Section:
         Column("why", lambda feature: feature.answer.why or None),
     )
     return Section(found.name, json, plain, found.title, columns, found.features)
+
+
+class _Batches(NamedTuple):
+    """A row: types of maps with the same batches; what of them cannot be told stands there too."""
+
+    maps: tuple[str, ...]
+    batches: tuple[str, ...]
+
+
+def _batches(features: Sequence[Feature]) -> tuple[tuple[Column, ...], list[_Batches]]:
+    """Put types of maps together that have the same batches: a line for each batch of each type is too much to read."""
+    by_map: dict[str, list[str]] = {}
+    for feature in features:
+        map_, _, batch = feature.name.partition(" ")
+        told = {YES: batch, UNKNOWN: f"{batch} {_sentence(feature.answer)}"}.get(feature.answer.can)
+        by_map.setdefault(map_, []).extend([told] if told else [])
+    rows: dict[tuple[str, ...], list[str]] = {}
+    for map_, batches in by_map.items():
+        rows.setdefault(tuple(batches) or ("none",), []).append(map_)
+    columns = (
+        Column("maps of type", lambda row: row.maps, "list", "name"),
+        Column("batches", lambda row: row.batches, "long"),
+    )
+    return columns, [_Batches(tuple(maps), batches) for batches, maps in rows.items()]
 
 
 def kfuncs(found: Sequence[Kfunc]) -> Section:

@@ -187,23 +187,26 @@ def test_helpers_of_programs_that_attach(as_root):
         assert not told or "bpf_map_lookup_elem" in told
 
 
-@pytest.mark.parametrize(
-    ("option", "titles"),
-    [
-        ([], ["System configuration", "Program types", "Map types", "Helper functions"]),
-        (["--full-report"], ["Surroundings", "Program types", "Attach types", "Link types", "Perf events", "Helpers"]),
-    ],
-)
-def test_on_a_terminal(option, titles):
+TITLES = {
+    "": ["System configuration", "Program types", "Map types", "Helper functions"],
+    "--full-report": ["Surroundings", "Program types", "Attach types", "Link types", "Perf events", "Helpers"],
+}
+
+
+@pytest.mark.parametrize("width", [80, 200])
+@pytest.mark.parametrize("option", TITLES)
+def test_on_a_terminal(option, width):
+    """No line is wider than the screen, and nobody has to read thousands of them."""
     environment = {**os.environ, "TERM": "xterm", "LANG": "C.UTF-8", "NO_COLOR": "1", "PYTHONPATH": str(CHECKOUT)}
-    command = [sys.executable, "-P", "-m", "bpfctl", "feature", "probe", *option]
-    with Terminal(command, size=(160, 50), env=environment) as terminal:
+    command = [sys.executable, "-P", "-m", "bpfctl", "feature", "probe", *option.split()]
+    with Terminal(command, size=(width, 50), env=environment) as terminal:
         assert terminal.finish() == 0
         seen = STYLES.sub("", terminal.seen.decode()).replace("\r", "")
 
-    assert seen.startswith(f"{titles[0]}\n")
-    assert [title for title in titles if f"\n{title}\n" not in f"\n{seen}"] == []
-    assert max(map(len, seen.splitlines())) <= 160
+    assert seen.startswith(f"{TITLES[option][0]}\n")
+    assert [title for title in TITLES[option] if f"\n{title}\n" not in f"\n{seen}"] == []
+    assert max(map(len, seen.splitlines())) <= width
+    assert len(seen.splitlines()) < {80: 1400, 200: 900}[width]
 
 
 @pytest.mark.parametrize("words", ["dev lo", "macros"])

@@ -252,3 +252,19 @@ def test_what_cannot_be_told_of_the_surroundings_has_a_reason():
         "\tlockdown: cannot be told (securityfs is not mounted)",
         "\tCONFIG_NETKIT: not set",
     ]
+
+
+def test_types_of_maps_with_the_same_batches_share_a_row():
+    found = [
+        Feature(f"{map_} {batch}", "5.6", AVAILABLE) for map_ in ("hash", "lru_hash") for batch in ("lookup", "update")
+    ]
+    found += [Feature("array lookup", "5.6", AVAILABLE), Feature("array update", "5.6", FORBIDDEN)]
+    found += [Feature("queue lookup", "", MISSING), Feature("queue update", "", MISSING)]
+    section = feature_report.group(Group("map_batches", "Batches on maps", found))
+
+    assert rows(section) == [
+        [("hash", "lru_hash"), ("lookup", "update")],
+        [("array",), ("lookup", f"update cannot be told ({FORBIDDEN.why})")],
+        [("queue",), ("none",)],
+    ]
+    assert len(section.json()) == 8
