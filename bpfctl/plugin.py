@@ -7,11 +7,16 @@ kind of probe, its value a class that meets `Source`.
 - `Field` and the functions that make them say what can be read at a point, and with which instructions.
 - `attach_tracepoint`, `attach_raw_tracepoint` attach a program; each returns something with ``close()``.
 - `PerfEvent` is an event of perf_event_open(2); `attach_perf_event` attaches a program to it on each of its CPUs.
+  `pmu` tells the units of this machine, `KernelSymbols` the addresses of the kernel's functions and variables.
 - `Tracefs` has the files of tracefs, wherever it is mounted.
 """
 
 from bpfctl._sys.fd import Closing
 from bpfctl.asm.insn import R0, R1, R2, R3, R10, Reg
+from bpfctl.attach.cookie import has_cookies
+from bpfctl.attach.kprobe import Place as KprobePlace
+from bpfctl.attach.kprobe import attach as attach_kprobe
+from bpfctl.attach.kprobe import attach_multi as attach_kprobe_multi
 from bpfctl.attach.perf_event import Event as PerfEvent
 from bpfctl.attach.perf_event import event_hint as perf_hint
 from bpfctl.attach.perf_event import everywhere as attach_perf_event
@@ -21,21 +26,32 @@ from bpfctl.attach.tracing import attach as attach_tracing
 from bpfctl.attach.uprobe import Place as UprobePlace
 from bpfctl.elf.binary import Binary
 from bpfctl.elf.function import Function
-from bpfctl.errors import KernelError, NotFound, NotSupported, UsageError
+from bpfctl.errors import BpfctlError, KernelError, NotFound, NotSupported, UsageError
+from bpfctl.host import pmu
+from bpfctl.host.cpus import online as online_cpus
+from bpfctl.host.kallsyms import Symbols as KernelSymbols
 from bpfctl.kernel.prog import Program
 from bpfctl.kernel.tracefs import Tracefs
 from bpfctl.probe.code import CTX, OUT, POINT, Code
-from bpfctl.probe.field import Blob, Bytes, Field, Integer, Text, copied, in_context, memory, number, string
+from bpfctl.probe.field import Blob, Bytes, Field, Integer, Opaque, Text, copied, in_context, memory, number, string
 from bpfctl.probe.in_process import process_groups
 from bpfctl.probe.pattern import chosen
-from bpfctl.probe.registers import Registers, argument_fields, argument_strings, registers, returned_fields, user_memory
+from bpfctl.probe.registers import (
+    Registers,
+    argument_fields,
+    argument_strings,
+    registers,
+    returned_fields,
+    user_memory,
+    word,
+)
 from bpfctl.probe.session import known
 from bpfctl.probe.source import API, Group, ProbePoint, Source
 from bpfctl.probe.typed import Argument, first, reach, whole
 from bpfctl.probe.types import kernel_types, types_of
 from bpfctl.uapi.enums import AttachType, MapType, ProgType
 from bpfctl.uapi.helpers import Helper
-from bpfctl.uapi.perf import PerfType, Software
+from bpfctl.uapi.perf import Cache, CacheOp, CacheResult, Hardware, PerfType, Software
 
 __all__ = [
     "API",
@@ -51,20 +67,28 @@ __all__ = [
     "AttachType",
     "Binary",
     "Blob",
+    "BpfctlError",
     "Bytes",
+    "Cache",
+    "CacheOp",
+    "CacheResult",
     "Closing",
     "Code",
     "Field",
     "Function",
     "Group",
+    "Hardware",
     "Helper",
     "Integer",
     "KernelError",
+    "KernelSymbols",
+    "KprobePlace",
     "MapType",
     "NotFound",
     "NotSupported",
     "PerfEvent",
     "PerfType",
+    "Opaque",
     "ProbePoint",
     "ProgType",
     "Program",
@@ -78,6 +102,8 @@ __all__ = [
     "UsageError",
     "argument_fields",
     "argument_strings",
+    "attach_kprobe",
+    "attach_kprobe_multi",
     "attach_perf_event",
     "attach_raw_tracepoint",
     "attach_tracepoint",
@@ -85,12 +111,15 @@ __all__ = [
     "chosen",
     "copied",
     "first",
+    "has_cookies",
     "in_context",
     "kernel_types",
     "known",
     "memory",
     "number",
+    "online_cpus",
     "perf_hint",
+    "pmu",
     "process_groups",
     "reach",
     "registers",
@@ -99,4 +128,5 @@ __all__ = [
     "types_of",
     "user_memory",
     "whole",
+    "word",
 ]

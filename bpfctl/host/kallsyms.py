@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _FILE = "/proc/kallsyms"
 
 # A function that may be called indirectly begins with the 4-byte ENDBR64 on x86 with indirect branch tracking, and
 # what is attached to it sits behind that.
 _ENDBR = 4
+
+_FUNCTION = re.compile(rb"\n[0-9a-f]+ [tTwW] ([^\s\[]+)(?:\t\[(\w+)\])?")
 
 _SCANS = 32  # look-ups answered by a search of the text, 1 ms each; a dictionary of all symbols takes 50 ms
 
@@ -61,6 +67,20 @@ class Symbols:
         """Return whether there is a symbol of this name, in the kernel proper or a module."""
         text = self._load()
         return f" {name}\n".encode() in text or f" {name}\t".encode() in text
+
+    def functions(self) -> Iterator[tuple[str, str]]:
+        """Yield the name of each function, and its module, empty for the kernel proper; those of BPF are left out."""
+        for found in _FUNCTION.finditer(self._load()):
+            module = (found[2] or b"").decode(errors="replace")
+            if module != "bpf":
+                yield found[1].decode(errors="replace"), module
+
+    def addresses(self, name: str) -> list[int]:
+        """Return the addresses of all functions of a name, 0 where they are kept from us."""
+        text, found = self._load(), []
+        for line in re.finditer(rb"\n([0-9a-f]+) [tTwW] %s(?=[\n\t]|$)" % re.escape(name.encode()), text):
+            found.append(int(line[1], 16))
+        return found
 
     def address(self, name: str) -> int | None:
         """Return the address of a symbol of the kernel proper; None when there is none, or it is kept from us."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import zipfile
@@ -46,15 +47,14 @@ def test_it_holds_what_it_must_and_no_more(names):
         "bpfctl/py.typed",
         "btf/_fast.abi3.so",
         "btf/py.typed",
+        "bpfctl_kprobe/py.typed",
+        "bpfctl_perf/py.typed",
         "bpfctl_raw_tracepoint/py.typed",
         "bpfctl_tracepoint/py.typed",
         "bpfctl_uprobe/py.typed",
+        "bpfctl_usdt/py.typed",
     } <= names
-    strangers = {
-        name
-        for name in names
-        if name.split("/")[0] not in {"bpfctl", "btf", "bpfctl_raw_tracepoint", "bpfctl_tracepoint", "bpfctl_uprobe"}
-        and ".dist-info/" not in name
-    }
+    ours = {"bpfctl", "btf", "bpfctl_kprobe", *os.listdir(ROOT / "plugins")}
+    strangers = {name for name in names if name.split("/")[0] not in ours and ".dist-info/" not in name}
     assert strangers == set()
     assert {name for name in names if name.endswith((".c", ".h")) or "_tools" in name} == set()

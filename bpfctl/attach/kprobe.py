@@ -1,0 +1,94 @@
+"""Programs on functions of the kernel: by a link for many at once (Linux 5.18), or a perf event for each.
+
+Kernel: bpf_kprobe_multi_link_attach() in kernel/trace/bpf_trace.c; perf_kprobe_event_init() in kernel/events/core.c.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from errno import EACCES, EADDRNOTAVAIL, EILSEQ, EINVAL, ENOENT, EOPNOTSUPP, EPERM, ESRCH
+from typing import TYPE_CHECKING, NamedTuple
+
+from bpfctl._sys import attach as attach_calls
+from bpfctl._sys import perf
+from bpfctl.attach import perf_event
+from bpfctl.errors import KernelError, NotSupported
+from bpfctl.host import pmu
+from bpfctl.kernel.handle import privilege_hint
+from bpfctl.kernel.link import Link
+from bpfctl.uapi.enums import AttachType
+from bpfctl.uapi.flags import KprobeMultiFlag
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bpfctl._sys.fd import Closing
+    from bpfctl.kernel.prog import Program
+
+_UNIT = "kprobe"
+_WHY = {
+    ENOENT: "the kernel has no such function",
+    ESRCH: "the kernel has no such function, or one of them cannot be traced",
+    EINVAL: "no instruction begins there, or the kernel protects it from probes",
+    EILSEQ: "no instruction begins there",
+    EADDRNOTAVAIL: "several functions have this name: name the address of one",
+}
+
+
+class Place(NamedTuple):
+    """A place in the kernel: a function and an offset in it, or an address; and what the program is told of it."""
+
+    symbol: str  # empty: the offset is an address
+    offset: int = 0
+    cookie: int = 0
+
+    def __str__(self) -> str:
+        """Return what errors call it."""
+        return f"{self.symbol}+{self.offset:#x}" if self.symbol and self.offset else self.symbol or f"{self.offset:#x}"
+
+
+def attach_multi(program: Program, places: Sequence[Place], *, returns: bool = False) -> list[Closing]:
+    """Attach to the beginnings of functions by one link; KernelError, NotSupported before Linux 5.18.
+
+    The program must be loaded for AttachType.TRACE_KPROBE_MULTI.
+    """
+    names, cookies = [place.symbol for place in places], [place.cookie for place in places]
+    try:
+        flags = KprobeMultiFlag.RETURN if returns else 0
+        link = attach_calls.kprobe_multi(
+            program.fileno(), names, cookies, attach_type=AttachType.TRACE_KPROBE_MULTI, flags=flags
+        )
+    except OSError as error:
+        if error.errno == EOPNOTSUPP:
+            raise NotSupported("this kernel cannot probe many functions at once (CONFIG_FPROBE)") from None
+        where = names[0] if len(names) == 1 else f"{len(names)} functions"
+        raise _refused(where, error) from None
+    return [Link(link)]
+
+
+def attach(program: Program, places: Sequence[Place], *, returns: bool = False) -> list[Closing]:
+    """Attach to each place by a perf event; KernelError, and nothing stays.
+
+    A cookie that is not 0 needs Linux 5.15. NotSupported where the kernel has no kprobes.
+    """
+    unit = pmu.number(_UNIT)
+    if unit is None:
+        raise NotSupported("this kernel has no kprobes (CONFIG_KPROBE_EVENTS)")
+    with ExitStack() as held:
+        events = [held.enter_context(_event(program, unit, place, returns)) for place in places]
+        held.pop_all()
+    return events
+
+
+def _event(program: Program, unit: int, place: Place, returns: bool) -> Closing:
+    try:
+        event = perf.open_probe(unit, int(returns), place.symbol or None, place.offset, cpu=0)
+    except OSError as error:
+        raise _refused(str(place), error) from None
+    return perf_event.attach(program, event, f"can't attach to {place}", place.cookie)
+
+
+def _refused(where: str, error: OSError) -> KernelError:
+    number = error.errno or 0
+    hint = privilege_hint(number) if number in (EPERM, EACCES) else _WHY.get(number, "")
+    return KernelError(f"can't attach to {where}", number, hint=hint)

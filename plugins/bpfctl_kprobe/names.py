@@ -1,0 +1,100 @@
+"""Which functions the kernel has, and what a target means."""
+
+from __future__ import annotations
+
+import re
+from fnmatch import translate
+from typing import TYPE_CHECKING, NamedTuple
+
+from bpfctl.plugin import BpfctlError, KernelSymbols, KprobePlace, NotFound, Tracefs, UsageError, chosen
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_TARGET = re.compile(r"(?:(?P<module>\w+):)?(?P<symbol>[\w.$]+)(?:\+(?P<offset>0x[0-9a-fA-F]+|\d+))?$", re.ASCII)
+_ADDRESS = re.compile(r"0x[0-9a-fA-F]{1,16}$")
+_WILD = frozenset("*?[")
+# What compilers append to the name of a function that they have changed, or cut off of it.
+_CLONE = re.compile(r"\.(isra|constprop|part|cold|llvm|lto_priv)\b")
+
+
+class Target(NamedTuple):
+    """A place as a user names it; an address has no symbol."""
+
+    module: str
+    symbol: str
+    offset: int
+
+    @classmethod
+    def parse(cls, target: str) -> Target:
+        """Return what a target means; UsageError where it means nothing."""
+        if _ADDRESS.match(target):
+            return cls("", "", int(target, 16))
+        found = _TARGET.match(target)
+        if found is None:
+            raise UsageError(f"'{target}' should be [MODULE:]SYMBOL[+OFFSET] or 0xADDRESS")
+        return cls(found["module"] or "", found["symbol"], int(found["offset"] or "0", 0))
+
+    @property
+    def is_entry(self) -> bool:
+        """Whether this is where a function begins."""
+        return bool(self.symbol) and not self.offset
+
+    def place(self, cookie: int) -> KprobePlace:
+        """Return the place to attach to, where the program is told this number."""
+        symbol = f"{self.module}:{self.symbol}" if self.module else self.symbol
+        return KprobePlace(symbol, self.offset, cookie)
+
+
+class Functions:
+    """The functions of the running kernel, read when first asked for."""
+
+    def __init__(self) -> None:
+        self._symbols = KernelSymbols()
+        self._traceable: list[str] | None = None
+
+    def chosen(self, target: str) -> list[str]:
+        """Return the targets that one with wildcards matches; of one without, itself, if it is there."""
+        if _WILD.intersection(target):
+            return chosen(self._every(), target, "function of the kernel")
+        parsed = Target.parse(target)
+        if parsed.symbol:
+            self._check(parsed, target)
+        return [target]
+
+    def matching(self, pattern: str) -> Iterator[str]:
+        """Yield the functions that can be traced and match."""
+        match = re.compile(translate(pattern)).match
+        return (name for name in self._every() if match(name))
+
+    def _every(self) -> list[str]:
+        """Return the names of all functions that can be traced, those of modules as MODULE:SYMBOL."""
+        if self._traceable is None:
+            try:
+                with Tracefs.open() as files:
+                    lines = files.read("available_filter_functions").splitlines()
+            except (OSError, BpfctlError):  # no tracefs, or no ftrace in this kernel: then every function is tried
+                found = self._symbols.functions()
+                self._traceable = sorted({f"{module}:{name}" if module else name for name, module in found})
+            else:
+                names = (line.partition(" [") for line in lines)
+                self._traceable = sorted(
+                    {f"{module.rstrip(']')}:{name}" if module else name for name, _, module in names}
+                )
+        return self._traceable
+
+    def _check(self, target: Target, text: str) -> None:
+        addresses = self._symbols.addresses(target.symbol)
+        if len(addresses) > 1 and not target.module:
+            where = ", ".join(f"{address:#x}" for address in addresses if address)
+            raise UsageError(
+                f"{len(addresses)} functions are called '{target.symbol}': name the address of one{where and f': {where}'}"
+            )
+        if not addresses:
+            every = {name for name, _ in self._symbols.functions()}
+            if not every:
+                return  # the names are kept from us; the kernel knows them
+            clones = sorted(name for name in every if name.startswith(f"{target.symbol}.") and _CLONE.search(name))
+            if clones:
+                raise NotFound(f"there is no function '{text}': the compiler has made {' and '.join(clones)} of it")
+            chosen(every, target.symbol, "function of the kernel")

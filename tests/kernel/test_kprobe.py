@@ -1,0 +1,155 @@
+"""Probes on functions of the kernel: counts, arguments and returns, by each way that this kernel has."""
+
+from __future__ import annotations
+
+import os
+import re
+from contextlib import contextmanager
+
+import pytest
+
+from bpfctl.attach.cookie import has_cookies
+from bpfctl.errors import KernelError, NotFound, UsageError
+from bpfctl.host import pmu
+from bpfctl.host.kallsyms import Symbols
+from bpfctl.probe.actions.count import Count
+from bpfctl.probe.actions.trace import Trace
+from bpfctl.probe.session import Probing, Sources, Wanted
+from bpfctl.probe.where import parse
+
+SIZE = 12345  # that nobody else reads at once
+READ = "vfs_read"
+ZERO = "file->f_path.dentry->d_name.name == 'zero'"
+
+
+@pytest.fixture(autouse=True)
+def _kprobes():
+    if pmu.number("kprobe") is None:
+        pytest.skip("this kernel has no kprobes (CONFIG_KPROBE_EVENTS)")
+
+
+@contextmanager
+def probing(action, *specs, where):
+    sources = Sources()
+    with action, Probing(sources, Wanted(sources.resolve(specs), parse(where)), action) as run:
+        yield run
+
+
+def reads(count):
+    with open("/dev/zero", "rb", buffering=0) as file:
+        for _ in range(count):
+            assert len(os.read(file.fileno(), SIZE)) == SIZE
+
+
+def ours(condition=""):
+    return f"pid == {os.getpid()}" + (f" && {condition}" if condition else "")
+
+
+def test_counts_are_exact():
+    counts = Count(("probe", "count"))
+    with probing(counts, f"kprobe:{READ}", where=ours(f"count == {SIZE} && {ZERO}")) as run:
+        reads(1000)
+
+        assert [(row.values, row.hits) for row in counts.rows()] == [((f"kprobe:{READ}", SIZE), 1000)]
+        ways = {"multi-kprobe link", "perf event"} if has_cookies() else {"perf event"}
+        assert {made.group.way for made in run.made} <= ways
+
+
+def test_what_functions_return():
+    counts = Count(("retval",))
+    with probing(counts, f"kretprobe:{READ}", where=ours(f"retval == {SIZE}")):
+        reads(100)
+
+        assert [(row.values, row.hits) for row in counts.rows()] == [((SIZE,), 100)]
+
+
+def test_many_functions_by_name():
+    counts = Count()
+    with probing(counts, "kprobe:vfs_re*", where=ours()) as run:
+        reads(50)
+        os.stat("/")
+        found = {row.values[0]: row.hits for row in counts.rows() if row.hits}
+
+        assert len(run.wanted.points) > 3
+        assert len(run.made) == 1 or not has_cookies()
+    assert found[f"kprobe:{READ}"] >= 50
+    assert all(name.startswith("kprobe:vfs_re") for name in found)
+
+
+def test_hits_have_their_arguments():
+    hits = Trace(("args.count", "file->f_path.dentry->d_name.name", "arg2", "comm"))
+    with probing(hits, f"kprobe:{READ}", where=ours(f"count == {SIZE}")) as run, hits.reader() as reader:
+        reads(20)
+        run.stop()
+        found = [hit.values for batch in reader.batches(limit=20, seconds=60) for hit in hits.hits(batch)]
+
+    assert [values[:3] for values in found] == [(SIZE, "zero", SIZE)] * 20
+
+
+def test_a_place_by_its_address():
+    address = Symbols().address(READ)
+    if not address:
+        pytest.skip("the kernel hides its addresses (kernel.kptr_restrict)")
+    counts = Count()
+    with probing(counts, f"kprobe:{address:#x}", where=ours(f"arg2 == {SIZE}")):
+        reads(10)
+
+        assert [row.hits for row in counts.rows()] == [10]
+
+
+@pytest.mark.parametrize(("kind", "fields"), [("fentry", ("count",)), ("fexit", ("count", "retval"))])
+def test_trampolines(kind, fields):
+    counts = Count(fields)
+    try:
+        with probing(counts, f"{kind}:{READ}", where=ours(f"count == {SIZE} && {ZERO}")):
+            reads(100)
+
+            assert [(row.values, row.hits) for row in counts.rows()] == [((SIZE,) * len(fields), 100)]
+    except KernelError as error:
+        if "lockdown" in str(error):
+            pytest.skip("lockdown forbids tracing programs")
+        if error.errno == 524:
+            pytest.skip("this kernel cannot attach tracing programs on this architecture")
+        raise
+
+
+def test_several_kinds_at_once():
+    counts = Count()
+    specs = (f"kprobe:{READ}", f"kretprobe:{READ}", "raw_tracepoint:sched_process_fork")
+    with probing(counts, *specs, where=ours()):
+        reads(10)
+        found = {row.values[0]: row.hits for row in counts.rows()}
+
+    assert found[specs[0]] >= 10
+    assert found[specs[1]] >= 10
+    assert found[specs[2]] == 0
+
+
+@pytest.mark.parametrize(
+    ("spec", "why"),
+    [
+        ("kprobe:vfs_reed", "there is no function of the kernel 'vfs_reed', did you mean 'vfs_read'?"),
+        ("kprobe:nothing_*_here", "no function of the kernel matches"),
+        ("kprobe:a b", "should be [MODULE:]SYMBOL[+OFFSET]"),
+        ("kretprobe:vfs_read+4", "functions return from their beginning"),
+        ("fentry:vfs_reed", "there is no function of the kernel 'vfs_reed'"),
+    ],
+)
+def test_what_is_not_there(spec, why):
+    with pytest.raises((NotFound, UsageError), match=re.escape(why)):
+        Sources().resolve([spec])
+
+
+def test_a_place_inside_an_instruction():
+    counts = Count()
+    with (
+        pytest.raises(KernelError, match="no instruction begins there"),
+        probing(counts, f"kprobe:{READ}+1", where="1"),
+    ):
+        pass
+
+
+def test_rounds_leave_nothing():
+    for _ in range(20):
+        with probing(Count(), f"kprobe:{READ}", f"kretprobe:{READ}", where="1"):
+            pass
