@@ -113,6 +113,8 @@ def _terms(unit: str, terms: str) -> Iterator[tuple[str, str]]:
     known = events(unit)
     for term in terms.split(","):
         field, equals, value = term.strip().partition("=")
+        if not field:
+            raise UsageError(f"unit '{unit}': an event, or FIELD=VALUE, is missing in '{terms[:60]}'")
         if not equals and field in known:
             for inner in (_text(f"{DEVICES}/{unit}/events/{field}") or "").split(","):
                 name_, _, text = inner.strip().partition("=")

@@ -101,7 +101,7 @@ class PerfSource(ABC):
 
     def _reason(self, event: PerfEvent, errno: int) -> str:
         if errno in (EINVAL, EOPNOTSUPP) and event._replace(period=0).refusal() == 0:
-            return "it can be counted, but it interrupts nobody when it happens"
+            return "its unit can be counted, but never interrupts a CPU"
         return self.absent(event, errno)
 
     def fields(self, point: ProbePoint) -> Sequence[Field]:
@@ -129,17 +129,18 @@ class PerfSource(ABC):
         return known(self.fields(point), name, str(point))
 
 
-def counted(target: str, place: str) -> tuple[str, int | None]:
+def counted(target: str, kind: str) -> tuple[str, int | None]:
     """Split ``NAME[:COUNT]``: what comes before a count, and the count; UsageError."""
     name, colon, count = target.partition(":")
-    if not colon:
-        return name, None
-    if not (count.isascii() and count.isdigit()):
-        raise UsageError(f"'{place}:{target}' should be {place}:NAME or {place}:NAME:COUNT, and '{count}' is no count")
-    period = int(count) if len(count) <= len(str(_MOST)) else 0
-    if not 0 < period <= _MOST:
-        raise UsageError(f"'{place}:{target}' counts to {count}, which should be from 1 to {_MOST}")
-    return name, period
+    return name, period(count, f"{kind}:{target}") if colon else None
+
+
+def period(text: str, spec: str) -> int:
+    """Return the count that a spec ends with; UsageError."""
+    count = int(text) if text.isascii() and text.isdigit() and len(text) <= len(str(_MOST)) else 0
+    if not 0 < count <= _MOST:
+        raise UsageError(f"'{spec}': '{text}' should be a count, from 1 to {_MOST}")
+    return count
 
 
 def named(name: str, aliases: Mapping[str, str], names: Sequence[str], what: str) -> str:

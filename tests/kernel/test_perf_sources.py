@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import mmap
 import os
+import re
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
+from bpfctl.errors import KernelError, NotFound, NotSupported, UsageError
+from bpfctl.host import pmu
+from bpfctl.host.cpus import online
 from bpfctl.probe.actions.count import Count
 from bpfctl.probe.actions.trace import Trace
 from bpfctl.probe.session import Probing, Sources, Wanted
 from bpfctl.probe.where import parse
+from tests.kernel import client
 
+CHECKOUT = Path(__file__).parents[2]
 PAGE = mmap.PAGESIZE
 PATIENCE = 60  # seconds
 
@@ -23,6 +31,7 @@ PATIENCE = 60  # seconds
 _CHILD = """
 import ctypes, mmap, sys, time
 word = ctypes.c_int64()
+view = memoryview(word).cast("B").cast("q")
 getppid = ctypes.CDLL(None).getppid
 def where(_):
     return ctypes.addressof(word)
@@ -44,10 +53,10 @@ def sleeps(count):
     return count
 def writes(count):
     for number in range(count):
-        word.value = number
+        view[0] = number
     return count
 def reads(count):
-    return sum(word.value == -1 for _ in range(count))
+    return sum(view[0] == -1 for _ in range(count))
 def calls(count):
     for _ in range(count):
         getppid()
@@ -165,6 +174,175 @@ def test_what_is_read_at_a_fault(child):
         spans = [line.split()[:2] for line in file]
     code = [[int(end, 16) for end in span.split("-")] for span, mode in spans if "x" in mode]
     assert all(any(low <= row["args.ip"] < high for low, high in code) for row in rows)
+
+
+def test_profile_sees_who_runs(child):
+    """On each CPU, whoever runs there; the one that has nothing else to do is among them."""
+    counts = Count(("pid", "comm", "cpu"))
+    with probing(counts, "profile:999hz"):
+        comm = Path(f"/proc/{child.pid}/comm").read_text().strip()
+
+        def seen():
+            child.does("spins", 100_000)
+            rows = counts.rows()
+            cpus = {row.values[2] for row in rows}
+            return cpus == {*online()} and (child.pid, comm) in {row.values[:2] for row in rows}
+
+        assert until(seen)
+
+
+def test_interval_is_of_one_cpu():
+    hits = Trace(("cpu", "args.period"))
+    with probing(hits, "interval:20ms") as run, hits.reader() as reader:
+        found = [hit for batch in reader.batches(limit=5, seconds=PATIENCE) for hit in hits.hits(batch)]
+        run.stop()
+
+    assert {hit.values for hit in found} == {(online()[0], 20_000_000)}
+    assert len(found) == 5
+    assert all(later.time - earlier.time >= 10_000_000 for earlier, later in pairwise(found))
+
+
+def test_breakpoint_on_data(child):
+    """Each write is seen, and with rw each read; what lies beside it is not."""
+    place = child.does("where")
+    for spec, wrote, read in ((f"{place:#x}:8:w", 300, 0), (f"{place}:8:rw", 300, 400), (f"{place + 8:#x}:8:rw", 0, 0)):
+        counts = Count(("addr",))
+        with probing(counts, f"breakpoint:{spec}", where=f"pid == {child.pid}"):
+            child.does("writes", 300)
+            assert total(counts) == wrote
+            child.does("reads", 400)
+            assert total(counts) == wrote + read
+            assert {row.values[0] for row in counts.rows()} <= {place}
+
+
+def test_breakpoint_on_code(child):
+    place = child.does("function")
+    counts = Count(("ip", "user"))
+    with probing(counts, f"breakpoint:{place:#x}:x", where=f"pid == {child.pid}"):
+        child.does("calls", 250)
+
+        assert [(row.values, row.hits) for row in counts.rows()] == [((place, 1), 250)]
+
+
+def test_registers_of_breakpoints_are_few(child):
+    """A processor has four or a few more; where they are used up the error says so, and nothing is left of the rest."""
+    place = child.does("where")
+    specs = [f"breakpoint:{place + 8 * number:#x}:8:w" for number in range(64)]
+    with ExitStack() as held, pytest.raises(KernelError, match="all breakpoints of a CPU are in use"):
+        [held.enter_context(probing(Count(), spec)) for spec in specs]
+
+
+def test_several_events_at_once(child):
+    """Each has a program of its own."""
+    start = child.does("maps", 50)
+    counts = Count()
+    where = f"pid == {child.pid} && (user == 0 || ip)"
+    with probing(counts, "software:page-faults", "software:dummy", "profile:9999hz", "software:*-faults", where=where):
+        child.does("touches", 50)
+        assert until(lambda: child.does("spins", 1000) and total(counts) > 100)
+        hits = {row.values[0]: row.hits for row in counts.rows()}
+
+    assert start
+    assert hits["software:page-faults"] == hits["software:minor-faults"] + hits.get("software:major-faults", 0) >= 50
+    assert hits["profile:9999hz"] > 0
+    assert "software:dummy" not in hits or hits["software:dummy"] == 0
+
+
+@pytest.mark.parametrize(
+    ("spec", "error", "why"),
+    [
+        ("software:falts", NotFound, "there is no software event 'falts', did you mean 'faults'"),
+        ("software:page-faults:0", UsageError, "'0' should be a count, from 1 to"),
+        ("software:page-faults:", UsageError, "'' should be a count"),
+        ("software:nothing*", NotFound, "no software event matches 'nothing*'"),
+        ("profile:0", UsageError, "it can fire every 10us at most"),
+        ("profile:1us", UsageError, "it can fire every 10us at most"),
+        ("profile:fast", UsageError, "'profile:fast' should be a time or a rate, such as profile:99hz"),
+        ("interval:5", UsageError, "'interval:5' should be a time or a rate, such as interval:1s"),
+        ("breakpoint:0x1000", UsageError, "'breakpoint:0x1000' should be breakpoint:ADDRESS[:LENGTH]:MODE"),
+        ("breakpoint:0x1001:w", UsageError, "0x1001 is no multiple of 4"),
+        ("breakpoint:nosuchsymbol_:w", NotFound, "the kernel proper names no symbol 'nosuchsymbol_'"),
+        ("pmu:nosuch/x/", NotFound, "there is no unit 'nosuch'"),
+        ("pmu:software/x/", UsageError, "unit 'software' has probes of its own kind"),
+        ("hardware:cylces", NotFound, "there is no hardware event 'cylces', did you mean 'cycles'"),
+        ("cache:L1-dcache", NotFound, "there is no event of a cache 'L1-dcache', did you mean 'L1-dcache-"),
+        ("raw:cycles", UsageError, "'raw:cycles' should be a number of 64 bits, such as raw:0x1a8"),
+    ],
+)
+def test_mistakes(spec, error, why):
+    with pytest.raises(error, match=re.escape(why)) as caught:
+        Sources().resolve([spec])
+    assert "\n" not in str(caught.value)
+
+
+def has_cycles():
+    """Ask the kernel without bpfctl."""
+    try:
+        os.close(client.perf_event_open(0, 0))
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def test_hardware_events_are_there_or_it_is_told_why():
+    """A machine without counters says so; one that has them counts cycles."""
+    if not has_cycles():
+        for spec in ("hardware:cycles", "hardware:*", "cache:LLC-loads", "raw:0x3c"):
+            with pytest.raises(
+                NotSupported, match="this machine has no hardware counters, as most virtual machines have none"
+            ):
+                Sources().resolve([spec])
+        return
+    counts = Count()
+    with probing(counts, "hardware:cycles"):
+        assert until(lambda: total(counts) > 0)
+
+
+@pytest.mark.skipif(not Path(pmu.DEVICES, "msr").exists(), reason="this machine has no unit 'msr'")
+def test_a_unit_that_only_counts():
+    with pytest.raises(
+        NotSupported, match="pmu:msr/tsc/ cannot be probed: its unit can be counted, but never interrupts"
+    ):
+        Sources().resolve(["pmu:msr/tsc/"])
+    with pytest.raises(NotSupported, match="pmu:msr/event=0x77/ cannot be probed: its unit has no such event"):
+        Sources().resolve(["pmu:msr/event=0x77/"])
+
+
+def test_what_is_listed_can_be_probed():
+    """Of software events and timers, which every machine has."""
+    sources = Sources()
+    for kind in ("software", "profile", "interval"):
+        points = list(sources.of(kind).discover("*"))
+        assert points
+        assert list(sources.resolve(map(str, points))) == points
+    assert {"software:page-faults", "software:context-switches"} <= {
+        str(point) for point in sources.of("software").discover("*")
+    }
+
+
+def test_who_may_not_is_told_what_it_takes():
+    """What perf_event_paranoid forbids is listed, since it is there, and refused with the reason."""
+    script = """
+import sys
+from bpfctl.errors import KernelError
+from bpfctl.probe.session import Sources
+sources = Sources()
+print(len(list(sources.of("software").discover("*faults"))))
+try:
+    sources.resolve(["software:page-faults"])
+except KernelError as error:
+    print(error)
+"""
+    command = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", sys.executable, "-P", "-c", script]
+    environment = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    paranoid = Path("/proc/sys/kernel/perf_event_paranoid").read_text().strip()
+
+    assert done.stdout.splitlines()[0] == "5"
+    assert done.stdout.splitlines()[1] == (
+        "can't open software:page-faults: Permission denied "
+        f"(it needs CAP_PERFMON: run it as root; kernel.perf_event_paranoid is {paranoid})"
+    )
 
 
 def test_rounds_leave_nothing():
