@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from bpfctl.cli import grammar, opt
 from bpfctl.errors import KernelError, Nothing
-from bpfctl.host.kallsyms import Symbols
+from bpfctl.host.lasting_symbols import LastingSymbols
 from bpfctl.kernel import code
 from bpfctl.kernel.prog import Program
 from bpfctl.views import prog as prog_view
@@ -14,6 +14,7 @@ from bpfctl.views.code_diff import CodeDiff, Side
 from btf.errors import BTFError
 
 if TYPE_CHECKING:
+    from bpfctl.host.kallsyms import Symbols
     from btf.read import BTF
 
 _DIFFERENT = 1
@@ -23,12 +24,13 @@ def diff(ctx: opt.Context, words: opt.Words = None) -> None:
     """Show what differs between xlated code, with exit code 1 if anything does: PROG PROG."""
     left = grammar.Words(words)
     left.at_least(4, "diff")
-    symbols = Symbols()
+    symbols = LastingSymbols.of_this_boot()
     first = _side(left, symbols)
     second = _side(left, symbols)
     left.end()
     found = CodeDiff(first, second)
     ctx.obj.out.listings([found.listing()])
+    symbols.save()
     if found.hunks:
         raise Nothing(_DIFFERENT)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from bpfctl.cli import grammar, opt
 from bpfctl.errors import KernelError, UsageError
-from bpfctl.host.kallsyms import Symbols
+from bpfctl.host.lasting_symbols import LastingSymbols
 from bpfctl.kernel import code
 from bpfctl.kernel.prog import Program
 from bpfctl.render.text import safe
@@ -21,6 +21,7 @@ from btf.errors import BTFError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from bpfctl.host.kallsyms import Symbols
     from bpfctl.kernel.jited import Machine
     from bpfctl.render.output import Output
     from bpfctl.views.jited import MachineText
@@ -57,7 +58,8 @@ def dump(ctx: opt.Context, words: opt.Words = None, svg: opt.Svg = None) -> None
             _write(wanted.file, code.read(programs[0]).insns if kind == "xlated" else _machine(programs[0]).code)
             ctx.obj.out.done()
             return
-        symbols = Symbols()
+        symbols = LastingSymbols.of_this_boot()
+        opened.callback(symbols.save)
         if wanted.visual:
             _graph(ctx.obj.out, _text(programs[0], symbols, wanted.options), svg)
             return

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_FILE = "/proc/kallsyms"
+FILE = "/proc/kallsyms"
 
 # A function that may be called indirectly begins with the 4-byte ENDBR64 on x86 with indirect branch tracking, and
 # what is attached to it sits behind that.
@@ -29,7 +29,7 @@ class Symbol(NamedTuple):
 class Symbols:
     """The symbols of the running kernel, read when first asked for."""
 
-    def __init__(self, file: str = _FILE) -> None:
+    def __init__(self, file: str = FILE) -> None:
         self._file = file
         self._text: bytes | None = None  # with a newline before each line
         self._width = 0  # of an address, in digits
