@@ -23,6 +23,13 @@ if TYPE_CHECKING:
 
     from btf.write import Builder
 
+
+def _no_fd(kind: M, flag: F) -> bytes:
+    """Return the attributes of a map that comes with a descriptor which cannot exist."""
+    value_type = int(kind == M.STRUCT_OPS)  # of the kernel's own; any will do
+    return struct.pack("=5I40xI8xII", kind, 4, 4, 1, flag, value_type, NOBODY, NOBODY)
+
+
 MAP_FLAGS = (
     Probe("no_prealloc", "4.6", makes(M.HASH, F.NO_PREALLOC)),
     Probe("no_common_lru", "4.10", makes(M.LRU_HASH, F.NO_COMMON_LRU)),
@@ -38,6 +45,10 @@ MAP_FLAGS = (
     Probe("preserve_elems", "5.10", makes(M.PERF_EVENT_ARRAY, F.PRESERVE_ELEMS)),
     Probe("inner_map", "5.10", makes(M.ARRAY, F.INNER_MAP)),
     Probe("link", "6.4", makes(M.STRUCT_OPS, F.LINK)),
+    # Of pins and not of maps, although it stands among their flags.
+    Probe("path_fd", "6.5", answers(Cmd.OBJ_GET, struct.pack("=QIIi4x", 0, 0, F.PATH_FD, 0), EFAULT)),
+    Probe("vtype_btf_obj_fd", "6.9", answers(Cmd.MAP_CREATE, _no_fd(M.STRUCT_OPS, F.VTYPE_BTF_OBJ_FD), EBADF)),
+    Probe("token_fd", "6.9", answers(Cmd.MAP_CREATE, _no_fd(M.ARRAY, F.TOKEN_FD), EBADF)),
     Probe("segv_on_fault", "6.9", makes(M.ARENA, F.MMAPABLE | F.SEGV_ON_FAULT)),
     Probe("no_user_conv", "6.9", makes(M.ARENA, F.MMAPABLE | F.NO_USER_CONV)),
     Probe("rb_overwrite", "6.19", makes(M.RINGBUF, F.RB_OVERWRITE)),

@@ -50,7 +50,7 @@ class Group(NamedTuple):
     features: list[Feature]
 
 
-_TABLES: tuple[tuple[str, str, tuple[Probe, ...]], ...] = (
+TABLES: tuple[tuple[str, str, tuple[Probe, ...]], ...] = (
     ("attach_types", "Attach types", attach_types.ATTACH_TYPES),
     ("link_types", "Link types", attach_types.LINK_TYPES),
     ("sleepable", "Programs that may sleep", (*attach_types.SLEEPING, *loading.SLEEPING)),
@@ -96,7 +96,7 @@ def groups(prober: Prober, memory: Memory) -> Iterator[Group]:
         [Feature(one.title, one.since, loaded[one.name]) for one in limits.PROBES]
         + [Feature(one.name, one.since, one.ask(asker)) for one in loading.LIMITS],
     )
-    for name, title, probes in _TABLES:
+    for name, title, probes in TABLES:
         kept = Memory() if name in _FLEETING else memory
         answers = [kept.answer(name, probe.name, partial(probe.ask, asker)) for probe in probes]
         yield Group(

@@ -87,7 +87,7 @@ PROG_LOAD = Layout(
     "I core_relo_cnt, p fd_array, p core_relos, I core_relo_rec_size, I log_true_size, i prog_token_fd,"
     "I fd_array_cnt, p signature, I signature_size, i keyring_id"
 )
-OBJ = Layout("p pathname, I bpf_fd, I file_flags")
+OBJ = Layout("p pathname, I bpf_fd, I file_flags, i path_fd, I _")
 PROG_ATTACH = Layout("I target_fd, I attach_bpf_fd, I attach_type, I attach_flags, I replace_bpf_fd")
 PROG_QUERY = Layout("I target_fd, I attach_type, I query_flags, I attach_flags, p prog_ids, I prog_cnt")
 TEST_RUN = Layout(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+import errno
+import os
 import struct
 from pathlib import Path
 
@@ -75,9 +77,34 @@ def test_flag_of_maps_that_links_register(zoo, told):
     assert told["map_flags", "link"] is ("map:struct_ops_link" in zoo.created)
 
 
+def test_flag_of_pins_below_a_folder(zoo, told, held):
+    folder = held(os.open(zoo.place.bpffs, os.O_RDONLY))
+    name = next(name for path, name in zoo.pins.items() if path.name == "xdp")
+
+    def get():
+        given = {"pathname": b"xdp\0", "file_flags": 1 << 14, "path_fd": folder}
+        return client.bpf("obj_get", client.OBJ, **given)[0]
+
+    assert name in zoo.created
+    assert told["map_flags", "path_fd"] is works(get)
+
+
+@pytest.mark.parametrize(("name", "at"), [("vtype_btf_obj_fd", 1 << 15), ("token_fd", 1 << 16)])
+def test_flags_of_descriptors(zoo, told, name, at):
+    """The kernel's own types have the flag; one that does not know it does not look for the descriptor."""
+    there = zoo.facts.has(f"word:BPF_F_{name.upper()}")
+    kind = 26 if name == "vtype_btf_obj_fd" else ARRAY
+    no_fd = dict.fromkeys(("value_type_btf_obj_fd", "map_token_fd"), -1)
+    with pytest.raises(OSError) as error:
+        client.map_create(kind, 4, 4, 1, map_flags=at, btf_vmlinux_value_type_id=kind // 26, **no_fd)
+
+    assert told["map_flags", name] is there
+    assert (error.value.errno == errno.EBADF) is there
+
+
 def test_every_flag_has_a_proof(told):
     proven = {mark.args[1][at][0] for mark in test_flags.pytestmark for at in range(len(mark.args[1]))}
-    proven |= {"rdonly", "wronly", "rdonly_prog", "clone", "link"}
+    proven |= {"rdonly", "wronly", "rdonly_prog", "clone", "link", "path_fd", "vtype_btf_obj_fd", "token_fd"}
 
     assert {name for group, name in told if group == "map_flags"} == proven
 
