@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 from contextlib import ExitStack
-from functools import cached_property
+from functools import cached_property, partial
 from struct import pack
 from typing import TYPE_CHECKING
 
 from bpfctl._sys import calls, programs
 from bpfctl.errors import KernelError
-from bpfctl.feature import by_type, facts, isa, limits, prog_types, rights, shape
+from bpfctl.feature import attached, by_type, facts, isa, limits, prog_types, rights, shape
 from bpfctl.feature import need as needed
 from bpfctl.feature.answer import AVAILABLE, MISSING, NO, UNKNOWN, YES, Answer, refused
 from bpfctl.feature.here import Here
@@ -23,7 +23,7 @@ from btf import types
 from btf.write import Builder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
 
     from bpfctl.feature.known import Way
     from bpfctl.feature.need import Need
@@ -104,15 +104,28 @@ class Running(Known):
             return answer
         # lockdown forbids some programs of a type, and not all
         alike = [need._replace(program=one) for one in spec.programs if one.type == need.number]
-        return AVAILABLE if any(self._attach(one, spec).can == YES for one in alike) else answer
+        return AVAILABLE if any(YES in (self._attach(one, spec).can, self._attaches(one)) for one in alike) else answer
 
     def _attach(self, need: Need, spec: ObjectSpec) -> Answer:
         wanted = self._shape(need, spec)
         if isinstance(wanted, Answer):
             if need.kind == needed.ATTACH and wanted.can == NO:
-                return Answer(UNKNOWN, f"there is nothing to ask with: {wanted.why}")
+                known = self._attaches(need) == YES
+                return AVAILABLE if known else Answer(UNKNOWN, f"there is nothing to ask with: {wanted.why}")
             return wanted
         return self._once(wanted[:4], lambda: self._loads(wanted))
+
+    def _attaches(self, need: Need) -> str:
+        """Return YES if a program like one of the object attaches to something else, which most kernels have."""
+        program = need.program
+        if program is None or not program.attach_btf or self._types is None:
+            return UNKNOWN
+        for place in attached.PLACES:
+            if (place.type, place.attach_type, place.flags) == (program.type, program.attach_type, 0):
+                shapes = [Shape(place.type, place.attach_type, 0, one) for one in _found(self._types, place.targets)]
+                if any(self._once(one[:4], partial(self._loads, one)).can == YES for one in shapes):
+                    return YES
+        return UNKNOWN
 
     def _loads(self, wanted: Shape) -> Answer:
         with ExitStack() as held:
@@ -194,6 +207,14 @@ class Running(Known):
     def _long_programs(self) -> Answer:
         probe = next(probe for probe in limits.PROBES if probe.name == "large_insn_limit")
         return self._once(probe.name, lambda: limits.probe(probe, 0, self._rights))
+
+
+def _found(known: Types, names: Sequence[str]) -> Iterator[Place]:
+    """Yield the functions, and tracepoints, of these names that the kernel has."""
+    for name in names:
+        place = known.find(name, types.Func) or known.find(name, types.Typedef)
+        if place is not None:
+            yield place
 
 
 def _second_register(number: int) -> int:
