@@ -151,6 +151,39 @@ def test_who_may_not_ask_is_told_nothing_wrong(as_root, place):
     assert all("capabilit" in reason for reason in reasons)
 
 
+@pytest.mark.parametrize("place", [None, hardship.ordinary_user, tighter])
+def test_what_cannot_be_told_has_a_reason(place):
+    found = report(place)
+    silent = [
+        (group, row["name"])
+        for group, rows in found.items()
+        if isinstance(rows, list) and group != "helpers"
+        for row in rows
+        if row["available"] is None and not row.get("reason")
+    ]
+
+    assert silent == []
+    assert [one["program_type"] for one in found["helpers"] if one["cannot_be_told"] and not one["reasons"]] == []
+
+
+def test_an_ordinary_user_is_told_what_needs_no_rights(as_root):
+    """Files that anybody may read, and events of one's own process."""
+    found = report(hardship.ordinary_user)
+    open_to_all = ("kernel", "machine", "byte order", "possible CPUs", "page size", "mounted bpf")
+    truth, said = answers(as_root), answers(found)
+    there = (
+        ("attachments", "uprobes of perf"),
+        ("attachments", "tracepoints of perf"),
+        ("perf_events", "software dummy"),
+    )
+
+    assert {name: found["surroundings"][name] for name in open_to_all} == {
+        name: as_root["surroundings"][name] for name in open_to_all
+    }
+    assert [said[one] for one in there[:2]] == [truth[one] for one in there[:2]]
+    assert said[there[2]] in (truth[there[2]], None)  # kernel.perf_event_paranoid may be 3, as Debian has it
+
+
 def test_where_there_is_no_bpf():
     outcome = hardship.bpfctl("-j", "feature", "probe", hardship=hardship.no_bpf)
 
