@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 from contextlib import ExitStack
-from errno import EACCES, EINVAL, ENODEV, EPERM
+from errno import EACCES, EBUSY, EINVAL, EMFILE, ENODEV, ENOSPC, EPERM
 from typing import TYPE_CHECKING, NamedTuple
 
 from bpfctl._sys import attach as attach_calls
@@ -125,9 +125,16 @@ def everywhere(program: Program, event: Event, name: str) -> list[Closing]:
     return attached
 
 
+_SPENT = {
+    EBUSY: "all counters that can count it are in use",
+    ENOSPC: "all breakpoints of a CPU are in use",
+    EMFILE: "each CPU needs a file of its own: ulimit -n allows more",
+}
+
+
 def event_hint(errno: int) -> str:
     """Return what to do about an event that is refused to us, empty for other answers."""
-    return refusal.perf_hint() if errno in (EPERM, EACCES) else ""
+    return refusal.perf_hint() if errno in (EPERM, EACCES) else _SPENT.get(errno, "")
 
 
 def _refused(tried: str, error: OSError) -> KernelError:

@@ -58,14 +58,15 @@ class BreakpointSource(PerfSource):
         return int(word)
 
     def _address(self, place: str) -> int:
-        if place[:1].isdecimal():
-            try:
-                address = int(place, 0)
-            except ValueError:
-                address = -1
-            if not 0 <= address < 1 << 64:
-                raise UsageError(f"'{place[:40]}' is no address")
-            return address
+        try:
+            address = int(place, 0) if place[:1].isdecimal() else self._of_symbol(place)
+        except ValueError:
+            address = -1
+        if not 0 <= address < 1 << 64:
+            raise UsageError(f"'{place[:40]}' is no address")
+        return address
+
+    def _of_symbol(self, place: str) -> int:
         match = _PLACE.fullmatch(place)
         if match is None:
             raise UsageError(f"'{place[:40]}' is neither an address nor a symbol, nor a symbol with +OFFSET")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from errno import EBUSY, EINVAL, EMFILE, ENODEV, ENOENT, ENOSPC, EOPNOTSUPP
+from errno import EINVAL, ENODEV, ENOENT, EOPNOTSUPP
 from fnmatch import translate
 from functools import partial
 from typing import TYPE_CHECKING
@@ -34,11 +34,6 @@ _WILD = re.compile(r"[*?\[]")
 _MOST = (1 << 63) - 1  # perf_event_open(2) takes no period with the highest bit
 #: What the kernel answers where an event cannot be had here, whoever asks.
 _ABSENT = frozenset({ENOENT, EINVAL, EOPNOTSUPP, ENODEV})
-_HINTS = {
-    EBUSY: "all counters that can count it are in use",
-    ENOSPC: "all breakpoints of a CPU are in use",
-    EMFILE: "each CPU needs a file; ulimit -n allows more",
-}
 
 
 class PerfSource(ABC):
@@ -96,7 +91,7 @@ class PerfSource(ABC):
         if errno in _ABSENT:
             raise NotSupported(f"{point} cannot be probed: {self._reason(event, errno)}")
         if errno:
-            raise KernelError(f"can't open {point}", errno, hint=_HINTS.get(errno) or perf_hint(errno))
+            raise KernelError(f"can't open {point}", errno, hint=perf_hint(errno))
         return [point]
 
     def _reason(self, event: PerfEvent, errno: int) -> str:
