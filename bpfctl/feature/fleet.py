@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import re
+from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
 
 from bpfctl.errors import KernelError, SavedError
@@ -119,9 +120,10 @@ class _Known:
         return path
 
     def outcome(self, host: Host, types: str) -> Outcome:
+        """Check the objects against one host; ``types`` is what identity() says of the file of its types."""
         try:
             report = _content(host.report)
-            key = report, types
+            key = blake2b(report).digest(), types
             if key not in self._outcomes:
                 self._outcomes[key] = self._check(Elsewhere(saved.read(report), self._read(host.btf, types)))
         except SavedError as error:
