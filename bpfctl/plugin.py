@@ -30,10 +30,24 @@ from bpfctl.errors import BpfctlError, KernelError, NotFound, NotSupported, Usag
 from bpfctl.host import pmu
 from bpfctl.host.cpus import online as online_cpus
 from bpfctl.host.kallsyms import Symbols as KernelSymbols
+from bpfctl.kernel.map import Map
 from bpfctl.kernel.prog import Program
 from bpfctl.kernel.tracefs import Tracefs
 from bpfctl.probe.code import CTX, OUT, POINT, Code
-from bpfctl.probe.field import Blob, Bytes, Field, Integer, Opaque, Text, copied, in_context, memory, number, string
+from bpfctl.probe.field import (
+    Blob,
+    Bytes,
+    Field,
+    Integer,
+    Opaque,
+    Text,
+    copied,
+    extend,
+    in_context,
+    memory,
+    number,
+    string,
+)
 from bpfctl.probe.in_process import process_groups
 from bpfctl.probe.pattern import chosen
 from bpfctl.probe.registers import (
@@ -83,12 +97,13 @@ __all__ = [
     "KernelError",
     "KernelSymbols",
     "KprobePlace",
+    "Map",
     "MapType",
     "NotFound",
     "NotSupported",
+    "Opaque",
     "PerfEvent",
     "PerfType",
-    "Opaque",
     "ProbePoint",
     "ProgType",
     "Program",
@@ -110,6 +125,7 @@ __all__ = [
     "attach_tracing",
     "chosen",
     "copied",
+    "extend",
     "first",
     "has_cookies",
     "in_context",

@@ -87,9 +87,8 @@ class Functions:
         addresses = self._symbols.addresses(target.symbol)
         if len(addresses) > 1 and not target.module:
             where = ", ".join(f"{address:#x}" for address in addresses if address)
-            raise UsageError(
-                f"{len(addresses)} functions are called '{target.symbol}': name the address of one{where and f': {where}'}"
-            )
+            one = f"the address of one{where and f': {where}'}"
+            raise UsageError(f"{len(addresses)} functions are called '{target.symbol}': name {one}")
         if not addresses:
             every = {name for name, _ in self._symbols.functions()}
             if not every:

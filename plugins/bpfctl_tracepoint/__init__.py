@@ -24,6 +24,7 @@ from bpfctl.plugin import (
     known,
 )
 from bpfctl_tracepoint.format import Format, parse
+from bpfctl_tracepoint.syscalls import together
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -61,17 +62,19 @@ class TracepointSource:
             return [ProbePoint(self.kind, found) for found in chosen(_targets(files), target, "tracepoint")]
 
     def fields(self, point: ProbePoint) -> Sequence[Field]:
-        """Return the fields of the event as its format file tells them."""
-        return self._format(point).fields
+        """Return the fields of the event as its format file tells them; one that begins with __ is not shown unasked."""
+        return [field for field in self._format(point).fields if not field.name.startswith("__")]
 
     def groups(self, points: Sequence[ProbePoint], names: frozenset[str], held: ExitStack) -> Iterator[Group]:
-        """Yield a group for each point: a raw tracepoint where none of the event's own fields is read.
+        """Yield a group for each point, and one for all system calls: raw tracepoints where no field of theirs is read.
 
         A raw tracepoint costs less at each hit, and is detached at once; each close of a perf event waits until no CPU
         can be in its program any more (tracepoint_synchronize_unregister() in kernel/trace/trace_event_perf.c).
         """
-        del held
-        for point in points:
+        found = [] if names else together(points, lambda point: partial(self._field, point), held)
+        yield from found
+        done = {point for group in found for point in group.points}
+        for point in (point for point in points if point not in done):
             by_event = partial(self._by_event, point)
             if names or point.target.partition(":")[0] in _WITHOUT_TWIN:
                 yield by_event()

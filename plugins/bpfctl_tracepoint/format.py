@@ -49,7 +49,7 @@ def parse(text: str, *, is_syscall: bool = False) -> Format:
     fields = [
         _field(match, is_syscall=is_syscall)
         for match in _FIELD.finditer(text)
-        if not match["name"].startswith("common_") and match["name"] != "__syscall_nr"
+        if not match["name"].startswith("common_")
     ]
     return Format(int(number[1]) if number else 0, fields)
 
