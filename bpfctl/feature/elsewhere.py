@@ -71,6 +71,8 @@ _PROOFS = {
     isa.ATOMICS: (("instructions", "atomic fetch and add"), _V4),
     isa.MAY_GOTO: (("instructions", "may_goto"),),
     isa.ACQUIRE: (("instructions", "load-acquire"),),
+    isa.CAST: (("instructions", "casts between address spaces"),),
+    isa.GOTOX: (("instructions", "indirect jumps (gotox)"),),
 }
 
 

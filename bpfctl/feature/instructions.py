@@ -76,6 +76,8 @@ def _fill(targets: int) -> None:
     maps.freeze(targets)
 
 
+CASTS = Probe("casts between address spaces", "6.9", _with_map(MapType.ARENA, _arena, _casts))
+INDIRECT_JUMPS = Probe("indirect jumps (gotox)", "6.19", _with_map(MapType.INSN_ARRAY, _table, _jumps, _fill))
 INSTRUCTIONS = (
     Probe("atomic add", "3.18", _ending(_stack(Program()).atomic("add", 8, R10, -8, R0))),
     Probe("signed comparisons", "4.14", _ending(Program().mov(R0, 0).jump("jslt", R0, 1, "x").mov(R0, 1).label("x"))),
@@ -104,8 +106,8 @@ INSTRUCTIONS = (
         _ending(Program().mov(R0, 0).jump("jeq", R0, 1, "y").jmp_long("x").label("y").mov(R2, 1).label("x")),
     ),
     Probe("may_goto", "6.9", _ending(Program().may_goto("x").mov(R2, 1).label("x"))),
-    Probe("casts between address spaces", "6.9", _with_map(MapType.ARENA, _arena, _casts)),
+    CASTS,
     Probe("load-acquire", "6.15", _ending(_stack(Program()).load_acquire(8, R1, R10, -8))),
     Probe("store-release", "6.15", _ending(_stack(Program()).mov(R1, 1).store_release(8, R10, -8, R1))),
-    Probe("indirect jumps (gotox)", "6.19", _with_map(MapType.INSN_ARRAY, _table, _jumps, _fill)),
+    INDIRECT_JUMPS,
 )

@@ -195,11 +195,19 @@ class Running(Known):
         return AVAILABLE
 
     def _extension(self, name: str) -> Answer:
-        return self._once(("isa", name), lambda: self._load_extension(isa.EXTENSIONS[name]))
+        return self._once(("isa", name), lambda: self._load_extension(name))
 
-    def _load_extension(self, wanted: isa.Extension) -> Answer:
-        got = shape.load(Shape(ProgType.SOCKET_FILTER), wanted.code)
-        if not got.errno or (wanted.complaint and wanted.complaint in got.log):
+    def _load_extension(self, name: str) -> Answer:
+        code = isa.EXTENSIONS[name].code
+        if not code:
+            from bpfctl.feature import instructions  # noqa: PLC0415 - few objects have these
+            from bpfctl.feature.memory import Memory  # noqa: PLC0415
+            from bpfctl.feature.ways import Asker  # noqa: PLC0415
+
+            probe = instructions.CASTS if name == isa.CAST else instructions.INDIRECT_JUMPS
+            return probe.ask(Asker(self._rights, {}, Memory()))
+        got = shape.load(Shape(ProgType.SOCKET_FILTER), code)
+        if not got.errno:
             return AVAILABLE
         answer = refused(got.errno, self._rights)
         return answer if answer.can == UNKNOWN else MISSING
