@@ -94,7 +94,22 @@ class Bytes(NamedTuple):
         return value
 
 
-Type: TypeAlias = Integer | Text | Blob | Bytes
+class Opaque(NamedTuple):
+    """What is there, but where nobody can read it."""
+
+    size: int = 0
+
+    def decode(self, data: bytes) -> None:
+        """Return None."""
+        del data
+
+    def spell(self, value: None) -> str:
+        """Return what people read."""
+        del value
+        return "?"
+
+
+Type: TypeAlias = Integer | Text | Blob | Bytes | Opaque
 
 
 class Field(NamedTuple):

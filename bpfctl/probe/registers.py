@@ -71,7 +71,7 @@ def argument_fields() -> tuple[Field, ...]:
     """Return what functions get: ``arg0`` and so on, whatever they really take."""
     here = registers()
     return tuple(
-        in_context(f"arg{number}", here.at[name], _ADDRESS, f"argument in {name}")
+        in_context(f"arg{number}", here.at[name], _ADDRESS, "unsigned long")
         for number, name in enumerate(here.arguments)
     )
 
@@ -80,7 +80,7 @@ def argument_strings(*, user: bool) -> tuple[Field, ...]:
     """Return ``str0`` and so on: strings where arguments point to, of the process or of the kernel."""
     here = registers()
     return tuple(
-        string(f"str{number}", word(here.at[name]), user=user, told=f"string that arg{number} points to")
+        string(f"str{number}", word(here.at[name]), user=user, told="char *")
         for number, name in enumerate(here.arguments)
     )
 
@@ -90,8 +90,8 @@ def returned_fields(*, user: bool) -> tuple[Field, Field]:
     here = registers()
     at = here.at[here.returned]
     return (
-        in_context("retval", at, Integer(8, signed=True), f"value in {here.returned}"),
-        string("retstr", word(at), user=user, told="string that retval points to"),
+        in_context("retval", at, Integer(8, signed=True), "long"),
+        string("retstr", word(at), user=user, told="char *"),
     )
 
 

@@ -106,11 +106,14 @@ class Count(Action):
 
     def rows(self) -> list[Row]:
         """Return what was counted, most first."""
-        unpack = _of_all_cpus().unpack
+        unpack, hits = _of_all_cpus().unpack, dict[tuple[Any, ...], int]()
         try:
-            rows = [Row(self._values(key), sum(unpack(value))) for key, value in self._counts.raw.items()]
+            for key, value in self._counts.raw.items():
+                values = self._values(key)  # of a point that several programs serve there are several keys
+                hits[values] = hits.get(values, 0) + sum(unpack(value))
         except KernelError as error:
             raise KernelError("can't read the counts", error.errno or 0) from None
+        rows = (Row(values, number) for values, number in hits.items())
         return sorted((row for row in rows if row.hits or not self._slots), key=lambda row: -row.hits)
 
     def _values(self, key: bytes) -> tuple[Any, ...]:

@@ -1,0 +1,159 @@
+"""usdt:FILE:PROVIDER:NAME fires where the authors of a program have put a static probe."""
+
+from __future__ import annotations
+
+import re
+from fnmatch import translate
+from functools import cached_property, partial
+from typing import TYPE_CHECKING
+
+from bpfctl.plugin import (
+    API,
+    Binary,
+    ProbePoint,
+    UprobePlace,
+    UsageError,
+    chosen,
+    known,
+    process_groups,
+    registers,
+)
+from bpfctl_usdt.field import Around, fields, strings, unreadable
+from bpfctl_usdt.note import sites
+from bpfctl_usdt.operand import Constant, InMemory, arguments
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from contextlib import ExitStack
+
+    from bpfctl.plugin import Field, Group
+    from bpfctl_usdt.note import Site
+    from bpfctl_usdt.operand import Argument
+
+_WILD = re.compile(r"[*?[]")
+#: What is no register may be the name of a variable: only then the table of symbols has to be read.
+_MAY_NAME = re.compile(r"(?:^|[@$:\s+])(?![xw]\d|[xw]zr|sp|wsp|fp|lr|[us]xt[wx]|lsl)[A-Za-z_.]")
+
+
+class File:
+    """The static probes of a file."""
+
+    def __init__(self, word: str) -> None:
+        self.binary = Binary.find(word)
+
+    @cached_property
+    def probes(self) -> dict[str, list[Site]]:
+        """The places of each probe, by PROVIDER:NAME in their order."""
+        found: dict[str, list[Site]] = {}
+        for site in sites(self.binary):
+            found.setdefault(f"{site.provider}:{site.name}", []).append(site)
+        return dict(sorted(found.items()))
+
+    @cached_property
+    def _symbols(self) -> dict[str, int]:
+        return self.binary.variables
+
+    def _around(self, site: Site) -> Around:
+        return Around(site.address, self._symbols if _MAY_NAME.search(site.arguments) else {})
+
+    def arguments(self, site: Site) -> tuple[Argument, ...]:
+        """Return the arguments at a site."""
+        return arguments(site.arguments, registers(), self._around(site).symbols)
+
+    def fields(self, site: Site) -> tuple[Field, ...]:
+        """Return what can be read at a site."""
+        return fields(self.arguments(site), self._around(site))
+
+    def strings(self, site: Site) -> tuple[Field, ...]:
+        """Return the strings that can be read at a site."""
+        return tuple(strings(self.arguments(site), self._around(site), size=self.binary.image.bits // 8))
+
+    def likeness(self, site: Site) -> tuple[object, ...]:
+        """Return what is the same at sites that one program can read: also the site where it counts from there."""
+        found = self.arguments(site)
+        relative = any(isinstance(one.operand, (Constant, InMemory)) and one.operand.symbol for one in found)
+        return (self.binary.image.bits, found, (self.binary.path, site.address) if relative else None)
+
+    def place(self, site: Site) -> UprobePlace:
+        """Return where to attach to a site, and where in the file the semaphore is."""
+        counter = self.binary.image.file_offset(site.semaphore) if site.semaphore else 0
+        return UprobePlace(self.binary.path, self.binary.code_at(site.address), counter)
+
+
+class UsdtSource:
+    """Static probes of executables and libraries."""
+
+    api = API
+    kind = "usdt"
+    summary = "static probes of processes, by FILE:PROVIDER:NAME"
+
+    def __init__(self) -> None:
+        self._files: dict[str, File] = {}
+
+    def discover(self, pattern: str) -> Iterator[ProbePoint]:
+        """Yield the probes of a FILE:PATTERN; without a file there are none to tell."""
+        word, names = _split(pattern)
+        if word and not _WILD.search(word):
+            file = self._file(word)
+            match = re.compile(translate(names)).match
+            for name in file.probes:
+                if match(name):
+                    yield ProbePoint(self.kind, f"{file.binary.path}:{name}")
+
+    def resolve(self, target: str) -> Sequence[ProbePoint]:
+        """Return the probes of a FILE:PROVIDER:NAME, FILE:NAME of any provider, or those that a pattern matches."""
+        word, names = _split(target)
+        if not word or not names.replace(":", ""):
+            form = f"{self.kind}:FILE:PROVIDER:NAME, such as {self.kind}:python3.11:python:function__entry"
+            raise UsageError(f"'{self.kind}:{target}' should be {form}")
+        file = self._file(word)
+        path = file.binary.path
+        return [
+            ProbePoint(self.kind, f"{path}:{name}") for name in chosen(file.probes, names, f"probe of {path} named")
+        ]
+
+    def fields(self, point: ProbePoint) -> Sequence[Field]:
+        """Return the arguments as they are at the site with most; where they point to strings there is ``str0``."""
+        file, found = self._sites(point)
+        return max((file.fields(site) for site in found), key=len)
+
+    def groups(self, points: Sequence[ProbePoint], names: frozenset[str], held: ExitStack) -> Iterator[Group]:
+        """Yield a group for all sites where one program can read the arguments, or for all if nobody wants them."""
+        del held
+        alike: dict[tuple[object, ...], dict[ProbePoint, list[Site]]] = {}
+        for point in points:
+            file, found = self._sites(point)
+            for site in found:
+                key = (*file.likeness(site), len(self.fields(point))) if names else ()
+                alike.setdefault(key, {}).setdefault(point, []).append(site)
+        for of in alike.values():
+            first = next(iter(of))
+            field = partial(self._field, first, of[first][0])
+            yield from process_groups([*of], partial(self._places, of), field)
+
+    def _places(self, of: dict[ProbePoint, list[Site]], point: ProbePoint) -> list[UprobePlace]:
+        file, _ = self._sites(point)
+        return [file.place(site) for site in of[point]]
+
+    def _field(self, point: ProbePoint, site: Site, name: str) -> Field:
+        file, _ = self._sites(point)
+        here, everywhere = file.fields(site), self.fields(point)
+        lacking = (unreadable(field.name) for field in everywhere[len(here) :])  # which another site has
+        return known((*here, *lacking, *file.strings(site)), name, str(point))
+
+    def _sites(self, point: ProbePoint) -> tuple[File, list[Site]]:
+        word, name = _split(point.target)
+        file = self._file(word)
+        return file, file.probes[name]
+
+    def _file(self, word: str) -> File:
+        if word not in self._files:
+            self._files[word] = File(word)
+        return self._files[word]
+
+
+def _split(target: str) -> tuple[str, str]:
+    """Return the file of a target, and PROVIDER:NAME; what has no provider is of any."""
+    word, _, name = target.rpartition(":")
+    path, colon, provider = word.rpartition(":")
+    return (path, f"{provider}:{name}") if colon else (word, f"*:{name}")

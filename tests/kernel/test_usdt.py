@@ -1,0 +1,276 @@
+"""Static probes of processes: what is counted and shown is what a small program has really passed."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from bpfctl.attach import uprobe
+from bpfctl.errors import KernelError, NotFound, UsageError
+from bpfctl.probe import in_process
+from bpfctl.probe.actions.count import Count
+from bpfctl.probe.actions.trace import Trace
+from bpfctl.probe.session import Probing, Sources, Wanted
+from bpfctl.probe.where import parse
+from tests.build.called import NOTES, TALK, built, called
+
+PROBES = (
+    TALK
+    + NOTES
+    + r"""
+__attribute__((section(".probes"), used)) unsigned short guard;
+int table[4] __attribute__((used)) = {10, -11, 12, -13};
+
+static void forms(void)
+{
+    __asm__ volatile("" ::: "memory");
+    NOTE("0", "made", "forms", FORMS, "a"(0x1122334455668081), "b"(table + 1), "c"(2L));
+}
+__attribute__((noinline)) static void plain(long number, const char *text, short small)
+{
+    NOTE("0", "made", "plain", "-8@%[number] 8@%[text] -2@%[small]",
+        [number] "nor"(number), [text] "nor"(text), [small] "r"(small));
+}
+void does(const char *what, long count)
+{
+    for (long number = 0; number < count; number++) {
+        if (!strcmp(what, "plain")) plain(-number, "some text", -number);
+        if (!strcmp(what, "forms")) forms();
+        if (!strcmp(what, "bare")) NOTE("0", "other", "bare", "", "i"(0));
+        if (!strcmp(what, "one")) NOTE("0", "made", "twice", "-4@$-1", "i"(0));
+        if (!strcmp(what, "two")) NOTE("0", "made", "twice", "8@%%rax", "a"(number));
+        if (!strcmp(what, "guarded") && guard) NOTE("guard", "made", "guarded", "", "i"(0));
+        if (!strcmp(what, "tell")) NOTE("0", "made", "tell", "2@%w[guard]", [guard] "r"((int)guard));
+    }
+}
+"""
+)
+
+#: Operands, and what they are where rax is 0x1122334455668081, rbx points to the second of four numbers, and rcx is 2.
+FORMS = {
+    "8@%rax": 0x1122334455668081,
+    "4@%eax": 0x55668081,
+    "-4@%eax": 0x55668081,
+    "2@%ax": 0x8081,
+    "-2@%ax": 0x8081 - 0x10000,
+    "1@%al": 0x81,
+    "-1@%al": 0x81 - 0x100,
+    "1@%ah": 0x80,
+    "-4@$-1": -1,
+    "4@$-1": 0xFFFFFFFF,
+    "8@$0x123456789abc": 0x123456789ABC,
+    "-4@(%rbx)": -11,
+    "-4@-4(%rbx)": 10,
+    "-4@(%rbx,%rcx,4)": -13,
+    "-4@-8(%rbx,%rcx,4)": -11,
+    "-4@table+4(%rip)": -11,
+    "-4@table(%rip)": 10,
+    "-4@table(,%rcx,4)": 12,
+    "4@%xmm0": None,
+    "8f@%rax": None,
+    "-4@%fs:16": None,
+}
+X86_ONLY = pytest.mark.skipif("not __import__('platform').machine() == 'x86_64'", reason="x86-64's operands")
+
+
+@pytest.fixture(scope="module")
+def path():
+    text = " ".join(form for form in FORMS).replace("%", "%%")
+    return built("probes", PROBES, f'-DFORMS="{text}"')
+
+
+@pytest.fixture
+def process(path):
+    with called(path) as process:
+        yield process
+
+
+@contextmanager
+def probing(action, *specs, where="1"):
+    sources = Sources()
+    with action, Probing(sources, Wanted(sources.resolve(specs), parse(where)), action) as run:
+        yield run
+
+
+def found(hits, reader, run, count):
+    run.stop()
+    return [
+        dict(zip([slot.name for slot in hit.layout.slots], hit.values, strict=True))
+        for batch in reader.batches(limit=count, seconds=20)
+        for hit in hits.hits(batch)
+    ]
+
+
+def by_events(monkeypatch):
+    """Have the kernel refuse what Linux 6.6 brought, as older ones do."""
+
+    def refuse(*_arguments, **_more):
+        raise KernelError("can't attach", 22)
+
+    monkeypatch.setattr(uprobe, "attach_multi", refuse)
+
+
+def without_cookies(monkeypatch):
+    by_events(monkeypatch)
+    monkeypatch.setattr(in_process, "has_cookies", lambda: False)
+
+
+LADDER = pytest.mark.parametrize("lack", [lambda _: None, by_events, without_cookies])
+
+
+@LADDER
+def test_counts_are_exact(path, process, monkeypatch, lack):
+    """By each step of the ladder; a probe at two places is one, also where a program for each reads it."""
+    lack(monkeypatch)
+    by_probe, by_value = Count(), Count(("probe", "arg0"))
+    with (
+        probing(by_probe, f"usdt:{path}:made:*", f"usdt:{path}:bare"),
+        probing(by_value, f"usdt:{path}:made:twice"),
+    ):
+        process.does("plain", 100)
+        process.does("bare", 7)
+        process.does("one", 3)
+        process.does("two", 2)
+
+        assert {row.values[0]: row.hits for row in by_probe.rows() if row.hits} == {
+            f"usdt:{path}:made:plain": 100,
+            f"usdt:{path}:other:bare": 7,
+            f"usdt:{path}:made:twice": 5,
+        }
+        name = f"usdt:{path}:made:twice"
+        assert {row.values: row.hits for row in by_value.rows()} == {(name, -1): 3, (name, 0): 1, (name, 1): 1}
+
+
+def test_arguments(path, process):
+    hits = Trace()
+    with probing(hits, f"usdt:{path}:made:plain") as run, hits.reader() as reader:
+        process.does("plain", 3)
+        rows = found(hits, reader, run, 3)
+
+    assert [row["args.arg0"] for row in rows] == [0, -1, -2]
+    assert [row["args.arg2"] for row in rows] == [0, -1, -2]
+    assert {(row["pid"], row["comm"]) for row in rows} == {(process.pid, "probes")}
+
+
+def test_strings_that_arguments_point_to(path, process):
+    counts = Count(("str1",))
+    with probing(counts, f"usdt:{path}:made:plain", where="args.str1 == 'some text' && args.arg0 < -3"):
+        process.does("plain", 10)
+
+        assert [(row.values, row.hits) for row in counts.rows()] == [(("some text",), 6)]
+
+
+@X86_ONLY
+def test_every_form_of_operand(path, process):
+    hits = Trace()
+    with probing(hits, f"usdt:{path}:made:forms") as run, hits.reader() as reader:
+        process.does("forms", 1)
+        (row,) = found(hits, reader, run, 1)
+
+    told = [value for name, value in row.items() if name.startswith("args.")]
+    assert dict(zip(FORMS, told, strict=True)) == FORMS
+
+
+@X86_ONLY
+def test_what_cannot_be_read_is_refused_only_where_it_is_asked_for(path):
+    number = list(FORMS).index("4@%xmm0")
+    with (
+        pytest.raises(UsageError, match=f"--where: arg{number} is no number"),
+        probing(Count(), f"usdt:{path}:made:forms", where=f"arg{number} == 1"),
+    ):
+        pass
+
+
+@LADDER
+def test_semaphores_go_up_and_back(path, process, monkeypatch, lack):
+    """The kernel adds one for a place, however many listen there, and takes it away with the last of them."""
+    lack(monkeypatch)
+    counts, told = Count(), Count(("arg0",))
+    with probing(told, f"usdt:{path}:tell"):
+        process.does("tell")
+        with probing(counts, f"usdt:{path}:guarded") as run:
+            process.does("guarded", 5)
+            process.does("tell", 10)
+            with probing(Count(), f"usdt:{path}:guarded"):
+                process.does("tell", 100)
+            process.does("tell", 1000)
+            with called(path) as later:
+                later.does("guarded", 4)
+            run.stop()
+            process.does("guarded", 50)
+            process.does("tell", 10000)
+            assert [row.hits for row in counts.rows()] == [9]
+
+        assert {row.values[0]: row.hits for row in told.rows()} == {0: 10001, 1: 1110}
+
+
+PYTHON = Path("/usr/bin/python3.11")
+
+
+@pytest.mark.skipif(
+    not PYTHON.exists() or b"gc__start" not in PYTHON.read_bytes(), reason="no Python that has static probes"
+)
+def test_the_probes_of_python():
+    """Of a process that runs already, which asks by semaphores whether anybody listens."""
+    audits, collections = Count(("str0",)), Count(("arg0",))
+    code = """
+import gc, sys
+gc.disable()
+for line in sys.stdin:
+    for number in range(20):
+        sys.audit("bpfctl.asked")
+        gc.collect(number % 2)
+"""
+    with subprocess.Popen([PYTHON, "-I", "-S", "-c", code], stdin=subprocess.PIPE, text=True) as process:
+        # it may still import something, which collects and audits too
+        ours = f"pid == {process.pid} &&"
+        with (
+            probing(audits, f"usdt:{PYTHON}:python:audit", where=f"{ours} str0 == 'bpfctl.asked'"),
+            probing(collections, f"usdt:{PYTHON}:gc__start", where=f"{ours} arg0 == 1"),
+        ):
+            process.communicate("go\n")
+
+            assert [(row.values, row.hits) for row in collections.rows()] == [((1,), 10)]
+            assert [(row.values, row.hits) for row in audits.rows()] == [(("bpfctl.asked",), 20)]
+
+
+@pytest.mark.parametrize(
+    ("spec", "kind", "why"),
+    [
+        ("usdt:{}:made:plane", NotFound, "there is no probe of {} named 'made:plane', did you mean 'made:plain'?"),
+        ("usdt:{}:nothing", NotFound, "no probe of {} named matches '*:nothing'"),
+        ("usdt:plain", UsageError, "'usdt:plain' should be usdt:FILE:PROVIDER:NAME"),
+        ("usdt:c:made:plain", NotFound, "libc.so.6 has no static probes"),
+    ],
+)
+def test_mistakes(path, spec, kind, why):
+    with pytest.raises(kind, match=re.escape(why.format(path))):
+        Sources().resolve([spec.format(path)])
+
+
+def test_the_list_and_a_field_that_is_not_there(path):
+    told = subprocess.run(
+        [sys.executable, "-m", "bpfctl", "probe", "list", f"usdt:{path}:made:*"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+
+    names = ("forms", "guarded", "plain", "tell", "twice")
+    assert told.split() == [f"usdt:{path}:made:{name}" for name in names]
+    with (
+        pytest.raises(NotFound, match="plain has no field 'arg7'"),
+        probing(Count(("arg7",)), f"usdt:{path}:made:plain"),
+    ):
+        pass
+
+
+def test_rounds_leave_nothing(path):
+    for _ in range(30):
+        with probing(Count(("arg0",)), f"usdt:{path}:made:twice", f"usdt:{path}:made:plain"):
+            pass
