@@ -7,7 +7,6 @@ import pytest
 from bpfctl.asm.insn import Insn
 from bpfctl.feature import instructions, isa
 
-
 # What has to do with maps has its programs elsewhere, and the number of a map in them.
 CODE = {name: extension.code for name, extension in isa.EXTENSIONS.items()}
 CODE |= {isa.CAST: instructions._casts(7).exit_().assemble("little")}
