@@ -62,7 +62,7 @@ class TracepointSource:
             return [ProbePoint(self.kind, found) for found in chosen(_targets(files), target, "tracepoint")]
 
     def fields(self, point: ProbePoint) -> Sequence[Field]:
-        """Return the fields of the event as its format file tells them; one that begins with __ is not shown unasked."""
+        """Return the fields that the format file tells, but for those that begin with __: who wants one names it."""
         return [field for field in self._format(point).fields if not field.name.startswith("__")]
 
     def groups(self, points: Sequence[ProbePoint], names: frozenset[str], held: ExitStack) -> Iterator[Group]:

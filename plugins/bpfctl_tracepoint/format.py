@@ -36,6 +36,9 @@ _SHORT = {
 }
 
 
+_LONGEST = 8192  # bytes of a record (PERF_MAX_TRACE_SIZE in include/linux/trace_events.h)
+
+
 class Format(NamedTuple):
     """An event's number and its fields, without those that all events have."""
 
@@ -49,7 +52,7 @@ def parse(text: str, *, is_syscall: bool = False) -> Format:
     fields = [
         _field(match, is_syscall=is_syscall)
         for match in _FIELD.finditer(text)
-        if not match["name"].startswith("common_")
+        if not match["name"].startswith("common_") and int(match["at"]) + int(match["size"]) <= _LONGEST
     ]
     return Format(int(number[1]) if number else 0, fields)
 
