@@ -1,0 +1,240 @@
+"""Executables and libraries: what is read of honest files, and that no file gets more than a typed error."""
+
+from __future__ import annotations
+
+import lzma
+import os
+import shutil
+import struct
+import subprocess
+import zlib
+from functools import cache
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bpfctl.elf import debug, function
+from bpfctl.elf.binary import Binary
+from bpfctl.elf.image import EM_AARCH64, Image
+from bpfctl.errors import BpfctlError, NotFound, NotSupported, ObjectError
+from bpfctl.host import binary
+from tests.build.called import built
+
+SOURCE = r"""
+__attribute__((visibility("default"))) int one(void) { return 1; }
+static __attribute__((noinline, used)) int hidden(int a) { __asm__ volatile(""); return a; }
+int old_two(void) { return hidden(2); }
+int new_two(void) { return hidden(3); }
+__asm__(".symver old_two, two@OLD_1");
+__asm__(".symver new_two, two@@NEW_2");
+static int (*choose(void))(void) { return one; }
+int chosen(void) __attribute__((ifunc("choose")));
+int variable = 5;
+"""
+VERSIONS = "OLD_1 { global: one; two; chosen; variable; local: *; }; NEW_2 { global: two; } OLD_1;"
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory):
+    script = tmp_path_factory.mktemp("versions") / "versions"
+    script.write_text(VERSIONS)
+    return built("libmade.so", SOURCE, "-shared", "-fPIC", f"-Wl,--version-script={script}", "-Wl,--build-id=sha1")
+
+
+def by_name(functions):
+    return {(one.name, one.version): one for one in functions}
+
+
+def test_functions_with_their_versions(library):
+    functions = by_name(Binary(str(library)).functions)
+
+    assert {("one", "OLD_1"), ("two", "OLD_1"), ("two", "NEW_2"), ("chosen", "OLD_1"), ("hidden", "")} <= set(functions)
+    assert ("one", "") not in functions  # .symtab has it without version
+    assert not functions["two", "OLD_1"].is_default
+    assert functions["two", "NEW_2"].is_default
+    assert functions["chosen", "OLD_1"].is_indirect
+    assert not functions["one", "OLD_1"].is_indirect
+    told = subprocess.run(["nm", library], capture_output=True, text=True, check=True).stdout
+    places = {line.split()[2]: int(line.split()[0], 16) for line in told.splitlines() if len(line.split()) == 3}
+    assert functions["hidden", ""].address == places["hidden"]
+    assert Binary(str(library)).variables["variable"] == places["variable"]
+
+
+def test_where_code_lies_in_the_file(library):
+    made = Binary(str(library))
+    one = by_name(made.functions)["one", "OLD_1"]
+    objdump = ["objdump", "-d", "-F", "--disassemble=one", library]
+    told = subprocess.run(objdump, capture_output=True, text=True, check=True).stdout
+
+    assert f"<one@@OLD_1> (File Offset: {made.code_at(one.address):#x})" in told.replace("<one>", "<one@@OLD_1>")
+    with pytest.raises(NotFound, match="has no code at 0x10"):
+        made.code_at(0x10)
+    assert made.image.file_offset(0x10) == 0x10  # that is the file's header
+
+
+def test_build_id(library):
+    told = subprocess.run(["readelf", "-n", library], capture_output=True, text=True, check=True).stdout
+
+    assert f"Build ID: {Image.open(str(library)).build_id}" in told
+
+
+@pytest.fixture
+def stripped(library, tmp_path):
+    """Return a library without symbols, and the file that has them."""
+    path, symbols = tmp_path / "libmade.so", tmp_path / "libmade.so.debug"
+    shutil.copy(library, path)
+    subprocess.run(["objcopy", "--only-keep-debug", library, symbols], check=True)
+    subprocess.run(["objcopy", "--strip-all", f"--add-gnu-debuglink={symbols}", path], check=True)
+    return path, symbols
+
+
+def test_a_debug_file_beside_it(stripped):
+    path, symbols = stripped
+    assert ("hidden", "") in by_name(Binary(str(path)).functions)
+
+    symbols.unlink()
+    assert ("hidden", "") not in by_name(Binary(str(path)).functions)
+
+
+def test_a_debug_file_by_the_build_id(stripped, tmp_path, monkeypatch):
+    path, symbols = stripped
+    build = Image.open(str(path)).build_id
+    folder = tmp_path / "debug" / ".build-id" / build[:2]
+    folder.mkdir(parents=True)
+    symbols.rename(folder / f"{build[2:]}.debug")
+    monkeypatch.setattr(binary, "DEBUG", str(tmp_path / "debug"))
+
+    assert ("hidden", "") in by_name(Binary(str(path)).functions)
+
+
+def test_a_debug_file_of_another_build_is_passed_over(stripped):
+    path, symbols = stripped
+    data = bytearray(symbols.read_bytes())
+    build = bytes.fromhex(Image.open(str(path)).build_id)
+    at = data.index(build)
+    data[at] ^= 1
+    symbols.write_bytes(data)
+    assert ("hidden", "") not in by_name(Binary(str(path)).functions)
+
+
+def test_without_build_id_the_checksum_decides(tmp_path, library):
+    path, symbols = tmp_path / "libmade.so", tmp_path / "libmade.so.debug"
+    shutil.copy(library, path)
+    for command in (
+        ["--remove-section=.note.gnu.build-id", path],
+        ["--only-keep-debug", path, symbols],
+        ["--strip-all", f"--add-gnu-debuglink={symbols}", path],
+    ):
+        subprocess.run(["objcopy", *command], check=True)
+    assert debug._link(Image.open(str(path))) == ("libmade.so.debug", zlib.crc32(symbols.read_bytes()))
+    assert ("hidden", "") in by_name(Binary(str(path)).functions)
+
+    with symbols.open("ab") as file:
+        file.write(b"\0")
+    assert ("hidden", "") not in by_name(Binary(str(path)).functions)
+
+
+def test_symbols_packed_inside(stripped, tmp_path):
+    path, symbols = stripped
+    packed = tmp_path / "packed"
+    packed.write_bytes(lzma.compress(symbols.read_bytes()))
+    symbols.unlink()
+    subprocess.run(["objcopy", f"--add-section=.gnu_debugdata={packed}", path], check=True)
+    assert ("hidden", "") in by_name(Binary(str(path)).functions)
+
+    packed.write_bytes(lzma.compress(symbols.name.encode())[:-20])
+    subprocess.run(["objcopy", f"--update-section=.gnu_debugdata={packed}", path], check=True)
+    assert ("hidden", "") not in by_name(Binary(str(path)).functions)
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (b"", "no ELF file"),
+        (b"#!/bin/sh\n", "a script, no ELF file"),
+        (b"\x7fELF" + bytes(12), "an ELF file of no known kind"),
+        (b"\x7fELF\2\1\1" + bytes(9), "its header is cut off"),
+    ],
+)
+def test_what_is_no_binary(data, why):
+    with pytest.raises(ObjectError, match=f"x: {why}"):
+        Image.of(data, "x")
+
+
+def test_a_file_for_another_machine(tmp_path, library):
+    data = bytearray(library.read_bytes())
+    data[18:20] = struct.pack("<H", 21 if data[18] != 21 else EM_AARCH64)
+    path = tmp_path / "foreign"
+    path.write_bytes(data)
+
+    with pytest.raises(NotSupported, match="is a file for another kind of machine"):
+        Binary(str(path))
+
+
+def test_a_file_that_changes_while_it_is_read(tmp_path, library):
+    path = tmp_path / "library"
+    shutil.copy(library, path)
+    image = Image.open(str(path))
+    os.truncate(path, 4096)
+
+    with pytest.raises(ObjectError, match="changed while it was read"):
+        _ = image.sections
+
+
+def test_where_there_is_no_file(tmp_path):
+    with pytest.raises(NotFound, match="there is no file"):
+        Image.open(str(tmp_path / "nothing"))
+
+
+@cache
+def honest():
+    return built("small.so", SOURCE.replace('__asm__(".symver', "//"), "-shared", "-fPIC", "-s").read_bytes()
+
+
+def look(data):
+    """Read all that can be read of a file."""
+    image = Image.of(data, "x")
+    _ = image.segments, image.build_id
+    function.merged(function.functions(image))
+    function.variables(image)
+    for section in image.sections:
+        list(image.notes(section))
+    for _ in debug.images(image, "/nonexistent/x"):
+        pass
+    image.file_offset(0x1000, code=True)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 1 << 16), st.binary(min_size=1, max_size=9)), max_size=8), st.integers(0, 300))
+def test_damaged_files(changes, places):
+    """Any change of a real file gives an answer or a typed error: in the header, in tables, in what they refer to."""
+    data = bytearray(honest())
+    table = struct.unpack_from("<Q", data, 40)[0]
+    for at, new in changes:
+        start = at % len(data) if places % 3 == 0 else table + at % (len(data) - table) if places % 3 == 1 else at % 64
+        data[start : start + len(new)] = new
+    try:
+        look(bytes(data))
+    except BpfctlError as error:
+        assert str(error).startswith("x")  # noqa: PT017 - there need not be an error
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.binary(max_size=300))
+def test_anything(data):
+    for start in (b"", b"\x7fELF\2\1\1" + bytes(9), b"\x7fELF\1\2\1" + bytes(9)):
+        try:
+            look(start + data)
+        except BpfctlError as error:
+            assert str(error)  # noqa: PT017 - there need not be an error
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 1 << 16))
+def test_files_that_are_cut_off(length):
+    data = honest()
+    try:
+        look(data[: length % len(data)])
+    except BpfctlError as error:
+        assert str(error)  # noqa: PT017 - there need not be an error

@@ -1,0 +1,86 @@
+"""Binaries by the names that people have for them."""
+
+from __future__ import annotations
+
+import os
+import struct
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bpfctl.errors import NotFound
+from bpfctl.host import binary
+
+
+def cache(libraries, *, before=b""):
+    """Return an ld.so.cache; ``libraries`` have flags, name and path."""
+    strings, rows = b"", []
+    start = 48 + 24 * len(libraries)
+    for flags, name, path in libraries:
+        rows.append(struct.pack("=iIIIQ", flags, start + len(strings), start + len(strings) + len(name) + 1, 0, 0))
+        strings += name.encode() + b"\0" + path.encode() + b"\0"
+    head = b"glibc-ld.so.cache1.1" + struct.pack("=II", len(rows), len(strings)) + bytes(20)
+    return before + head + b"".join(rows) + strings
+
+
+LIBRARIES = [
+    (0x0303, "libc.so.6", "/lib/x86_64-linux-gnu/libc.so.6"),
+    (0x0003, "libc.so.6", "/lib/i386-linux-gnu/libc.so.6"),
+    (0x0303, "libcrypt.so.1", "/lib/x86_64-linux-gnu/libcrypt.so.1"),
+]
+
+
+@pytest.fixture
+def on_x86(monkeypatch):
+    monkeypatch.setattr(binary.platform, "machine", lambda: "x86_64")
+
+
+@pytest.mark.usefixtures("on_x86")
+@pytest.mark.parametrize("before", [b"", b"ld.so-1.7.0" + bytes(37)])
+def test_the_cache_tells_libraries_of_this_machine(before):
+    assert list(binary.entries(cache(LIBRARIES, before=before))) == [
+        ("libc.so.6", "/lib/x86_64-linux-gnu/libc.so.6"),
+        ("libcrypt.so.1", "/lib/x86_64-linux-gnu/libcrypt.so.1"),
+    ]
+
+
+@given(st.binary(max_size=200), st.integers(0, 400))
+def test_damaged_caches(noise, at):
+    whole = cache(LIBRARIES)
+    for data in (whole[:at], whole[: at % 100] + noise, binary._MAGIC + noise):
+        assert all(isinstance(path, str) for _, path in binary.entries(data))
+
+
+@pytest.mark.usefixtures("on_x86")
+@pytest.mark.parametrize("word", ["made", "libmade", "libmade.so", "libmade.so.3", "made.so.3"])
+def test_names_of_a_library(tmp_path, monkeypatch, word):
+    library = tmp_path / "libmade.so.3"
+    library.touch()
+    (tmp_path / "libmade.so").symlink_to(library)
+    found = [(0x0303, name, str(tmp_path / name)) for name in ("libmadeup.so.1", "libmade.so.3", "libmade.so")]
+    (tmp_path / "cache").write_bytes(cache(found))
+    monkeypatch.setattr(binary, "CACHE", str(tmp_path / "cache"))
+
+    assert os.path.samefile(binary.find(word), library)
+
+
+def test_executables_come_before_libraries(tmp_path, monkeypatch):
+    program = tmp_path / "made"
+    program.touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    assert binary.find("made") == str(program)
+
+
+def test_paths(tmp_path, monkeypatch):
+    (tmp_path / "made").touch()
+    monkeypatch.chdir(tmp_path)
+
+    assert binary.find("./made") == str(tmp_path / "made")
+    with pytest.raises(NotFound, match=r"no executable and no library 'made'; a file in this folder is \./made"):
+        binary.find("made")
+    with pytest.raises(NotFound, match="is a folder"):
+        binary.find("/")
+    with pytest.raises(NotFound, match="'/nonexistent/x' is not there"):
+        binary.find("/nonexistent/x")
