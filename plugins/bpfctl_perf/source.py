@@ -68,7 +68,7 @@ class PerfSource(ABC):
         """
         match = re.compile(translate(pattern)).match
         reason, found = "", False
-        for target in self.targets():
+        for target in sorted(self.targets()):
             _, event = self.event(target)
             errno = event.refusal()
             if errno in _ABSENT:
@@ -97,6 +97,8 @@ class PerfSource(ABC):
     def _reason(self, event: PerfEvent, errno: int) -> str:
         if errno in (EINVAL, EOPNOTSUPP) and event._replace(period=0).refusal() == 0:
             return "its unit can be counted, but never interrupts a CPU"
+        if errno == ENODEV:
+            return "none of the CPUs that could tell of it runs"
         return self.absent(event, errno)
 
     def fields(self, point: ProbePoint) -> Sequence[Field]:
@@ -108,8 +110,10 @@ class PerfSource(ABC):
         """Yield a group for each event: one program, attached on each CPU."""
         del names, held
         for point in points:
+            _, event = self.event(point.target)
+            cpus = "each CPU" if event.cpus is None else f"CPU {', '.join(map(str, event.cpus))}"
             yield Group(
-                "perf event on each CPU",
+                f"perf event on {cpus}",
                 (point,),
                 ProgType.PERF_EVENT,
                 partial(self._field, point),
