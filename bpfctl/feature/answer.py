@@ -36,6 +36,7 @@ class Rights(NamedTuple):
     capabilities: int
     unprivileged_disabled: int | None  # kernel.unprivileged_bpf_disabled
     lockdown: str  # "integrity", "confidentiality", "none", or empty where the kernel does not tell
+    on_purpose: bool = False  # who asks wants to know what can be done with just these
 
     def lacks(self) -> list[str]:
         """Return the capabilities that BPF needs and this thread has not; CAP_SYS_ADMIN stands for all of them."""
@@ -56,7 +57,17 @@ def refused(errno: int, rights: Rights) -> Answer:
         return Answer(UNKNOWN, "a limit is reached: no memory for it")
     if errno == ENOSPC:
         return Answer(UNKNOWN, "a limit is reached: the kernel has more to say than there was room for")
-    return Answer(NO, "" if errno in (EINVAL, E2BIG, ENOTSUPP) else os.strerror(errno))
+    if errno in (EINVAL, E2BIG, ENOTSUPP):
+        return as_far_as_rights_go(MISSING, rights)
+    return Answer(NO, os.strerror(errno))
+
+
+def as_far_as_rights_go(answer: Answer, rights: Rights) -> Answer:
+    """Return an answer, or that it cannot be told: the kernel denies those who lack rights what it has for others."""
+    missing = rights.lacks()
+    if answer.can != NO or not missing or rights.on_purpose:
+        return answer
+    return Answer(UNKNOWN, f"a capability is missing: {', '.join(missing)}; the kernel may say no for that")
 
 
 def _forbidden(rights: Rights) -> str:

@@ -12,7 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 from bpfctl._sys import programs
 from bpfctl.feature import prog_types
-from bpfctl.feature.answer import AVAILABLE, MISSING, NEEDS_BTF, NO, UNKNOWN, Answer, Rights, refused
+from bpfctl.feature.answer import (
+    AVAILABLE,
+    MISSING,
+    NEEDS_BTF,
+    NO,
+    UNKNOWN,
+    Answer,
+    Rights,
+    as_far_as_rights_go,
+    refused,
+)
 from bpfctl.feature.survey import Survey
 from bpfctl.uapi.enums import ProgType
 from bpfctl.uapi.helpers import Helper
@@ -130,7 +140,7 @@ def _load_each(
 def _answer(verdict: programs.Verdict, rights: Rights, *, unprivileged: bool) -> Answer:
     """Read a verdict; bpftool calls available whatever is not said to be missing."""
     if verdict.said > 0:
-        return NO_SUCH_NUMBER if verdict.said == _NONE_WITH_THAT_NUMBER else MISSING
+        return NO_SUCH_NUMBER if verdict.said == _NONE_WITH_THAT_NUMBER else as_far_as_rights_go(MISSING, rights)
     if verdict.errno == 0 or verdict.said:
         return AVAILABLE
     # The verifier has not come as far as the call.

@@ -16,6 +16,7 @@ from bpfctl.uapi.enums import MapType, ProgType
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from bpfctl.feature.answer import Rights
     from bpfctl.feature.survey import Survey
     from bpfctl.uapi.helpers import Helper
 
@@ -38,10 +39,15 @@ class Prober:
         self._device = device
         self._full = full
         self._unprivileged = unprivileged
-        self._rights = rights.present()
+        self._rights = rights.present()._replace(on_purpose=unprivileged)
         #: What prog_types() has found.
         self.types: dict[ProgType, Answer] = {}
         self._absent: frozenset[Helper] = frozenset()
+
+    @property
+    def rights(self) -> Rights:
+        """What the answers are for."""
+        return self._rights
 
     def syscall(self) -> Answer:
         """Return whether there is bpf(2)."""

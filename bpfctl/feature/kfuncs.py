@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from bpfctl._sys import programs
 from bpfctl.errors import BpfctlError
 from bpfctl.feature import attached
-from bpfctl.feature.answer import AVAILABLE, MISSING, NO, UNKNOWN, YES, Answer, refused
+from bpfctl.feature.answer import AVAILABLE, MISSING, NO, UNKNOWN, YES, Answer, as_far_as_rights_go, refused
 from bpfctl.feature.types import of_modules
 from bpfctl.uapi.enums import ProgType
 from btf.kind import DECL_TAG, FUNC
@@ -151,7 +151,8 @@ def _answer(verdict: programs.Verdict, shape: Shape, asker: Asker) -> Answer:
     if verdict.said > 0:
         answer = _ANSWERS[verdict.said - 1]
         # That a device is wanted is said before the type is looked at; these functions are all for XDP.
-        return MISSING if answer is _DEVICE and shape.type != ProgType.XDP else answer
+        answer = MISSING if answer is _DEVICE and shape.type != ProgType.XDP else answer
+        return as_far_as_rights_go(answer, asker.rights)
     if verdict.errno == 0 or verdict.said:
         return AVAILABLE
     answer = refused(verdict.errno, asker.rights)

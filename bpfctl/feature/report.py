@@ -16,7 +16,6 @@ from bpfctl.feature import (
     map_types,
     more,
     prog_types,
-    rights,
 )
 from bpfctl.feature.answer import UNKNOWN, YES
 from bpfctl.feature.helpers import ATTACHED, wanted
@@ -71,7 +70,7 @@ _FLEETING = frozenset({"attachments", "perf_events"})
 def groups(prober: Prober, memory: Memory) -> Iterator[Group]:
     """Ask for everything but functions; each group is asked for when its turn comes."""
     types = prober.prog_types()
-    asker = Asker(rights.present(), types, memory)
+    asker = Asker(prober.rights, types, memory)
     if types[ProgType.TRACING].can == UNKNOWN:
         # Kernel lockdown forbids to attach to functions, but neither to tracepoints nor to be an iterator.
         found = (attach_types.TRACEPOINT(asker), attach_types.ITERATOR(asker))
@@ -106,7 +105,7 @@ def groups(prober: Prober, memory: Memory) -> Iterator[Group]:
 
 def functions(prober: Prober, memory: Memory) -> list[Kfunc]:
     """Ask who may call which kfunc; what groups() asks for comes first."""
-    return kfuncs.all_of(Asker(rights.present(), prober.types, memory))
+    return kfuncs.all_of(Asker(prober.rights, prober.types, memory))
 
 
 def helpers(prober: Prober, memory: Memory, *, full: bool) -> Iterator[tuple[str, Mapping[Helper, Answer]]]:
@@ -124,6 +123,6 @@ def helpers(prober: Prober, memory: Memory, *, full: bool) -> Iterator[tuple[str
     for kind in prober.types:
         if kind not in ATTACHED:
             yield of(kind.name.lower(), partial(prober.helpers_of, kind))
-    asker = Asker(rights.present(), prober.types, memory)
+    asker = Asker(prober.rights, prober.types, memory)
     for place in attached.PLACES:
         yield of(place.word, partial(attached.ask, place, asker, prober.survey, full=full))

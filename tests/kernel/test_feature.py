@@ -151,6 +151,22 @@ def test_who_may_not_ask_is_told_nothing_wrong(as_root, place):
     assert all("capabilit" in reason for reason in reasons)
 
 
+@pytest.mark.skipif(not IN_A_GUEST, reason="only in a guest may ordinary users be let use BPF")
+def test_who_may_ask_for_some_is_told_nothing_wrong(as_root):
+    """What the kernel denies those without rights it may have for others."""
+    setting = Path("/proc/sys/kernel/unprivileged_bpf_disabled")
+    before = setting.read_text()
+    try:
+        setting.write_text("0")
+        truth, said = answers(as_root), answers(report(hardship.ordinary_user))
+    finally:
+        setting.write_text(before)
+
+    assert {name: answer for name, answer in said.items() if answer is not None and truth[name] is not answer} == {}
+    assert said["program_types", "socket_filter"] is True
+    assert said["map_types", "hash"] is True
+
+
 @pytest.mark.parametrize("place", [None, hardship.ordinary_user, tighter])
 def test_what_cannot_be_told_has_a_reason(place):
     found = report(place)

@@ -150,6 +150,13 @@ ROOT = Rights(1 << CAP_SYS_ADMIN, 2, "")
     [
         (22, ROOT, NO, ""),
         (95, ROOT, NO, "Operation not supported"),
+        (22, Rights(0, 0, "", on_purpose=True), NO, ""),
+        (
+            22,
+            Rights(1 << CAP_BPF, 0, ""),
+            UNKNOWN,
+            "a capability is missing: CAP_NET_ADMIN, CAP_PERFMON; the kernel may say no for that",
+        ),
         (12, ROOT, UNKNOWN, "a limit is reached: no memory for it"),
         (1, ROOT, UNKNOWN, "forbidden although no capability is missing: by kernel lockdown or a security policy"),
         (1, ROOT._replace(lockdown="integrity"), UNKNOWN, "kernel lockdown forbids it (integrity)"),
