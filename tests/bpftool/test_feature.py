@@ -186,3 +186,31 @@ def test_list_builtins_of_nothing():
 
     assert (theirs.rc, theirs.stdout) == (255, b"null\n")
     assert (mine.rc, [*json.loads(mine.stdout)]) == (255, ["error"])
+
+
+#: What bpftool denies where it is: see the documented differences.
+DENIED = {"have_struct_ops_map_type", "have_tracing_prog_type"}
+ATTACHED = {"tracing", "ext", "lsm", "struct_ops"}  # of whose helpers bpftool tells none
+
+
+def test_the_full_report_says_the_same():
+    """What cannot be told aside, and what is there although bpftool denies it."""
+    theirs = json.loads(peer.run(NEWEST, "-j", "feature", "probe").stdout)
+    report = json.loads(peer.inside("-j", "feature", "probe", "--full-report", "--fresh").stdout)
+    types = theirs["program_types"] | theirs["map_types"]
+    mine = {
+        f"have_{row['name']}_{kind}_type": row["available"]
+        for kind, group in (("prog", "program_types"), ("map", "map_types"))
+        for row in report[group]
+        if row["available"] is not None
+    }
+    others = {name for name, answer in mine.items() if types[name] is not answer}
+    helpers = {row["program_type"]: row["available"] for row in report["helpers"] if not row["cannot_be_told"]}
+
+    assert others <= DENIED
+    assert all(mine[name] for name in others)
+    assert [*theirs["misc"].values()] == [row["available"] for row in report["limits"][: len(theirs["misc"])]]
+    for name, found in theirs["helpers"].items():
+        word = name.removesuffix("_available_helpers")
+        if word not in ATTACHED and word in helpers:
+            assert helpers[word] == found, word

@@ -111,6 +111,16 @@ SHOWN = {
     "`feature probe unprivileged`, ordinary users may use BPF": [
         "bpftool/test_feature.py::test_where_ordinary_users_may_use_bpf"
     ],
+    "tables and the full report of `feature probe`, struct_ops maps before Linux 6.9": [
+        "bpftool/test_feature.py::test_the_full_report_says_the_same",
+        "kernel/test_feature_attach.py::test_a_type_is_there_if_one_of_it_lives",
+    ],
+    "tables and the full report of `feature probe`, what lockdown or a lack of rights forbids to ask": [
+        "bpftool/test_feature.py::test_the_full_report_says_the_same",
+        "kernel/test_feature.py::test_who_may_not_ask_is_told_nothing_wrong",
+        "kernel/test_feature_attach.py::test_a_type_is_there_if_one_of_it_lives",
+        "unit/views/test_feature.py::test_tables_have_three",
+    ],
     "`feature list_builtins` without a group": ["bpftool/test_feature.py::test_list_builtins_of_nothing"],
     "`btf show` with words that are no `id N`": ["kernel/test_btf_questions.py::test_show_a_struct"],
     "`btf dump` of a file without types": ["bpftool/test_btf_dump.py::test_files_without_types"],
