@@ -57,13 +57,17 @@ class Code(NamedTuple):
 
 
 class Function(NamedTuple):
-    """A function's place: slots from ``start`` up to but not including ``end`` of a section."""
+    """A function's place: slots from ``start`` up to but not including ``end`` of a section.
+
+    One that is global is verified by itself, for whatever it may be called with, unless it is hidden.
+    """
 
     name: str
     section: str
     start: int
     end: int
     is_global: bool = False
+    is_hidden: bool = False
 
 
 class ProgramSpec(NamedTuple):

@@ -26,12 +26,16 @@ UNDEFINED = 0  # SHN_UNDEF
 LOCAL, GLOBAL, WEAK = 0, 1, 2
 NOTYPE, OBJECT, FUNC, SECTION = 0, 1, 2, 3
 
+_HIDDEN = (1, 2)  # STV_INTERNAL, STV_HIDDEN
 _SYMBOL, _REL = "IBBHQQ", "QQ"
 _LONGEST = 4096  # bytes of a name: more is no honest one
 
 
 class Symbol(NamedTuple):
-    """A symbol; ``section`` is the number of the one that it is in, ``value`` its place there."""
+    """A symbol; ``section`` is the number of the one that it is in, ``value`` its place there.
+
+    ``is_hidden`` is one that is for this object alone, although it is global.
+    """
 
     name: str
     type: int
@@ -39,6 +43,7 @@ class Symbol(NamedTuple):
     section: int
     value: int
     size: int
+    is_hidden: bool = False
 
 
 class File:
@@ -78,11 +83,11 @@ class File:
             raise ObjectError("the symbols have no names")
         strings, known = self.contents(link), dict[int, str]()
         found = []
-        for offset, info, _other, section, value, size in self._rows(tables[0], _SYMBOL, "symbols"):
+        for offset, info, other, section, value, size in self._rows(tables[0], _SYMBOL, "symbols"):
             name = known.get(offset)
             if name is None:
                 name = known[offset] = _string(strings, offset)
-            found.append(Symbol(name, info & 15, info >> 4, section, value, size))
+            found.append(Symbol(name, info & 15, info >> 4, section, value, size, other & 3 in _HIDDEN))
         return found
 
     @cached_property

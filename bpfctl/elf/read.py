@@ -120,7 +120,7 @@ class _Reader:
             if start < before[1] and (start, start + size) != before:
                 raise ObjectError(f"function {one.name} begins inside another one")
             ends[name] = start, start + size
-            yield Function(one.name, name, start, start + size, one.bind != elf.LOCAL)
+            yield Function(one.name, name, start, start + size, one.bind != elf.LOCAL, one.is_hidden)
 
     def _programs(self, functions: Iterable[Function]) -> Iterator[ProgramSpec]:
         for function in functions:

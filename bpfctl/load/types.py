@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _KSYMS, _KCONFIG = ".ksyms", ".kconfig"
 _GLOBAL_VARIABLE = 1  # BTF_VAR_GLOBAL_ALLOCATED
+_STATIC = 0  # BTF_FUNC_STATIC
 
 
 def load(spec: ObjectSpec, settings: Mapping[str, int]) -> FD | None:
@@ -49,6 +50,7 @@ def _older(btf: BTF) -> Iterator[bytes]:
 def described(spec: ObjectSpec, btf: BTF, settings: Mapping[str, int]) -> bytes:
     """Return the types of an object with whole sections, and nothing in the place of what the kernel supplies."""
     gone, ours = _outside(btf)
+    hidden = {one.name for one in spec.functions if one.is_hidden}
     builder = Builder(byteorder=btf.byteorder, strings=btf.strings)
     for type_id in btf.ids:
         of = btf.type(type_id)
@@ -58,6 +60,8 @@ def described(spec: ObjectSpec, btf: BTF, settings: Mapping[str, int]) -> bytes:
             builder.add_type(_whole(spec, btf, of, settings))
         elif isinstance(of, types.Var) and type_id in ours:
             builder.add_type(of._replace(linkage=_GLOBAL_VARIABLE))
+        elif isinstance(of, types.Func) and of.name in hidden:
+            builder.add_type(of._replace(linkage=_STATIC))
         else:
             builder.add_type(of)
     return builder.build()
