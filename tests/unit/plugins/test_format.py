@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from bpfctl_tracepoint.format import parse
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bpfctl.probe.field import Blob, Bytes, Integer, Text
-from bpfctl_tracepoint.format import parse
 
 COMMON = """name: thing
 ID: 314
