@@ -39,18 +39,21 @@ def _query(kind: P, attach_type: A) -> Callable[[Asker], Answer]:
     return with_type(kind, answers(Cmd.PROG_QUERY, attributes, ENODEV))
 
 
-def _kprobes(attach_type: A) -> Callable[[Asker], Answer]:
+def kprobes(attach_type: A) -> Callable[[Asker], Answer]:
+    """Ask for a link to many functions, whose addresses are nowhere to be read."""
     return links(P.KPROBE, attach_type, EFAULT, target=0, more=_ONE_KPROBE)
 
 
-def _uprobes(attach_type: A) -> Callable[[Asker], Answer]:
+def uprobes(attach_type: A) -> Callable[[Asker], Answer]:
+    """Ask for a link to many places of a file, whose name is nowhere to be read."""
     return links(P.KPROBE, attach_type, EFAULT, EBADF, target=0, more=_ONE_UPROBE)
 
 
 _FUNCTIONS = ("bpf_fentry_test1", "vfs_read")
 TRACEPOINT = targets(P.TRACING, A.TRACE_RAW_TP, "btf_trace_task_rename", "btf_trace_sys_enter")
 ITERATOR = targets(P.TRACING, A.TRACE_ITER, "bpf_iter_task")
-_MULTI = [
+#: Programs for many functions get them when they are linked, and load without any.
+MULTI = [
     loads(RETURN_0, P.TRACING, kind) for kind in (A.TRACE_FENTRY_MULTI, A.TRACE_FEXIT_MULTI, A.TRACE_FSESSION_MULTI)
 ]
 _STRUCT_OPS_LINK = makes(MapType.STRUCT_OPS, MapFlag.LINK)
@@ -97,21 +100,20 @@ _WAYS: dict[A, tuple[str, Callable[[Asker], Answer]]] = {
     A.SK_REUSEPORT_SELECT: ("5.14", checked(P.SK_REUSEPORT, A.SK_REUSEPORT_SELECT)),
     A.SK_REUSEPORT_SELECT_OR_MIGRATE: ("5.14", checked(P.SK_REUSEPORT, A.SK_REUSEPORT_SELECT_OR_MIGRATE)),
     A.PERF_EVENT: ("5.15", links(P.KPROBE, A.PERF_EVENT, EBADF)),
-    A.TRACE_KPROBE_MULTI: ("5.18", _kprobes(A.TRACE_KPROBE_MULTI)),
+    A.TRACE_KPROBE_MULTI: ("5.18", kprobes(A.TRACE_KPROBE_MULTI)),
     A.LSM_CGROUP: ("6.0", targets(P.LSM, A.LSM_CGROUP, "bpf_lsm_socket_bind")),
     A.STRUCT_OPS: ("6.4", _STRUCT_OPS_LINK),
     A.NETFILTER: ("6.4", with_type(P.NETFILTER)),
     A.TCX_INGRESS: ("6.6", _query(P.SCHED_CLS, A.TCX_INGRESS)),
     A.TCX_EGRESS: ("6.6", _query(P.SCHED_CLS, A.TCX_EGRESS)),
-    A.TRACE_UPROBE_MULTI: ("6.6", _uprobes(A.TRACE_UPROBE_MULTI)),
+    A.TRACE_UPROBE_MULTI: ("6.6", uprobes(A.TRACE_UPROBE_MULTI)),
     A.NETKIT_PRIMARY: ("6.7", _query(P.SCHED_CLS, A.NETKIT_PRIMARY)),
     A.NETKIT_PEER: ("6.7", _query(P.SCHED_CLS, A.NETKIT_PEER)),
-    A.TRACE_KPROBE_SESSION: ("6.10", _kprobes(A.TRACE_KPROBE_SESSION)),
-    A.TRACE_UPROBE_SESSION: ("6.13", _uprobes(A.TRACE_UPROBE_SESSION)),
-    # Programs for many functions get them when they are linked, and load without any.
-    A.TRACE_FENTRY_MULTI: ("7.2", _MULTI[0]),
-    A.TRACE_FEXIT_MULTI: ("7.2", _MULTI[1]),
-    A.TRACE_FSESSION_MULTI: ("7.2", _MULTI[2]),
+    A.TRACE_KPROBE_SESSION: ("6.10", kprobes(A.TRACE_KPROBE_SESSION)),
+    A.TRACE_UPROBE_SESSION: ("6.13", uprobes(A.TRACE_UPROBE_SESSION)),
+    A.TRACE_FENTRY_MULTI: ("7.2", MULTI[0]),
+    A.TRACE_FEXIT_MULTI: ("7.2", MULTI[1]),
+    A.TRACE_FSESSION_MULTI: ("7.2", MULTI[2]),
     A.TRACE_FSESSION: ("7.0", targets(P.TRACING, A.TRACE_FSESSION, *_FUNCTIONS)),
 }
 
@@ -128,14 +130,14 @@ LINK_TYPES = (
     # The attach type came with the link: Linux commit aa8d3a716b59, "bpf, xdp: Add bpf_link-based XDP attachment API".
     Probe(L.XDP.name.lower(), "5.9", _attach(P.XDP, A.XDP)),
     Probe(L.PERF_EVENT.name.lower(), "5.15", links(P.KPROBE, A.PERF_EVENT, EBADF)),
-    Probe(L.KPROBE_MULTI.name.lower(), "5.18", _kprobes(A.TRACE_KPROBE_MULTI)),
+    Probe(L.KPROBE_MULTI.name.lower(), "5.18", kprobes(A.TRACE_KPROBE_MULTI)),
     Probe(L.STRUCT_OPS.name.lower(), "6.4", _STRUCT_OPS_LINK),
     Probe(L.NETFILTER.name.lower(), "6.4", links(P.NETFILTER, A.NETFILTER, EAFNOSUPPORT, target=0, more=_NO_FAMILY)),
     Probe(L.TCX.name.lower(), "6.6", links(P.SCHED_CLS, A.TCX_INGRESS, ENODEV, target=NO_ID)),
-    Probe(L.UPROBE_MULTI.name.lower(), "6.6", _uprobes(A.TRACE_UPROBE_MULTI)),
+    Probe(L.UPROBE_MULTI.name.lower(), "6.6", uprobes(A.TRACE_UPROBE_MULTI)),
     Probe(L.NETKIT.name.lower(), "6.7", links(P.SCHED_CLS, A.NETKIT_PRIMARY, ENODEV, target=NO_ID)),
     Probe(L.SOCKMAP.name.lower(), "6.10", links(P.SK_MSG, A.SK_MSG_VERDICT, EBADF)),
-    Probe(L.TRACING_MULTI.name.lower(), "7.2", _MULTI[0]),
+    Probe(L.TRACING_MULTI.name.lower(), "7.2", MULTI[0]),
 )
 
 SLEEPING = (

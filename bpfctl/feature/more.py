@@ -1,4 +1,4 @@
-"""Tables of what bpftool does not ask for: flags of maps, batches, loads, attachments, kinds of BTF, perf events."""
+"""Tables of what bpftool does not ask for: flags of maps, batches, attachments, kinds of BTF, perf events."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from bpfctl._sys import perf
 from bpfctl._sys.ask import ask
-from bpfctl.feature import map_types
+from bpfctl.feature import attach_types, map_types
 from bpfctl.feature.answer import AVAILABLE, ENOTSUPP, MISSING, NO, Answer, refused
 from bpfctl.feature.ways import NOBODY, Asker, Probe, answers, exists, has_type, links, links_there, makes
 from bpfctl.uapi.commands import Cmd
@@ -132,10 +132,11 @@ BTF_KINDS = (
 
 _PMUS = "/sys/bus/event_source/devices"
 
+# Links to many places have had cookies from their beginning.
 ATTACHMENTS = (
-    Probe("kprobes of perf", "4.17", exists(f"{_PMUS}/kprobe/type")),
     Probe("tracepoints of perf", "2.6.30", exists(f"{_PMUS}/tracepoint/type")),
     Probe("breakpoints of perf", "2.6.33", exists(f"{_PMUS}/breakpoint/type")),
+    Probe("kprobes of perf", "4.17", exists(f"{_PMUS}/kprobe/type")),
     Probe("uprobes of perf", "4.17", exists(f"{_PMUS}/uprobe/type")),
     Probe("reference counters of uprobes (USDT semaphores)", "4.20", exists(f"{_PMUS}/uprobe/format/ref_ctr_offset")),
     Probe(
@@ -143,6 +144,7 @@ ATTACHMENTS = (
         "5.15",
         links(ProgType.KPROBE, AttachType.PERF_EVENT, EBADF, more=struct.pack("=Q", 1)),
     ),
+    Probe("cookies of kprobe_multi links", "5.18", attach_types.kprobes(AttachType.TRACE_KPROBE_MULTI)),
     Probe(
         "cookies of links to functions",
         "5.19",
@@ -154,11 +156,13 @@ ATTACHMENTS = (
             EMFILE,
         ),
     ),
+    Probe("cookies of uprobe_multi links", "6.6", attach_types.uprobes(AttachType.TRACE_UPROBE_MULTI)),
     Probe(
         "cookies of raw tracepoints",
         "6.10",
         answers(Cmd.RAW_TRACEPOINT_OPEN, struct.pack("=QI4xQ", 0, NOBODY, 1), EBADF),
     ),
+    Probe("cookies of tracing_multi links", "7.2", attach_types.MULTI[0]),
     Probe("types of the kernel", "5.4", exists("/sys/kernel/btf/vmlinux")),
 )
 

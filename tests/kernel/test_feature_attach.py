@@ -198,6 +198,9 @@ def test_every_attach_type_has_a_proof(told):
         ("cookies of perf links", "link:perf_faults_cookie"),
         ("cookies of links to functions", "link:tracing_cookie"),
         ("cookies of raw tracepoints", "link:raw_cookie"),
+        ("cookies of kprobe_multi links", "link:kretprobe_multi"),
+        ("cookies of uprobe_multi links", "link:uretprobe_multi"),
+        ("cookies of tracing_multi links", "link:tracing_multi"),
     ],
 )
 def test_cookies(zoo, told, name, link):
