@@ -44,6 +44,7 @@ class Asker:
         self.types = types
         self.memory = memory
         self._vmlinux: BTF | None = None
+        self._ids: dict[str, list[int]] = {}
         self._read = False
 
     @property
@@ -63,7 +64,9 @@ class Asker:
         """Yield the ids of the types of these kinds and names that the kernel has, in the order of the names."""
         if (types := self.vmlinux) is not None:
             for name in names:
-                yield from (found for found in types.ids_named(name) if types.kind(found) in kinds)
+                if name not in self._ids:
+                    self._ids[name] = types.ids_named(name)
+                yield from (found for found in self._ids[name] if types.kind(found) in kinds)
 
 
 class Probe(NamedTuple):
