@@ -128,11 +128,11 @@ def _decoded(content: Any) -> dict[str, dict[str, Answer]]:
     known: dict[str, dict[str, Answer]] = {}
     try:
         for group, rows in (content or {}).items():
-            known[group] = {
-                name: Answer(can, why, bpftool=bpftool) for can, why, bpftool, names in rows for name in names
-            }
+            known[group] = {}
+            for can, why, bpftool, names in rows:
+                if can not in {YES, NO} or not isinstance(why, str) or not isinstance(bpftool, bool):
+                    return {}
+                known[group] |= dict.fromkeys(names, Answer(can, why, bpftool=bpftool))
     except (AttributeError, TypeError, ValueError):
         return {}
-    every = (answer for answers in known.values() for answer in answers.values())
-    good = all(one.can in {YES, NO} and isinstance(one.why, str) and isinstance(one.bpftool, bool) for one in every)
-    return known if good else {}
+    return known
