@@ -24,6 +24,7 @@ from bpfctl.attach.perf_event import tracepoint as attach_tracepoint
 from bpfctl.attach.raw_tracepoint import attach as attach_raw_tracepoint
 from bpfctl.attach.tracing import attach as attach_tracing
 from bpfctl.attach.uprobe import Place as UprobePlace
+from bpfctl.attach.uprobe import is_probeable
 from bpfctl.elf.binary import Binary
 from bpfctl.elf.function import Function
 from bpfctl.errors import BpfctlError, KernelError, NotFound, NotSupported, UsageError
@@ -129,6 +130,7 @@ __all__ = [
     "first",
     "has_cookies",
     "in_context",
+    "is_probeable",
     "kernel_types",
     "known",
     "memory",

@@ -7,12 +7,14 @@ whose unit tells in sysfs where its flag for returns and the offset of the refer
 from __future__ import annotations
 
 from contextlib import ExitStack
+from errno import EAGAIN, ENOEXEC, EOPNOTSUPP
 from typing import TYPE_CHECKING, NamedTuple
 
 from bpfctl._sys import attach as attach_calls
 from bpfctl._sys import perf
 from bpfctl.attach import perf_event
-from bpfctl.errors import KernelError, NotSupported
+from bpfctl.elf.image import EM_X86_64
+from bpfctl.errors import KernelError, NotFound, NotSupported
 from bpfctl.host import pmu
 from bpfctl.kernel.handle import privilege_hint
 from bpfctl.kernel.link import Link
@@ -26,6 +28,16 @@ if TYPE_CHECKING:
     from bpfctl.kernel.prog import Program
 
 _UNIT = "uprobe"
+_ENOTSUPP = 524  # the kernel's own, without a name in errno.h
+_NO_INSTRUCTION = frozenset({_ENOTSUPP, EOPNOTSUPP, ENOEXEC})
+#: Of the operand's size and segment, of repetition, and REX.
+_X86_PREFIXES = frozenset({0x26, 0x2E, 0x36, 0x3E, 0x64, 0x65, 0x66, 0x67, 0xF2, 0xF3, *range(0x40, 0x50)})
+#: VEX, EVEX and lock; input and output, interrupts, and what is no instruction on 64 bits.
+_X86_REFUSED = frozenset(
+    {0xC4, 0xC5, 0x62, 0xF0, *range(0x6C, 0x70), *range(0xE4, 0xE8), *range(0xEC, 0xF0), *range(0xCC, 0xD0)}
+    | {0xF1, 0xF4, 0xFA, 0xFB, 0x06, 0x07, 0x0E, 0x16, 0x17, 0x1E, 0x1F, 0x27, 0x2F, 0x37, 0x3F, 0x60, 0x61, 0x82}
+    | {0x9A, 0xD4, 0xD5, 0xEA}
+)
 _COUNTER_SHIFT = 32  # bits of config (format/ref_ctr_offset, Linux 4.20)
 
 
@@ -40,6 +52,8 @@ class Place(NamedTuple):
 
 def attach_multi(program: Program, places: Sequence[Place], *, returns: bool = False) -> list[Closing]:
     """Attach to all places by a link for each file; KernelError EINVAL before Linux 6.6, and nothing stays.
+
+    NotFound where the kernel cannot probe an instruction.
 
     The program must be loaded for AttachType.TRACE_UPROBE_MULTI.
     """
@@ -64,7 +78,14 @@ def _link(program: Program, path: str, rows: Sequence[tuple[int, int, int]], ret
             )
         )
     except OSError as error:
-        raise _refused(path, error) from None
+        if error.errno in _NO_INSTRUCTION and len(rows) == 1:
+            raise _unfit(path, rows[0][0]) from None
+        if error.errno not in _NO_INSTRUCTION:
+            raise _refused(path, error) from None
+    half = len(rows) // 2  # the kernel does not tell which one it is
+    for part in (rows[:half], rows[half:]):
+        _link(program, path, part, returns).close()
+    raise KernelError(f"can't attach to {path}", EAGAIN)  # it was one of them, but is no more
 
 
 def attach(program: Program, places: Sequence[Place], *, returns: bool = False) -> list[Closing]:
@@ -86,8 +107,31 @@ def _event(program: Program, unit: int, place: Place, returns: bool) -> Closing:
     try:
         event = perf.open_probe(unit, config, place.path, place.offset, cpu=0)
     except OSError as error:
+        if error.errno in _NO_INSTRUCTION:
+            raise _unfit(place.path, place.offset) from None
         raise _refused(f"{place.path}+{place.offset:#x}", error) from None
     return perf_event.attach(program, event, f"can't attach to {place.path}+{place.offset:#x}", place.cookie)
+
+
+def is_probeable(code: bytes, machine: int) -> bool:
+    """Return whether the kernel can probe the instruction with which code begins, as far as that is known.
+
+    It executes the instruction elsewhere, and refuses what it has not learned that for: on x86-64 all with a VEX or
+    EVEX prefix, atomic ones, and those that are not for processes (good_insns_64 and uprobe_init_insn() in
+    arch/x86/kernel/uprobes.c).
+    """
+    if machine != EM_X86_64:
+        return True
+    for byte in code:
+        if byte not in _X86_PREFIXES:
+            return byte not in _X86_REFUSED
+    return True
+
+
+def _unfit(path: str, offset: int) -> NotFound:
+    """Return why a place is none; that is no KernelError, as no other way leads there."""
+    where = f"{path}+{offset:#x}"
+    return NotFound(f"the kernel cannot probe the instruction at {where}: it can't execute one of this kind elsewhere")
 
 
 def _refused(where: str, error: OSError) -> KernelError:

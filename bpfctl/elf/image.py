@@ -176,6 +176,14 @@ class Image:
             return ""
         return next((note.data.hex() for note in self.notes(section) if note.owner == b"GNU" and note.type == 3), "")
 
+    def code(self, address: int, size: int) -> bytes:
+        """Return so many bytes of the code at an address, or fewer where it ends."""
+        for segment in self.segments:
+            into = address - segment.address
+            if segment.is_code and 0 <= into < segment.size and segment.offset + into < 1 << 63:
+                return self._read(segment.offset + into, min(size, segment.size - into))
+        return b""
+
     def file_offset(self, address: int, *, code: bool = False) -> int:
         """Return where in the file lies what is loaded at an address, or of that what is code; NotFound."""
         for segment in self.segments:

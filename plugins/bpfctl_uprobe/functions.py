@@ -7,7 +7,7 @@ from fnmatch import translate
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from bpfctl.plugin import NotFound, UsageError, chosen
+from bpfctl.plugin import NotFound, UsageError, chosen, is_probeable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from bpfctl.plugin import Binary, Function
 
 NUMBER = re.compile(r"0x[0-9a-fA-F]{1,16}|\d{1,19}")
+_LONGEST = 15  # bytes of an instruction of x86
 _WILD = re.compile(r"[*?[]")
 
 
@@ -47,7 +48,8 @@ class Functions:
         """Return the addresses of the functions that a name or pattern means, by name; an address means itself.
 
         Functions of one name that are in the file several times are one; names of one function that a pattern matches
-        are one, the shortest. NotFound, and UsageError for an offset behind a function's end.
+        are one, the shortest; those that the kernel cannot probe are no match. NotFound, and UsageError for an offset
+        behind a function's end.
         """
         if NUMBER.fullmatch(pattern):
             return {f"{int(pattern, 0):#x}": (int(pattern, 0),)}
@@ -62,6 +64,9 @@ class Functions:
         usable = {name: [one for one in self._by_name[name] if not one.is_indirect] for name in names}
         if not any(usable.values()):
             raise _indirect(names[0], self.path, self.binary.functions)
+        usable = {name: [one for one in several if self._is_probeable(one, offset)] for name, several in usable.items()}
+        if not any(usable.values()):
+            raise NotFound(f"the kernel can probe no function of {self.path} that matches '{pattern}'")
         taken: set[int] = set()
         found = {}
         for name in sorted(usable, key=lambda name: (len(name), name)):
@@ -82,6 +87,11 @@ class Functions:
         if not found:
             raise _indirect(name, self.path, self.binary.functions)
         return found
+
+    def _is_probeable(self, one: Function, offset: int) -> bool:
+        """Return whether the kernel can probe a function; the few that it cannot spoil no pattern."""
+        image = self.binary.image
+        return is_probeable(image.code(one.address + offset, _LONGEST), image.machine)
 
     @staticmethod
     def _addresses(name: str, functions: Iterable[Function], offset: int) -> Sequence[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import re
 import subprocess
 from contextlib import contextmanager
@@ -29,6 +30,9 @@ KEPT long first(long a, const char *b, unsigned c, long d, long e, long f)
 KEPT int second(int a) { __asm__ volatile(""); return -a; }
 KEPT const char *third(const char *a) { __asm__ volatile(""); return a + 1; }
 KEPT int step(int a) { __asm__ volatile("nop; .globl inside; inside: nop"); return a; }
+#ifdef __x86_64__
+__asm__(".globl refused; .type refused, @function; refused: lock addl $0, (%rsp); ret; .size refused, . - refused");
+#endif
 void does(const char *what, long count)
 {
     for (long number = 0; number < count; number++) {
@@ -204,6 +208,35 @@ def test_mistakes(path, spec, kind, why):
         Sources().resolve([spec.format(path)])
 
 
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="the instruction is one of x86-64")
+@pytest.mark.usefixtures("process")  # it looks at the instruction only where a process has it
+@pytest.mark.parametrize("lack", [None, without_multi])
+def test_what_the_kernel_cannot_probe(path, monkeypatch, lack):
+    """An instruction that it refuses is named, and spoils no pattern."""
+    if lack:
+        lack(monkeypatch)
+    why = re.escape(f"the kernel cannot probe the instruction at {path}+0x")
+    for names in (["refused"], ["first", "second", "refused", "third"]):
+        with pytest.raises(NotFound, match=why), probing(Count(), *(f"uprobe:{path}:{name}" for name in names)):
+            pass
+    assert [point.target for point in Sources().resolve([f"uprobe:{path}:[rt]*d"])] == [f"{path}:third"]
+    with pytest.raises(NotFound, match=r"the kernel can probe no function of .* that matches 'refus"):
+        Sources().resolve([f"uprobe:{path}:refus*"])
+
+
+def test_every_function_of_the_c_library(process):
+    """But for those that it cannot probe; a thousand and more at once."""
+    counts = Count()
+    with probing(counts, "uprobe:c:*", where=f"pid == {process.pid}") as run:
+        process.does("nothing", 1)
+        run.stop()
+        found = {row.values[0].rpartition(":")[2]: row.hits for row in counts.rows() if row.hits}
+
+        assert len(run.made) == 1
+        assert len(run.made[0].group.points) > 1000
+    assert found["puts"] == 1
+
+
 def test_a_script_is_no_binary(tmp_path):
     script = tmp_path / "script"
     script.write_text("#!/bin/sh\n")
@@ -213,6 +246,6 @@ def test_a_script_is_no_binary(tmp_path):
 
 
 def test_rounds_leave_nothing(path):
-    for _ in range(100):
+    for _ in range(30):
         with probing(Count(), f"uprobe:{path}:first", f"uretprobe:{path}:*ir*"):
             pass
