@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from tests.kernel.asked import answers
 IN_A_GUEST = Path("/run/bpfctl-vm").exists()
 FILE = Path("/run/bpfctl/features.json")
 DISABLED = Path("/proc/sys/kernel/unprivileged_bpf_disabled")
+NOBODY = 65534
 CAPABILITIES = "CAP_SYS_ADMIN", "CAP_BPF", "CAP_PERFMON", "CAP_NET_ADMIN"
 
 
@@ -97,11 +99,40 @@ def test_answers_change_with_rights(truth, place):
     assert ask() == truth
 
 
+@pytest.fixture
+def runtime(monkeypatch):
+    """A folder that an ordinary user has for himself while he is logged in."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chown(folder, NOBODY, NOBODY)
+        monkeypatch.setenv("XDG_RUNTIME_DIR", folder)
+        yield Path(folder)
+
+
+def test_a_user_has_his_own(truth, runtime):
+    told = [ask(place=hardship.ordinary_user) for _ in range(2)]
+    file = runtime / "bpfctl" / "features.json"
+
+    assert told[0] == told[1]
+    assert (file.stat().st_uid, file.stat().st_mode & 0o7777) == (NOBODY, 0o600)
+    assert ask() == truth
+
+
+def test_what_a_user_writes_is_not_believed_of_another(runtime):
+    """His own file is believed, and not when it is another's."""
+    told = ask(place=hardship.ordinary_user)
+    file = runtime / "bpfctl" / "features.json"
+    file.write_bytes(file.read_bytes().replace(b'["no"', b'["yes"'))
+    believed = ask(place=hardship.ordinary_user)
+    os.chown(file, NOBODY - 1, -1)
+
+    assert believed != told
+    assert ask(place=hardship.ordinary_user) == told
+
+
 @pytest.mark.skipif(not IN_A_GUEST, reason="only in a guest may ordinary users be let use BPF")
-def test_answers_change_with_a_setting(tmp_path, monkeypatch):
-    """An ordinary user, who has a cache of his own, is let use BPF for a while."""
-    tmp_path.chmod(0o777)
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+@pytest.mark.usefixtures("runtime")
+def test_answers_change_with_a_setting():
+    """An ordinary user is let use BPF for a while."""
     before = DISABLED.read_text()
     found = []
     try:
@@ -112,4 +143,3 @@ def test_answers_change_with_a_setting(tmp_path, monkeypatch):
         DISABLED.write_text(before)
 
     assert found == [None, True, True, None]
-    assert (tmp_path / "bpfctl" / "features.json").exists()
