@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from bpfctl._sys import attach as attach_calls
 from bpfctl._sys import perf
 from bpfctl.attach import perf_event
-from bpfctl.elf.image import EM_X86_64
+from bpfctl.elf.image import EM_X86_64, identify
 from bpfctl.errors import KernelError, NotFound, NotSupported
 from bpfctl.host import pmu
 from bpfctl.kernel.handle import privilege_hint
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bpfctl._sys.fd import Closing
+    from bpfctl.elf.image import Identity
     from bpfctl.kernel.prog import Program
 
 _UNIT = "uprobe"
@@ -48,6 +49,7 @@ class Place(NamedTuple):
     offset: int
     counter: int = 0  # offset of a number of 16 bits that the kernel adds one to meanwhile; 0: there is none
     cookie: int = 0
+    identity: Identity | None = None  # of the file in which the offset was looked up
 
 
 def attach_multi(program: Program, places: Sequence[Place], *, returns: bool = False) -> list[Closing]:
@@ -57,6 +59,7 @@ def attach_multi(program: Program, places: Sequence[Place], *, returns: bool = F
 
     The program must be loaded for AttachType.TRACE_UPROBE_MULTI.
     """
+    _check(places)
     of_files: dict[str, list[tuple[int, int, int]]] = {}
     for place in places:
         of_files.setdefault(place.path, []).append((place.offset, place.counter, place.cookie))
@@ -64,6 +67,13 @@ def attach_multi(program: Program, places: Sequence[Place], *, returns: bool = F
         links = [held.enter_context(_link(program, path, rows, returns)) for path, rows in of_files.items()]
         held.pop_all()
     return list(links)
+
+
+def _check(places: Sequence[Place]) -> None:
+    """Raise NotFound where a file was replaced: what was looked up there would be in the middle of something else."""
+    for path, identity in {(place.path, place.identity) for place in places}:
+        if identity is not None and identify(path) != identity:
+            raise NotFound(f"{path} was replaced while its functions were looked up")
 
 
 def _link(program: Program, path: str, rows: Sequence[tuple[int, int, int]], returns: bool) -> Link:
@@ -93,6 +103,7 @@ def attach(program: Program, places: Sequence[Place], *, returns: bool = False) 
 
     A cookie that is not 0 needs Linux 5.15. NotSupported where the kernel has no such unit (CONFIG_UPROBE_EVENTS).
     """
+    _check(places)
     unit = pmu.number(_UNIT)
     if unit is None:
         raise NotSupported("this kernel cannot probe processes (CONFIG_UPROBE_EVENTS)")

@@ -13,6 +13,7 @@ from bpfctl.host import binary
 
 if TYPE_CHECKING:
     from bpfctl.elf.function import Function
+    from bpfctl.elf.image import Identity
 
 _RUN_BY = {"x86_64": (EM_X86_64, EM_386), "aarch64": (EM_AARCH64, EM_ARM)}
 
@@ -52,6 +53,11 @@ class Binary:
         for other in debug.images(self.image, self.path):
             found = function.variables(other) | found
         return found
+
+    @property
+    def identity(self) -> Identity | None:
+        """What tells the file from one that takes its place."""
+        return self.image.identity
 
     def code_at(self, address: int) -> int:
         """Return where in the file the code at an address lies; NotFound where there is none."""

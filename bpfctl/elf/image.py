@@ -7,7 +7,7 @@ mapped: one that somebody cuts off meanwhile would end the process. Whatever is 
 from __future__ import annotations
 
 import os
-from functools import cached_property
+from functools import cached_property, partial
 from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -58,6 +58,15 @@ class Section(NamedTuple):
     info: int
 
 
+class Identity(NamedTuple):
+    """What tells a file from another of the same name."""
+
+    device: int
+    inode: int
+    size: int
+    changed: int  # nanoseconds since 1970
+
+
 class Note(NamedTuple):
     """A note: whose it is, what kind, and what it says."""
 
@@ -69,11 +78,12 @@ class Note(NamedTuple):
 class Image:
     """An ELF file of code, ``name`` in errors.
 
-    ``read(offset, size)`` returns so many bytes of it, or fewer where it ends.
+    ``read(offset, size)`` returns so many bytes of it, or fewer where it ends; ``identity`` tells it from others.
     """
 
-    def __init__(self, read: Read, name: str) -> None:
+    def __init__(self, read: Read, name: str, identity: Identity | None = None) -> None:
         self.name = name
+        self.identity = identity
         self._read = read
         ident = read(0, _IDENT)
         if not ident.startswith(_MAGIC) or len(ident) < _IDENT:
@@ -90,7 +100,8 @@ class Image:
     @classmethod
     def open(cls, path: str) -> Self:
         """Look at a file; NotFound where there is none, KernelError where it may not be read."""
-        return cls(_reader(path), path)
+        identity = identify(path)
+        return cls(partial(_read, path, identity), path, identity)
 
     @classmethod
     def of(cls, data: bytes, name: str) -> Self:
@@ -197,24 +208,30 @@ def _string(strings: bytes, at: int) -> str:
     return strings[at:end].decode("utf-8", "surrogateescape") if end >= 0 else ""
 
 
-def _reader(path: str) -> Read:
-    """Return what reads a file as long as it is the same; no descriptor stays open."""
-    first: list[tuple[int, ...]] = []
+def identify(path: str) -> Identity:
+    """Return what tells a file from one that takes its place; NotFound where there is none, KernelError."""
+    try:
+        return _identity(os.stat(path))
+    except (OSError, ValueError) as error:
+        raise _unread(path, error) from None
 
-    def read(offset: int, size: int) -> bytes:
-        try:
-            with open(path, "rb", buffering=0) as file:
-                status = os.fstat(file.fileno())
-                same = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
-                if first and same != first[0]:
-                    raise ObjectError(f"{path}: changed while it was read")
-                first[:] = [same]
-                return os.pread(file.fileno(), min(size, max(status.st_size - offset, 0)), offset)
-        except (FileNotFoundError, NotADirectoryError):
-            raise NotFound(f"there is no file '{path}'") from None
-        except ValueError:
-            raise NotFound("a path has no zero in it") from None
-        except OSError as error:
-            raise KernelError(f"can't read {path}", error.errno or 0) from None
 
-    return read
+def _identity(status: os.stat_result) -> Identity:
+    return Identity(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+
+
+def _read(path: str, identity: Identity, offset: int, size: int) -> bytes:
+    """Read from a file as long as it is the same; no descriptor stays open."""
+    try:
+        with open(path, "rb", buffering=0) as file:
+            if _identity(os.fstat(file.fileno())) != identity:
+                raise ObjectError(f"{path}: changed while it was read")
+            return os.pread(file.fileno(), min(size, max(identity.size - offset, 0)), offset)
+    except OSError as error:
+        raise _unread(path, error) from None
+
+
+def _unread(path: str, error: OSError | ValueError) -> NotFound | KernelError:
+    if isinstance(error, (FileNotFoundError, NotADirectoryError, ValueError)):  # the last: a path has no zero in it
+        return NotFound(f"there is no file '{path}'")
+    return KernelError(f"can't read {path}", error.errno or 0)

@@ -73,8 +73,10 @@ class UprobeSource:
 
     def _point(self, functions: Functions, name: str, addresses: Sequence[int], offset: int) -> ProbePoint:
         target = f"{functions.path}:{name}"
+        binary = functions.binary
         self._places[target] = tuple(
-            UprobePlace(functions.path, functions.binary.code_at(address + offset)) for address in addresses
+            UprobePlace(functions.path, binary.code_at(address + offset), identity=binary.identity)
+            for address in addresses
         )
         return ProbePoint(self.kind, target)
 

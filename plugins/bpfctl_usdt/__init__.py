@@ -76,8 +76,9 @@ class File:
 
     def place(self, site: Site) -> UprobePlace:
         """Return where to attach to a site, and where in the file the semaphore is."""
-        counter = self.binary.image.file_offset(site.semaphore) if site.semaphore else 0
-        return UprobePlace(self.binary.path, self.binary.code_at(site.address), counter)
+        binary = self.binary
+        counter = binary.image.file_offset(site.semaphore) if site.semaphore else 0
+        return UprobePlace(binary.path, binary.code_at(site.address), counter, identity=binary.identity)
 
 
 class UsdtSource:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import re
+import shutil
 import subprocess
 from contextlib import contextmanager
 
@@ -235,6 +236,22 @@ def test_every_function_of_the_c_library(process):
         assert len(run.made) == 1
         assert len(run.made[0].group.points) > 1000
     assert found["puts"] == 1
+
+
+@pytest.mark.parametrize("lack", [None, without_multi])
+def test_a_file_that_is_replaced_meanwhile(path, tmp_path, monkeypatch, lack):
+    """What was looked up in the old one is not put into the new one."""
+    if lack:
+        lack(monkeypatch)
+    library, other = tmp_path / "library", tmp_path / "other"
+    shutil.copy(path, library)
+    shutil.copy(path, other)
+    sources = Sources()
+    points = sources.resolve([f"uprobe:{library}:first"])
+    other.rename(library)
+
+    with Count() as counts, pytest.raises(NotFound, match="was replaced while its functions were looked up"):
+        Probing(sources, Wanted(points), counts)
 
 
 def test_a_script_is_no_binary(tmp_path):
