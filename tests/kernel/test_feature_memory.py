@@ -121,7 +121,7 @@ def test_what_a_user_writes_is_not_believed_of_another(runtime):
     """His own file is believed, and not when it is another's."""
     told = ask(place=hardship.ordinary_user)
     file = runtime / "bpfctl" / "features.json"
-    file.write_bytes(file.read_bytes().replace(b'["no"', b'["yes"'))
+    file.write_bytes(file.read_bytes().replace(b'["yes"', b'["no"'))
     believed = ask(place=hardship.ordinary_user)
     os.chown(file, NOBODY - 1, -1)
 
