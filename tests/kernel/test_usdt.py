@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -104,6 +105,13 @@ def found(hits, reader, run, count):
         for batch in reader.batches(limit=count, seconds=20)
         for hit in hits.hits(batch)
     ]
+
+
+def wait_until(holds):
+    end = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.01)
 
 
 def by_events(monkeypatch):
@@ -207,6 +215,23 @@ def test_semaphores_go_up_and_back(path, process, monkeypatch, lack):
             assert [row.hits for row in counts.rows()] == [9]
 
         assert {row.values[0]: row.hits for row in told.rows()} == {0: 10001, 1: 1110}
+
+
+def test_a_killed_bpfctl_leaves_no_semaphore_up(path, process):
+    told = Count(("arg0",))
+
+    def asked():
+        """Return what the program finds in its semaphore."""
+        before = {row.values[0]: row.hits for row in told.rows()}
+        process.does("tell")
+        return next(row.values[0] for row in told.rows() if row.hits > before.get(row.values[0], 0))
+
+    with probing(told, f"usdt:{path}:tell"):
+        command = [sys.executable, "-m", "bpfctl", "probe", "count", f"usdt:{path}:guarded"]
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL) as counting:
+            wait_until(lambda: asked() == 1)
+            counting.kill()
+        wait_until(lambda: asked() == 0)
 
 
 PYTHON = Path("/usr/bin/python3.11")
