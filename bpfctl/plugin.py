@@ -61,7 +61,7 @@ from bpfctl.probe.registers import (
     word,
 )
 from bpfctl.probe.session import known
-from bpfctl.probe.source import API, Group, ProbePoint, Source
+from bpfctl.probe.source import API, Group, Located, ProbePoint, Source
 from bpfctl.probe.typed import Argument, first, reach, whole
 from bpfctl.probe.types import kernel_types, types_of
 from bpfctl.uapi.enums import AttachType, MapType, ProgType
@@ -98,6 +98,7 @@ __all__ = [
     "KernelError",
     "KernelSymbols",
     "KprobePlace",
+    "Located",
     "Map",
     "MapType",
     "NotFound",

@@ -11,6 +11,7 @@ from bpfctl.errors import BpfctlError
 from bpfctl.probe.actions.count import Count
 from bpfctl.probe.actions.trace import Trace
 from bpfctl.probe.session import Probing, Sources, Wanted, make
+from bpfctl.probe.source import Located
 from bpfctl.views.probe import PROGRAMS, WHOLE, Told
 
 if TYPE_CHECKING:
@@ -34,14 +35,17 @@ def show(ctx: opt.Context, words: opt.Words = None) -> None:
 
 def _told(sources: Sources, point: ProbePoint) -> Told:
     try:
-        fields = sources.of(point.kind).fields(point)
+        source = sources.of(point.kind)
+        told = Told(
+            point, source.fields(point), locations=source.locations(point) if isinstance(source, Located) else ()
+        )
     except BpfctlError as error:
         return Told(point, None, refusal=str(error))
     try:
         with Count() as counts, Probing(sources, Wanted((point,)), counts) as run:
-            return Told(point, fields, way=run.made[0].group.way)
+            return told._replace(way=run.made[0].group.way)
     except BpfctlError as error:
-        return Told(point, fields, refusal=str(error))
+        return told._replace(refusal=str(error))
 
 
 def dry_run(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from contextlib import ExitStack
 
     from bpfctl._sys.fd import Closing
@@ -43,6 +43,14 @@ class Group(NamedTuple):
     btf_id: int = 0  # of what it is attached to, where the program type wants that at load time
     btf_fd: int = 0
     otherwise: Callable[[], Group] | None = None
+
+
+@runtime_checkable
+class Located(Protocol):
+    """What a source may have besides: it knows where its points are in code."""
+
+    def locations(self, point: ProbePoint) -> Sequence[Mapping[str, int | str]]:
+        """Return what is known of each place of a point, by what it is called; numbers are addresses."""
 
 
 class Source(Protocol):

@@ -9,7 +9,7 @@ from bpfctl.asm.insn import Insn
 from bpfctl.views.view import Column, View
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from bpfctl.probe.field import Field
     from bpfctl.probe.session import Made
@@ -23,12 +23,15 @@ class Told(NamedTuple):
     fields: Sequence[Field] | None  # None: nobody asked
     way: str = ""  # how a program is attached there; empty where nobody asked, or where that is refused
     refusal: str = ""
+    locations: Sequence[Mapping[str, int | str]] = ()  # where it is in code; numbers are addresses
 
 
 def _json(told: Told) -> dict[str, Any]:
     found: dict[str, Any] = {"kind": told.point.kind, "target": told.point.target, "spec": str(told.point)}
     if told.fields is not None:
         found["fields"] = [{"name": field.name, "type": field.told} for field in told.fields]
+    if told.locations:
+        found["locations"] = list(told.locations)
     if told.way:
         found["attach"] = told.way
     if told.refusal:
@@ -40,6 +43,8 @@ def _plain(told: Told) -> Iterator[str]:
     yield str(told.point)
     for field in told.fields or ():
         yield f"    {_declared(field)}"
+    for place in told.locations:
+        yield f"    at {_place(place)}"
     if told.way:
         yield f"    can be attached: as {told.way}"
     if told.refusal:
@@ -53,6 +58,16 @@ def _declared(field: Field) -> str:
     return f"{type_.rstrip()}{gap}{field.name}{'[' + array if array else ''}".strip()
 
 
+def _place(place: Mapping[str, int | str]) -> str:
+    return ", ".join(
+        f"{name} {value:#x}" if isinstance(value, int) else f"{name} {value}" for name, value in place.items()
+    )
+
+
+def _places(told: Told) -> tuple[str, ...]:
+    return tuple(map(_place, told.locations))
+
+
 def _fields(told: Told) -> tuple[str, ...]:
     return tuple(_declared(field) for field in told.fields or ())
 
@@ -64,11 +79,12 @@ def _attach(told: Told) -> str | None:
 _PLACE = (Column("kind", lambda told: told.point.kind), Column("target", lambda told: told.point.target, tone="name"))
 _READ = Column("fields", _fields, "list")
 _HOW = Column("attach", _attach)
+_AT = Column("at", _places, "list")
 
 #: Places; with their fields; and with whether they can be attached.
 VIEW: View[Told] = View("places to probe", _json, _plain, _PLACE, lambda _told: {})
 WITH_FIELDS = VIEW._replace(columns=(*_PLACE, _READ))
-WHOLE = VIEW._replace(columns=(*_PLACE, _HOW, _READ))
+WHOLE = VIEW._replace(columns=(*_PLACE, _HOW, _AT, _READ))
 
 
 def _made_json(made: Made) -> dict[str, Any]:

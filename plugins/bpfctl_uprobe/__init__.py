@@ -21,7 +21,7 @@ from bpfctl.plugin import (
 from bpfctl_uprobe.functions import NUMBER, Functions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from contextlib import ExitStack
 
     from bpfctl.plugin import Field, Group
@@ -37,7 +37,7 @@ class UprobeSource:
 
     def __init__(self) -> None:
         self._files: dict[str, Functions] = {}
-        self._places: dict[str, tuple[UprobePlace, ...]] = {}
+        self._addresses: dict[str, tuple[int, ...]] = {}
 
     def discover(self, pattern: str) -> Iterator[ProbePoint]:
         """Yield the functions of a FILE:PATTERN; without a file there are none to tell."""
@@ -72,22 +72,33 @@ class UprobeSource:
         return base, int(offset, 0)
 
     def _point(self, functions: Functions, name: str, addresses: Sequence[int], offset: int) -> ProbePoint:
-        target = f"{functions.path}:{name}"
-        binary = functions.binary
-        self._places[target] = tuple(
-            UprobePlace(functions.path, binary.code_at(address + offset), identity=binary.identity)
-            for address in addresses
-        )
-        return ProbePoint(self.kind, target)
+        point = ProbePoint(self.kind, f"{functions.path}:{name}")
+        self._addresses[point.target] = tuple(address + offset for address in addresses)
+        self._places(point)
+        return point
 
-    def _at(self, point: ProbePoint) -> tuple[UprobePlace, ...]:
-        if point.target not in self._places:
+    def _places(self, point: ProbePoint) -> list[UprobePlace]:
+        """Return where a point is; NotFound where the file has no code."""
+        binary = self._file(point).binary
+        return [
+            UprobePlace(binary.path, binary.code_at(address), identity=binary.identity) for address in self._at(point)
+        ]
+
+    def _at(self, point: ProbePoint) -> tuple[int, ...]:
+        if point.target not in self._addresses:
             self.resolve(point.target)
-        return self._places[point.target]
+        return self._addresses[point.target]
+
+    def locations(self, point: ProbePoint) -> Sequence[Mapping[str, int | str]]:
+        """Return each address of the function, as the linker knows it, and where in the file that is."""
+        return [
+            {"file": place.path, "address": address, "offset": place.offset}
+            for address, place in zip(self._at(point), self._places(point), strict=True)
+        ]
 
     def fields(self, point: ProbePoint) -> Sequence[Field]:
         """Return the arguments as registers have them; ``str0`` and so on are the strings that they may point to."""
-        return argument_fields() if self._functions(point.target.rpartition(":")[0]).binary.is_native else ()
+        return argument_fields() if self._file(point).binary.is_native else ()
 
     def _field(self, points: Sequence[ProbePoint], name: str) -> Field:
         fields = self.fields(points[0])
@@ -101,7 +112,10 @@ class UprobeSource:
         for point in points:
             by_kind.setdefault(bool(self.fields(point)), []).append(point)
         for alike in by_kind.values():
-            yield from process_groups(alike, self._at, partial(self._field, alike), returns=self._returns)
+            yield from process_groups(alike, self._places, partial(self._field, alike), returns=self._returns)
+
+    def _file(self, point: ProbePoint) -> Functions:
+        return self._functions(point.target.rpartition(":")[0])
 
     def _functions(self, word: str) -> Functions:
         if word not in self._files:
@@ -118,7 +132,7 @@ class UretprobeSource(UprobeSource):
 
     def fields(self, point: ProbePoint) -> Sequence[Field]:
         """Return what the function returns; ``retstr`` is the string that it may point to."""
-        native = self._functions(point.target.rpartition(":")[0]).binary.is_native
+        native = self._file(point).binary.is_native
         return returned_fields(user=True)[:1] if native else ()
 
     def _field(self, points: Sequence[ProbePoint], name: str) -> Field:

@@ -23,7 +23,7 @@ from bpfctl_usdt.note import sites
 from bpfctl_usdt.operand import Constant, InMemory, arguments
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from contextlib import ExitStack
 
     from bpfctl.plugin import Field, Group
@@ -80,6 +80,16 @@ class File:
         counter = binary.image.file_offset(site.semaphore) if site.semaphore else 0
         return UprobePlace(binary.path, binary.code_at(site.address), counter, identity=binary.identity)
 
+    def location(self, site: Site) -> dict[str, int | str]:
+        """Return what people want to know of a site."""
+        found: dict[str, int | str] = {"file": self.binary.path, "address": site.address}
+        found["offset"] = self.place(site).offset
+        if site.semaphore:
+            found["semaphore"] = site.semaphore
+        if site.arguments:
+            found["arguments"] = site.arguments
+        return found
+
 
 class UsdtSource:
     """Static probes of executables and libraries."""
@@ -117,6 +127,11 @@ class UsdtSource:
         """Return the arguments as they are at the site with most; where they point to strings there is ``str0``."""
         file, found = self._sites(point)
         return max((file.fields(site) for site in found), key=len)
+
+    def locations(self, point: ProbePoint) -> Sequence[Mapping[str, int | str]]:
+        """Return each place of the probe with its semaphore, addresses as the linker knows them, and its arguments."""
+        file, found = self._sites(point)
+        return [file.location(site) for site in found]
 
     def groups(self, points: Sequence[ProbePoint], names: frozenset[str], held: ExitStack) -> Iterator[Group]:
         """Yield a group for all sites where one program can read the arguments, or for all if nobody wants them."""

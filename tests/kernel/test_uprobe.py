@@ -6,6 +6,7 @@ import platform
 import re
 import shutil
 import subprocess
+import sys
 from contextlib import contextmanager
 
 import pytest
@@ -165,6 +166,16 @@ def test_offsets_and_addresses(path, process):
             f"uprobe:{path}:step+{distance:#x}": 6,
             f"uprobe:{path}:{symbols['first']:#x}": 2,
         }
+
+
+def test_show_tells_where_it_is(path):
+    command = [sys.executable, "-m", "bpfctl", "probe", "show", f"uprobe:{path}:first"]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    symbols = subprocess.run(["nm", path], capture_output=True, text=True, check=True).stdout
+    address = re.search(r"^0*(\w+) T first$", symbols, re.MULTILINE)[1]
+
+    assert f"    at file {path}, address 0x{address}, offset 0x{address}\n" in told
+    assert told.endswith("    can be attached: as multi-uprobe link\n")
 
 
 def test_a_library_by_its_short_name(process):

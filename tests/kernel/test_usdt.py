@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -293,6 +294,21 @@ def test_the_list_and_a_field_that_is_not_there(path):
         probing(Count(("arg7",)), f"usdt:{path}:made:plain"),
     ):
         pass
+
+
+def test_show_tells_where_it_is(path):
+    command = [sys.executable, "-m", "bpfctl", "-j", "probe", "show", f"usdt:{path}:guarded", f"usdt:{path}:twice"]
+    guarded, twice = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    told = subprocess.run(["readelf", "-nW", path], capture_output=True, text=True, check=True).stdout
+    addresses = {
+        match[1]: tuple(int(number, 16) for number in match.groups()[1:])
+        for match in re.finditer(r"Name: (\w+)\s+Location: (\w+), Base: \w+, Semaphore: (\w+)", told)
+    }
+
+    (place,) = guarded["locations"]
+    assert (place["address"], place["semaphore"]) == addresses["guarded"]
+    assert [place["arguments"] for place in twice["locations"]] == ["-4@$-1", "8@%rax"]
+    assert twice["locations"][-1]["address"] == addresses["twice"][0]
 
 
 def test_rounds_leave_nothing(path):
