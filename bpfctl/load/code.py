@@ -141,7 +141,7 @@ class Linker:
         ext = self._spec.ext
         if ext is None:
             return b"", b""
-        functions, lines = list[bytes](), list[bytes]()
+        functions, lines, placed = list[bytes](), list[bytes](), 0
         for function, start in starts.items():
             shift = start - function.start
             functions += (
@@ -149,19 +149,18 @@ class Linker:
                 for info in ext.func_infos.get(function.section, ())
                 if info.insn_off // 8 == function.start
             )
-            own = [
+            inside = [
                 line
                 for line in ext.line_infos.get(function.section, ())
                 if function.start <= line.insn_off // 8 < function.end
             ]
-            if not own or own[0].insn_off // 8 != function.start:
-                lines = []
-                break
+            placed += bool(inside) and inside[0].insn_off // 8 == function.start
             lines += (
                 pack("=IIII", line.insn_off // 8 + shift, line.file_name_off, line.line_off, line.line_col)
-                for line in own
+                for line in inside
             )
-        return (b"".join(functions) if len(functions) == len(starts) else b""), b"".join(lines)
+        count = len(starts)
+        return b"".join(functions) if len(functions) == count else b"", b"".join(lines) if placed == count else b""
 
 
 def _put(slots: Slots, at: int, new: Slots) -> None:
