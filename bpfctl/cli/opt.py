@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     Lines = int | None
     RecordType = str | None
     Verbose = bool
+    PinPath = str | None
     By = list[str] | None
     ProbeWhere = str | None
     Pid = int | None

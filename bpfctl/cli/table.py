@@ -166,6 +166,7 @@ OBJECTS: dict[str, tuple[Command, ...]] = {
         Command("count", "probe_run:count", "count hits in the kernel"),
         Command("trace", "probe_run:trace", "show a line for each hit"),
         Command("show", "probe_show:show", "show what can be read at probes, and whether they can be attached"),
+        Command("attach", "probe_attach:attach", "attach a loaded program"),
         Command("dry-run", "probe_show:dry_run", "show the programs of a count or trace, and how they are attached"),
         Command("help", "", ""),
     ),

@@ -85,6 +85,9 @@ RecordType = Annotated[
     str | None, typer.Option("--type", metavar="TYPE", help="Show records as values of this BTF type, such as event.")
 ]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Also show what can be read at each.")]
+PinPath = Annotated[
+    str | None, typer.Option("--pin", metavar="FILE", help="Keep it attached by a pin there, and end at once.")
+]
 By = Annotated[
     list[str] | None,
     typer.Option("--by", metavar="FIELD,...", help="Count by these: probe, comm, pid, cpu, args.NAME, ... (probe)."),

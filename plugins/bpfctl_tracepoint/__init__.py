@@ -71,7 +71,7 @@ class TracepointSource:
         A raw tracepoint costs less at each hit, and is detached at once; each close of a perf event waits until no CPU
         can be in its program any more (tracepoint_synchronize_unregister() in kernel/trace/trace_event_perf.c).
         """
-        found = [] if names else together(points, lambda point: partial(self._field, point), held)
+        found = [] if names else together(points, lambda point: partial(self._field, point), self._by_event, held)
         yield from found
         done = {point for group in found for point in group.points}
         for point in (point for point in points if point not in done):

@@ -64,7 +64,10 @@ _MACHINES = {
 
 
 def together(
-    points: Sequence[ProbePoint], field: Callable[[ProbePoint], Callable[[str], Field]], held: ExitStack
+    points: Sequence[ProbePoint],
+    field: Callable[[ProbePoint], Callable[[str], Field]],
+    by_event: Callable[[ProbePoint], Group],
+    held: ExitStack,
 ) -> list[Group]:
     """Return groups for the events that are system calls with a known number; ``held`` owns the tables."""
     machine, known = platform.machine(), numbers(platform.machine())
@@ -72,28 +75,31 @@ def together(
         return []
     found = []
     for prefix, name in ((_ENTER, "sys_enter"), (_EXIT, "sys_exit")):
-        start = f"syscalls:{prefix}"
-        calls = [
-            point for point in points if point.target.removeprefix(start) in known and point.target.startswith(start)
-        ]
-        if calls:
+        wanted = {point: number for point in points if (number := known.get(_call(point, prefix))) is not None}
+        if wanted:
+            calls = tuple(wanted)
             try:
-                choose = _chooser(
-                    _MACHINES[machine], prefix, [known[point.target.removeprefix(start)] for point in calls], held
-                )
+                choose = _chooser(_MACHINES[machine], prefix, list(wanted.values()), held)
             except (NotSupported, NotFound):  # a kernel that does not tell where these things are
                 return []
             found.append(
                 Group(
                     f"raw tracepoint {name}",
-                    tuple(calls),
+                    calls,
                     ProgType.RAW_TRACEPOINT,
                     field(calls[0]),
                     partial(_attach, name),
                     choose=choose,
+                    otherwise=partial(by_event, calls[0]) if len(calls) == 1 else None,
                 )
             )
     return found
+
+
+def _call(point: ProbePoint, prefix: str) -> str:
+    """Return the name of the system call of an event; empty if it is none of those."""
+    category, _, name = point.target.partition(":")
+    return name.removeprefix(prefix) if category == "syscalls" and name.startswith(prefix) else ""
 
 
 def _attach(name: str, program: Program) -> list[Closing]:

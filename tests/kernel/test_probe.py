@@ -17,11 +17,14 @@ import pytest
 from bpfctl_tracepoint import TracepointSource
 from bpfctl_tracepoint.numbers import numbers
 
+from bpfctl.asm.insn import R0, R1, R2, R10
 from bpfctl.errors import NotFound, UsageError
 from bpfctl.probe.actions.count import Count
 from bpfctl.probe.actions.trace import Trace
+from bpfctl.probe.code import Code
 from bpfctl.probe.session import Probing, Sources, Wanted
 from bpfctl.probe.where import parse
+from tests.kernel import client
 
 CHECKOUT = Path(__file__).parents[2]
 BPFCTL = [sys.executable, "-P", "-m", "bpfctl"]
@@ -363,6 +366,48 @@ def test_dry_run_tells_the_program():
     assert (found["attach"], found["type"], found["points"]) == ("perf event", "tracepoint", [FORK])
     assert found["insns"][0] == "(bf) r6 = r1"
     assert found["insns"][-1] == "(95) exit"
+
+
+def _counter(type_, name):
+    """Load a program that counts its runs; return it and its map."""
+    counts = client.map_create(2, 4, 8, 1)  # an array
+    code = Code()
+    code.st(4, R10, -4, 0).mov(R2, R10).add(R2, -4).ld_map_fd(R1, counts).call(1)
+    code.jump("jeq", R0, 0, "out").mov(R1, 1).atomic_add(8, R0, 0, R1)
+    return client.prog_load(type_, code.end(), name=name), counts
+
+
+@pytest.mark.parametrize(
+    ("spec", "type_", "what"),
+    [(FORK, 17, "forks"), (FORK, 5, "forks"), (YIELD, 5, "yields"), (RAW, 17, "forks")],  # raw tracepoint, tracepoint
+)
+def test_attach_a_program_of_ones_own(child, spec, type_, what):
+    """It is attached as its type wants it, as long as a pin is there."""
+    program, counts = _counter(type_, "own_prog")
+    pin = f"/sys/fs/bpf/own-{os.getpid()}"
+    try:
+        done = run("probe", "attach", spec, "name", "own_prog", "--pin", pin)
+        assert (done.returncode, done.stderr) == (0, "")
+        child.does(what, 30)
+        assert int.from_bytes(client.map_lookup(counts, bytes(4), 8), "little") >= 30
+        os.unlink(pin)
+    finally:
+        os.close(program)
+        os.close(counts)
+        Path(pin).unlink(missing_ok=True)
+
+
+def test_a_program_of_another_type_is_refused():
+    program, counts = _counter(17, "own_raw")  # a raw tracepoint
+    try:
+        done = run("probe", "attach", "uprobe:c:malloc", "name", "own_raw")
+        assert "takes programs of type kprobe, and this one is of type raw_tracepoint" in done.stderr
+        assert run("probe", "attach", "name", "own_raw").stderr == (
+            "Error: a probe, such as tracepoint:sched:sched_switch is missing\n"
+        )
+    finally:
+        os.close(program)
+        os.close(counts)
 
 
 def test_list_with_fields():

@@ -1,0 +1,76 @@
+"""bpfctl probe attach: the user's own program at probes, for as long as this runs or a pin is there."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from bpfctl.cli import grammar, opt
+from bpfctl.cli.stop import wait
+from bpfctl.errors import NotSupported, UsageError
+from bpfctl.kernel import pin as pins
+from bpfctl.kernel.link import Link
+from bpfctl.kernel.prog import Program
+from bpfctl.probe.own import attach as attach_program
+from bpfctl.probe.session import Sources
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bpfctl.cli.session import Session
+    from bpfctl.probe.own import Attached
+
+
+def attach(
+    ctx: opt.Context, words: opt.Words = None, *, pin: opt.PinPath = None, duration: opt.Duration = None
+) -> None:
+    """Attach a loaded program until Ctrl-C, or with --pin until somebody removes that file: SPEC... PROG.
+
+    With several probes the path of --pin is a folder, which gets a file for each.
+    """
+    left = grammar.Words(words)
+    specs = []
+    while left and ":" in left.peek():
+        specs.append(left.next("a probe"))
+    if not specs:
+        raise UsageError("a probe, such as tracepoint:sched:sched_switch is missing")
+    which = grammar.prog(left)
+    left.end()
+    if ctx.obj.depth and pin is None:
+        raise UsageError(
+            "without --pin a program is attached until somebody stops us, so that is no command for a batch"
+        )
+    sources = Sources()
+    with Program.one(which) as program, ExitStack() as held:
+        found = attach_program(sources, sources.resolve(specs), program, held)
+        if pin is not None:
+            _pin(ctx.obj, found, pin)
+            ctx.obj.out.done()
+            return
+        for one in found:
+            ctx.obj.out.note(f"attached to {one.point} as {one.way}")
+        wait(duration)
+
+
+def _pin(session: Session, found: Sequence[Attached], path: str) -> None:
+    """Pin all links, or none."""
+    links = []
+    for one in found:
+        for link in one.links:
+            if not isinstance(link, Link):
+                raise NotSupported(f"{one.point} has no link, which alone can be pinned: Linux 5.15 has more of them")
+            links.append(link)
+    paths = [path] if len(links) == 1 else [f"{path}/{number}" for number in range(len(links))]
+    done: list[str] = []
+    try:
+        if len(links) > 1:
+            os.mkdir(path, 0o700)
+            done.append(path)
+        for link, place in zip(links, paths, strict=True):
+            pins.pin(link, place, mount=not session.options.nomount)
+            done.append(place)
+    except BaseException:
+        for place in reversed(done):
+            os.rmdir(place) if os.path.isdir(place) else os.unlink(place)
+        raise
