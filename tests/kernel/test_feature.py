@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import struct
 import sys
 from contextlib import ExitStack
@@ -12,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bpfctl._sys import calls, programs, task
+from bpfctl._sys import calls, programs
 from tests.kernel import client, hardship
 from tests.kernel.asked import answers, report
 from tests.terminal import STYLES, Terminal
@@ -109,33 +108,6 @@ def test_statistics_are_not_switched_on(zoo):
     assert client.info(made.fd)[run_count_at - 8 : run_count_at + 8] == before
 
 
-def tight():
-    """Lock 64 KiB at most, as far as root cannot help it."""
-    resource.setrlimit(resource.RLIMIT_MEMLOCK, (1 << 16, 1 << 16))
-
-
-def tighter():
-    """Lock 64 KiB at most, without the right to lock more."""
-    tight()
-    cap_sys_resource = 24
-    task.set_effective_capabilities(task.effective_capabilities() & ~(1 << cap_sys_resource))
-
-
-@pytest.mark.parametrize("limit", [tight, tighter])
-def test_under_a_tight_memlock_limit(limit):
-    """Kernels before 5.11 charge programs and maps against it; root may raise it."""
-    plenty, little = (hardship.bpfctl("-j", "feature", "probe", hardship=place) for place in (None, limit))
-
-    assert (little.code, little.err) == (0, "")
-    assert json.loads(little.out) == json.loads(plenty.out)
-
-
-def test_a_report_under_a_tight_memlock_limit(as_root):
-    truth, said = answers(as_root), answers(report(tighter))
-
-    assert {name: answer for name, answer in said.items() if answer is not truth[name]} == {}
-
-
 @pytest.mark.parametrize("place", [hardship.ordinary_user, hardship.user_namespace, hardship.forbidden_bpf])
 def test_who_may_not_ask_is_told_nothing_wrong(as_root, place):
     """What is said without rights is what root is told; the rest cannot be told, and the reason says why."""
@@ -167,7 +139,7 @@ def test_who_may_ask_for_some_is_told_nothing_wrong(as_root):
     assert said["map_types", "hash"] is True
 
 
-@pytest.mark.parametrize("place", [None, hardship.ordinary_user, tighter])
+@pytest.mark.parametrize("place", [None, hardship.ordinary_user])
 def test_what_cannot_be_told_has_a_reason(place):
     found = report(place)
     silent = [
