@@ -6,9 +6,10 @@ import platform
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from bpfctl.asm import native
 from bpfctl.elf import debug, function
 from bpfctl.elf.image import EM_386, EM_AARCH64, EM_ARM, EM_X86_64, Image
-from bpfctl.errors import NotSupported
+from bpfctl.errors import BpfctlError, NotSupported
 from bpfctl.host import binary
 
 if TYPE_CHECKING:
@@ -58,6 +59,20 @@ class Binary:
     def identity(self) -> Identity | None:
         """What tells the file from one that takes its place."""
         return self.image.identity
+
+    def beginnings(self, address: int, size: int) -> list[int]:
+        """Return how far from an address each instruction of so many bytes begins.
+
+        Nothing is returned where nobody can tell: for that capstone must be installed.
+        """
+        machine = {EM_X86_64: "x86_64", EM_386: "i386", EM_AARCH64: "aarch64"}.get(self.image.machine)
+        if machine is None:
+            return []
+        try:
+            decoder = native.Disassembler(machine)
+        except BpfctlError:
+            return []
+        return [insn.offset for insn in decoder.decode(self.image.code(address, size), address)]
 
     def code_at(self, address: int) -> int:
         """Return where in the file the code at an address lies; NotFound where there is none."""

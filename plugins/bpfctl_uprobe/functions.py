@@ -93,13 +93,23 @@ class Functions:
         image = self.binary.image
         return is_probeable(image.code(one.address + offset, _LONGEST), image.machine)
 
-    @staticmethod
-    def _addresses(name: str, functions: Iterable[Function], offset: int) -> Sequence[int]:
+    def _addresses(self, name: str, functions: Iterable[Function], offset: int) -> Sequence[int]:
         found = {one.address: one.size for one in functions}
-        for size in found.values():
-            if offset and offset >= size > 0:
-                raise UsageError(f"'{name}+{offset:#x}' lies behind the function's end, which has {size:#x} bytes")
+        for address, size in found.items():
+            if offset and size:
+                self._check(f"{name}+{offset:#x}", address, size, offset)
         return list(found)
+
+    def _check(self, word: str, address: int, size: int, offset: int) -> None:
+        """Raise UsageError where no instruction begins: a process would run into the middle of a breakpoint."""
+        if offset >= size:
+            raise UsageError(f"'{word}' lies behind the function's end, which has {size:#x} bytes")
+        beginnings = self.binary.beginnings(address, min(size, offset + _LONGEST + 1))  # and one that begins behind it
+        if beginnings and offset not in beginnings:
+            before = max(at for at in beginnings if at < offset)
+            behind = min((at for at in beginnings if at > offset), default=before)
+            near = " and ".join(f"+{at:#x}" for at in sorted({before, behind}))
+            raise UsageError(f"'{word}' is in the middle of an instruction: they begin at {near}")
 
 
 def _indirect(name: str, path: str, functions: Iterable[Function]) -> NotFound:

@@ -34,6 +34,9 @@ KEPT const char *third(const char *a) { __asm__ volatile(""); return a + 1; }
 KEPT int step(int a) { __asm__ volatile("nop; .globl inside; inside: nop"); return a; }
 #ifdef __x86_64__
 __asm__(".globl refused; .type refused, @function; refused: lock addl $0, (%rsp); ret; .size refused, . - refused");
+__asm__(".globl wide; .type wide, @function; wide: mov $1, %eax; ret; .size wide, . - wide");
+#else
+__asm__(".globl wide; .type wide, %function; wide: mov x0, 1; ret; .size wide, . - wide");
 #endif
 void does(const char *what, long count)
 {
@@ -205,6 +208,7 @@ def test_processes_that_start_later(path):
         ("uprobe:{}:frist", NotFound, "there is no function of {} named 'frist', did you mean 'first'?"),
         ("uprobe:{}:nothing*", NotFound, "no function of {} matches 'nothing*'"),
         ("uprobe:{}:first+5000", UsageError, "'first+0x1388' lies behind the function's end"),
+        ("uprobe:{}:wide+1", UsageError, "'wide+0x1' is in the middle of an instruction: they begin at +0x0 and +0x"),
         ("uprobe:{}:0x10", NotFound, "{} has no code at 0x10"),
         ("uretprobe:{}:first+4", UsageError, "a function returns as a whole"),
         ("uprobe:first", UsageError, "'uprobe:first' should be uprobe:FILE:FUNCTION"),

@@ -7,6 +7,7 @@ import os
 import shutil
 import struct
 import subprocess
+import sys
 import zlib
 from functools import cache
 
@@ -71,6 +72,20 @@ def test_where_code_lies_in_the_file(library):
     with pytest.raises(NotFound, match="has no code at 0x10"):
         made.code_at(0x10)
     assert made.image.file_offset(0x10) == 0x10  # that is the file's header
+
+
+def test_where_instructions_begin(library, monkeypatch):
+    made = Binary(str(library))
+    one = by_name(made.functions)["one", "OLD_1"]
+    told = subprocess.run(["objdump", "-d", "--disassemble=one", library], capture_output=True, text=True, check=True)
+    lines = [int(line.split(":")[0], 16) for line in told.stdout.splitlines() if line.startswith("  ")]
+
+    beginnings = made.beginnings(one.address, one.size)
+    assert beginnings == [line - one.address for line in lines if line - one.address < one.size]
+    assert len(beginnings) > 1
+
+    monkeypatch.setitem(sys.modules, "capstone", None)
+    assert made.beginnings(one.address, one.size) == []
 
 
 def test_build_id(library):
