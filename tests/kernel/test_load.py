@@ -1,0 +1,137 @@
+"""What loaded objects do when they run, that nothing of them stays, and that damaged ones are told of."""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import time
+
+import pytest
+
+from bpfctl.elf.read import read
+from bpfctl.errors import BpfctlError, CannotLoad, KernelError, NotSupported, ObjectError, VerifierError
+from bpfctl.feature.here import Here
+from bpfctl.load.object import Loaded
+from tests.build.compiled import NAMES, compiled, everything, source
+from tests.kernel import client
+
+PACKET = bytes(64)
+PATIENCE = 30  # seconds: the kernel frees what nobody refers to after some RCU grace periods
+
+
+@pytest.fixture(scope="module")
+def here():
+    return Here()
+
+
+def run(loaded, name="classify"):
+    return loaded.programs[name].test_run(PACKET).retval
+
+
+def test_variables(here):
+    with Loaded(read(compiled("load_data")), here) as loaded:
+        spec = read(compiled("load_data"))
+        assert run(loaded) == 7
+        bss, data = (loaded.maps[name].lookup(bytes(4)) for name in (".bss", ".data"))
+        hidden, second = (spec.places[".bss", name] for name in ("hidden", "second"))
+
+    assert int.from_bytes(bss[hidden + 16 : hidden + 24], "little") == 3 + 2
+    assert int.from_bytes(bss[second : second + 4], "little") == ord("o")
+    assert int.from_bytes(data[:4], "little") == 3
+
+
+def test_functions(here):
+    """Calls of calls, one by a callback: twice each number and the one behind it."""
+    with Loaded(read(compiled("load_functions")), here) as loaded:
+        assert run(loaded) == 18 + 2 * 18 + 2 * 19
+        assert run(loaded, "pass") == 2
+
+
+def test_maps_and_programs_in_maps(here):
+    """The third program jumps to the first one, through a map that begins with it."""
+    with Loaded(read(compiled("load_slots")), here) as loaded:
+        assert run(loaded, "third") == 1
+        inside = loaded.maps["outer"].lookup((2).to_bytes(4, "little"))
+
+        assert int.from_bytes(inside, "little") == loaded.maps["inside"].info().id
+
+
+def test_settings(here):
+    text = '#include "bpf.h"\nextern u32 LINUX_KERNEL_VERSION __kconfig;\n'
+    text += "extern char CONFIG_CC_VERSION_TEXT[8] __kconfig;\n"
+    of = 'SEC("tc") int classify(void *context)\n{ return %s; }\nLICENSE("GPL");'
+    major, minor, patch = map(int, re.match(r"(\d+)\.(\d+)\.(\d+)", os.uname().release).groups())
+    with Loaded(read(source(text + of % "LINUX_KERNEL_VERSION")), here) as loaded:
+        assert run(loaded) == (major << 16) + (minor << 8) + min(patch, 255)
+    with Loaded(read(source(text + of % "CONFIG_CC_VERSION_TEXT[7] << 8 | CONFIG_CC_VERSION_TEXT[0]")), here) as loaded:
+        assert chr(run(loaded)) in "gcCa"  # gcc, clang, or what is in front of them; cut where the variable ends
+
+
+def test_nothing_stays(here):
+    spec = read(compiled("load_data"))
+    with Loaded(spec, here) as loaded:
+        programs = [one.info().id for one in loaded.programs.values()]
+        maps = [one.info().id for one in loaded.maps.values()]
+        assert len(programs) == 1
+        assert len(maps) == 4
+    loaded.close()
+    end = time.monotonic() + PATIENCE
+    while left := {*programs} & {*client.ids("prog")} | {*maps} & {*client.ids("map")}:
+        assert time.monotonic() < end, left
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "sentence"),
+    [
+        ("map_legacy", ObjectError, "libbpf 1.0 gave up"),
+        ("struct_ops_reused", ObjectError, "another member too"),
+        ("unknown_section", ObjectError, "section no_such_section tells no program type"),
+        ("ksym_missing", NotSupported, "/proc/kallsyms tells no address of no_such_symbol"),
+        ("kconfig_missing", NotSupported, "CONFIG_NO_SUCH_OPTION cannot be supplied"),
+        ("kfunc_type", NotSupported, "the kernel's function bpf_rcu_read_lock is of another type"),
+        ("struct_ops_missing", NotSupported, "no struct bpf_struct_ops_no_such_ops"),
+        (
+            "iter_missing",
+            NotSupported,
+            "the kernel's types have no bpf_iter_no_such_thing",
+        ),
+        ("freplace", CannotLoad, "the program that it replaces is known when it is loaded"),
+        ("map_sizes", KernelError, "map wide_key cannot be made"),
+        ("helper_missing", VerifierError, "program filter cannot be loaded: the verifier refuses instruction 0"),
+    ],
+)
+def test_why_not(name, error, sentence, here):
+    with pytest.raises(error, match=re.escape(sentence)):
+        Loaded(read(compiled(name)), here)
+
+
+def test_variables_in_an_arena(here):
+    """They would have to lie where user space maps the arena."""
+    spec = read(compiled("load_data"))
+    arena = spec.maps[0]._replace(made_of="arena")
+    with pytest.raises(CannotLoad, match="bpfctl lays out no "):
+        Loaded(spec._replace(maps=(arena, *spec.maps[1:])), here)
+
+
+def test_damaged_objects_are_told_of(here):
+    """Whatever is in a file, it is loaded, or refused by an error of ours; the bytes are the same each time."""
+    choice = random.Random(6)
+    objects = {name: path.read_bytes() for name, path in everything().items() if name != "large"}
+    loaded, told = 0, set()
+    for _ in range(400):
+        data = bytearray(objects[choice.choice(sorted(objects))])
+        for _ in range(choice.choice((1, 2, 8))):
+            at = choice.randrange(64, len(data))
+            data[at] = choice.choice((0, 1, 255, data[at] ^ 1 << choice.randrange(8)))
+        try:
+            Loaded(read(bytes(data)), here).close()
+            loaded += 1
+        except BpfctlError as error:
+            told.add(str(error))
+
+    assert 0 < loaded < 400
+    assert len(told) > 50
+    assert "" not in told
+    assert len(objects) == len(NAMES) - 1
