@@ -53,6 +53,16 @@ class File:
     def _symbols(self) -> dict[str, int]:
         return self.binary.variables
 
+    def chosen(self, names: str) -> list[str]:
+        """Return the probes that a PROVIDER:NAME means; NotFound says what is close."""
+        path = self.binary.path
+        provider, _, name = names.partition(":")
+        if provider == "*" and not _WILD.search(name):
+            bare = {each.partition(":")[2] for each in self.probes}
+            (name,) = chosen(sorted(bare), name, f"probe of {path} named")
+            return [each for each in self.probes if each.partition(":")[2] == name]
+        return chosen(self.probes, names, f"probe of {path}" + ("" if _WILD.search(names) else " named"))
+
     def _around(self, site: Site) -> Around:
         return Around(site.address, self._symbols if _MAY_NAME.search(site.arguments) else {})
 
@@ -118,10 +128,7 @@ class UsdtSource:
             form = f"{self.kind}:FILE:PROVIDER:NAME, such as {self.kind}:python3.11:python:function__entry"
             raise UsageError(f"'{self.kind}:{target}' should be {form}")
         file = self._file(word)
-        path = file.binary.path
-        return [
-            ProbePoint(self.kind, f"{path}:{name}") for name in chosen(file.probes, names, f"probe of {path} named")
-        ]
+        return [ProbePoint(self.kind, f"{file.binary.path}:{name}") for name in file.chosen(names)]
 
     def fields(self, point: ProbePoint) -> Sequence[Field]:
         """Return the arguments as they are at the site with most; where they point to strings there is ``str0``."""

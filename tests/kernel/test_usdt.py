@@ -269,7 +269,8 @@ for line in sys.stdin:
     ("spec", "kind", "why"),
     [
         ("usdt:{}:made:plane", NotFound, "there is no probe of {} named 'made:plane', did you mean 'made:plain'?"),
-        ("usdt:{}:nothing", NotFound, "no probe of {} named matches '*:nothing'"),
+        ("usdt:{}:plane", NotFound, "there is no probe of {} named 'plane', did you mean 'plain'?"),
+        ("usdt:{}:other:p*", NotFound, "no probe of {} matches 'other:p*'"),
         ("usdt:plain", UsageError, "'usdt:plain' should be usdt:FILE:PROVIDER:NAME"),
         ("usdt:c:made:plain", NotFound, "libc.so.6 has no static probes"),
     ],
