@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _SECOND = 10**9
 _OWN = "args."
+_FEW = 10  # counts, of which also those are shown that are zero
 
 
 class Round(NamedTuple):
@@ -44,16 +45,25 @@ def _round_json(told: Round) -> dict[str, Any]:
 
 
 def _round_plain(told: Round) -> Iterator[str]:
-    width = max((len(str(hits)) for _, hits in told.spelled), default=1)
-    for values, hits in told.spelled:
+    shown = _shown(told)
+    width = max((len(str(hits)) for _, hits in shown), default=1)
+    for values, hits in shown:
         yield f"{hits:>{width}}  {'  '.join(values)}"
     yield from _remarks(told)
+
+
+def _shown(told: Round) -> list[tuple[list[str], int]]:
+    """Return what people are shown: of many points only those that were hit."""
+    return [row for row in told.spelled if row[1] or len(told.spelled) <= _FEW]
 
 
 def _remarks(told: Round) -> Iterator[str]:
     left_out = told.every - len(told.rows)
     if left_out:
         yield f"{left_out} more are not shown"
+    quiet = len(told.spelled) - len(_shown(told))
+    if quiet:
+        yield f"{quiet} were not hit"
     if told.lost:
         yield f"{told.lost} hits were not counted: there was no room for their values (--max-entries N makes more)"
     if told.missed:
@@ -73,9 +83,7 @@ def _columns(told: Round) -> tuple[Column, ...]:
 
 
 #: Counts that grow.
-BOARD: Board[Round] = Board(
-    _round_json, _round_plain, _head, _columns, lambda told: told.spelled, "nothing was hit yet", measures=True
-)
+BOARD: Board[Round] = Board(_round_json, _round_plain, _head, _columns, _shown, "nothing was hit yet", measures=True)
 
 
 def _members(hit: Hit) -> dict[str, Any]:

@@ -1,0 +1,70 @@
+"""A plugin of somebody else's: the one that docs/plugins.md tells of, installed as any other package."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).parents[2]
+EXAMPLE = CHECKOUT / "docs" / "examples" / "bpfctl_process"
+BPFCTL = [sys.executable, "-P", "-m", "bpfctl"]
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory):
+    """Install the example into a folder of its own."""
+    source = shutil.copytree(EXAMPLE, tmp_path_factory.mktemp("source") / EXAMPLE.name)  # a build leaves things there
+    folder = tmp_path_factory.mktemp("installed")
+    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation"]
+    subprocess.run([*install, "--target", folder, source], check=True)
+    return {**os.environ, "PYTHONPATH": f"{CHECKOUT}:{folder}"}
+
+
+def run(environment, *words):
+    done = subprocess.run([*BPFCTL, *words], env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+def test_it_is_listed(environment):
+    found = {row["kind"]: row for row in json.loads(run(environment, "-j", "plugin", "list"))}
+
+    assert found["process"]["distribution"] == "bpfctl-process"
+    assert [row["target"] for row in json.loads(run(environment, "-j", "probe", "list", "process:*"))] == [
+        "exec",
+        "exit",
+        "fork",
+    ]
+
+
+def test_each_action_works_with_it(environment):
+    command = [
+        *BPFCTL,
+        "-j",
+        "probe",
+        "trace",
+        "process:exec",
+        "--fields",
+        "args.name,args.pid,args.parent",
+        "--limit",
+        "1",
+    ]
+    where = ["--where", f"parent == {os.getpid()} && name == 'true'"]
+    with subprocess.Popen([*command, *where], env=environment, stdout=subprocess.PIPE, text=True) as process:
+        while process.poll() is None:
+            with subprocess.Popen(["true"]) as child:
+                pass
+            if child.pid and process.poll() is None:
+                continue
+        hit = json.loads(process.stdout.readline())
+
+    assert (hit["probe"], hit["args"]["name"], hit["args"]["parent"]) == ("process:exec", "true", os.getpid())
+    (shown,) = [json.loads(run(environment, "-j", "probe", "show", "process:fork"))]
+    assert shown["attach"] == "raw tracepoint"
+    assert {field["name"] for field in shown["fields"]} == {"pid", "parent", "name", "code"}
