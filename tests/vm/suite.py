@@ -109,7 +109,7 @@ def _foreign(kernel: Kernel, pytest: Sequence[str], settings: Settings, built: P
     environment = {
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
-        "PYTHONPATH": f"{CHECKOUT}:{site}",
+        "PYTHONPATH": f"{CHECKOUT}:{CHECKOUT}/plugins:{site}",
         "BPFCTL_BPFTOOL": "/usr/sbin/bpftool",
         "LIBCAPSTONE_PATH": "/usr/lib/aarch64-linux-gnu",  # ours has this machine's library beside it
     }
