@@ -26,6 +26,7 @@ from bpfctl.attach.tracing import attach as attach_tracing
 from bpfctl.attach.uprobe import Place as UprobePlace
 from bpfctl.attach.uprobe import is_probeable
 from bpfctl.elf.binary import Binary
+from bpfctl.elf.cxx import plain as cxx_name
 from bpfctl.elf.function import Function
 from bpfctl.errors import BpfctlError, KernelError, NotFound, NotSupported, UsageError
 from bpfctl.host import pmu
@@ -127,6 +128,7 @@ __all__ = [
     "attach_tracing",
     "chosen",
     "copied",
+    "cxx_name",
     "extend",
     "first",
     "has_cookies",

@@ -41,7 +41,7 @@ class UprobeSource:
 
     def discover(self, pattern: str) -> Iterator[ProbePoint]:
         """Yield the functions of a FILE:PATTERN; without a file there are none to tell."""
-        word, _, names = pattern.rpartition(":")
+        word, names = _split(pattern)
         if word and not re.search(r"[*?[]", word):
             functions = self._functions(word)
             for name in functions.matching(names):
@@ -49,7 +49,7 @@ class UprobeSource:
 
     def resolve(self, target: str) -> Sequence[ProbePoint]:
         """Return the functions of a FILE:FUNCTION, or those that a pattern matches, each address once."""
-        word, _, name = target.rpartition(":")
+        word, name = _split(target)
         if not word or not name:
             raise UsageError(
                 f"'{self.kind}:{target}' should be {self.kind}:FILE:FUNCTION, such as {self.kind}:c:malloc"
@@ -115,7 +115,7 @@ class UprobeSource:
             yield from process_groups(alike, self._places, partial(self._field, alike), returns=self._returns)
 
     def _file(self, point: ProbePoint) -> Functions:
-        return self._functions(point.target.rpartition(":")[0])
+        return self._functions(_split(point.target)[0])
 
     def _functions(self, word: str) -> Functions:
         if word not in self._files:
@@ -138,3 +138,9 @@ class UretprobeSource(UprobeSource):
     def _field(self, points: Sequence[ProbePoint], name: str) -> Field:
         fields = returned_fields(user=True) if self.fields(points[0]) else ()
         return known(fields, name, str(points[0]))
+
+
+def _split(target: str) -> tuple[str, str]:
+    """Return the file and the function, which may be one of C++ with colons of its own; both empty without them."""
+    match = re.fullmatch(r"(.*[^:]):([^:].*)", target, re.DOTALL)
+    return (match[1], match[2]) if match else ("", "")

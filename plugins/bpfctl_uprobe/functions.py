@@ -7,7 +7,7 @@ from fnmatch import translate
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from bpfctl.plugin import NotFound, UsageError, chosen, is_probeable
+from bpfctl.plugin import NotFound, UsageError, chosen, cxx_name, is_probeable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -32,6 +32,10 @@ class Functions:
         found: dict[str, list[Function]] = {}
         for one in self.binary.functions:
             found.setdefault(one.name, []).append(one)
+        for one in self.binary.functions:
+            name = cxx_name(one.name)
+            if name and (name not in found or found[name][0].name != name):  # a function of C has its name for itself
+                found.setdefault(name, []).append(one)
         for name, several in found.items():
             found[name] = [one for one in several if one.is_default] or several
         for one in self.binary.functions:

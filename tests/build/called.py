@@ -43,10 +43,10 @@ _kept: list[tempfile.TemporaryDirectory[str]] = []
 
 
 @cache
-def built(name: str, source: str, *options: str, compiler: str = "gcc") -> Path:
+def built(name: str, source: str, *options: str, compiler: str = "gcc", language: str = "c") -> Path:
     """Return a program of a source, which is asked by `Called` where it defines ``does``."""
     path = folder() / name
-    command = [compiler, "-O1", "-g0", "-x", "c", "-", "-o", str(path), *options]
+    command = [compiler, "-O1", "-g0", "-x", language, "-", "-o", str(path), *options]
     subprocess.run(command, input=source, text=True, check=True)
     return path
 

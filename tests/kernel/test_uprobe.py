@@ -192,6 +192,46 @@ def test_a_library_by_its_short_name(process):
         assert hits == 2
 
 
+CLASSES = (
+    TALK.replace("static void does", 'extern "C" void does')
+    + r"""
+namespace names {
+struct Counter {
+    int sum = 0;
+    __attribute__((noinline)) void add(int a) { __asm__ volatile(""); sum += a; }
+    __attribute__((noinline)) void add(long a) { __asm__ volatile(""); sum += a; }
+};
+}
+extern "C" void does(const char *what, long count)
+{
+    names::Counter counter;
+    for (long number = 0; number < count; number++) {
+        if (!strcmp(what, "int")) counter.add(1);
+        if (!strcmp(what, "long")) counter.add(1L);
+    }
+}
+"""
+)
+
+
+def test_functions_of_c_plus_plus():
+    """By their name without arguments: then those that differ in these alone are one probe."""
+    path = built("classes", CLASSES, language="c++", compiler="g++")
+    plain, mangled, pattern = Count(), Count(), Count()
+    with (
+        called(path) as process,
+        probing(plain, f"uprobe:{path}:names::Counter::add"),
+        probing(mangled, f"uprobe:{path}:_ZN5names7Counter3addEi"),
+        probing(pattern, f"uprobe:{path}:names::*"),
+    ):
+        process.does("int", 3)
+        process.does("long", 4)
+
+        assert [(row.values, row.hits) for row in plain.rows()] == [((f"uprobe:{path}:names::Counter::add",), 7)]
+        assert [row.hits for row in mangled.rows()] == [3]
+        assert pattern.rows() == plain.rows()
+
+
 def test_processes_that_start_later(path):
     counts = Count()
     with probing(counts, f"uprobe:{path}:second"):
