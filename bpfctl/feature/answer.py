@@ -37,6 +37,7 @@ class Rights(NamedTuple):
     unprivileged_disabled: int | None  # kernel.unprivileged_bpf_disabled
     lockdown: str  # "integrity", "confidentiality", "none", or empty where the kernel does not tell
     on_purpose: bool = False  # who asks wants to know what can be done with just these
+    memory_is_limited: bool = False  # RLIMIT_MEMLOCK could not be raised, to which kernels before 5.11 hold objects
 
     def lacks(self) -> list[str]:
         """Return the capabilities that BPF needs and this thread has not; CAP_SYS_ADMIN stands for all of them."""
@@ -79,7 +80,8 @@ def _forbidden(rights: Rights) -> str:
         return f"a capability is missing: {', '.join(missing)}{more}"
     if rights.lockdown not in ("", "none"):
         return f"kernel lockdown forbids it ({rights.lockdown})"
-    return "forbidden although no capability is missing: by kernel lockdown or a security policy"
+    more = ", or RLIMIT_MEMLOCK is used up, before Linux 5.11" if rights.memory_is_limited else ""
+    return f"forbidden although no capability is missing: by kernel lockdown or a security policy{more}"
 
 
 def of_target(errno: int, log: str, rights: Rights) -> Answer:

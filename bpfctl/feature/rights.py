@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -16,8 +17,15 @@ _LAST = "kernel.cap_last_cap"
 
 
 def present() -> Rights:
-    """Return what this thread may do now."""
-    return Rights(task.effective_capabilities(), sysctl.number("kernel.unprivileged_bpf_disabled"), _lockdown())
+    """Return what this thread may do now; how much memory it may lock is raised as far as that goes."""
+    calls.raise_memlock()
+    limit, _ = resource.getrlimit(resource.RLIMIT_MEMLOCK)
+    return Rights(
+        task.effective_capabilities(),
+        sysctl.number("kernel.unprivileged_bpf_disabled"),
+        _lockdown(),
+        memory_is_limited=limit != resource.RLIM_INFINITY,
+    )
 
 
 def missing(rights: Rights) -> list[str]:

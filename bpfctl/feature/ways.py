@@ -101,7 +101,10 @@ def checked(kind: ProgType, attach_type: int) -> Callable[[Asker], Answer]:
 
     def load(asker: Asker) -> Answer:
         answer = wanted(asker)
-        return MISSING if answer.can == YES and nonsense(asker).can == YES else answer
+        if answer.can != YES:
+            return answer
+        other = nonsense(asker)
+        return {YES: MISSING, NO: AVAILABLE, UNKNOWN: other}[other.can]
 
     return load
 

@@ -143,6 +143,7 @@ def test_a_report_tells_why_of_helpers():
 
 
 ROOT = Rights(1 << CAP_SYS_ADMIN, 2, "")
+POLICY = "forbidden although no capability is missing: by kernel lockdown or a security policy"
 
 
 @pytest.mark.parametrize(
@@ -158,7 +159,13 @@ ROOT = Rights(1 << CAP_SYS_ADMIN, 2, "")
             "a capability is missing: CAP_NET_ADMIN, CAP_PERFMON; the kernel may say no for that",
         ),
         (12, ROOT, UNKNOWN, "a limit is reached: no memory for it"),
-        (1, ROOT, UNKNOWN, "forbidden although no capability is missing: by kernel lockdown or a security policy"),
+        (1, ROOT, UNKNOWN, POLICY),
+        (
+            1,
+            ROOT._replace(memory_is_limited=True),
+            UNKNOWN,
+            f"{POLICY}, or RLIMIT_MEMLOCK is used up, before Linux 5.11",
+        ),
         (1, ROOT._replace(lockdown="integrity"), UNKNOWN, "kernel lockdown forbids it (integrity)"),
         (1, Rights(1 << CAP_BPF, 2, ""), UNKNOWN, "a capability is missing: CAP_NET_ADMIN, CAP_PERFMON"),
         (
