@@ -12,10 +12,12 @@ from bpfctl.errors import NotFound, PluginError
 from bpfctl.probe.source import API, Source
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from importlib.metadata import EntryPoint
 
 GROUP = "bpfctl.plugins"
+
+_MEMBERS = ("api", "kind", "summary", "discover", "resolve", "fields", "groups")
 
 
 class Plugin(NamedTuple):
@@ -31,20 +33,26 @@ class Plugin(NamedTuple):
         return f"{self.distribution}[{self.kind}]"
 
 
-def plugins() -> list[Plugin]:
-    """Return the installed plugins by kind, without importing any."""
-    from importlib.metadata import entry_points  # noqa: PLC0415 - core commands never read entry points
-
+def plugins(kind: str | None = None) -> list[Plugin]:
+    """Return the installed plugins by kind, or those of one kind, without importing any."""
     found = {
-        (entry.name, entry.dist.name if entry.dist else "?", entry.value): Plugin(
-            entry.name,
-            entry.dist.name if entry.dist else "?",
-            entry.dist.version if entry.dist else "?",
-            entry,
-        )
-        for entry in entry_points(group=GROUP)
+        (plugin.kind, plugin.distribution, plugin.entry.value): plugin
+        for plugin in (_plugin(entry) for entry in _entries() if kind in (None, entry.name))
     }
     return [found[key] for key in sorted(found)]
+
+
+def _entries() -> Iterable[EntryPoint]:
+    from importlib.metadata import entry_points  # noqa: PLC0415 - core commands never read entry points
+
+    return entry_points(group=GROUP)
+
+
+def _plugin(entry: EntryPoint) -> Plugin:
+    if entry.dist is None:
+        return Plugin(entry.name, "?", "?", entry)
+    told = entry.dist.metadata  # read anew each time that it is asked for
+    return Plugin(entry.name, told["Name"], told["Version"], entry)
 
 
 def load(plugin: Plugin) -> Source:
@@ -53,7 +61,7 @@ def load(plugin: Plugin) -> Source:
         made = cast("Callable[[], Source]", plugin.entry.load())()
     except Exception as error:
         raise PluginError(f"{plugin}: {type(error).__name__}: {error}") from error
-    missing = [member for member in ("api", "kind", "summary", "discover") if not hasattr(made, member)]
+    missing = [member for member in _MEMBERS if not hasattr(made, member)]
     if missing:
         raise PluginError(f"{plugin}: not a source, it has no {' and no '.join(missing)}")
     if made.api != API:
@@ -65,10 +73,9 @@ def load(plugin: Plugin) -> Source:
 
 def find(kind: str) -> Source:
     """Return the source of a kind of probe; NotFound names the kinds there are, PluginError two that claim it."""
-    installed = plugins()
-    claims = [plugin for plugin in installed if plugin.kind == kind]
+    claims = plugins(kind)
     if not claims:
-        kinds = ", ".join(dict.fromkeys(plugin.kind for plugin in installed)) or "none"
+        kinds = ", ".join(sorted({entry.name for entry in _entries()})) or "none"
         raise NotFound(f"no plugin offers probes of kind '{kind}' (there are: {kinds})")
     if len(claims) > 1:
         raise PluginError(f"'{kind}' is claimed by {' and by '.join(map(str, claims))}: uninstall one of them")

@@ -150,7 +150,11 @@ def make(sources: Sources, wanted: Wanted, action: Action, held: ExitStack) -> l
     for group in groups:
         first = parts[-1].first + len(parts[-1].points) if parts else 0
         parts.append(Part(group.points, first, partial(_field, group)))
-    action.open(parts)
+    try:
+        action.open(parts)
+    except KernelError as error:
+        error.hint = error.hint or privilege_hint(error.errno or 0)
+        raise
     return [assemble(group, part.first, wanted.where, action) for group, part in zip(groups, parts, strict=True)]
 
 
