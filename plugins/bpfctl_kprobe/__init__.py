@@ -30,6 +30,7 @@ from bpfctl.plugin import (
     has_cookies,
     kernel_types,
     known,
+    pmu,
     reach,
     registers,
     returned_fields,
@@ -85,8 +86,14 @@ class KprobeSource:
         self._prototypes = _Prototypes()
 
     def discover(self, pattern: str) -> Iterator[ProbePoint]:
-        """Yield the functions that can be traced and match."""
+        """Yield the functions that can be traced and match; NotSupported where the kernel has no kprobes."""
+        self._check()
         return (ProbePoint(self.kind, name) for name in self._functions.matching(pattern))
+
+    @staticmethod
+    def _check() -> None:
+        if pmu.number("kprobe") is None:
+            raise NotSupported("functions of the kernel cannot be probed: it has no kprobes (CONFIG_KPROBE_EVENTS)")
 
     def resolve(self, target: str) -> Sequence[ProbePoint]:
         """Return the functions of a name or pattern, or a place."""
@@ -198,6 +205,10 @@ class FentrySource(KprobeSource):
     kind = "fentry"
     summary = "functions of the kernel whose types are known, when they are entered, by SYMBOL"
     attach_type = AttachType.TRACE_FENTRY
+
+    @staticmethod
+    def _check() -> None:
+        """Trampolines need no kprobes."""
 
     def resolve(self, target: str) -> Sequence[ProbePoint]:
         """Return the functions of a name or pattern that the kernel's own types describe."""

@@ -1,0 +1,44 @@
+"""Counts and hits, as people and programs are told of them."""
+
+from __future__ import annotations
+
+from bpfctl.probe.actions.count import Row
+from bpfctl.views.hits import BOARD, Round
+
+
+def counted(*hits, top=None, **more):
+    rows = [Row((f"kind:{number}",), count) for number, count in enumerate(hits)]
+    spelled = [([str(row.values[0])], row.hits) for row in rows]
+    told = {"lost": 0, "missed": 0} | more
+    return Round(1.5, 2.0, ("probe",), rows[:top], spelled[:top], len(rows), sum(hits), **told)
+
+
+def test_columns_are_aligned():
+    assert list(BOARD.plain(counted(1000, 7))) == ["1000  kind:0", "   7  kind:1"]
+
+
+def test_of_many_points_those_that_were_hit_are_shown():
+    assert list(BOARD.plain(counted(5, *[0] * 20))) == ["5  kind:0", "20 were not hit"]
+    assert len(list(BOARD.plain(counted(5, *[0] * 3)))) == 4
+    assert len(BOARD.json(counted(5, *[0] * 20))["counts"]) == 21
+
+
+def test_nothing_is_passed_over_in_silence():
+    told = counted(5, 4, 3, top=1, lost=2, missed=1)
+
+    assert list(BOARD.plain(told)) == [
+        "5  kind:0",
+        "2 more are not shown",
+        "2 hits were not counted: there was no room for their values (--max-entries N makes more)",
+        "1 hits were missed: the kernel was in the program already",
+    ]
+    assert BOARD.head(told).startswith("12 hits in 2.0 s; 2 more are not shown; 2 hits were not counted")
+    assert BOARD.json(told) == {
+        "time": 1.5,
+        "seconds": 2.0,
+        "counts": [{"probe": "kind:0", "count": 5}],
+        "left_out": 2,
+        "hits": 12,
+        "lost": 2,
+        "missed": 1,
+    }
