@@ -14,7 +14,7 @@ from bpfctl.probe.actions.count import Count
 from bpfctl.probe.actions.trace import Trace
 from bpfctl.probe.session import Probing, Sources, Wanted
 from bpfctl.probe.where import Binary, Name, Number, parse
-from bpfctl.views.hits import BOARD, HITS, Round
+from bpfctl.views.hits import BOARD, HITS, OF_ONE, Round
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -107,7 +107,7 @@ def trace(
                     out.warn(f"{lost - told} hits were lost: the buffer was full (--buffer BYTES makes a larger one)")
                     told = lost
 
-        out.follow(HITS, batches())
+        out.follow(HITS if len(what.points) > 1 else OF_ONE, batches())
         run.stop()
         if missed := run.missed():
             out.warn(f"{missed} hits were missed: the kernel was in the program already")

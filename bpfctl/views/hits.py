@@ -118,15 +118,14 @@ def _hit_plain(hit: Hit) -> Iterator[str]:
     yield f"{_clock(hit)} {hit.point} {_told(hit)}"
 
 
-#: Hits as they come.
+_PROBE = Column("probe", lambda hit: str(hit.point), tone="name")
+
+#: Hits as they come; and those of a single point, whose name a person knows.
 HITS: View[Hit] = View(
     "hits",
     _hit_json,
     _hit_plain,
-    (
-        Column("time", _clock, tone="quiet"),
-        Column("probe", lambda hit: str(hit.point), tone="name"),
-        Column("fields", _told),
-    ),
+    (Column("time", _clock, tone="quiet"), _PROBE, Column("fields", _told)),
     lambda _hit: {},
 )
+OF_ONE = HITS._replace(columns=tuple(column for column in HITS.columns if column is not _PROBE))
