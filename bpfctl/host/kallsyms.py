@@ -77,10 +77,8 @@ class Symbols:
 
     def addresses(self, name: str) -> list[int]:
         """Return the addresses of all functions of a name, 0 where they are kept from us."""
-        text, found = self._load(), []
-        for line in re.finditer(rb"\n([0-9a-f]+) [tTwW] %s(?=[\n\t]|$)" % re.escape(name.encode()), text):
-            found.append(int(line[1], 16))
-        return found
+        line = rb"\n([0-9a-f]+) [tTwW] %s(?=[\n\t]|$)" % re.escape(name.encode())
+        return [int(found[1], 16) for found in re.finditer(line, self._load())]
 
     def address(self, name: str) -> int | None:
         """Return the address of a symbol of the kernel proper; None when there is none, or it is kept from us."""
