@@ -10,7 +10,7 @@ What it does is what libbpf does when an object is loaded: nothing is attached, 
 from __future__ import annotations
 
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from struct import pack
 from typing import TYPE_CHECKING
 
@@ -90,6 +90,7 @@ class _Loading:
             if program.autoload and program.name not in idle:
                 loaded_program = self._program(program, linker.link(program.function), btf_fd)
                 self._into.programs[program.name] = self._held.enter_context(loaded_program)
+                self._bind(loaded_program, [made[name] for name, one in specs.items() if one.made_of == words.RODATA])
         ours = {name: program.fileno() for name, program in self._into.programs.items()}
         for name, one in specs.items():
             if one.inner is None and one.slots:
@@ -105,6 +106,13 @@ class _Loading:
         for program in spec.programs:
             if program.type is None and program.autoload:
                 raise ObjectError(f"section {program.section} tells no program type")
+
+    @staticmethod
+    def _bind(program: Program, constants: list[int]) -> None:
+        """Let a program keep the constants of its object, which may tell what it is, whether it reads them or not."""
+        for fd in constants:
+            with suppress(OSError):  # unknown before Linux 5.10; the program is no worse without
+                programs.bind_map(program.fileno(), fd)
 
     def _module_fd(self, name: str) -> int:
         """Return a descriptor of the types of a module, which is held until the object is let go."""
