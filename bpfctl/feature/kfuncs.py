@@ -36,6 +36,8 @@ _PSEUDO_KFUNC_CALL = 2
 # Device-bound programs, and who may crash the machine, are out of reach of a probe.
 _DEVICE = Answer(UNKNOWN, "it is for programs bound to a network device")
 _DESTRUCTIVE = Answer(UNKNOWN, "a capability is missing: CAP_SYS_BOOT")
+# The kernel allows a function in its struct_ops alone, such as sched_ext_ops; of those, one is asked with.
+_ELSEWHERE = Answer(UNKNOWN, "no program that was asked with may call it; those of other structs of functions might")
 #: What the verifier says of a function that a program may not call, and what that means.
 _SAID: dict[bytes, Answer] = {
     b" is not allowed": MISSING,
@@ -51,6 +53,7 @@ _SAID: dict[bytes, Answer] = {
     b"is not a kernel function": MISSING,
     b"require device-bound program": _DEVICE,
     b"destructive kfunc calls require": _DESTRUCTIVE,
+    b"are allowed for CAP_BPF and CAP_SYS_ADMIN": Answer(UNKNOWN, "a capability is missing: CAP_BPF"),
 }
 _ANSWERS = tuple(_SAID.values())
 
@@ -166,7 +169,8 @@ def _kfunc(place: _Place, answers: dict[str, Answer], *, marked: bool) -> Kfunc:
         answer = AVAILABLE
     elif unknown:
         answer = Answer(UNKNOWN, "; ".join(dict.fromkeys(unknown.values())))
+    elif marked:
+        answer = _ELSEWHERE
     else:
-        why = next((one.why for one in answers.values() if one.why), "")
-        answer = Answer(NO, why or f"no type of programs may call it{', though it is marked' if marked else ''}")
+        answer = Answer(NO, next((one.why for one in answers.values() if one.why), "no type of programs may call it"))
     return Kfunc(place.name, place.module, answer, there, unknown)
