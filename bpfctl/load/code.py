@@ -70,7 +70,10 @@ class Linker:
         slots: Slots = []
         for function in starts:
             slots += self._linked(function, starts, modules)
-        insns = b"".join(insn.encode(self._spec.byteorder) for insn in slots if insn is not None)
+        try:
+            insns = b"".join(insn.encode(self._spec.byteorder) for insn in slots if insn is not None)
+        except ValueError as error:  # a damaged relocation asks for a number that no instruction holds
+            raise ObjectError(f"an instruction cannot be relocated: {error}") from None
         return Linked(insns, *self._infos(starts), tuple(modules))
 
     def _layout(self, main: Function) -> dict[Function, int]:
