@@ -117,6 +117,10 @@ def _token(here):
             raise
 
 
+def _run(here):
+    assert client.run(_filter(here), bytes(64)) == 0
+
+
 def _associate(here):
     struct_ops = here.keep(os.dup(here.zoo.fd("map:struct_ops")))
     prog = here.keep(client.prog_load(SYSCALL, RETURN_0, prog_flags=16))
@@ -142,7 +146,7 @@ DEEDS = {
     "obj_get": lambda here: client.obj_get(str(next(iter(here.zoo.pins)))),
     "prog_attach": _attach,
     "prog_detach": lambda here: client.prog_detach(*_attach(here), SK_MSG_VERDICT),
-    "prog_test_run": lambda here: client.run(_filter(here), bytes(64)),
+    "prog_test_run": _run,
     "prog_get_next_id": _next("prog"),
     "map_get_next_id": _next("map"),
     "prog_get_fd_by_id": _by_id("prog"),
