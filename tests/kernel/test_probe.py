@@ -459,10 +459,8 @@ def test_the_command_counts(child):
 
 def test_ctrl_c_ends_a_count_with_its_sums(child):
     with running("probe", "count", FORK, "--where", f"pid == {child.pid}", "--by", "probe,comm") as process:
-        seen = ""
-        while not seen:  # until it is attached
+        while '"key"' not in run("-j", "map", "dump", "name", "counts").stdout:  # until it counts
             child.does("forks", 1)
-            seen = [link for link in run("-j", "prog", "show", "name", "bpfctl_probe").stdout.split() if "id" in link]
         child.does("forks", 20)
         process.send_signal(signal.SIGINT)
         output, errors = process.communicate(timeout=60)
