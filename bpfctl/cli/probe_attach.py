@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from bpfctl.cli import grammar, opt
 from bpfctl.cli.stop import wait
-from bpfctl.errors import NotSupported, UsageError
+from bpfctl.errors import KernelError, NotSupported, UsageError
+from bpfctl.host import bpffs
 from bpfctl.kernel import pin as pins
 from bpfctl.kernel.link import Link
 from bpfctl.kernel.prog import Program
@@ -61,16 +62,23 @@ def _pin(session: Session, found: Sequence[Attached], path: str) -> None:
             if not isinstance(link, Link):
                 raise NotSupported(f"{one.point} has no link, which alone can be pinned: Linux 5.15 has more of them")
             links.append(link)
-    paths = [path] if len(links) == 1 else [f"{path}/{number}" for number in range(len(links))]
-    done: list[str] = []
-    try:
+    with ExitStack() as undone:
+        paths = [path]
         if len(links) > 1:
-            os.mkdir(path, 0o700)
-            done.append(path)
+            _make_folder(path)
+            undone.callback(os.rmdir, path)
+            paths = [f"{path}/{number}" for number in range(len(links))]
         for link, place in zip(links, paths, strict=True):
             pins.pin(link, place, mount=not session.options.nomount)
-            done.append(place)
-    except BaseException:
-        for place in reversed(done):
-            os.rmdir(place) if os.path.isdir(place) else os.unlink(place)
-        raise
+            undone.callback(os.unlink, place)
+        undone.pop_all()
+
+
+def _make_folder(path: str) -> None:
+    above = os.path.dirname(path) or "."
+    if os.path.isdir(above) and not bpffs.is_bpffs(above):
+        raise UsageError(f"can't pin several links in '{path}': '{above}' is not in a BPF file system")
+    try:
+        os.mkdir(path, 0o700)
+    except OSError as error:
+        raise KernelError(f"can't make folder '{path}' for the pins", error.errno or 0) from None
