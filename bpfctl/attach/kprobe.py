@@ -5,7 +5,6 @@ Kernel: bpf_kprobe_multi_link_attach() in kernel/trace/bpf_trace.c; perf_kprobe_
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from errno import EACCES, EADDRNOTAVAIL, EILSEQ, EINVAL, ENOENT, EOPNOTSUPP, EPERM, ESRCH
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -74,10 +73,7 @@ def attach(program: Program, places: Sequence[Place], *, returns: bool = False) 
     unit = pmu.number(_UNIT)
     if unit is None:
         raise NotSupported("this kernel has no kprobes (CONFIG_KPROBE_EVENTS)")
-    with ExitStack() as held:
-        events = [held.enter_context(_event(program, unit, place, returns)) for place in places]
-        held.pop_all()
-    return events
+    return perf_event.all_or_none(_event(program, unit, place, returns) for place in places)
 
 
 def _event(program: Program, unit: int, place: Place, returns: bool) -> Closing:

@@ -20,7 +20,7 @@ from bpfctl.kernel.link import Link
 from bpfctl.uapi.enums import AttachType
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from bpfctl._sys.fd import FD, Closing
     from bpfctl.kernel.prog import Program
@@ -106,23 +106,31 @@ def everywhere(program: Program, event: Event, name: str) -> list[Closing]:
 
     CPUs that stop running are passed over, and those that start later are not looked at.
     """
-    answer = ENODEV
-    with ExitStack() as held:
-        attached: list[Closing] = []
-        for cpu in event.running_cpus():
-            tried = f"can't attach to {name} on CPU {cpu}"
-            try:
-                opened = event.open(cpu)
-            except OSError as error:
-                answer = error.errno or 0
-                if answer != ENODEV:
-                    raise KernelError(tried, answer, hint=event_hint(answer)) from None
-                continue
-            attached.append(held.enter_context(attach(program, opened, tried)))
-        if not attached:
-            raise KernelError(f"can't attach to {name}", answer)
-        held.pop_all()
+    attached = all_or_none(_on_cpus(program, event, name))
+    if not attached:
+        raise KernelError(f"can't attach to {name}", ENODEV)
     return attached
+
+
+def _on_cpus(program: Program, event: Event, name: str) -> Iterator[Closing]:
+    for cpu in event.running_cpus():
+        tried = f"can't attach to {name} on CPU {cpu}"
+        try:
+            opened = event.open(cpu)
+        except OSError as error:
+            answer = error.errno or 0
+            if answer == ENODEV:
+                continue
+            raise KernelError(tried, answer, hint=event_hint(answer)) from None
+        yield attach(program, opened, tried)
+
+
+def all_or_none(made: Iterable[Closing]) -> list[Closing]:
+    """Return what is made, one after the other; where one cannot be made, those before it are closed."""
+    with ExitStack() as held:
+        found = [held.enter_context(one) for one in made]
+        held.pop_all()
+    return found
 
 
 _SPENT = {

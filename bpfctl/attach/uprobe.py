@@ -6,7 +6,6 @@ whose unit tells in sysfs where its flag for returns and the offset of the refer
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from errno import EAGAIN, ENOEXEC, EOPNOTSUPP
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -63,10 +62,7 @@ def attach_multi(program: Program, places: Sequence[Place], *, returns: bool = F
     of_files: dict[str, list[tuple[int, int, int]]] = {}
     for place in places:
         of_files.setdefault(place.path, []).append((place.offset, place.counter, place.cookie))
-    with ExitStack() as held:
-        links = [held.enter_context(_link(program, path, rows, returns)) for path, rows in of_files.items()]
-        held.pop_all()
-    return list(links)
+    return perf_event.all_or_none(_link(program, path, rows, returns) for path, rows in of_files.items())
 
 
 def _check(places: Sequence[Place]) -> None:
@@ -107,10 +103,7 @@ def attach(program: Program, places: Sequence[Place], *, returns: bool = False) 
     unit = pmu.number(_UNIT)
     if unit is None:
         raise NotSupported("this kernel cannot probe processes (CONFIG_UPROBE_EVENTS)")
-    with ExitStack() as held:
-        events = [held.enter_context(_event(program, unit, place, returns)) for place in places]
-        held.pop_all()
-    return events
+    return perf_event.all_or_none(_event(program, unit, place, returns) for place in places)
 
 
 def _event(program: Program, unit: int, place: Place, returns: bool) -> Closing:

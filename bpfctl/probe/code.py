@@ -10,8 +10,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from bpfctl.asm.build import Program
-from bpfctl.asm.insn import R0, R6, R7, R8, R9, R10
+from bpfctl.asm.insn import R0, R1, R6, R7, R8, R9, R10
 from bpfctl.errors import UsageError
+from bpfctl.uapi.helpers import Helper
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,6 +57,10 @@ class Code(Program):
         """Return the name of a label that nobody has."""
         self._labels_made += 1
         return f"_{self._labels_made}"
+
+    def point_from_cookie(self) -> None:
+        """Put the cookie of the place that was hit into r7, as the number of its point (Linux 5.15)."""
+        self.mov(R1, CTX).call(Helper.get_attach_cookie).mov(POINT, R0)
 
     def end(self) -> bytes:
         """Finish the program and return it."""

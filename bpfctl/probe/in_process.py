@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bpfctl.asm.insn import R0, R1
 from bpfctl.attach import uprobe
 from bpfctl.attach.cookie import has_cookies
-from bpfctl.probe.code import CTX, POINT
+from bpfctl.probe.code import Code
 from bpfctl.probe.source import Group
 from bpfctl.uapi.enums import AttachType, ProgType
-from bpfctl.uapi.helpers import Helper
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from bpfctl.attach.uprobe import Place
-    from bpfctl.probe.code import Code
     from bpfctl.probe.field import Field
     from bpfctl.probe.source import ProbePoint
 
@@ -44,7 +41,7 @@ def process_groups(
         ProgType.KPROBE,
         field,
         lambda program: uprobe.attach(program, numbered, returns=returns),
-        _choose if several else None,
+        Code.point_from_cookie if several else None,
     )
     yield of_events._replace(
         way="multi-uprobe link",
@@ -52,7 +49,3 @@ def process_groups(
         attach_type=AttachType.TRACE_UPROBE_MULTI,
         otherwise=lambda: of_events,
     )
-
-
-def _choose(code: Code) -> None:
-    code.mov(R1, CTX).call(Helper.get_attach_cookie).mov(POINT, R0)

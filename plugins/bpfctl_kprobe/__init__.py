@@ -9,13 +9,10 @@ from typing import TYPE_CHECKING
 from bpfctl.plugin import (
     API,
     CTX,
-    POINT,
-    R0,
-    R1,
     Argument,
     AttachType,
+    Code,
     Group,
-    Helper,
     NotFound,
     NotSupported,
     ProbePoint,
@@ -45,7 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from contextlib import ExitStack
 
-    from bpfctl.plugin import Closing, Code, Field, Program, Reg
+    from bpfctl.plugin import Closing, Field, Program, Reg
     from btf.read import BTF
 
 _RETURNED = "retval"
@@ -159,7 +156,7 @@ class KprobeSource:
             ProgType.KPROBE,
             partial(self._field, points),
             lambda program: attach_kprobe_multi(program, places, returns=self.returns),
-            choose=_choose if len(points) > 1 else None,
+            choose=Code.point_from_cookie if len(points) > 1 else None,
             attach_type=AttachType.TRACE_KPROBE_MULTI,
             otherwise=partial(self._events, points),
         )
@@ -171,7 +168,7 @@ class KprobeSource:
             return attach_kprobe(program, places, returns=self.returns)
 
         way = "perf event" if len(points) == 1 else "perf events"
-        choose = _choose if len(points) > 1 else None
+        choose = Code.point_from_cookie if len(points) > 1 else None
         return Group(way, points, ProgType.KPROBE, partial(self._field, points), attach, choose=choose)
 
     def _field(self, points: Sequence[ProbePoint], name: str) -> Field:
@@ -274,10 +271,6 @@ class FexitSource(FentrySource):
     summary = "functions of the kernel whose types are known, when they return, by SYMBOL"
     attach_type = AttachType.TRACE_FEXIT
     returns = True
-
-
-def _choose(code: Code) -> None:
-    code.mov(R1, CTX).call(Helper.get_attach_cookie).mov(POINT, R0)
 
 
 def _slot(at: int, code: Code, register: Reg) -> None:
