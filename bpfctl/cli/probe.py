@@ -24,19 +24,29 @@ def list_(ctx: opt.Context, words: opt.Words = None, *, verbose: opt.Verbose = F
     left.end()
     sources = Sources()
     rows = (
-        Told(point, sources.of(point.kind).fields(point) if verbose else None) for point in _points(ctx.obj, pattern)
+        Told(point, sources.of(point.kind).fields(point) if verbose else None)
+        for point in _points(ctx.obj, sources, pattern)
     )
     ctx.obj.out.show(WITH_FIELDS if verbose else VIEW, rows, listing=True)
 
 
-def _points(session: Session, pattern: str) -> Iterator[ProbePoint]:
+def _points(session: Session, sources: Sources, pattern: str) -> Iterator[ProbePoint]:
     """Yield what a KIND:PATTERN matches, or a pattern without a kind in all sources."""
-    kind, colon, rest = pattern.partition(":")
+    kind, colon, _ = pattern.partition(":")
     if colon and kind.isidentifier():
-        yield from registry.find(kind).discover(rest)
+        source, rest = sources.split(pattern)
+        point = None
+        for point in source.discover(rest):
+            yield point
+        if point is None:
+            more = "" if "*" in rest else f"; for a part of a name write '{source.kind}:*{rest}*'"
+            session.out.note(f"no probe matches '{pattern}'{more}")
         return
+    told = set()
     for plugin in registry.plugins():
         try:
             yield from registry.load(plugin).discover(pattern if "*" in pattern else f"*{pattern}*")
         except (NotSupported, PluginError) as error:  # one source that has nothing to offer does not hide the others
-            session.out.note(str(error))
+            if str(error) not in told:
+                session.out.note(str(error))
+            told.add(str(error))

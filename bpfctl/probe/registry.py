@@ -6,6 +6,7 @@ of our own plugins: they are found like everybody's. A broken plugin breaks only
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from bpfctl.errors import NotFound, PluginError
@@ -71,12 +72,17 @@ def load(plugin: Plugin) -> Source:
     return made
 
 
-def find(kind: str) -> Source:
-    """Return the source of a kind of probe; NotFound names the kinds there are, PluginError two that claim it."""
+def find(kind: str, others: Iterable[str] = ()) -> Source:
+    """Return the source of a kind of probe; NotFound names the kinds there are, PluginError two that claim it.
+
+    ``others`` are words that could be meant too.
+    """
     claims = plugins(kind)
     if not claims:
-        kinds = ", ".join(sorted({entry.name for entry in _entries()})) or "none"
-        raise NotFound(f"no plugin offers probes of kind '{kind}' (there are: {kinds})")
+        kinds = sorted({entry.name for entry in _entries()})
+        near = get_close_matches(kind.lower(), [*kinds, *others], 1, 0.7)
+        hint = f", did you mean '{near[0]}'?" if near else ""
+        raise NotFound(f"no plugin offers probes of kind '{kind}'{hint} (there are: {', '.join(kinds) or 'none'})")
     if len(claims) > 1:
         raise PluginError(f"'{kind}' is claimed by {' and by '.join(map(str, claims))}: uninstall one of them")
     return load(claims[0])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from bpfctl._sys import programs
 from bpfctl._sys.fd import Closing
 from bpfctl.asm.insn import R1
-from bpfctl.errors import KernelError, NotFound, NotSupported, UsageError
+from bpfctl.errors import KernelError, NotFound, NotSupported, PluginError, UsageError
 from bpfctl.kernel.handle import privilege_hint
 from bpfctl.kernel.prog import Program
 from bpfctl.kernel.verifier import Asked
@@ -63,18 +63,42 @@ class Sources:
             self._made[kind] = registry.find(kind)
         return self._made[kind]
 
+    def split(self, spec: str) -> tuple[Source, str]:
+        """Return the source that a KIND:TARGET speaks of, and the target.
+
+        Without a kind it is CATEGORY:NAME of a tracepoint, where there is such a category. NotFound, PluginError.
+        """
+        kind, _, target = spec.partition(":")
+        try:
+            return self.of(kind), target
+        except NotFound:
+            if self._without_kind(f"{kind}:*"):
+                return self.of(_USUAL), spec
+            categories = {point.target.partition(":")[0] for point in self._without_kind("*")}
+            return registry.find(kind, categories), target  # which is not there, but may have come meanwhile
+
+    def _without_kind(self, pattern: str) -> list[ProbePoint]:
+        """Return the points of the usual kind that a pattern matches, none where there is no such kind."""
+        try:
+            return [*self.of(_USUAL).discover(pattern)]
+        except (NotFound, NotSupported, PluginError):
+            return []
+
     def resolve(self, specs: Sequence[str]) -> tuple[ProbePoint, ...]:
         """Return the points of all specs, each once; UsageError and NotFound say what is wrong with one."""
         points: dict[ProbePoint, None] = {}
         for spec in specs:
-            kind, colon, target = spec.partition(":")
+            _, colon, target = spec.partition(":")
             if not colon or not target:
                 raise UsageError(f"'{spec}' names no probe: it should be KIND:TARGET, such as {_EXAMPLE}")
-            points |= dict.fromkeys(self.of(kind).resolve(target))
+            source, target = self.split(spec)
+            points |= dict.fromkeys(source.resolve(target))
         return tuple(points)
 
 
 _EXAMPLE = "tracepoint:sched:sched_switch"
+#: The kind that may be left out.
+_USUAL = "tracepoint"
 
 
 def known(fields: Sequence[Field], name: str, place: str) -> Field:

@@ -52,8 +52,10 @@ class TracepointSource:
     def discover(self, pattern: str) -> Iterator[ProbePoint]:
         """Yield the tracepoints whose ``CATEGORY:NAME`` matches."""
         match = compile_(translate(pattern)).match
+        category, colon, _ = pattern.partition(":")
         with _tracefs() as files:
-            for target in _targets(files):
+            whole = not colon or _WILD.intersection(category)
+            for target in _targets(files) if whole else _of_category(files, category):
                 if match(target):
                     yield ProbePoint(self.kind, target)
 
