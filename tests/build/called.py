@@ -1,4 +1,4 @@
-"""Small programs of C for tests that probe processes: each is compiled once in a run."""
+"""Small programs for tests that probe processes; those of C are compiled once in a run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-#: Reads lines of a word and a number, does that so many times, and says so.
+#: Reads lines of a word and a number, does that so many times, and answers with the number.
 TALK = r"""
 #include <stdio.h>
 #include <string.h>
@@ -23,7 +23,8 @@ int main(void)
     long count;
     while (scanf("%63s %ld", what, &count) == 2) {
         does(what, count);
-        puts("done");
+        snprintf(what, sizeof(what), "%ld", count);
+        puts(what);
         fflush(stdout);
     }
     return 0;
@@ -58,19 +59,19 @@ class Called:
         self._process = process
         self.pid = process.pid
 
-    def does(self, what: str, count: int = 1) -> None:
-        """Have it do something so many times, and wait until it has."""
+    def does(self, what: str, count: int = 1) -> int:
+        """Have it do something so many times, and return its answer when it has."""
         assert self._process.stdin
         assert self._process.stdout
         self._process.stdin.write(f"{what} {count}\n")
         self._process.stdin.flush()
-        assert self._process.stdout.readline() == "done\n"
+        return int(self._process.stdout.readline())
 
 
 @contextmanager
-def called(path: Path) -> Iterator[Called]:
+def called(*command: str | Path) -> Iterator[Called]:
     """Run a program."""
-    with subprocess.Popen([path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         try:
             yield Called(process)
         finally:

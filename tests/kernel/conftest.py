@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
+from tests.build.called import called
 from tests.kernel.asked import answers, report
 from tests.kernel.zoo import Zoo
 
@@ -34,3 +37,11 @@ def held():
             return fd
 
         yield keep
+
+
+@pytest.fixture
+def child():
+    """Start a process that can do what `tests.kernel.doer` has functions for."""
+    with called(sys.executable, "-I", "-S", Path(__file__).with_name("doer.py")) as process:
+        process.does("forks", 1)  # all that has to be imported is, then
+        yield process

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from contextlib import contextmanager
 
 import pytest
 
@@ -14,8 +13,8 @@ from bpfctl.host import pmu
 from bpfctl.host.kallsyms import Symbols
 from bpfctl.probe.actions.count import Count
 from bpfctl.probe.actions.trace import Trace
-from bpfctl.probe.session import Probing, Sources, Wanted
-from bpfctl.probe.where import parse
+from bpfctl.probe.session import Sources
+from tests.kernel.probing import probing, read
 
 SIZE = 12345  # that nobody else reads at once
 READ = "vfs_read"
@@ -26,13 +25,6 @@ ZERO = "file->f_path.dentry->d_name.name == 'zero'"
 def _kprobes():
     if pmu.number("kprobe") is None:
         pytest.skip("this kernel has no kprobes (CONFIG_KPROBE_EVENTS)")
-
-
-@contextmanager
-def probing(action, *specs, where):
-    sources = Sources()
-    with action, Probing(sources, Wanted(sources.resolve(specs), parse(where)), action) as run:
-        yield run
 
 
 def reads(count):
@@ -81,7 +73,7 @@ def test_hits_have_their_arguments():
     with probing(hits, f"kprobe:{READ}", where=ours(f"count == {SIZE}")) as run, hits.reader() as reader:
         reads(20)
         run.stop()
-        found = [hit.values for batch in reader.batches(limit=20, seconds=60) for hit in hits.hits(batch)]
+        found = [hit.values for hit in read(hits, reader, 20)]
 
     assert [values[:3] for values in found] == [(SIZE, "zero", SIZE)] * 20
 

@@ -6,19 +6,16 @@ import platform
 import re
 import shutil
 import subprocess
-import sys
-from contextlib import contextmanager
 
 import pytest
 
-from bpfctl.attach import uprobe
-from bpfctl.errors import KernelError, NotFound, UsageError
-from bpfctl.probe import in_process
+from bpfctl.errors import NotFound, UsageError
 from bpfctl.probe.actions.count import Count
 from bpfctl.probe.actions.trace import Trace
 from bpfctl.probe.session import Probing, Sources, Wanted
-from bpfctl.probe.where import parse
 from tests.build.called import TALK, built, called
+from tests.kernel import command
+from tests.kernel.probing import named, probing, read, with_all, without_cookies, without_multi
 
 CALLS = (
     TALK
@@ -62,29 +59,8 @@ def process(path):
         yield process
 
 
-@contextmanager
-def probing(action, *specs, where="1"):
-    sources = Sources()
-    with action, Probing(sources, Wanted(sources.resolve(specs), parse(where)), action) as run:
-        yield run
-
-
-def without_multi(monkeypatch):
-    """Have the kernel refuse what Linux 6.6 brought, as older ones do."""
-
-    def refuse(*_arguments, **_more):
-        raise KernelError("can't attach", 22)
-
-    monkeypatch.setattr(uprobe, "attach_multi", refuse)
-
-
-def without_cookies(monkeypatch):
-    without_multi(monkeypatch)
-    monkeypatch.setattr(in_process, "has_cookies", lambda: False)
-
-
 WAYS = [
-    (None, ["multi-uprobe link"]),
+    (with_all, ["multi-uprobe link"]),
     (without_multi, ["perf events"]),
     (without_cookies, ["perf event", "perf event", "perf event"]),
 ]
@@ -93,8 +69,7 @@ WAYS = [
 @pytest.mark.parametrize(("lack", "ways"), WAYS)
 def test_counts_are_exact(path, process, monkeypatch, lack, ways):
     """By each step of the ladder, of three functions at once."""
-    if lack:
-        lack(monkeypatch)
+    lack(monkeypatch)
     counts = Count()
     specs = [f"uprobe:{path}:{name}" for name in ("first", "second", "third")]
     with probing(counts, *specs) as run:
@@ -113,9 +88,9 @@ def test_arguments(path, process):
     with probing(hits, f"uprobe:{path}:first") as run, hits.reader() as reader:
         process.does("first", 3)
         run.stop()
-        found = [hit for batch in reader.batches(limit=3, seconds=20) for hit in hits.hits(batch)]
+        found = read(hits, reader, 3)
 
-    rows = [dict(zip([slot.name for slot in hit.layout.slots], hit.values, strict=True)) for hit in found]
+    rows = named(found)
     assert [row["args.arg0"] for row in rows] == [0, 1, 2]
     assert {(row["pid"], row["comm"], row["args.arg2"]) for row in rows} == {(process.pid, "calls", 7)}
     assert {(row["args.arg3"], row["args.arg4"], row["args.arg5"]) for row in rows} == {(2**64 - 1, 0x1234567890, 5)}
@@ -172,8 +147,7 @@ def test_offsets_and_addresses(path, process):
 
 
 def test_show_tells_where_it_is(path):
-    command = [sys.executable, "-m", "bpfctl", "probe", "show", f"uprobe:{path}:first"]
-    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    told = command.run("probe", "show", f"uprobe:{path}:first").stdout
     symbols = subprocess.run(["nm", path], capture_output=True, text=True, check=True).stdout
     address = re.search(r"^0*(\w+) T first$", symbols, re.MULTILINE)[1]
 
@@ -266,11 +240,10 @@ def test_mistakes(path, spec, kind, why):
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="the instruction is one of x86-64")
 @pytest.mark.usefixtures("process")  # it looks at the instruction only where a process has it
-@pytest.mark.parametrize("lack", [None, without_multi])
+@pytest.mark.parametrize("lack", [with_all, without_multi])
 def test_what_the_kernel_cannot_probe(path, monkeypatch, lack):
     """An instruction that it refuses is named, and spoils no pattern."""
-    if lack:
-        lack(monkeypatch)
+    lack(monkeypatch)
     why = re.escape(f"the kernel cannot probe the instruction at {path}+0x")
     for names in (["refused"], ["first", "second", "refused", "third"]):
         with pytest.raises(NotFound, match=why), probing(Count(), *(f"uprobe:{path}:{name}" for name in names)):
@@ -293,11 +266,10 @@ def test_every_function_of_the_c_library(process):
     assert found["puts"] == 1
 
 
-@pytest.mark.parametrize("lack", [None, without_multi])
+@pytest.mark.parametrize("lack", [with_all, without_multi])
 def test_a_file_that_is_replaced_meanwhile(path, tmp_path, monkeypatch, lack):
     """What was looked up in the old one is not put into the new one."""
-    if lack:
-        lack(monkeypatch)
+    lack(monkeypatch)
     library, other = tmp_path / "library", tmp_path / "other"
     shutil.copy(path, library)
     shutil.copy(path, other)

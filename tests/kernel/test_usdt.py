@@ -5,21 +5,17 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-import sys
-import time
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from bpfctl.attach import uprobe
-from bpfctl.errors import KernelError, NotFound, UsageError
-from bpfctl.probe import in_process
+from bpfctl.errors import NotFound, UsageError
 from bpfctl.probe.actions.count import Count
 from bpfctl.probe.actions.trace import Trace
-from bpfctl.probe.session import Probing, Sources, Wanted
-from bpfctl.probe.where import parse
+from bpfctl.probe.session import Sources
 from tests.build.called import NOTES, TALK, built, called
+from tests.kernel import command
+from tests.kernel.probing import named, probing, read, until, with_all, without_cookies, without_multi
 
 PROBES = (
     TALK
@@ -92,44 +88,7 @@ def process(path):
         yield process
 
 
-@contextmanager
-def probing(action, *specs, where="1"):
-    sources = Sources()
-    with action, Probing(sources, Wanted(sources.resolve(specs), parse(where)), action) as run:
-        yield run
-
-
-def found(hits, reader, run, count):
-    run.stop()
-    return [
-        dict(zip([slot.name for slot in hit.layout.slots], hit.values, strict=True))
-        for batch in reader.batches(limit=count, seconds=20)
-        for hit in hits.hits(batch)
-    ]
-
-
-def wait_until(holds):
-    end = time.monotonic() + 60
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.01)
-
-
-def by_events(monkeypatch):
-    """Have the kernel refuse what Linux 6.6 brought, as older ones do."""
-
-    def refuse(*_arguments, **_more):
-        raise KernelError("can't attach", 22)
-
-    monkeypatch.setattr(uprobe, "attach_multi", refuse)
-
-
-def without_cookies(monkeypatch):
-    by_events(monkeypatch)
-    monkeypatch.setattr(in_process, "has_cookies", lambda: False)
-
-
-LADDER = pytest.mark.parametrize("lack", [lambda _: None, by_events, without_cookies])
+LADDER = pytest.mark.parametrize("lack", [with_all, without_multi, without_cookies])
 
 
 @LADDER
@@ -159,7 +118,8 @@ def test_arguments(path, process):
     hits = Trace()
     with probing(hits, f"usdt:{path}:made:plain") as run, hits.reader() as reader:
         process.does("plain", 3)
-        rows = found(hits, reader, run, 3)
+        run.stop()
+        rows = named(read(hits, reader, 3))
 
     assert [row["args.arg0"] for row in rows] == [0, -1, -2]
     assert [row["args.arg2"] for row in rows] == [0, -1, -2]
@@ -179,7 +139,8 @@ def test_every_form_of_operand(path, process):
     hits = Trace()
     with probing(hits, f"usdt:{path}:made:forms") as run, hits.reader() as reader:
         process.does("forms", 1)
-        (row,) = found(hits, reader, run, 1)
+        run.stop()
+        (row,) = named(read(hits, reader, 1))
 
     told = [value for name, value in row.items() if name.startswith("args.")]
     assert dict(zip(FORMS, told, strict=True)) == FORMS
@@ -228,11 +189,10 @@ def test_a_killed_bpfctl_leaves_no_semaphore_up(path, process):
         return next(row.values[0] for row in told.rows() if row.hits > before.get(row.values[0], 0))
 
     with probing(told, f"usdt:{path}:tell"):
-        command = [sys.executable, "-m", "bpfctl", "probe", "count", f"usdt:{path}:guarded"]
-        with subprocess.Popen(command, stdout=subprocess.DEVNULL) as counting:
-            wait_until(lambda: asked() == 1)
+        with command.running("probe", "count", f"usdt:{path}:guarded") as counting:
+            assert until(lambda: asked() == 1)
             counting.kill()
-        wait_until(lambda: asked() == 0)
+        assert until(lambda: asked() == 0)
 
 
 PYTHON = Path("/usr/bin/python3.11")
@@ -281,12 +241,7 @@ def test_mistakes(path, spec, kind, why):
 
 
 def test_the_list_and_a_field_that_is_not_there(path):
-    told = subprocess.run(
-        [sys.executable, "-m", "bpfctl", "probe", "list", f"usdt:{path}:made:*"],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
+    told = command.run("probe", "list", f"usdt:{path}:made:*").stdout
 
     names = ("forms", "guarded", "plain", "tell", "twice")
     assert told.split() == [f"usdt:{path}:made:{name}" for name in names]
@@ -298,8 +253,7 @@ def test_the_list_and_a_field_that_is_not_there(path):
 
 
 def test_show_tells_where_it_is(path):
-    command = [sys.executable, "-m", "bpfctl", "-j", "probe", "show", f"usdt:{path}:guarded", f"usdt:{path}:twice"]
-    guarded, twice = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    guarded, twice = json.loads(command.run("-j", "probe", "show", f"usdt:{path}:guarded", f"usdt:{path}:twice").stdout)
     told = subprocess.run(["readelf", "-nW", path], capture_output=True, text=True, check=True).stdout
     addresses = {
         match[1]: tuple(int(number, 16) for number in match.groups()[1:])

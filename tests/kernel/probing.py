@@ -1,0 +1,72 @@
+"""What tests of probes share: probes with an action, what they have found, and kernels that lack something."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from bpfctl.attach import uprobe
+from bpfctl.errors import KernelError
+from bpfctl.probe import in_process
+from bpfctl.probe.session import Probing, Sources, Wanted
+from bpfctl.probe.where import parse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    import pytest
+
+PATIENCE = 60  # seconds
+
+YIELD = "tracepoint:syscalls:sys_enter_sched_yield"
+OPEN = "tracepoint:syscalls:sys_enter_openat"
+FORK = "tracepoint:sched:sched_process_fork"
+RAW_FORK = "raw_tracepoint:sched_process_fork"
+
+
+@contextmanager
+def probing(action: Any, *specs: str, where: str = "1") -> Iterator[Probing]:
+    """Have an action at probes, both of which end with the block."""
+    sources = Sources()
+    with action, Probing(sources, Wanted(sources.resolve(specs), parse(where)), action) as run:
+        yield run
+
+
+def read(hits: Any, reader: Any, count: int) -> list[Any]:
+    """Wait for so many hits of a trace."""
+    return [hit for batch in reader.batches(limit=count, seconds=PATIENCE) for hit in hits.hits(batch)]
+
+
+def named(found: Iterable[Any]) -> list[dict[str, Any]]:
+    """Return what each hit has read by the names of what was asked for."""
+    return [dict(zip([slot.name for slot in hit.layout.slots], hit.values, strict=True)) for hit in found]
+
+
+def until(holds: Callable[[], bool]) -> bool:
+    """Wait until something holds, and return whether it came to that."""
+    end = time.monotonic() + PATIENCE
+    while not holds():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def with_all(_monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave the kernel all that it has."""
+
+
+def without_multi(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the kernel refuse the uprobe links that Linux 6.6 brought, as older ones do."""
+
+    def refuse(*_arguments: object, **_more: object) -> None:
+        raise KernelError("can't attach", 22)
+
+    monkeypatch.setattr(uprobe, "attach_multi", refuse)
+
+
+def without_cookies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have it lack what Linux 5.15 brought, too."""
+    without_multi(monkeypatch)
+    monkeypatch.setattr(in_process, "has_cookies", lambda: False)
