@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from bpfctl.asm.insn import R0, R1, R2, R10
 from bpfctl.errors import UsageError
 from bpfctl.probe.field import Text
-from bpfctl.probe.where import COMPARES, Binary, Name, Number, String, Unary
+from bpfctl.probe.where import COMPARES, Binary, Given, Name, Number, String, Unary
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -85,6 +85,8 @@ class Filter(NamedTuple):
             if field.load is None:
                 raise UsageError(f"--where: {tree.name} is no number: it can only be compared with a string")
             field.load(self.code, R0)
+        elif isinstance(tree, Given) and tree.field.load is not None:
+            tree.field.load(self.code, R0)
         elif isinstance(tree, String):
             raise UsageError(f"--where: the string '{tree.text}' is compared with nothing")
         elif isinstance(tree, Unary) and tree.sign != "!":

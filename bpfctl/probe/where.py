@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import NoReturn
 
+    from bpfctl.probe.field import Field
+
 _TOKEN = re.compile(
     r"""\s*(?:
         (?P<sign>&&|\|\||==|!=|<=|>=|<<|>>|[-+*/%&|^~!<>()])
@@ -67,6 +69,12 @@ class Name(NamedTuple):
     name: str
 
 
+class Given(NamedTuple):
+    """A field itself, which no word stands for."""
+
+    field: Field
+
+
 class Unary(NamedTuple):
     """One of ``- ~ !`` before something."""
 
@@ -82,7 +90,7 @@ class Binary(NamedTuple):
     right: Tree
 
 
-Tree: TypeAlias = Number | String | Name | Unary | Binary
+Tree: TypeAlias = Number | String | Name | Given | Unary | Binary
 
 
 def parse(text: str) -> Tree:
