@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from bpfctl.attach.kprobe import Place as KprobePlace
     from bpfctl.attach.kprobe import attach as attach_kprobe
     from bpfctl.attach.kprobe import attach_multi as attach_kprobe_multi
+    from bpfctl.attach.kprobe import attach_tracefs as attach_kprobe_tracefs
     from bpfctl.attach.perf_event import Event as PerfEvent
     from bpfctl.attach.perf_event import event_hint as perf_hint
     from bpfctl.attach.perf_event import everywhere as attach_perf_event
@@ -135,6 +136,7 @@ _WHERE = {
     "attach_perf_event": "attach.perf_event:everywhere",
     "attach_raw_tracepoint": "attach.raw_tracepoint:attach",
     "attach_tracepoint": "attach.perf_event:tracepoint",
+    "attach_kprobe_tracefs": "attach.kprobe:attach_tracefs",
     "attach_tracing": "attach.tracing:attach",
     "chosen": "probe.pattern:chosen",
     "copied": "probe.field:copied",
@@ -220,6 +222,7 @@ __all__ = [
     "attach_tracepoint",
     "attach_tracing",
     "chosen",
+    "attach_kprobe_tracefs",
     "copied",
     "cxx_name",
     "extend",

@@ -1,4 +1,4 @@
-"""Programs on functions of the kernel: by a link for many at once (Linux 5.18), or a perf event for each.
+"""Programs on functions of the kernel: by one link (Linux 5.18), or by a perf event or one of tracefs for each.
 
 Kernel: bpf_kprobe_multi_link_attach() in kernel/trace/bpf_trace.c; perf_kprobe_event_init() in kernel/events/core.c.
 """
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from bpfctl._sys import attach as attach_calls
 from bpfctl._sys import perf
-from bpfctl.attach import perf_event
+from bpfctl.attach import perf_event, tracefs
 from bpfctl.errors import KernelError, NotSupported
 from bpfctl.host import pmu
 from bpfctl.kernel.handle import privilege_hint
@@ -82,6 +82,25 @@ def _event(program: Program, unit: int, place: Place, returns: bool) -> Closing:
     except OSError as error:
         raise _refused(str(place), error) from None
     return perf_event.attach(program, event, f"can't attach to {place}", place.cookie)
+
+
+def attach_tracefs(
+    program: Program, places: Sequence[Place], *, returns: bool = False, maxactive: int = 0
+) -> list[Closing]:
+    """Attach to each place by an event of tracefs; KernelError, and nothing stays.
+
+    ``maxactive`` is how many calls of a function are looked at on their way at once; 0 leaves that to the kernel. A
+    cookie that is not 0 needs Linux 5.15. NotSupported where the kernel has no kprobes.
+    """
+    events = [
+        tracefs.Place(tracefs.KERNEL, _told(place), returns=returns, maxactive=maxactive, cookie=place.cookie)
+        for place in places
+    ]
+    return tracefs.attach(program, events, _refused)
+
+
+def _told(place: Place) -> str:
+    return f"{place.symbol}+{place.offset}" if place.symbol and place.offset else place.symbol or f"{place.offset:#x}"
 
 
 def _refused(where: str, error: OSError) -> KernelError:

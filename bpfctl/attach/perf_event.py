@@ -93,7 +93,11 @@ def attach(program: Program, event: FD, tried: str, cookie: int = 0) -> Closing:
 
 def tracepoint(program: Program, number: int, name: str, cookie: int = 0) -> Closing:
     """Attach to the tracepoint with this number in tracefs; KernelError."""
-    tried = f"can't attach to tracepoint '{name}'"
+    return numbered(program, number, f"can't attach to tracepoint '{name}'", cookie)
+
+
+def numbered(program: Program, number: int, tried: str, cookie: int = 0) -> Closing:
+    """Attach to the event with this number in tracefs; KernelError ``tried``."""
     try:
         event = perf.open_event(_TRACEPOINT, number, cpu=0)
     except OSError as error:

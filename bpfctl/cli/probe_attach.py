@@ -6,6 +6,7 @@ import os
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
+from bpfctl.attach.tracefs import Events
 from bpfctl.cli import grammar, opt
 from bpfctl.cli.stop import wait
 from bpfctl.errors import KernelError, NotSupported, UsageError
@@ -24,7 +25,12 @@ if TYPE_CHECKING:
 
 
 def attach(
-    ctx: opt.Context, words: opt.Words = None, *, pin: opt.PinPath = None, duration: opt.Duration = None
+    ctx: opt.Context,
+    words: opt.Words = None,
+    *,
+    pin: opt.PinPath = None,
+    duration: opt.Duration = None,
+    way: opt.Way = "",
 ) -> None:
     """Attach a loaded program until Ctrl-C, or with --pin until somebody removes that file: SPEC... PROG.
 
@@ -44,7 +50,7 @@ def attach(
         )
     sources = Sources()
     with Program.one(which) as program, ExitStack() as held:
-        found = attach_program(sources, sources.resolve(specs), program, held)
+        found = attach_program(sources, sources.resolve(specs), program, held, way)
         if pin is not None:
             _pin(ctx.obj, found, pin)
             ctx.obj.out.done()
@@ -59,6 +65,8 @@ def _pin(session: Session, found: Sequence[Attached], path: str) -> None:
     links = []
     for one in found:
         for link in one.links:
+            if isinstance(link, Events):  # which stay with their links
+                continue
             if not isinstance(link, Link):
                 raise NotSupported(f"{one.point} has no link, which alone can be pinned: Linux 5.15 has more of them")
             links.append(link)

@@ -34,6 +34,7 @@ def count(
     by: opt.By = None,
     where: opt.ProbeWhere = None,
     pid: opt.Pid = None,
+    way: opt.Way = "",
     interval: opt.EachInterval = None,
     duration: opt.Duration = None,
     top: opt.TopRows = None,
@@ -44,7 +45,7 @@ def count(
     A terminal shows them as they grow, a pipe gets the sums at the end, or with --interval each time.
     """
     out = ctx.obj.out
-    sources, what = wanted(ctx.obj, words, where, pid)
+    sources, what = wanted(ctx.obj, words, where, pid, way)
     _positive(interval=interval, duration=duration)
     with Count(listed(by), max_entries=max_entries) as counts, Probing(sources, what, counts) as run:
         begin = time.monotonic()
@@ -80,6 +81,7 @@ def trace(
     fields: opt.TraceFields = None,
     where: opt.ProbeWhere = None,
     pid: opt.Pid = None,
+    way: opt.Way = "",
     duration: opt.Duration = None,
     limit: opt.HitLimit = None,
     buffer: opt.Buffer = 8 << 20,
@@ -88,7 +90,7 @@ def trace(
     if buffer < 4096 or buffer & buffer - 1 or buffer > _LARGEST:
         raise UsageError(f"--buffer: {buffer} is no power of two from 4096 to {_LARGEST}")
     out = ctx.obj.out
-    sources, what = wanted(ctx.obj, words, where, pid)
+    sources, what = wanted(ctx.obj, words, where, pid, way)
     _positive(duration=duration)
     with (
         stopping() as stop,
@@ -113,13 +115,13 @@ def trace(
             out.warn(f"{missed} hits were missed: the kernel was in the program already")
 
 
-def wanted(session: Session, words: opt.Words, where: str | None, pid: int | None) -> tuple[Sources, Wanted]:
+def wanted(session: Session, words: opt.Words, where: str | None, pid: int | None, way: str) -> tuple[Sources, Wanted]:
     """Return the points of all words and which hits count."""
     names = specs(grammar.Words(words))
     if session.depth:
         raise UsageError("probes go on until somebody stops them, so they are no command for a batch")
-    sources = Sources()
-    return sources, Wanted(sources.resolve(names), _condition(where, pid))
+    sources = Sources(pid)
+    return sources, Wanted(sources.resolve(names), _condition(where, pid), way)
 
 
 def _is_watched(session: Session) -> bool:

@@ -21,19 +21,19 @@ if TYPE_CHECKING:
     from bpfctl.probe.source import ProbePoint
 
 
-def show(ctx: opt.Context, words: opt.Words = None) -> None:
+def show(ctx: opt.Context, words: opt.Words = None, *, pid: opt.Pid = None, way: opt.Way = "") -> None:
     """Show what can be read at probes, and whether they can be attached here, which is tried: SPEC..."""
     sources = Sources()
     points = sources.resolve(specs(grammar.Words(words)))
 
     def rows() -> Iterator[Told]:
         for point in points:
-            yield _told(sources, point)
+            yield _told(sources, point, way)
 
     ctx.obj.out.show(WHOLE, rows(), listing=len(points) != 1)
 
 
-def _told(sources: Sources, point: ProbePoint) -> Told:
+def _told(sources: Sources, point: ProbePoint, way: str) -> Told:
     try:
         source = sources.of(point.kind)
         told = Told(
@@ -42,7 +42,7 @@ def _told(sources: Sources, point: ProbePoint) -> Told:
     except BpfctlError as error:
         return Told(point, None, refusal=str(error))
     try:
-        with Count() as counts, Probing(sources, Wanted((point,)), counts) as run:
+        with Count() as counts, Probing(sources, Wanted((point,), way=way), counts) as run:
             return told._replace(way=run.made[0].group.way)
     except BpfctlError as error:
         return told._replace(refusal=str(error))
@@ -56,9 +56,10 @@ def dry_run(
     fields: opt.TraceFields = None,
     where: opt.ProbeWhere = None,
     pid: opt.Pid = None,
+    way: opt.Way = "",
 ) -> None:
     """Show the programs that a count, or with --fields a trace, would load, and how it would attach them: SPEC..."""
-    sources, what = wanted(ctx.obj, words, where, pid)
+    sources, what = wanted(ctx.obj, words, where, pid, way)
     action: Action = Trace(listed(fields)) if fields else Count(listed(by))
     with ExitStack() as held:
         held.enter_context(action)

@@ -20,6 +20,8 @@ from bpfctl.probe.code import CTX, OUT, POINT, Code
 from bpfctl.probe.common import FIELDS
 from bpfctl.probe.filter import Filter
 from bpfctl.probe.where import names as named
+from bpfctl.probe.source import PerProcess
+from bpfctl.probe.way import only, reason
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,11 +39,12 @@ _OWN = "args."
 
 
 class Wanted(NamedTuple):
-    """What is to be probed, and which hits count."""
+    """What is to be probed, which hits count, and the name of the only way to attach that will do, or its beginning."""
 
     points: tuple[ProbePoint, ...]
     where: Tree | None = None
 
+    way: str = ""
 
 class Made(NamedTuple):
     """A program that is ready to be loaded, and the points that it serves."""
@@ -141,10 +144,12 @@ class Probing(Closing):
             try:
                 for link in made.group.attach(program):
                     self._links.enter_context(link)
-            except (KernelError, NotSupported):
+            except (KernelError, NotSupported) as error:
+                refusals.append(error)
                 if made.group.otherwise is None:
-                    raise
+                    raise reason(refusals) from None
                 made = assemble(made.group.otherwise(), made.part.first, self.wanted.where, action)
+        refusals: list[KernelError | NotSupported] = []
             else:
                 return made, program
 
@@ -169,7 +174,7 @@ def make(sources: Sources, wanted: Wanted, action: Action, held: ExitStack) -> l
         points = [point for point in wanted.points if point.kind == kind]
         source = sources.of(kind)
         read = {name.removeprefix(_OWN) for name in (action.names(points, source.fields) | names) - FIELDS.keys()}
-        groups += source.groups(points, frozenset(read), held)
+        groups += (only(group, wanted.way) for group in source.groups(points, frozenset(read), held))
     parts: list[Part] = []
     for group in groups:
         first = parts[-1].first + len(parts[-1].points) if parts else 0

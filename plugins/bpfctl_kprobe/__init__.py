@@ -22,6 +22,7 @@ from bpfctl.plugin import (
     argument_strings,
     attach_kprobe,
     attach_kprobe_multi,
+    attach_kprobe_tracefs,
     attach_tracing,
     first,
     has_cookies,
@@ -39,7 +40,7 @@ from bpfctl_kprobe.names import Functions, Target
 from btf.types import Func, FuncProto
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from contextlib import ExitStack
 
     from bpfctl.plugin import Closing, Field, Program, Reg
@@ -167,9 +168,34 @@ class KprobeSource:
         def attach(program: Program) -> list[Closing]:
             return attach_kprobe(program, places, returns=self.returns)
 
-        way = "perf event" if len(points) == 1 else "perf events"
-        choose = Code.point_from_cookie if len(points) > 1 else None
-        return Group(way, points, ProgType.KPROBE, partial(self._field, points), attach, choose=choose)
+        return self._each("perf event", points, attach, partial(self._tracefs, points))
+
+    def _tracefs(self, points: tuple[ProbePoint, ...]) -> Group:
+        places = [Target.parse(point.target).place(cookie) for cookie, point in enumerate(points)]
+
+        def attach(program: Program) -> list[Closing]:
+            return attach_kprobe_tracefs(program, places, returns=self.returns)
+
+        return self._each("tracefs event", points, attach)
+
+    def _each(
+        self,
+        way: str,
+        points: tuple[ProbePoint, ...],
+        attach: Callable[[Program], list[Closing]],
+        otherwise: Callable[[], Group] | None = None,
+    ) -> Group:
+        """Return the way of an event for each point."""
+        several = len(points) > 1
+        return Group(
+            f"{way}s" if several else way,
+            points,
+            ProgType.KPROBE,
+            partial(self._field, points),
+            attach,
+            choose=Code.point_from_cookie if several else None,
+            otherwise=otherwise,
+        )
 
     def _field(self, points: Sequence[ProbePoint], name: str) -> Field:
         if len(points) == 1:
