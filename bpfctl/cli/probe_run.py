@@ -120,7 +120,7 @@ def wanted(session: Session, words: opt.Words, where: str | None, pid: int | Non
     names = specs(grammar.Words(words))
     if session.depth:
         raise UsageError("probes go on until somebody stops them, so they are no command for a batch")
-    sources = Sources(pid)
+    sources = Sources()
     return sources, Wanted(sources.resolve(names), _condition(where, pid), way)
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from bpfctl.probe.source import ProbePoint
 
 
-def show(ctx: opt.Context, words: opt.Words = None, *, pid: opt.Pid = None, way: opt.Way = "") -> None:
+def show(ctx: opt.Context, words: opt.Words = None, *, way: opt.Way = "") -> None:
     """Show what can be read at probes, and whether they can be attached here, which is tried: SPEC..."""
     sources = Sources()
     points = sources.resolve(specs(grammar.Words(words)))

@@ -96,9 +96,7 @@ ProbeWhere = Annotated[
     str | None,
     typer.Option("--where", metavar="EXPR", help="Only hits for which this holds, such as 'pid == 7 && args.len > 0'."),
 ]
-Pid = Annotated[
-    int | None, typer.Option("--pid", "-p", metavar="PID", min=0, help="Only this process, and files as it sees them.")
-]
+Pid = Annotated[int | None, typer.Option("--pid", "-p", metavar="PID", min=0, help="Only hits in this process.")]
 Way = Annotated[
     str,
     typer.Option("--way", metavar="WAY", help="Attach this way alone, such as 'perf event'; its beginning will do."),

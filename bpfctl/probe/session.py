@@ -19,9 +19,8 @@ from bpfctl.probe.action import Part
 from bpfctl.probe.code import CTX, OUT, POINT, Code
 from bpfctl.probe.common import FIELDS
 from bpfctl.probe.filter import Filter
-from bpfctl.probe.where import names as named
-from bpfctl.probe.source import PerProcess
 from bpfctl.probe.way import only, reason
+from bpfctl.probe.where import names as named
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,8 +42,8 @@ class Wanted(NamedTuple):
 
     points: tuple[ProbePoint, ...]
     where: Tree | None = None
-
     way: str = ""
+
 
 class Made(NamedTuple):
     """A program that is ready to be loaded, and the points that it serves."""
@@ -139,6 +138,7 @@ class Probing(Closing):
 
     def _attached(self, action: Action, made: Made, held: ExitStack) -> tuple[Made, Program]:
         """Load and attach a program, or that of the next way where this one is refused."""
+        refusals: list[KernelError | NotSupported] = []
         while True:
             program = held.enter_context(load(made))
             try:
@@ -149,7 +149,6 @@ class Probing(Closing):
                 if made.group.otherwise is None:
                     raise reason(refusals) from None
                 made = assemble(made.group.otherwise(), made.part.first, self.wanted.where, action)
-        refusals: list[KernelError | NotSupported] = []
             else:
                 return made, program
 
