@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     By = list[str] | None
     ProbeWhere = str | None
     Pid = int | None
+    Cgroup = str | None
     Way = str
     EachInterval = float | None
     Duration = float | None

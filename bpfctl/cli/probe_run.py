@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import os
 import time
+from contextlib import ExitStack, contextmanager
+from functools import partial, reduce
 from typing import TYPE_CHECKING
 
 from bpfctl.cli import grammar, opt
@@ -12,6 +14,7 @@ from bpfctl.cli.stop import stopping, wait
 from bpfctl.errors import UsageError
 from bpfctl.probe.actions.count import Count
 from bpfctl.probe.actions.trace import Trace
+from bpfctl.probe.cgroup import Within
 from bpfctl.probe.session import Probing, Sources, Wanted
 from bpfctl.probe.where import Binary, Name, Number, parse
 from bpfctl.views.hits import BOARD, HITS, OF_ONE, Round
@@ -34,6 +37,7 @@ def count(
     by: opt.By = None,
     where: opt.ProbeWhere = None,
     pid: opt.Pid = None,
+    cgroup: opt.Cgroup = None,
     way: opt.Way = "",
     interval: opt.EachInterval = None,
     duration: opt.Duration = None,
@@ -45,9 +49,12 @@ def count(
     A terminal shows them as they grow, a pipe gets the sums at the end, or with --interval each time.
     """
     out = ctx.obj.out
-    sources, what = wanted(ctx.obj, words, where, pid, way)
     _positive(interval=interval, duration=duration)
-    with Count(listed(by), max_entries=max_entries) as counts, Probing(sources, what, counts) as run:
+    with (
+        wanted(ctx.obj, words, where=where, pid=pid, cgroup=cgroup, way=way) as (sources, what),
+        Count(listed(by), max_entries=max_entries) as counts,
+        Probing(sources, what, counts) as run,
+    ):
         begin = time.monotonic()
 
         def ask() -> Round:
@@ -81,6 +88,7 @@ def trace(
     fields: opt.TraceFields = None,
     where: opt.ProbeWhere = None,
     pid: opt.Pid = None,
+    cgroup: opt.Cgroup = None,
     way: opt.Way = "",
     duration: opt.Duration = None,
     limit: opt.HitLimit = None,
@@ -90,9 +98,9 @@ def trace(
     if buffer < 4096 or buffer & buffer - 1 or buffer > _LARGEST:
         raise UsageError(f"--buffer: {buffer} is no power of two from 4096 to {_LARGEST}")
     out = ctx.obj.out
-    sources, what = wanted(ctx.obj, words, where, pid, way)
     _positive(duration=duration)
     with (
+        wanted(ctx.obj, words, where=where, pid=pid, cgroup=cgroup, way=way) as (sources, what),
         stopping() as stop,
         Trace(listed(fields), size=buffer) as hits,
         Probing(sources, what, hits) as run,
@@ -115,13 +123,25 @@ def trace(
             out.warn(f"{missed} hits were missed: the kernel was in the program already")
 
 
-def wanted(session: Session, words: opt.Words, where: str | None, pid: int | None, way: str) -> tuple[Sources, Wanted]:
-    """Return the points of all words and which hits count."""
+@contextmanager
+def wanted(
+    session: Session, words: opt.Words, *, where: str | None, pid: int | None, cgroup: str | None, way: str
+) -> Iterator[tuple[Sources, Wanted]]:
+    """Find the points of all words, and which hits count, for as long as programs are made of that."""
     names = specs(grammar.Words(words))
     if session.depth:
         raise UsageError("probes go on until somebody stops them, so they are no command for a batch")
-    sources = Sources()
-    return sources, Wanted(sources.resolve(names), _condition(where, pid), way)
+    sources = Sources(pid)
+    with ExitStack() as held:
+        parts: list[Tree] = []
+        if pid is not None:
+            parts.append(Binary("==", Name("pid"), Number(pid)))
+        if cgroup is not None:
+            parts.append(held.enter_context(Within(cgroup)).holds)
+        if where is not None:
+            parts.append(parse(where))
+        condition = reduce(partial(Binary, "&&"), parts) if parts else None
+        yield sources, Wanted(sources.resolve(names), condition, way)
 
 
 def _is_watched(session: Session) -> bool:
@@ -135,15 +155,6 @@ def specs(left: grammar.Words) -> list[str]:
     while left:
         found.append(left.next("a probe"))
     return found
-
-
-def _condition(where: str | None, pid: int | None) -> Tree | None:
-    parts: list[Tree] = []
-    if pid is not None:
-        parts.append(Binary("==", Name("pid"), Number(pid)))
-    if where is not None:
-        parts.append(parse(where))
-    return None if not parts else parts[0] if len(parts) == 1 else Binary("&&", *parts)
 
 
 def listed(words: Sequence[str] | None) -> tuple[str, ...]:

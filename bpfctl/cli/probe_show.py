@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from bpfctl.probe.source import ProbePoint
 
 
-def show(ctx: opt.Context, words: opt.Words = None, *, way: opt.Way = "") -> None:
+def show(ctx: opt.Context, words: opt.Words = None, *, pid: opt.Pid = None, way: opt.Way = "") -> None:
     """Show what can be read at probes, and whether they can be attached here, which is tried: SPEC..."""
-    sources = Sources()
+    sources = Sources(pid)
     points = sources.resolve(specs(grammar.Words(words)))
 
     def rows() -> Iterator[Told]:
@@ -56,11 +56,11 @@ def dry_run(
     fields: opt.TraceFields = None,
     where: opt.ProbeWhere = None,
     pid: opt.Pid = None,
+    cgroup: opt.Cgroup = None,
     way: opt.Way = "",
 ) -> None:
     """Show the programs that a count, or with --fields a trace, would load, and how it would attach them: SPEC..."""
-    sources, what = wanted(ctx.obj, words, where, pid, way)
     action: Action = Trace(listed(fields)) if fields else Count(listed(by))
-    with ExitStack() as held:
+    with wanted(ctx.obj, words, where=where, pid=pid, cgroup=cgroup, way=way) as (sources, what), ExitStack() as held:
         held.enter_context(action)
         ctx.obj.out.show(PROGRAMS, make(sources, what, action, held), listing=True)

@@ -96,7 +96,15 @@ ProbeWhere = Annotated[
     str | None,
     typer.Option("--where", metavar="EXPR", help="Only hits for which this holds, such as 'pid == 7 && args.len > 0'."),
 ]
-Pid = Annotated[int | None, typer.Option("--pid", "-p", metavar="PID", min=0, help="Only hits in this process.")]
+Pid = Annotated[
+    int | None, typer.Option("--pid", "-p", metavar="PID", min=0, help="Only this process, with files as it sees them.")
+]
+Cgroup = Annotated[
+    str | None,
+    typer.Option(
+        "--cgroup", metavar="PATH", help="Only tasks in this cgroup, or below it: its folder, or cgroup:/PATH."
+    ),
+]
 Way = Annotated[
     str,
     typer.Option("--way", metavar="WAY", help="Attach this way alone, such as 'perf event'; its beginning will do."),

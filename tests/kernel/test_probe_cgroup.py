@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from bpfctl.probe.actions.count import Count
 from bpfctl.probe.cgroup import Within
 from bpfctl.probe.session import Probing, Sources, Wanted
 from bpfctl.probe.where import Binary, parse
+from tests.kernel.command import run, running
 
 YIELD = "tracepoint:syscalls:sys_enter_sched_yield"
 MOUNTS = [Path(mount.path) for mount in bpffs.mounts() if mount.type == "cgroup2"]
@@ -131,3 +133,19 @@ def test_cgroups_of_version_1_are_told_apart():
     folder = next(mount.path for mount in bpffs.mounts() if mount.type == "cgroup")
     with pytest.raises(UsageError, match=f"'{folder}' is a cgroup of version 1"):
         Within(folder)
+
+
+def test_the_commands_take_it(cgroup):
+    words = [YIELD, "--cgroup", f"cgroup:/{cgroup.name}"]
+    (program,) = json.loads(run("-j", "probe", "dry-run", *words, "--where", "pid > 7").stdout)
+    assert any(insn.endswith("#37") for insn in program["insns"])  # bpf_current_task_under_cgroup()
+    with running("-j", "probe", "count", *words, "--by", "pid", "--interval", "0.2") as process:
+        process.stdout.readline()
+        yields(3)
+        with inside(cgroup):
+            yields(500)
+        process.stdout.readline()
+        counts = json.loads(process.stdout.readline())["counts"]
+
+    assert counts == [{"pid": os.getpid(), "count": 500}]
+    assert "there is no cgroup 'cgroup:/nosuch'" in run("probe", "trace", YIELD, "--cgroup", "cgroup:/nosuch").stderr
