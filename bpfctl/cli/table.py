@@ -168,6 +168,7 @@ OBJECTS: dict[str, tuple[Command, ...]] = {
         Command("show", "probe_show:show", "show what can be read at probes, and whether they can be attached"),
         Command("attach", "probe_attach:attach", "attach a loaded program"),
         Command("dry-run", "probe_show:dry_run", "show the programs of a count or trace, and how they are attached"),
+        Command("clean", "probe_clean:clean", "remove events of tracefs that a killed bpfctl has left"),
         Command("help", "", ""),
     ),
     "plugin": (Command("list", "plugin:list_", "show the installed plugins"), Command("help", "", "")),

@@ -109,6 +109,7 @@ Way = Annotated[
     str,
     typer.Option("--way", metavar="WAY", help="Attach this way alone, such as 'perf event'; its beginning will do."),
 ]
+TellOnly = Annotated[bool, typer.Option("--dry-run", help="Remove nothing, but tell what would be.")]
 EachInterval = Annotated[
     float | None, typer.Option("--interval", metavar="SECONDS", help="Show the counts every so many seconds.")
 ]
