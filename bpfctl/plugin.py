@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from bpfctl.host import pmu
     from bpfctl.host.cpus import online as online_cpus
     from bpfctl.host.kallsyms import Symbols as KernelSymbols
+    from bpfctl.host.process import Process
     from bpfctl.kernel.map import Map
     from bpfctl.kernel.prog import Program
     from bpfctl.kernel.tracefs import Tracefs
@@ -73,7 +74,7 @@ if TYPE_CHECKING:
         word,
     )
     from bpfctl.probe.session import known
-    from bpfctl.probe.source import API, Group, Located, ProbePoint, Source
+    from bpfctl.probe.source import API, Group, Located, PerProcess, ProbePoint, Source
     from bpfctl.probe.typed import Argument, first, reach, whole
     from bpfctl.probe.types import kernel_types, types_of
     from bpfctl.uapi.enums import AttachType, MapType, ProgType
@@ -112,7 +113,9 @@ _WHERE = {
     "Opaque": "probe.field:Opaque",
     "POINT": "probe.code:POINT",
     "PerfEvent": "attach.perf_event:Event",
+    "PerProcess": "probe.source:PerProcess",
     "PerfType": "uapi.perf:PerfType",
+    "Process": "host.process:Process",
     "ProbePoint": "probe.source:ProbePoint",
     "ProgType": "uapi.enums:ProgType",
     "Program": "kernel.prog:Program",
@@ -200,9 +203,11 @@ __all__ = [
     "NotFound",
     "NotSupported",
     "Opaque",
+    "PerProcess",
     "PerfEvent",
     "PerfType",
     "ProbePoint",
+    "Process",
     "ProgType",
     "Program",
     "Reg",

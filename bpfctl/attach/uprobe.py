@@ -6,7 +6,7 @@ whose unit tells in sysfs where its flag for returns and the offset of the refer
 
 from __future__ import annotations
 
-from errno import EAGAIN, ENOEXEC, EOPNOTSUPP
+from errno import EAGAIN, ENOEXEC, EOPNOTSUPP, ESRCH
 from typing import TYPE_CHECKING, NamedTuple
 
 from bpfctl._sys import attach as attach_calls
@@ -51,10 +51,13 @@ class Place(NamedTuple):
     identity: Identity | None = None  # of the file in which the offset was looked up
 
 
-def attach_multi(program: Program, places: Sequence[Place], *, returns: bool = False) -> list[Closing]:
+def attach_multi(
+    program: Program, places: Sequence[Place], *, returns: bool = False, pid: int | None = None
+) -> list[Closing]:
     """Attach to all places by a link for each file; KernelError EINVAL before Linux 6.6, and nothing stays.
 
-    NotFound where the kernel cannot probe an instruction.
+    With ``pid`` no other process runs the program, or into the breakpoint. NotFound where the kernel cannot probe an
+    instruction, and where the process has ended.
 
     The program must be loaded for AttachType.TRACE_UPROBE_MULTI.
     """
@@ -62,7 +65,7 @@ def attach_multi(program: Program, places: Sequence[Place], *, returns: bool = F
     of_files: dict[str, list[tuple[int, int, int]]] = {}
     for place in places:
         of_files.setdefault(place.path, []).append((place.offset, place.counter, place.cookie))
-    return perf_event.all_or_none(_link(program, path, rows, returns) for path, rows in of_files.items())
+    return perf_event.all_or_none(_link(program, path, rows, returns, pid) for path, rows in of_files.items())
 
 
 def _check(places: Sequence[Place]) -> None:
@@ -72,7 +75,7 @@ def _check(places: Sequence[Place]) -> None:
             raise NotFound(f"{path} was replaced while its functions were looked up")
 
 
-def _link(program: Program, path: str, rows: Sequence[tuple[int, int, int]], returns: bool) -> Link:
+def _link(program: Program, path: str, rows: Sequence[tuple[int, int, int]], returns: bool, pid: int | None) -> Link:
     try:
         return Link(
             attach_calls.uprobe_multi(
@@ -81,39 +84,44 @@ def _link(program: Program, path: str, rows: Sequence[tuple[int, int, int]], ret
                 rows,
                 attach_type=AttachType.TRACE_UPROBE_MULTI,
                 flags=UprobeMultiFlag.RETURN if returns else 0,
+                pid=pid or 0,
             )
         )
     except OSError as error:
         if error.errno in _NO_INSTRUCTION and len(rows) == 1:
             raise _unfit(path, rows[0][0]) from None
         if error.errno not in _NO_INSTRUCTION:
-            raise _refused(path, error) from None
+            raise _refused(path, error, pid) from None
     half = len(rows) // 2  # the kernel does not tell which one it is
     for part in (rows[:half], rows[half:]):
-        _link(program, path, part, returns).close()
+        _link(program, path, part, returns, pid).close()
     raise KernelError(f"can't attach to {path}", EAGAIN)  # it was one of them, but is no more
 
 
-def attach(program: Program, places: Sequence[Place], *, returns: bool = False) -> list[Closing]:
+def attach(
+    program: Program, places: Sequence[Place], *, returns: bool = False, pid: int | None = None
+) -> list[Closing]:
     """Attach to each place by a perf event; KernelError, and nothing stays.
 
-    A cookie that is not 0 needs Linux 5.15. NotSupported where the kernel has no such unit (CONFIG_UPROBE_EVENTS).
+    With ``pid`` all who share the memory of that process run the program. A cookie that is not 0 needs Linux 5.15.
+    NotSupported where the kernel has no such unit (CONFIG_UPROBE_EVENTS).
     """
     _check(places)
     unit = pmu.number(_UNIT)
     if unit is None:
         raise NotSupported("this kernel cannot probe processes (CONFIG_UPROBE_EVENTS)")
-    return perf_event.all_or_none(_event(program, unit, place, returns) for place in places)
+    return perf_event.all_or_none(_event(program, unit, place, returns, pid) for place in places)
 
 
-def _event(program: Program, unit: int, place: Place, returns: bool) -> Closing:
+def _event(program: Program, unit: int, place: Place, returns: bool, pid: int | None) -> Closing:
     config = place.counter << _COUNTER_SHIFT | returns
+    where = {"cpu": 0} if pid is None else {"pid": pid}
     try:
-        event = perf.open_probe(unit, config, place.path, place.offset, cpu=0)
+        event = perf.open_probe(unit, config, place.path, place.offset, **where)
     except OSError as error:
         if error.errno in _NO_INSTRUCTION:
             raise _unfit(place.path, place.offset) from None
-        raise _refused(f"{place.path}+{place.offset:#x}", error) from None
+        raise _refused(f"{place.path}+{place.offset:#x}", error, pid) from None
     return perf_event.attach(program, event, f"can't attach to {place.path}+{place.offset:#x}", place.cookie)
 
 
@@ -138,6 +146,8 @@ def _unfit(path: str, offset: int) -> NotFound:
     return NotFound(f"the kernel cannot probe the instruction at {where}: it can't execute one of this kind elsewhere")
 
 
-def _refused(where: str, error: OSError) -> KernelError:
+def _refused(where: str, error: OSError, pid: int | None) -> KernelError | NotFound:
     number = error.errno or 0
+    if number == ESRCH and pid is not None:
+        return NotFound(f"process {pid} has ended")
     return KernelError(f"can't attach to {where}", number, hint=privilege_hint(number))

@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from bpfctl.probe.source import ProbePoint
 
 
-def list_(ctx: opt.Context, words: opt.Words = None, *, verbose: opt.Verbose = False) -> None:
+def list_(ctx: opt.Context, words: opt.Words = None, *, verbose: opt.Verbose = False, pid: opt.Pid = None) -> None:
     """Show what can be probed: everything, or what a pattern such as tracepoint:sched:* matches."""
     left = grammar.Words(words)
     pattern = left.next("the pattern") if left else "*"
     left.end()
-    sources = Sources()
+    sources = Sources(pid)
     rows = (
         Told(point, sources.of(point.kind).fields(point) if verbose else None)
         for point in _points(ctx.obj, sources, pattern)

@@ -15,24 +15,31 @@ from bpfctl.host import binary
 if TYPE_CHECKING:
     from bpfctl.elf.function import Function
     from bpfctl.elf.image import Identity
+    from bpfctl.host.process import Process
 
 _RUN_BY = {"x86_64": (EM_X86_64, EM_386), "aarch64": (EM_AARCH64, EM_ARM)}
 
 
 class Binary:
-    """An executable or a library, by its path. Errors are those of `Image`, and NotSupported for another machine's."""
+    """An executable or a library. Errors are those of `Image`, and NotSupported for another machine's.
 
-    def __init__(self, path: str) -> None:
-        self.path = path
+    ``path`` is where it can be opened; ``name`` what those call it whose root folder ``root`` is.
+    """
+
+    def __init__(self, path: str, name: str = "", root: str = "") -> None:
+        self.path, self.name, self.root = path, name or path, root
         self.image = Image.open(path)
         runs = _RUN_BY.get(platform.machine())
         if runs and self.image.machine not in runs:
             raise NotSupported(f"{path} is a file for another kind of machine")
 
     @classmethod
-    def find(cls, word: str) -> Binary:
-        """Return what a path, the name of an executable, or that of a library means; NotFound."""
-        return cls(binary.find(word))
+    def find(cls, word: str, process: Process | None = None) -> Binary:
+        """Return what a path, the name of an executable, or that of a library means, here or to a process; NotFound."""
+        if process is None:
+            return cls(binary.find(word))
+        found = process.find(word)
+        return cls(found.path, found.name, found.root)
 
     @property
     def is_native(self) -> bool:
@@ -43,7 +50,7 @@ class Binary:
     def functions(self) -> list[Function]:
         """The functions, by address."""
         found = function.functions(self.image)
-        for other in debug.images(self.image, self.path):
+        for other in self._debug:
             found += function.functions(other)
         return function.merged(found)
 
@@ -51,9 +58,13 @@ class Binary:
     def variables(self) -> dict[str, int]:
         """The addresses of variables by name."""
         found = function.variables(self.image)
-        for other in debug.images(self.image, self.path):
+        for other in self._debug:
             found = function.variables(other) | found
         return found
+
+    @cached_property
+    def _debug(self) -> list[Image]:
+        return list(debug.images(self.image, self.name, self.root))
 
     @property
     def identity(self) -> Identity | None:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from struct import Struct
 from typing import TYPE_CHECKING
 
-from bpfctl.elf.image import Image
+from bpfctl.elf.image import Image, identify
 from bpfctl.errors import BpfctlError
 from bpfctl.host import binary
 
@@ -22,8 +22,11 @@ _UNPACKED = 64 << 20  # bytes that may come out of a packed table
 _CHUNK = 1 << 20
 
 
-def images(image: Image, path: str) -> Iterator[Image]:
-    """Yield what else has symbols of a binary; what is not there, damaged or of another build is passed over."""
+def images(image: Image, path: str, root: str = "") -> Iterator[Image]:
+    """Yield what else has symbols of a binary; what is not there, damaged or of another build is passed over.
+
+    ``path`` is the binary's as those see it whose root folder ``root`` is.
+    """
     packed = image.section(".gnu_debugdata")
     if packed is not None:
         with suppress(BpfctlError):
@@ -31,8 +34,8 @@ def images(image: Image, path: str) -> Iterator[Image]:
             if unpacked:
                 yield Image.of(unpacked, f"{path}[.gnu_debugdata]")
     link, checksum = _link(image)
-    for other in binary.debug_files(path, image.build_id, link):
-        if not os.path.isfile(other) or os.path.samefile(other, path):
+    for other in binary.debug_files(path, image.build_id, link, root):
+        if not os.path.isfile(other) or identify(other) == image.identity:
             continue
         with suppress(BpfctlError, OSError):
             found = Image.open(other)

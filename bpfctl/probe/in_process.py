@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from bpfctl.attach.uprobe import Place
+    from bpfctl.host.process import Process
     from bpfctl.probe.field import Field
     from bpfctl.probe.source import ProbePoint
 
@@ -24,28 +25,30 @@ def process_groups(
     field: Callable[[str], Field],
     *,
     returns: bool = False,
+    process: Process | None = None,
 ) -> Iterator[Group]:
     """Yield groups for points with the same fields, each of which may be at several places.
 
-    What tells a program where it was hit is its cookie; kernels before 5.15 have none: a program for each point.
+    With ``process`` they are attached in that one alone. What tells a program where it was hit is its cookie; kernels
+    before 5.15 have none: a program for each point.
     """
     if len(points) > 1 and not has_cookies():
         for point in points:
-            yield from process_groups([point], places, field, returns=returns)
+            yield from process_groups([point], places, field, returns=returns, process=process)
         return
-    several = len(points) > 1
+    several, pid = len(points) > 1, process.pid if process is not None else None
     numbered = [place._replace(cookie=number) for number, point in enumerate(points) for place in places(point)]
     of_events = Group(
         "perf event" if len(numbered) == 1 else "perf events",
         tuple(points),
         ProgType.KPROBE,
         field,
-        lambda program: uprobe.attach(program, numbered, returns=returns),
+        lambda program: uprobe.attach(program, numbered, returns=returns, pid=pid),
         Code.point_from_cookie if several else None,
     )
     yield of_events._replace(
         way="multi-uprobe link",
-        attach=lambda program: uprobe.attach_multi(program, numbered, returns=returns),
+        attach=lambda program: uprobe.attach_multi(program, numbered, returns=returns, pid=pid),
         attach_type=AttachType.TRACE_UPROBE_MULTI,
         otherwise=lambda: of_events,
     )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from difflib import get_close_matches
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from bpfctl._sys import programs
 from bpfctl._sys.fd import Closing
 from bpfctl.asm.insn import R1
 from bpfctl.errors import KernelError, NotFound, NotSupported, PluginError, UsageError
+from bpfctl.host.process import Process
 from bpfctl.kernel.handle import privilege_hint
 from bpfctl.kernel.prog import Program
 from bpfctl.kernel.verifier import Asked
@@ -19,6 +20,7 @@ from bpfctl.probe.action import Part
 from bpfctl.probe.code import CTX, OUT, POINT, Code
 from bpfctl.probe.common import FIELDS
 from bpfctl.probe.filter import Filter
+from bpfctl.probe.source import PerProcess
 from bpfctl.probe.way import only, reason
 from bpfctl.probe.where import names as named
 
@@ -54,16 +56,24 @@ class Made(NamedTuple):
 
 
 class Sources:
-    """The sources of a run, each made once."""
+    """The sources of a run, each made once; with ``pid`` those that can look at that process alone."""
 
-    def __init__(self) -> None:
+    def __init__(self, pid: int | None = None) -> None:
+        self._pid = pid
         self._made: dict[str, Source] = {}
 
     def of(self, kind: str) -> Source:
-        """Return the source of a kind; NotFound, PluginError."""
+        """Return the source of a kind; NotFound also where it should look at a process that is not there."""
         if kind not in self._made:
-            self._made[kind] = registry.find(kind)
+            source = registry.find(kind)
+            if self._pid is not None and isinstance(source, PerProcess):
+                source = source.within(self._process)
+            self._made[kind] = source
         return self._made[kind]
+
+    @cached_property
+    def _process(self) -> Process:
+        return Process(self._pid or 0)
 
     def split(self, spec: str) -> tuple[Source, str]:
         """Return the source that a KIND:TARGET speaks of, and the target.
@@ -74,6 +84,8 @@ class Sources:
         try:
             return self.of(kind), target
         except NotFound:
+            if registry.plugins(kind):  # it is the process that is not there
+                raise
             if self._without_kind(f"{kind}:*"):
                 return self.of(_USUAL), spec
             categories = {point.target.partition(":")[0] for point in self._without_kind("*")}

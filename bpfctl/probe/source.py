@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from contextlib import ExitStack
 
     from bpfctl._sys.fd import Closing
+    from bpfctl.host.process import Process
     from bpfctl.kernel.prog import Program
     from bpfctl.probe.code import Code
     from bpfctl.probe.field import Field
@@ -43,6 +44,8 @@ class Group(NamedTuple):
     btf_id: int = 0  # of what it is attached to, where the program type wants that at load time
     btf_fd: int = 0
     otherwise: Callable[[], Group] | None = None
+    #: The same as ``attach``, with a number that the user's own program is told; None where nothing tells it.
+    attach_cookie: Callable[[Program, int], list[Closing]] | None = None
 
 
 @runtime_checkable
@@ -51,6 +54,17 @@ class Located(Protocol):
 
     def locations(self, point: ProbePoint) -> Sequence[Mapping[str, int | str]]:
         """Return what is known of each place of a point, by what it is called; numbers are addresses."""
+
+
+@runtime_checkable
+class PerProcess(Protocol):
+    """What a source may have besides: it can look at one process, so that others do not pay for it."""
+
+    def within(self, process: Process) -> Source:
+        """Return such a source for one process alone: what it sees is looked up, and attached there and nowhere else.
+
+        Whoever asks still chooses the hits of that process, since others may share its memory.
+        """
 
 
 class Source(Protocol):

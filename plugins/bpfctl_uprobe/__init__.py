@@ -23,8 +23,9 @@ from bpfctl_uprobe.functions import NUMBER, Functions
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from contextlib import ExitStack
+    from typing import Self
 
-    from bpfctl.plugin import Field, Group
+    from bpfctl.plugin import Field, Group, Process
 
 
 class UprobeSource:
@@ -35,9 +36,14 @@ class UprobeSource:
     summary = "functions of processes, where they are entered, by FILE:FUNCTION[+OFFSET] or FILE:0xADDRESS"
     _returns = False
 
-    def __init__(self) -> None:
+    def __init__(self, process: Process | None = None) -> None:
+        self._process = process
         self._files: dict[str, Functions] = {}
         self._addresses: dict[str, tuple[int, ...]] = {}
+
+    def within(self, process: Process) -> Self:
+        """Return such a source for one process, with the files that it sees."""
+        return type(self)(process)
 
     def discover(self, pattern: str) -> Iterator[ProbePoint]:
         """Yield the functions of a FILE:PATTERN; without a file there are none to tell."""
@@ -112,14 +118,16 @@ class UprobeSource:
         for point in points:
             by_kind.setdefault(bool(self.fields(point)), []).append(point)
         for alike in by_kind.values():
-            yield from process_groups(alike, self._places, partial(self._field, alike), returns=self._returns)
+            field = partial(self._field, alike)
+            yield from process_groups(alike, self._places, field, returns=self._returns, process=self._process)
 
     def _file(self, point: ProbePoint) -> Functions:
         return self._functions(_split(point.target)[0])
 
     def _functions(self, word: str) -> Functions:
         if word not in self._files:
-            self._files[word] = Functions(Binary.find(word))
+            found = Functions(Binary.find(word, self._process))
+            self._files[word] = self._files.setdefault(found.path, found)
         return self._files[word]
 
 

@@ -24,7 +24,7 @@ class Functions:
 
     def __init__(self, binary: Binary) -> None:
         self.binary = binary
-        self.path = binary.path
+        self.path = binary.name
 
     @cached_property
     def _by_name(self) -> dict[str, list[Function]]:

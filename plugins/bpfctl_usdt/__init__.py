@@ -25,8 +25,9 @@ from bpfctl_usdt.operand import Constant, InMemory, arguments
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from contextlib import ExitStack
+    from typing import Self
 
-    from bpfctl.plugin import Field, Group
+    from bpfctl.plugin import Field, Group, Process
     from bpfctl_usdt.note import Site
     from bpfctl_usdt.operand import Argument
 
@@ -38,8 +39,8 @@ _MAY_NAME = re.compile(r"(?:^|[@$:\s+])(?![xw]\d|[xw]zr|sp|wsp|fp|lr|[us]xt[wx]|
 class File:
     """The static probes of a file."""
 
-    def __init__(self, word: str) -> None:
-        self.binary = Binary.find(word)
+    def __init__(self, word: str, process: Process | None = None) -> None:
+        self.binary = Binary.find(word, process)
 
     @cached_property
     def probes(self) -> dict[str, list[Site]]:
@@ -55,7 +56,7 @@ class File:
 
     def chosen(self, names: str) -> list[str]:
         """Return the probes that a PROVIDER:NAME means; NotFound says what is close."""
-        path = self.binary.path
+        path = self.binary.name
         provider, _, name = names.partition(":")
         if provider == "*" and not _WILD.search(name):
             bare = {each.partition(":")[2] for each in self.probes}
@@ -108,8 +109,13 @@ class UsdtSource:
     kind = "usdt"
     summary = "static probes of processes, by FILE:PROVIDER:NAME"
 
-    def __init__(self) -> None:
+    def __init__(self, process: Process | None = None) -> None:
+        self._process = process
         self._files: dict[str, File] = {}
+
+    def within(self, process: Process) -> Self:
+        """Return such a source for one process, with the files that it sees."""
+        return type(self)(process)
 
     def discover(self, pattern: str) -> Iterator[ProbePoint]:
         """Yield the probes of a FILE:PATTERN; without a file there are none to tell."""
@@ -119,7 +125,7 @@ class UsdtSource:
             match = re.compile(translate(names)).match
             for name in file.probes:
                 if match(name):
-                    yield ProbePoint(self.kind, f"{file.binary.path}:{name}")
+                    yield ProbePoint(self.kind, f"{file.binary.name}:{name}")
 
     def resolve(self, target: str) -> Sequence[ProbePoint]:
         """Return the probes of a FILE:PROVIDER:NAME, FILE:NAME of any provider, or those that a pattern matches."""
@@ -128,7 +134,7 @@ class UsdtSource:
             form = f"{self.kind}:FILE:PROVIDER:NAME, such as {self.kind}:python3.11:python:function__entry"
             raise UsageError(f"'{self.kind}:{target}' should be {form}")
         file = self._file(word)
-        return [ProbePoint(self.kind, f"{file.binary.path}:{name}") for name in file.chosen(names)]
+        return [ProbePoint(self.kind, f"{file.binary.name}:{name}") for name in file.chosen(names)]
 
     def fields(self, point: ProbePoint) -> Sequence[Field]:
         """Return the arguments as they are at the site with most; where they point to strings there is ``str0``."""
@@ -152,7 +158,7 @@ class UsdtSource:
         for of in alike.values():
             first = next(iter(of))
             field = partial(self._field, first, of[first][0])
-            yield from process_groups([*of], partial(self._places, of), field)
+            yield from process_groups([*of], partial(self._places, of), field, process=self._process)
 
     def _places(self, of: dict[ProbePoint, list[Site]], point: ProbePoint) -> list[UprobePlace]:
         file, _ = self._sites(point)
@@ -171,7 +177,8 @@ class UsdtSource:
 
     def _file(self, word: str) -> File:
         if word not in self._files:
-            self._files[word] = File(word)
+            found = File(word, self._process)
+            self._files[word] = self._files.setdefault(found.binary.name, found)
         return self._files[word]
 
 

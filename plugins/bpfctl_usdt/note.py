@@ -36,7 +36,7 @@ def sites(binary: Binary) -> list[Site]:
     image = binary.image
     section = image.section(_SECTION)
     if section is None:
-        raise NotFound(f"{binary.path} has no static probes")
+        raise NotFound(f"{binary.name} has no static probes")
     base = image.section(_BASE)
     addresses = Struct(image.sign + ("QQQ" if image.bits == 64 else "III"))
     limit = (1 << image.bits) - 1

@@ -84,3 +84,51 @@ def test_paths(tmp_path, monkeypatch):
         binary.find("/")
     with pytest.raises(NotFound, match="'/nonexistent/x' is not there"):
         binary.find("/nonexistent/x")
+
+
+@pytest.fixture
+def container(tmp_path):
+    """Return the root folder of a container, whose links are as those inside see them."""
+    folder = tmp_path / "root"
+    for made in ("usr/lib/new", "usr/bin", "etc"):
+        (folder / made).mkdir(parents=True)
+    (folder / "usr/lib/new/libmade.so.3").touch()
+    (folder / "usr/bin/there").touch(mode=0o755)
+    (folder / "lib").symlink_to("/usr/lib")
+    (folder / "usr/lib/old").symlink_to("../../../../../lib/new")
+    (folder / "usr/lib/round").symlink_to("/usr/lib/round")
+    return folder
+
+
+def test_links_in_a_container_stay_inside(container):
+    root = str(container)
+
+    assert binary.real("/lib/old/libmade.so.3", root) == "/usr/lib/new/libmade.so.3"
+    assert binary.real("/../lib/./old/../nothing/x", root) == "/usr/lib/nothing/x"
+    assert binary.real("/", root) == "/"
+    assert binary.outside("/lib/x", root) == f"{root}/usr/lib/x"
+    assert binary.find("/lib/old/libmade.so.3", root) == "/lib/old/libmade.so.3"
+    with pytest.raises(NotFound, match="'/lib/round' is a link that leads nowhere"):
+        binary.find("/lib/round", root)
+    with pytest.raises(NotFound, match="'/etc/passwd' is not there"):
+        binary.find("/etc/passwd", root)
+
+
+@pytest.mark.usefixtures("on_x86")
+def test_names_in_a_container(container, monkeypatch):
+    (container / "etc/ld.so.cache").write_bytes(cache([(0x0303, "libmade.so.3", "/lib/old/libmade.so.3")]))
+    monkeypatch.setenv("PATH", "/nonexistent:/usr/bin")
+    root = str(container)
+
+    assert binary.find("made", root) == "/lib/old/libmade.so.3"
+    assert binary.find("there", root) == "/usr/bin/there"
+    with pytest.raises(NotFound, match="no executable and no library 'sh'"):
+        binary.find("sh", root)
+
+
+def test_debug_files_of_a_container(container):
+    found = [*binary.debug_files("/lib/old/libmade.so.3", "abcdef", "made.debug", str(container))]
+
+    assert found[:2] == [f"{container}/usr/lib/debug/.build-id/ab/cdef.debug", "/usr/lib/debug/.build-id/ab/cdef.debug"]
+    assert all(path.startswith(str(container)) for path in found[2:])
+    assert f"{container}/usr/lib/new/.debug/made.debug" in found

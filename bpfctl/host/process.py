@@ -1,0 +1,116 @@
+"""One process: whether it is there, and the files of code that it sees and has mapped.
+
+Kernel: Documentation/filesystems/proc.rst on ``/proc/PID/root``, ``maps`` and ``map_files``.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
+
+from bpfctl.errors import KernelError, NotFound
+from bpfctl.host import binary
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_DELETED = " (deleted)"
+
+
+class Found(NamedTuple):
+    """A file: its path as a process sees it, where it is for us, and where for us that process's root folder is."""
+
+    name: str
+    path: str
+    root: str = ""
+
+
+class Process:
+    """A process by its number; NotFound where there is none, or one that runs no file."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        status = self._status()
+        if status.get("Tgid") != str(pid):
+            raise NotFound(f"{pid} is a thread of process {status.get('Tgid')}")
+        if "VmSize" not in status:  # it has no memory of its own
+            if status.get("State", "").startswith(("Z", "X")):
+                raise NotFound(f"process {pid} has ended")
+            raise NotFound(f"{pid} is a thread of the kernel: it runs no file")
+
+    def _status(self) -> dict[str, str]:
+        try:
+            with open(f"/proc/{self.pid}/status", encoding="ascii", errors="replace") as file:
+                return {name: value.strip() for name, _, value in (line.partition(":") for line in file)}
+        except (FileNotFoundError, ProcessLookupError):
+            raise NotFound(f"there is no process {self.pid}") from None
+
+    def find(self, word: str) -> Found:
+        """Return the file that a path or a name means to the process; NotFound, KernelError.
+
+        What it has mapped comes first: it runs that, though another file may have taken its place.
+        """
+        name = self._mapped_as(word) or binary.find(word, self.root)
+        path = binary.outside(name, self.root)
+        mapped = self._mapped.get(name) or self._mapped.get(binary.real(name, self.root))
+        if mapped is not None and not _is_same(mapped, path):
+            path = mapped
+        return Found(name, path, self.root)
+
+    def _mapped_as(self, word: str) -> str | None:
+        """Return the path of what is mapped under a name, or under a path that nothing is at any more."""
+        if "/" in word:
+            path = os.path.abspath(word)
+            return path if path in self._mapped else None
+        library = binary.library(word)
+        by_name = {os.path.basename(path): path for path in reversed(self._mapped)}
+        return by_name.get(word) or next((path for name, path in by_name.items() if library.fullmatch(name)), None)
+
+    @cached_property
+    def root(self) -> str:
+        """Where for us its root folder is; empty where it sees files as we do."""
+        there = f"/proc/{self.pid}/root"
+        try:
+            ours = os.path.samefile(there, "/") and os.path.samefile(f"/proc/{self.pid}/ns/mnt", "/proc/self/ns/mnt")
+        except OSError as error:
+            raise self._hidden(error) from None
+        return "" if ours else there
+
+    @cached_property
+    def _mapped(self) -> dict[str, str]:
+        """Where for us each file of code is that the process has mapped, by its path."""
+        try:
+            return dict(self._mappings())
+        except OSError as error:
+            raise self._hidden(error) from None
+
+    def _mappings(self) -> Iterator[tuple[str, str]]:
+        beginning = os.readlink(f"/proc/{self.pid}/root").rstrip("/")  # of chroot(2): paths are told from our root
+        with open(f"/proc/{self.pid}/maps", "rb") as file:
+            lines = file.read().splitlines()
+        for line in reversed(lines):  # of several the first stays
+            addresses, access, *_, path = line.split(None, 5) if line.count(b"/") else (b"", b"", b"")
+            if b"x" not in access or not path.startswith(b"/"):
+                continue
+            first, _, last = addresses.partition(b"-")
+            name = os.fsdecode(path.replace(rb"\012", b"\n")).removesuffix(_DELETED)
+            if beginning and name.startswith(f"{beginning}/"):
+                name = name.removeprefix(beginning)
+            yield name, f"/proc/{self.pid}/map_files/{int(first, 16):x}-{int(last, 16):x}"
+
+    def _hidden(self, error: OSError) -> NotFound | KernelError:
+        if isinstance(error, (FileNotFoundError, ProcessLookupError)):
+            return NotFound(f"process {self.pid} has ended")
+        return KernelError(f"can't look at the files of process {self.pid}", error.errno or 0)
+
+
+def _is_same(mapped: str, path: str) -> bool:
+    """Return whether a path still leads to what is mapped; also where only those may tell who may do more."""
+    with suppress(FileNotFoundError, NotADirectoryError):
+        seen = os.stat(path)
+        with suppress(PermissionError):
+            return os.path.samestat(os.stat(mapped), seen)
+        return True
+    return False

@@ -1,0 +1,226 @@
+"""Probes on one process: the files that it sees and has mapped, and nobody else is attached to."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from contextlib import contextmanager
+
+import pytest
+
+from bpfctl.attach import uprobe
+from bpfctl.errors import KernelError, NotFound
+from bpfctl.probe.actions.count import Count
+from bpfctl.probe.session import Probing, Sources, Wanted
+from bpfctl.probe.where import parse
+from tests.build.called import NOTES, TALK, built, called
+
+WORK = (
+    NOTES
+    + TALK.replace("#include <stdio.h>", "#include <pthread.h>\n#include <stdio.h>\n#include <sys/wait.h>")
+    + r"""
+#include <unistd.h>
+__attribute__((noinline, noclone)) long work(long a) { __asm__ volatile(""); return a; }
+unsigned short watched __attribute__((section(".probes")));
+static void *thread(void *count)
+{
+    for (long number = 0; number < (long)count; number++) work(number);
+    return 0;
+}
+static void does(const char *what, long count)
+{
+    if (!strcmp(what, "work")) thread((void *)count);
+    if (!strcmp(what, "note")) for (long number = 0; number < count; number++) NOTE("watched", "p", "n", "");
+    if (!strcmp(what, "threads")) {
+        pthread_t threads[4];
+        for (int each = 0; each < 4; each++) pthread_create(&threads[each], 0, thread, (void *)count);
+        for (int each = 0; each < 4; each++) pthread_join(threads[each], 0);
+    }
+    if (!strcmp(what, "fork")) {
+        pid_t child = fork();
+        if (!child) { thread((void *)count); _exit(0); }
+        waitpid(child, 0, 0);
+    }
+    if (!strcmp(what, "borrow")) {  /* a child that has its parent's memory until it ends */
+        pid_t child = vfork();
+        if (!child) { thread((void *)count); _exit(0); }
+        waitpid(child, 0, 0);
+    }
+}
+"""
+)
+
+
+def without_multi(monkeypatch):
+    """Have the kernel refuse what Linux 6.6 brought, as older ones do."""
+
+    def refuse(*_arguments, **_more):
+        raise KernelError("can't attach", 22)
+
+    monkeypatch.setattr(uprobe, "attach_multi", refuse)
+
+
+both_ways = pytest.mark.parametrize("lack", [lambda _: None, without_multi], ids=["link", "perf events"])
+
+
+@pytest.fixture(scope="module")
+def path():
+    return built("worker", WORK, "-pthread")
+
+
+@contextmanager
+def probing(action, pid, *specs, where="1"):
+    """Probe one process, by nothing but where it is attached."""
+    sources = Sources(pid)
+    with action, Probing(sources, Wanted(sources.resolve(specs), parse(where)), action) as run:
+        yield run
+
+
+def hits(counts):
+    return {row.values[0].rpartition(":")[2]: row.hits for row in counts.rows()}
+
+
+@both_ways
+def test_only_that_process_pays(path, monkeypatch, lack):
+    """Another of the same file never runs the program, nor does one that starts later."""
+    lack(monkeypatch)
+    with called(path) as wanted, called(path) as other, called(path) as unrelated:
+        counts, of_other = Count(), Count()
+        with (
+            probing(counts, wanted.pid, f"uprobe:{path}:work", f"uretprobe:{path}:work", f"usdt:{path}:p:n"),
+            probing(of_other, other.pid, f"uprobe:{path}:work"),
+        ):
+            wanted.does("work", 1000)
+            wanted.does("note", 10)
+            for each in (other, unrelated):
+                each.does("work", 77)
+                each.does("note", 7)
+            with called(path) as later:
+                later.does("work", 7)
+
+            assert {row.values[0]: row.hits for row in counts.rows()} == {
+                f"uprobe:{path}:work": 1000,
+                f"uretprobe:{path}:work": 1000,
+                f"usdt:{path}:p:n": 10,
+            }
+            assert hits(of_other) == {"work": 77}
+
+
+@both_ways
+def test_all_threads_are_that_process_and_no_child(path, monkeypatch, lack):
+    lack(monkeypatch)
+    counts = Count()
+    with called(path) as process, probing(counts, process.pid, f"uprobe:{path}:work"):
+        process.does("threads", 250)
+        process.does("fork", 30)
+
+        assert hits(counts) == {"work": 1000}
+
+
+@both_ways
+def test_who_borrows_its_memory_is_another(path, monkeypatch, lack):
+    """A perf event is one of the memory; the condition that the command adds still says whose the hit is."""
+    lack(monkeypatch)
+    counts = Count()
+    with called(path) as process, probing(counts, process.pid, f"uprobe:{path}:work", where=f"pid == {process.pid}"):
+        process.does("work", 5)
+        process.does("borrow", 50)
+
+        assert hits(counts) == {"work": 5}
+
+
+@contextmanager
+def elsewhere(path, folder):
+    """Run a copy of a program that is in a folder which only its own mount namespace has."""
+    script = f"mount -t tmpfs none {folder} && cp {path} {folder}/copied && exec {folder}/copied"
+    with called("unshare", "--mount", "sh", "-c", script) as process:
+        process.does("work", 1)  # it has begun
+        yield process
+
+
+def test_a_file_that_only_the_process_sees(path, tmp_path):
+    inside = f"{tmp_path}/copied"
+    by_path, by_name = Count(), Count()
+    with elsewhere(path, tmp_path) as process:
+        assert not os.path.exists(inside)
+        with pytest.raises(NotFound, match="is not there"):
+            Sources().resolve([f"uprobe:{inside}:work"])
+        with probing(by_path, process.pid, f"uprobe:{inside}:work"), probing(by_name, process.pid, "usdt:copied:p:n"):
+            process.does("work", 500)
+            process.does("note", 20)
+
+            assert [(row.values[0], row.hits) for row in by_path.rows()] == [(f"uprobe:{inside}:work", 500)]
+            assert [(row.values[0], row.hits) for row in by_name.rows()] == [(f"usdt:{inside}:p:n", 20)]
+
+
+def test_the_commands_tell_what_a_process_sees(path, tmp_path):
+    with elsewhere(path, tmp_path) as process:
+        command = [sys.executable, "-m", "bpfctl", "-j", "probe"]
+        of = ["-p", str(process.pid)]
+        listed = subprocess.check_output([*command, "list", f"uprobe:{tmp_path}/copied:wor*", *of])
+        shown = subprocess.check_output([*command, "show", "uprobe:copied:work", *of])
+        counted = subprocess.check_output([*command, "count", "uprobe:copied:work", *of, "--duration", "0.1"])
+
+    target = f"{tmp_path}/copied:work"
+    assert [row["target"] for row in json.loads(listed)] == [target]
+    told = json.loads(shown)
+    assert (told["target"], told["attach"]) == (target, "multi-uprobe link")
+    assert told["locations"][0]["file"] == f"/proc/{process.pid}/root{tmp_path}/copied"
+    assert json.loads(counted)["counts"] == [{"probe": f"uprobe:{target}", "count": 0}]
+
+
+@pytest.mark.parametrize("is_replaced", [False, True])
+@both_ways
+def test_a_file_that_has_gone_is_still_the_one_it_runs(path, tmp_path, monkeypatch, lack, is_replaced):
+    lack(monkeypatch)
+    copied = tmp_path / "copied"
+    shutil.copy(path, copied)
+    counts = Count()
+    with called(copied) as process:
+        copied.unlink()
+        if is_replaced:
+            shutil.copy("/bin/true", copied)
+        with probing(counts, process.pid, f"uprobe:{copied}:work", "usdt:copied:p:n"):
+            process.does("work", 40)
+            process.does("note", 4)
+
+            assert hits(counts) == {"work": 40, "n": 4}
+
+
+def test_a_process_that_is_none(path):
+    with called(path) as process:
+        sources = Sources(process.pid)
+        points = sources.resolve([f"uprobe:{path}:work"])
+    over = re.escape(f"process {process.pid} has ended")
+    with Count() as counts, pytest.raises(NotFound, match=over):
+        Probing(sources, Wanted(points), counts)
+    with pytest.raises(NotFound, match=f"there is no process {process.pid}"):
+        Sources(process.pid).resolve([f"uprobe:{path}:work"])
+    with pytest.raises(NotFound, match="2 is a thread of the kernel: it runs no file"):
+        Sources(2).resolve([f"uprobe:{path}:work"])
+
+
+@pytest.mark.parametrize("lack", [without_multi])
+def test_a_process_that_has_ended_meanwhile(path, monkeypatch, lack):
+    lack(monkeypatch)
+    test_a_process_that_is_none(path)
+
+
+def test_one_that_nobody_has_waited_for(path):
+    process = subprocess.Popen(["true"])
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+
+    with pytest.raises(NotFound, match=f"process {process.pid} has ended"):
+        Sources(process.pid).resolve([f"uprobe:{path}:work"])
+    process.wait()
+
+
+def test_rounds_leave_nothing(path):
+    with called(path) as process:
+        for _ in range(30):
+            with probing(Count(), process.pid, f"uprobe:{path}:work", f"usdt:{path}:p:n"):
+                pass
