@@ -15,10 +15,14 @@ from bpfctl.attach.cookie import has_cookies
 from bpfctl.probe.code import Code
 from tests.kernel import client
 from tests.kernel.command import run, running
-from tests.kernel.probing import FORK, OPEN, RAW_FORK, YIELD
+from tests.kernel.probing import FORK, OPEN, RAW_FORK, YIELD, until
 
 ARRAY = 2
 TRACEPOINT, RAW_TRACEPOINT = 5, 17
+EXIT = "tracepoint:sched:sched_process_exit"
+SIGTIMEDWAIT = {"x86_64": "128", "aarch64": "137"}[os.uname().machine]  # the system call's number
+PATH_MAX = 4096  # with the null byte at its end
+NO_LINK = "has no link, which alone can be pinned"  # before Linux 5.15, which brought links of perf events
 
 
 def test_show_tells_fields_and_whether_it_can_be_attached():
@@ -41,55 +45,144 @@ def test_dry_run_tells_the_program():
     assert found["insns"][-1] == "(95) exit"
 
 
-def _counter(type_, name):
-    """Load a program that counts its runs; return it and its map."""
-    counts = client.map_create(ARRAY, 4, 8, 1)
-    code = Code()
-    code.st(4, R10, -4, 0).mov(R2, R10).add(R2, -4).ld_map_fd(R1, counts).call(1)
-    code.jump("jeq", R0, 0, "out").mov(R1, 1).atomic_add(8, R0, 0, R1)
-    return client.prog_load(type_, code.end(), name=name), counts
+class Own:
+    """A program of one's own, which counts its runs."""
+
+    def __init__(self, type_, name):
+        self.counts = client.map_create(ARRAY, 4, 8, 1)
+        code = Code()
+        code.st(4, R10, -4, 0).mov(R2, R10).add(R2, -4).ld_map_fd(R1, self.counts).call(1)
+        code.jump("jeq", R0, 0, "out").mov(R1, 1).atomic_add(8, R0, 0, R1)
+        self.program = client.prog_load(type_, code.end(), name=name)
+
+    def runs(self):
+        """Return how often it ran."""
+        return int.from_bytes(client.map_lookup(self.counts, bytes(4), 8), "little")
+
+    def runs_when(self, child, what):
+        """Return whether it runs when a process does something."""
+        before = self.runs()
+        child.does(what, 1)
+        return self.runs() > before
+
+
+@pytest.fixture
+def own(held):
+    """Load programs of one's own."""
+
+    def load(type_, name):
+        made = Own(type_, name)
+        held(made.program)
+        held(made.counts)
+        return made
+
+    return load
+
+
+@pytest.fixture
+def pin():
+    """Return a path for pins, which are removed at the end."""
+    path = Path(f"/sys/fs/bpf/own-{os.getpid()}")
+    yield path
+    if path.is_dir():
+        _unpin(path)
+    path.unlink(missing_ok=True)
+
+
+def _unpin(folder):
+    for link in folder.iterdir():
+        link.unlink()
+    folder.rmdir()
 
 
 @pytest.mark.parametrize(
-    ("spec", "type_", "what"),
-    [
-        (FORK, 17, "forks"),
-        (FORK, 5, "forks"),
-        (YIELD, 5, "yields"),
-        (RAW_FORK, 17, "forks"),
-    ],  # raw tracepoint, tracepoint
+    ("spec", "type_"), [(FORK, RAW_TRACEPOINT), (FORK, TRACEPOINT), (YIELD, TRACEPOINT), (RAW_FORK, RAW_TRACEPOINT)]
 )
-def test_attach_a_program_of_ones_own(child, spec, type_, what):
+def test_attach_a_program_of_ones_own(child, own, pin, spec, type_):
     """It is attached as its type wants it, as long as a pin is there."""
-    program, counts = _counter(type_, "own_prog")
-    pin = f"/sys/fs/bpf/own-{os.getpid()}"
-    try:
-        done = run("probe", "attach", spec, "name", "own_prog", "--pin", pin)
-        if type_ == TRACEPOINT and not has_cookies():  # before Linux 5.15, which brought links of perf events
-            assert "has no link, which alone can be pinned" in done.stderr
-            assert not Path(pin).exists()
-            return
-        assert (done.returncode, done.stderr) == (0, "")
-        child.does(what, 30)
-        assert int.from_bytes(client.map_lookup(counts, bytes(4), 8), "little") >= 30
-        os.unlink(pin)
-    finally:
-        os.close(program)
-        os.close(counts)
-        Path(pin).unlink(missing_ok=True)
+    program = own(type_, "own_prog")
+
+    done = run("probe", "attach", spec, "name", "own_prog", "--pin", str(pin))
+
+    if type_ == TRACEPOINT and not has_cookies():
+        assert NO_LINK in done.stderr
+        assert not pin.exists()
+        return
+    assert (done.returncode, done.stderr) == (0, "")
+    child.does("yields" if spec == YIELD else "forks", 30)
+    assert program.runs() >= 30
 
 
-def test_a_program_of_another_type_is_refused():
-    program, counts = _counter(RAW_TRACEPOINT, "own_raw")
-    try:
-        done = run("probe", "attach", "uprobe:c:malloc", "name", "own_raw")
-        assert "takes programs of type kprobe, and this one is of type raw_tracepoint" in done.stderr
-        assert run("probe", "attach", "name", "own_raw").stderr == (
-            "Error: a probe, such as tracepoint:sched:sched_switch is missing\n"
-        )
-    finally:
-        os.close(program)
-        os.close(counts)
+@pytest.mark.parametrize("type_", [RAW_TRACEPOINT, TRACEPOINT])
+def test_a_pin_for_each_of_several_probes(child, own, pin, type_):
+    """They are in a folder; with the last of them the program is attached to nothing any more."""
+    program = own(type_, "own_prog")
+
+    done = run("probe", "attach", FORK, EXIT, "name", "own_prog", "--pin", str(pin))
+
+    if type_ == TRACEPOINT and not has_cookies():
+        assert NO_LINK in done.stderr
+        assert not pin.exists()
+        return
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert sorted(link.name for link in pin.iterdir()) == ["0", "1"]
+    child.does("forks", 30)
+    assert program.runs() >= 60
+    (pin / "1").unlink()
+    assert program.runs_when(child, "forks")
+    _unpin(pin)
+    assert until(lambda: not program.runs_when(child, "forks"))
+
+
+def test_pins_outside_of_a_bpf_file_system(own, tmp_path):
+    """A folder there can hold none, and is not made."""
+    own(RAW_TRACEPOINT, "own_prog")
+
+    done = run("probe", "attach", FORK, EXIT, "name", "own_prog", "--pin", str(tmp_path / "pins"))
+
+    assert done.returncode == 255
+    assert done.stderr == (
+        f"Error: can't pin several links in '{tmp_path}/pins': '{tmp_path}' is not in a BPF file system\n"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_pins_where_something_is_already(own, pin):
+    """It stays as it is."""
+    own(RAW_TRACEPOINT, "own_prog")
+    pin.mkdir()
+
+    done = run("probe", "attach", FORK, EXIT, "name", "own_prog", "--pin", str(pin))
+
+    assert (done.returncode, done.stderr) == (255, f"Error: can't make folder '{pin}' for the pins: File exists\n")
+    assert list(pin.iterdir()) == []
+
+
+def test_pins_of_which_one_fails_leave_none(child, own, pin):
+    """The path of the eleventh is longer than any path may be, by the second digit of its number."""
+    program = own(RAW_TRACEPOINT, "own_prog")
+    room = PATH_MAX - len(f"{pin}/10")
+    path = f"{pin.parent}/{'/' * (room % 2)}{'./' * (room // 2)}{pin.name}"
+    assert len(f"{path}/10") == PATH_MAX
+
+    done = run("probe", "attach", "tracepoint:sched:sched_*", "name", "own_prog", "--pin", path)
+
+    assert done.returncode != 0
+    assert done.stderr.endswith("/10): File name too long\n")
+    assert done.stderr.count("\n") == 1
+    assert not pin.exists()
+    assert until(lambda: not program.runs_when(child, "forks"))
+
+
+def test_a_program_of_another_type_is_refused(own):
+    own(RAW_TRACEPOINT, "own_raw")
+
+    done = run("probe", "attach", "uprobe:c:malloc", "name", "own_raw")
+
+    assert "takes programs of type kprobe, and this one is of type raw_tracepoint" in done.stderr
+    assert run("probe", "attach", "name", "own_raw").stderr == (
+        "Error: a probe, such as tracepoint:sched:sched_switch is missing\n"
+    )
 
 
 def test_list_with_fields():
@@ -114,17 +207,19 @@ def test_the_command_counts(child):
     assert (process.returncode, errors) == (0, "")
 
 
+def _waits_for_ctrl_c(process):
+    return Path(f"/proc/{process.pid}/syscall").read_text().split()[0] == SIGTIMEDWAIT
+
+
 def test_ctrl_c_ends_a_count_with_its_sums(child):
     with running("probe", "count", FORK, "--where", f"pid == {child.pid}", "--by", "probe,comm") as process:
-        while '"key"' not in run("-j", "map", "dump", "name", "counts").stdout:  # until it counts
-            child.does("forks", 1)
+        assert until(lambda: _waits_for_ctrl_c(process))
         child.does("forks", 20)
         process.send_signal(signal.SIGINT)
         output, errors = process.communicate(timeout=60)
 
     number, probe, _comm = output.split()
-    assert int(number) >= 20
-    assert probe == FORK
+    assert (int(number), probe) == (20, FORK)
     assert (process.returncode, errors) == (0, "")
 
 
