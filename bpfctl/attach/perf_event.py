@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from bpfctl._sys import attach as attach_calls
 from bpfctl._sys import perf
-from bpfctl.errors import KernelError
+from bpfctl.attach.cookie import has_cookies
+from bpfctl.errors import KernelError, NotSupported
 from bpfctl.host import cpus
 from bpfctl.kernel import refusal
 from bpfctl.kernel.handle import privilege_hint
@@ -74,9 +75,11 @@ class Event(NamedTuple):
 def attach(program: Program, event: FD, tried: str, cookie: int = 0) -> Closing:
     """Attach to an open event, which is ours from now on; what is returned detaches when it is closed.
 
-    KernelError ``tried``. A cookie that is not 0 needs a link.
+    KernelError ``tried``. A cookie that is not 0 needs a link; NotSupported where the kernel has none.
     """
     with event:
+        if cookie and not has_cookies():
+            raise NotSupported(f"{tried}: this kernel has no cookies for that (Linux 5.15)")
         try:
             extra = struct.pack("=Q", cookie)
             return Link(attach_calls.link_create(program.fileno(), event.fileno(), AttachType.PERF_EVENT, extra=extra))
@@ -93,30 +96,31 @@ def attach(program: Program, event: FD, tried: str, cookie: int = 0) -> Closing:
 
 def tracepoint(program: Program, number: int, name: str, cookie: int = 0) -> Closing:
     """Attach to the tracepoint with this number in tracefs; KernelError."""
-    return numbered(program, number, f"can't attach to tracepoint '{name}'", cookie)
-
-
-def numbered(program: Program, number: int, tried: str, cookie: int = 0) -> Closing:
-    """Attach to the event with this number in tracefs; KernelError ``tried``."""
+    tried = f"can't attach to tracepoint '{name}'"
     try:
-        event = perf.open_event(_TRACEPOINT, number, cpu=0)
+        event = numbered(number)
     except OSError as error:
         raise _refused(tried, error) from None
     return attach(program, event, tried, cookie)
 
 
-def everywhere(program: Program, event: Event, name: str) -> list[Closing]:
+def numbered(number: int, pid: int | None = None) -> FD:
+    """Open the event with this number in tracefs, with ``pid`` for that process alone; OSError."""
+    return perf.open_event(_TRACEPOINT, number, **({"cpu": 0} if pid is None else {"pid": pid}))
+
+
+def everywhere(program: Program, event: Event, name: str, cookie: int = 0) -> list[Closing]:
     """Attach to an event on each of its CPUs; KernelError, and then nothing stays attached.
 
     CPUs that stop running are passed over, and those that start later are not looked at.
     """
-    attached = all_or_none(_on_cpus(program, event, name))
+    attached = all_or_none(_on_cpus(program, event, name, cookie))
     if not attached:
         raise KernelError(f"can't attach to {name}", ENODEV)
     return attached
 
 
-def _on_cpus(program: Program, event: Event, name: str) -> Iterator[Closing]:
+def _on_cpus(program: Program, event: Event, name: str, cookie: int) -> Iterator[Closing]:
     for cpu in event.running_cpus():
         tried = f"can't attach to {name} on CPU {cpu}"
         try:
@@ -126,7 +130,7 @@ def _on_cpus(program: Program, event: Event, name: str) -> Iterator[Closing]:
             if answer == ENODEV:
                 continue
             raise KernelError(tried, answer, hint=event_hint(answer)) from None
-        yield attach(program, opened, tried)
+        yield attach(program, opened, tried, cookie)
 
 
 def all_or_none(made: Iterable[Closing]) -> list[Closing]:

@@ -80,28 +80,37 @@ class Events(Closing):
         self._held.close()
 
 
-def attach(program: Program, places: Sequence[Place], refused: Callable[[str, OSError], BpfctlError]) -> list[Closing]:
+def attach(
+    program: Program,
+    places: Sequence[Place],
+    refused: Callable[[str, OSError], BpfctlError],
+    pid: int | None = None,
+) -> list[Closing]:
     """Attach to places of one file by an event for each; closed from the last to the first, nothing stays.
 
-    ``refused`` says what it means that the kernel refuses a place. KernelError; NotSupported where the kernel has no
-    such events.
+    ``refused`` says what it means that the kernel refuses a place. With ``pid`` only that process runs the program.
+    KernelError; NotSupported where the kernel has no such events.
     """
     with ExitStack() as held:
         events = held.enter_context(Events(places[0].file))
-        attached = perf_event.all_or_none(_attached(program, events, places, refused))
+        attached = perf_event.all_or_none(_attached(program, events, places, refused, pid))
         held.pop_all()
     return [events, *attached]
 
 
 def _attached(
-    program: Program, events: Events, places: Sequence[Place], refused: Callable[[str, OSError], BpfctlError]
+    program: Program,
+    events: Events,
+    places: Sequence[Place],
+    refused: Callable[[str, OSError], BpfctlError],
+    pid: int | None,
 ) -> Iterator[Closing]:
     for place in places:
         try:
-            number = events.add(place)
+            event = perf_event.numbered(events.add(place), pid)
         except OSError as error:
             raise refused(str(place), error) from None
-        yield perf_event.numbered(program, number, f"can't attach to {place}", place.cookie)
+        yield perf_event.attach(program, event, f"can't attach to {place}", place.cookie)
 
 
 class Leftover(NamedTuple):

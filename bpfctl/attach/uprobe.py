@@ -1,4 +1,4 @@
-"""Programs on code of processes: by a link for many places at once (Linux 6.6), or a perf event for each.
+"""Programs on code of processes: by one link (Linux 6.6), or by a perf event or one of tracefs for each place.
 
 Kernel: bpf_uprobe_multi_link_attach() in kernel/trace/bpf_trace.c; perf_uprobe_event_init() in kernel/events/core.c,
 whose unit tells in sysfs where its flag for returns and the offset of the reference counter belong.
@@ -7,11 +7,12 @@ whose unit tells in sysfs where its flag for returns and the offset of the refer
 from __future__ import annotations
 
 from errno import EAGAIN, ENOEXEC, EOPNOTSUPP, ESRCH
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from bpfctl._sys import attach as attach_calls
 from bpfctl._sys import perf
-from bpfctl.attach import perf_event
+from bpfctl.attach import perf_event, tracefs
 from bpfctl.elf.image import EM_X86_64, identify
 from bpfctl.errors import KernelError, NotFound, NotSupported
 from bpfctl.host import pmu
@@ -88,10 +89,9 @@ def _link(program: Program, path: str, rows: Sequence[tuple[int, int, int]], ret
             )
         )
     except OSError as error:
-        if error.errno in _NO_INSTRUCTION and len(rows) == 1:
-            raise _unfit(path, rows[0][0]) from None
-        if error.errno not in _NO_INSTRUCTION:
-            raise _refused(path, error, pid) from None
+        if error.errno not in _NO_INSTRUCTION or len(rows) == 1:
+            where = path if len(rows) > 1 else f"{path}+{rows[0][0]:#x}"
+            raise _refused(where, error, pid) from None
     half = len(rows) // 2  # the kernel does not tell which one it is
     for part in (rows[:half], rows[half:]):
         _link(program, path, part, returns, pid).close()
@@ -119,10 +119,26 @@ def _event(program: Program, unit: int, place: Place, returns: bool, pid: int | 
     try:
         event = perf.open_probe(unit, config, place.path, place.offset, **where)
     except OSError as error:
-        if error.errno in _NO_INSTRUCTION:
-            raise _unfit(place.path, place.offset) from None
         raise _refused(f"{place.path}+{place.offset:#x}", error, pid) from None
     return perf_event.attach(program, event, f"can't attach to {place.path}+{place.offset:#x}", place.cookie)
+
+
+def attach_tracefs(
+    program: Program, places: Sequence[Place], *, returns: bool = False, pid: int | None = None
+) -> list[Closing]:
+    """Attach to each place by an event of tracefs; all else is as for `attach`."""
+    _check(places)
+    events = [
+        tracefs.Place(
+            tracefs.PROCESSES,
+            f"{place.offset:#x}({place.counter:#x})" if place.counter else f"{place.offset:#x}",
+            place.path,
+            returns=returns,
+            cookie=place.cookie,
+        )
+        for place in places
+    ]
+    return tracefs.attach(program, events, partial(_refused, pid=pid), pid)
 
 
 def is_probeable(code: bytes, machine: int) -> bool:
@@ -140,14 +156,12 @@ def is_probeable(code: bytes, machine: int) -> bool:
     return True
 
 
-def _unfit(path: str, offset: int) -> NotFound:
-    """Return why a place is none; that is no KernelError, as no other way leads there."""
-    where = f"{path}+{offset:#x}"
-    return NotFound(f"the kernel cannot probe the instruction at {where}: it can't execute one of this kind elsewhere")
-
-
 def _refused(where: str, error: OSError, pid: int | None) -> KernelError | NotFound:
+    """Return what a refusal means. Where no other way leads there, it is no KernelError."""
     number = error.errno or 0
+    if number in _NO_INSTRUCTION:
+        why = "it can't execute one of this kind elsewhere"
+        return NotFound(f"the kernel cannot probe the instruction at {where}: {why}")
     if number == ESRCH and pid is not None:
         return NotFound(f"process {pid} has ended")
     return KernelError(f"can't attach to {where}", number, hint=privilege_hint(number))

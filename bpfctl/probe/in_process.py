@@ -1,4 +1,4 @@
-"""Points in the code of processes: one program for all of them by a link for each file, or else perf events."""
+"""Points in the code of processes: one program for all of them by a link for each file, or else events."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from bpfctl.uapi.enums import AttachType, ProgType
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from bpfctl._sys.fd import Closing
     from bpfctl.attach.uprobe import Place
     from bpfctl.host.process import Process
+    from bpfctl.kernel.prog import Program
     from bpfctl.probe.field import Field
     from bpfctl.probe.source import ProbePoint
 
@@ -38,17 +40,34 @@ def process_groups(
         return
     several, pid = len(points) > 1, process.pid if process is not None else None
     numbered = [place._replace(cookie=number) for number, point in enumerate(points) for place in places(point)]
-    of_events = Group(
-        "perf event" if len(numbered) == 1 else "perf events",
+
+    def by(how: Callable[..., list[Closing]]) -> Callable[..., list[Closing]]:
+        def attach(program: Program, cookie: int = 0) -> list[Closing]:
+            told = [place._replace(cookie=cookie + place.cookie) for place in numbered]
+            return how(program, told, returns=returns, pid=pid)
+
+        return attach
+
+    plural = "s" if len(numbered) > 1 else ""
+    of_tracefs = Group(
+        f"tracefs event{plural}",
         tuple(points),
         ProgType.KPROBE,
         field,
-        lambda program: uprobe.attach(program, numbered, returns=returns, pid=pid),
+        by(uprobe.attach_tracefs),
         Code.point_from_cookie if several else None,
+        attach_cookie=by(uprobe.attach_tracefs),
+    )
+    of_events = of_tracefs._replace(
+        way=f"perf event{plural}",
+        attach=by(uprobe.attach),
+        attach_cookie=by(uprobe.attach),
+        otherwise=lambda: of_tracefs,
     )
     yield of_events._replace(
         way="multi-uprobe link",
-        attach=lambda program: uprobe.attach_multi(program, numbered, returns=returns, pid=pid),
+        attach=by(uprobe.attach_multi),
+        attach_cookie=by(uprobe.attach_multi),
         attach_type=AttachType.TRACE_UPROBE_MULTI,
         otherwise=lambda: of_events,
     )

@@ -12,8 +12,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from bpfctl.attach import uprobe
-from bpfctl.errors import KernelError, NotFound
+from bpfctl.errors import NotFound
 from bpfctl.probe.actions.count import Count
 from bpfctl.probe.session import Probing, Sources, Wanted
 from bpfctl.probe.where import parse
@@ -55,16 +54,7 @@ static void does(const char *what, long count)
 )
 
 
-def without_multi(monkeypatch):
-    """Have the kernel refuse what Linux 6.6 brought, as older ones do."""
-
-    def refuse(*_arguments, **_more):
-        raise KernelError("can't attach", 22)
-
-    monkeypatch.setattr(uprobe, "attach_multi", refuse)
-
-
-both_ways = pytest.mark.parametrize("lack", [lambda _: None, without_multi], ids=["link", "perf events"])
+every_way = pytest.mark.parametrize("way", ["multi-uprobe", "perf", "tracefs"])
 
 
 @pytest.fixture(scope="module")
@@ -73,10 +63,10 @@ def path():
 
 
 @contextmanager
-def probing(action, pid, *specs, where="1"):
+def probing(action, pid, *specs, where="1", way=""):
     """Probe one process, by nothing but where it is attached."""
     sources = Sources(pid)
-    with action, Probing(sources, Wanted(sources.resolve(specs), parse(where)), action) as run:
+    with action, Probing(sources, Wanted(sources.resolve(specs), parse(where), way), action) as run:
         yield run
 
 
@@ -84,15 +74,14 @@ def hits(counts):
     return {row.values[0].rpartition(":")[2]: row.hits for row in counts.rows()}
 
 
-@both_ways
-def test_only_that_process_pays(path, monkeypatch, lack):
+@every_way
+def test_only_that_process_pays(path, way):
     """Another of the same file never runs the program, nor does one that starts later."""
-    lack(monkeypatch)
     with called(path) as wanted, called(path) as other, called(path) as unrelated:
         counts, of_other = Count(), Count()
         with (
-            probing(counts, wanted.pid, f"uprobe:{path}:work", f"uretprobe:{path}:work", f"usdt:{path}:p:n"),
-            probing(of_other, other.pid, f"uprobe:{path}:work"),
+            probing(counts, wanted.pid, f"uprobe:{path}:work", f"uretprobe:{path}:work", f"usdt:{path}:p:n", way=way),
+            probing(of_other, other.pid, f"uprobe:{path}:work", way=way),
         ):
             wanted.does("work", 1000)
             wanted.does("note", 10)
@@ -110,23 +99,24 @@ def test_only_that_process_pays(path, monkeypatch, lack):
             assert hits(of_other) == {"work": 77}
 
 
-@both_ways
-def test_all_threads_are_that_process_and_no_child(path, monkeypatch, lack):
-    lack(monkeypatch)
+@every_way
+def test_all_threads_are_that_process_and_no_child(path, way):
     counts = Count()
-    with called(path) as process, probing(counts, process.pid, f"uprobe:{path}:work"):
+    with called(path) as process, probing(counts, process.pid, f"uprobe:{path}:work", way=way):
         process.does("threads", 250)
         process.does("fork", 30)
 
         assert hits(counts) == {"work": 1000}
 
 
-@both_ways
-def test_who_borrows_its_memory_is_another(path, monkeypatch, lack):
+@every_way
+def test_who_borrows_its_memory_is_another(path, way):
     """A perf event is one of the memory; the condition that the command adds still says whose the hit is."""
-    lack(monkeypatch)
     counts = Count()
-    with called(path) as process, probing(counts, process.pid, f"uprobe:{path}:work", where=f"pid == {process.pid}"):
+    with (
+        called(path) as process,
+        probing(counts, process.pid, f"uprobe:{path}:work", where=f"pid == {process.pid}", way=way),
+    ):
         process.does("work", 5)
         process.does("borrow", 50)
 
@@ -174,9 +164,8 @@ def test_the_commands_tell_what_a_process_sees(path, tmp_path):
 
 
 @pytest.mark.parametrize("is_replaced", [False, True])
-@both_ways
-def test_a_file_that_has_gone_is_still_the_one_it_runs(path, tmp_path, monkeypatch, lack, is_replaced):
-    lack(monkeypatch)
+@every_way
+def test_a_file_that_has_gone_is_still_the_one_it_runs(path, tmp_path, way, is_replaced):
     copied = tmp_path / "copied"
     shutil.copy(path, copied)
     counts = Count()
@@ -184,30 +173,25 @@ def test_a_file_that_has_gone_is_still_the_one_it_runs(path, tmp_path, monkeypat
         copied.unlink()
         if is_replaced:
             shutil.copy("/bin/true", copied)
-        with probing(counts, process.pid, f"uprobe:{copied}:work", "usdt:copied:p:n"):
+        with probing(counts, process.pid, f"uprobe:{copied}:work", "usdt:copied:p:n", way=way):
             process.does("work", 40)
             process.does("note", 4)
 
             assert hits(counts) == {"work": 40, "n": 4}
 
 
-def test_a_process_that_is_none(path):
+@every_way
+def test_a_process_that_is_none(path, way):
     with called(path) as process:
         sources = Sources(process.pid)
         points = sources.resolve([f"uprobe:{path}:work"])
     over = re.escape(f"process {process.pid} has ended")
     with Count() as counts, pytest.raises(NotFound, match=over):
-        Probing(sources, Wanted(points), counts)
+        Probing(sources, Wanted(points, way=way), counts)
     with pytest.raises(NotFound, match=f"there is no process {process.pid}"):
         Sources(process.pid).resolve([f"uprobe:{path}:work"])
     with pytest.raises(NotFound, match="2 is a thread of the kernel: it runs no file"):
         Sources(2).resolve([f"uprobe:{path}:work"])
-
-
-@pytest.mark.parametrize("lack", [without_multi])
-def test_a_process_that_has_ended_meanwhile(path, monkeypatch, lack):
-    lack(monkeypatch)
-    test_a_process_that_is_none(path)
 
 
 def test_one_that_nobody_has_waited_for(path):
@@ -219,8 +203,9 @@ def test_one_that_nobody_has_waited_for(path):
     process.wait()
 
 
-def test_rounds_leave_nothing(path):
+@every_way
+def test_rounds_leave_nothing(path, way):
     with called(path) as process:
-        for _ in range(30):
-            with probing(Count(), process.pid, f"uprobe:{path}:work", f"usdt:{path}:p:n"):
+        for _ in range(20):
+            with probing(Count(), process.pid, f"uprobe:{path}:work", f"usdt:{path}:p:n", way=way):
                 pass
