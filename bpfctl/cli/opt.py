@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     Pid = int | None
     Cgroup = str | None
     Way = str
+    Cookie = str | None
     TellOnly = bool
     EachInterval = float | None
     Duration = float | None

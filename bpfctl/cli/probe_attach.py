@@ -31,6 +31,7 @@ def attach(
     pin: opt.PinPath = None,
     duration: opt.Duration = None,
     way: opt.Way = "",
+    cookie: opt.Cookie = None,
 ) -> None:
     """Attach a loaded program until Ctrl-C, or with --pin until somebody removes that file: SPEC... PROG.
 
@@ -50,7 +51,7 @@ def attach(
         )
     sources = Sources()
     with Program.one(which) as program, ExitStack() as held:
-        found = attach_program(sources, sources.resolve(specs), program, held, way)
+        found = attach_program(sources, sources.resolve(specs), program, held, way=way, cookie=_number(cookie))
         if pin is not None:
             _pin(ctx.obj, found, pin)
             ctx.obj.out.done()
@@ -58,6 +59,16 @@ def attach(
         for one in found:
             ctx.obj.out.note(f"attached to {one.point} as {one.way}")
         wait(duration)
+
+
+def _number(word: str | None) -> int:
+    try:
+        found = int(word or "0", 0)
+    except ValueError:
+        found = -1
+    if not 0 <= found < 1 << 64:
+        raise UsageError(f"--cookie: '{word}' is no number of 64 bits")
+    return found
 
 
 def _pin(session: Session, found: Sequence[Attached], path: str) -> None:

@@ -105,6 +105,10 @@ Cgroup = Annotated[
         "--cgroup", metavar="PATH", help="Only tasks in this cgroup, or below it: its folder, or cgroup:/PATH."
     ),
 ]
+Cookie = Annotated[
+    str | None,
+    typer.Option("--cookie", metavar="N", help="What bpf_get_attach_cookie() tells the program: a number of 64 bits."),
+]
 Way = Annotated[
     str,
     typer.Option("--way", metavar="WAY", help="Attach this way alone, such as 'perf event'; its beginning will do."),

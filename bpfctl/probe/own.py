@@ -27,30 +27,42 @@ class Attached(NamedTuple):
 
 
 def attach(
-    sources: Sources, points: Sequence[ProbePoint], program: Program, held: ExitStack, way: str = ""
+    sources: Sources,
+    points: Sequence[ProbePoint],
+    program: Program,
+    held: ExitStack,
+    *,
+    way: str = "",
+    cookie: int = 0,
 ) -> list[Attached]:
     """Attach a program to each point, by one way alone where that is said; ``held`` owns the links.
 
-    UsageError where a point takes programs of another type; KernelError where the kernel refuses.
+    A ``cookie`` is what bpf_get_attach_cookie() tells the program, 0 none. UsageError where a point takes programs of
+    another type; KernelError where the kernel refuses; NotSupported where no way has cookies.
     """
     found = []
     for point in points:
         for group in sources.of(point.kind).groups([point], frozenset(), held):
-            taken, links = _attached(point, only(group, way), program)
+            taken, links = _attached(point, only(group, way), program, cookie)
             for link in links:
                 held.enter_context(link)
             found.append(Attached(point, taken, links))
     return found
 
 
-def _attached(point: ProbePoint, group: Group, program: Program) -> tuple[str, list[Closing]]:
+def _attached(point: ProbePoint, group: Group, program: Program, cookie: int) -> tuple[str, list[Closing]]:
     refusals: list[KernelError | NotSupported] = []
-    type_ = program.info().type
+    info = program.info()
+    type_ = info.type
     there = [way for way in ways(group) if way.choose is None]  # one that has a program choose its hits is for ours
     for way in there:
         if way.type == type_:
+            if way.btf_id and info.attach_btf_id not in (None, 0, way.btf_id):
+                raise UsageError(
+                    f"the program was loaded for another place than {point}, and can be attached only there"
+                )
             try:
-                return way.way, way.attach(program)
+                return way.way, _attach(point, way, program, cookie)
             except (KernelError, NotSupported) as error:
                 refusals.append(error)
     if refusals:
@@ -58,3 +70,11 @@ def _attached(point: ProbePoint, group: Group, program: Program) -> tuple[str, l
     wanted = " or ".join(dict.fromkeys(prog_type(way.type) or str(way.type) for way in there))
     given = prog_type(type_) or str(int(type_))
     raise UsageError(f"{point} takes programs of type {wanted}, and this one is of type {given}")
+
+
+def _attach(point: ProbePoint, way: Group, program: Program, cookie: int) -> list[Closing]:
+    if not cookie:
+        return way.attach(program)
+    if way.attach_cookie is None:
+        raise NotSupported(f"a program at {point}, attached as {way.way}, is told no cookie")
+    return way.attach_cookie(program, cookie)

@@ -150,43 +150,34 @@ class KprobeSource:
             yield self._multi((point,)) if multi else self._events((point,))
 
     def _multi(self, points: tuple[ProbePoint, ...]) -> Group:
-        places = [Target.parse(point.target).place(cookie) for cookie, point in enumerate(points)]
+        attach = partial(self._attach, attach_kprobe_multi, points)
         return Group(
             "multi-kprobe link",
             points,
             ProgType.KPROBE,
             partial(self._field, points),
-            lambda program: attach_kprobe_multi(program, places, returns=self.returns),
+            attach,
             choose=Code.point_from_cookie if len(points) > 1 else None,
             attach_type=AttachType.TRACE_KPROBE_MULTI,
             otherwise=partial(self._events, points),
+            attach_cookie=attach,
         )
 
     def _events(self, points: tuple[ProbePoint, ...]) -> Group:
-        places = [Target.parse(point.target).place(cookie) for cookie, point in enumerate(points)]
-
-        def attach(program: Program) -> list[Closing]:
-            return attach_kprobe(program, places, returns=self.returns)
-
-        return self._each("perf event", points, attach, partial(self._tracefs, points))
+        return self._each("perf event", points, attach_kprobe, partial(self._tracefs, points))
 
     def _tracefs(self, points: tuple[ProbePoint, ...]) -> Group:
-        places = [Target.parse(point.target).place(cookie) for cookie, point in enumerate(points)]
-
-        def attach(program: Program) -> list[Closing]:
-            return attach_kprobe_tracefs(program, places, returns=self.returns)
-
-        return self._each("tracefs event", points, attach)
+        return self._each("tracefs event", points, attach_kprobe_tracefs)
 
     def _each(
         self,
         way: str,
         points: tuple[ProbePoint, ...],
-        attach: Callable[[Program], list[Closing]],
+        how: Callable[..., list[Closing]],
         otherwise: Callable[[], Group] | None = None,
     ) -> Group:
         """Return the way of an event for each point."""
-        several = len(points) > 1
+        several, attach = len(points) > 1, partial(self._attach, how, points)
         return Group(
             f"{way}s" if several else way,
             points,
@@ -195,7 +186,15 @@ class KprobeSource:
             attach,
             choose=Code.point_from_cookie if several else None,
             otherwise=otherwise,
+            attach_cookie=attach,
         )
+
+    def _attach(
+        self, how: Callable[..., list[Closing]], points: Sequence[ProbePoint], program: Program, cookie: int = 0
+    ) -> list[Closing]:
+        """Attach to each point; the cookies of several are their numbers."""
+        places = [Target.parse(point.target).place(cookie + number) for number, point in enumerate(points)]
+        return how(program, places, returns=self.returns)
 
     def _field(self, points: Sequence[ProbePoint], name: str) -> Field:
         if len(points) == 1:
@@ -285,6 +284,7 @@ class FentrySource(KprobeSource):
                 ProgType.TRACING,
                 partial(self._field, (point,)),
                 lambda program: [attach_tracing(program)],
+                attach_cookie=lambda program, cookie: [attach_tracing(program, self.attach_type, cookie)],
                 attach_type=self.attach_type,
                 btf_id=found[1].id,
             )

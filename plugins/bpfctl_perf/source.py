@@ -111,18 +111,20 @@ class PerfSource(ABC):
         del names, held
         for point in points:
             _, event = self.event(point.target)
+            attach = partial(self._attach, point)
             cpus = "each CPU" if event.cpus is None else f"CPU {', '.join(map(str, event.cpus))}"
             yield Group(
                 f"perf event on {cpus}",
                 (point,),
                 ProgType.PERF_EVENT,
                 partial(self._field, point),
-                partial(self._attach, point),
+                attach,
+                attach_cookie=attach,
             )
 
-    def _attach(self, point: ProbePoint, program: Program) -> list[Closing]:
+    def _attach(self, point: ProbePoint, program: Program, cookie: int = 0) -> list[Closing]:
         _, event = self.event(point.target)
-        return attach_perf_event(program, event, str(point))
+        return attach_perf_event(program, event, str(point), cookie)
 
     def _field(self, point: ProbePoint, name: str) -> Field:
         return known(self.fields(point), name, str(point))

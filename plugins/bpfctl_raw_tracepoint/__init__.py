@@ -82,6 +82,7 @@ class RawTracepointSource:
             ProgType.RAW_TRACEPOINT,
             partial(self._field, point),
             lambda program: [attach_raw_tracepoint(program, point.target)],
+            attach_cookie=lambda program, cookie: [attach_raw_tracepoint(program, point.target, cookie)],
         )
 
     def _field(self, point: ProbePoint, name: str) -> Field:
@@ -131,6 +132,7 @@ class TpBtfSource(RawTracepointSource):
             ProgType.TRACING,
             partial(self._field, point),
             lambda program: [attach_tracing(program)],
+            attach_cookie=lambda program, cookie: [attach_tracing(program, AttachType.TRACE_RAW_TP, cookie)],
             attach_type=AttachType.TRACE_RAW_TP,
             btf_id=type_id,
         )

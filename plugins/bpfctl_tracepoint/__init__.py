@@ -101,13 +101,15 @@ class TracepointSource:
             partial(self._field, point),
             lambda program: [attach_raw_tracepoint(program, name)],
             otherwise=partial(self._by_event, point),
+            attach_cookie=lambda program, cookie: [attach_raw_tracepoint(program, name, cookie)],
         )
 
     def _by_event(self, point: ProbePoint) -> Group:
-        def attach(program: Program) -> list[Closing]:
-            return [attach_tracepoint(program, self._format(point).id, point.target)]
+        def attach(program: Program, cookie: int = 0) -> list[Closing]:
+            return [attach_tracepoint(program, self._format(point).id, point.target, cookie)]
 
-        return Group("perf event", (point,), ProgType.TRACEPOINT, partial(self._field, point), attach)
+        field = partial(self._field, point)
+        return Group("perf event", (point,), ProgType.TRACEPOINT, field, attach, attach_cookie=attach)
 
     def _field(self, point: ProbePoint, name: str) -> Field:
         return known(self._format(point).fields, name, str(point))
