@@ -12,7 +12,11 @@ need qemu-system-x86_64 qemu-system-x86 # guests
 need busybox busybox-static     # their first program
 need depmod kmod
 need zstd zstd
-need objdump binutils           # the peer of prog dump jited
+need objdump binutils           # the peer of prog dump jited, and of what we read in ELF files
+need gcc gcc                    # programs that are probed
+need g++ g++
+need /usr/bin/python3 python3   # Debian's own has static probes
+need openssl openssl            # signs programs
 need ip iproute2                # network namespaces of the zoo
 need unshare util-linux
 need dot graphviz                # draws the graphs of programs

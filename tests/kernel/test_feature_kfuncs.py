@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import struct
 import subprocess
 from pathlib import Path
@@ -61,7 +60,7 @@ PAIRS = {
 @pytest.fixture(scope="module")
 def modules():
     """A module with kfuncs, in a guest; where there are none, its functions may be the kernel's own."""
-    if not IN_A_GUEST or shutil.which("modprobe") is None:
+    if not IN_A_GUEST:
         return []
     done = subprocess.run(["modprobe", MODULE], check=False, capture_output=True)
     return [MODULE] if not done.returncode else []

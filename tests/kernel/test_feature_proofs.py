@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import shutil
 import struct
 import subprocess
 import sys
@@ -201,7 +200,6 @@ def _signed(tmp_path, code):
     return openssl("cms", "-sign", "-signer", certificate, "-inkey", key, "-in", plain, *how)
 
 
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl, which makes keys and signatures")
 def test_signatures(told, tmp_path):
     """A program that somebody has signed whom the process trusts; another one is refused with the same signature."""
 

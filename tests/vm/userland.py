@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 # dpkg would insist on these; apt, which only unpacks here, must be told.
 ARM64_ROOT = ("base-files", "bash", "coreutils", "dash", "grep", "mount", "sed", "util-linux")
-ARM64_TOOLS = ("bpftool", "busybox-static", "iproute2", "kmod", "libpython3-stdlib", "linux-perf")
+ARM64_TOOLS = ("bpftool", "busybox-static", "iproute2", "kmod", "libpython3-stdlib", "linux-perf", "openssl")
 ARM64_PYTHON = ("libpython3-dev", "python3-cffi-backend")  # what our extension is built with, and needs
 ARM64_CODE = ("binutils", "libcapstone5")  # what takes machine code apart
 
