@@ -55,6 +55,7 @@ def count(
         Count(listed(by), max_entries=max_entries) as counts,
         Probing(sources, what, counts) as run,
     ):
+        _tell(ctx.obj, run)
         begin = time.monotonic()
 
         def ask() -> Round:
@@ -107,6 +108,7 @@ def trace(
         hits.reader() as reader,
     ):
         stop.closes(reader)
+        _tell(ctx.obj, run)
 
         def batches() -> Iterator[Iterator[Hit]]:
             told = 0
@@ -142,6 +144,14 @@ def wanted(
             parts.append(parse(where))
         condition = reduce(partial(Binary, "&&"), parts) if parts else None
         yield sources, Wanted(sources.resolve(names), condition, way)
+
+
+def _tell(session: Session, run: Probing) -> None:
+    """Tell a person that it has begun, since attaching may take a moment and the first hit may be long in coming."""
+    if os.isatty(2):
+        count = len(run.wanted.points)
+        ways = ", ".join(dict.fromkeys(made.group.way for made in run.made))
+        session.out.note(f"attached {count} probe{'s' if count > 1 else ''} ({ways}), Ctrl-C ends")
 
 
 def _is_watched(session: Session) -> bool:

@@ -56,12 +56,12 @@ class PlainOutput:
             self.sink.flush()
 
     def board(self, board: Board[Row], ask: Callable[[], Row], *, seconds: float, count: int | None = None) -> None:
-        """Write the lines of each round, and an empty line after them."""
+        """Write the lines of each round, and an empty line after them unless there is but one round."""
         from bpfctl.render.watch import rounds  # noqa: PLC0415 - as above
 
         for _ in rounds(seconds, count, first=seconds if board.measures else 0):
             self.lines(board.plain(ask()), None)
-            self.sink.write("\n")
+            self.sink.write("\n" if count != 1 else "")
             self.sink.flush()
 
     def stream(self, streams: Sequence[Stream], *, listing: bool) -> None:

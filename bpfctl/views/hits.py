@@ -47,8 +47,10 @@ def _round_json(told: Round) -> dict[str, Any]:
 def _round_plain(told: Round) -> Iterator[str]:
     shown = _shown(told)
     width = max((len(str(hits)) for _, hits in shown), default=1)
+    widths = [max(map(len, column)) for column in zip(*(values for values, _ in shown), strict=True)]
     for values, hits in shown:
-        yield f"{hits:>{width}}  {'  '.join(values)}"
+        padded = (f"{value:<{room}}" for value, room in zip(values, widths, strict=True))
+        yield f"{hits:>{width}}  {'  '.join(padded)}".rstrip()
     yield from _remarks(told)
 
 
@@ -108,10 +110,17 @@ def _clock(hit: Hit) -> str:
 
 
 def _told(hit: Hit) -> str:
+    everywhere = {slot.name for slot in hit.layout.slots}
     return " ".join(
-        f"{slot.name.removeprefix(_OWN)}={slot.type.spell(value)}"
+        f"{_short(slot.name, everywhere)}={slot.type.spell(value)}"
         for slot, value in zip(hit.layout.slots, hit.values, strict=True)
     )
+
+
+def _short(name: str, others: set[str]) -> str:
+    """Return the name of a point's own field without what says so, unless another field has that name."""
+    short = name.removeprefix(_OWN)
+    return name if short in others else short
 
 
 def _hit_plain(hit: Hit) -> Iterator[str]:

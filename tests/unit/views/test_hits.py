@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from bpfctl.probe.action import Slot
 from bpfctl.probe.actions.count import Row
-from bpfctl.views.hits import BOARD, Round
+from bpfctl.probe.actions.trace import Hit, Layout
+from bpfctl.probe.field import Integer
+from bpfctl.probe.source import ProbePoint
+from bpfctl.views.hits import BOARD, HITS, Round
 
 
 def counted(*hits, top=None, **more):
@@ -15,6 +19,25 @@ def counted(*hits, top=None, **more):
 
 def test_columns_are_aligned():
     assert list(BOARD.plain(counted(1000, 7))) == ["1000  kind:0", "   7  kind:1"]
+
+
+def test_values_stand_under_each_other():
+    rows = [Row(("bash", 7), 12), Row(("systemd", 1234), 3)]
+    told = Round(
+        1.5, 2.0, ("comm", "pid"), rows, [([row.values[0], str(row.values[1])], row.hits) for row in rows], 2, 15, 0, 0
+    )
+
+    assert list(BOARD.plain(told)) == ["12  bash     7", " 3  systemd  1234"]
+
+
+def test_fields_of_one_name_are_told_apart():
+    """One is of the task, the other the point's own."""
+    slots = [Slot("pid", 16, Integer(4)), Slot("args.pid", 20, Integer(4)), Slot("args.prio", 24, Integer(4))]
+    point = ProbePoint("tracepoint", "sched:sched_process_exit")
+    layout = Layout(point, tuple(slots), 32, bytes)
+
+    (line,) = HITS.plain(Hit(0, point, layout, (1, 2, 3)))
+    assert line.endswith("tracepoint:sched:sched_process_exit pid=1 args.pid=2 prio=3")
 
 
 def test_of_many_points_those_that_were_hit_are_shown():
