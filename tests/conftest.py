@@ -47,6 +47,34 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 item.add_marker(pytest.mark.skip(reason="needs root"))
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call() -> Iterator[None]:
+    """Fail a test that closes descriptor 0, 1 or 2: the next files get their numbers, and strange things happen."""
+    before = {fd: _file(fd) for fd in range(3)}
+    try:
+        return (yield)
+    finally:
+        if lost := [fd for fd, file in before.items() if file and _file(fd) != file]:
+            for fd in lost:
+                _fill(fd)
+            pytest.fail(f"closed the streams of all tests: {', '.join(map(str, lost))}", pytrace=False)
+
+
+def _file(fd: int) -> tuple[int, int] | None:
+    try:
+        found = os.fstat(fd)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _fill(fd: int) -> None:
+    null = os.open(os.devnull, os.O_RDWR)  # which no test mistakes for a file of its own
+    if null != fd:
+        os.dup2(null, fd)
+        os.close(null)
+
+
 @pytest.fixture(autouse=True)
 def _no_leaked_descriptor(request: pytest.FixtureRequest) -> Iterator[None]:
     """Fail a test that leaves a file descriptor open, and name what it refers to."""

@@ -33,7 +33,7 @@ def answers(found):
 
 
 def works(act, *arguments):
-    """Return whether it can be done, that is raises no OSError; an integer that it returns is a descriptor, and closed."""
+    """Return whether it can be done, that is raises no OSError; an integer that it returns is a descriptor to close."""
     try:
         made = act(*arguments)
     except OSError:
