@@ -17,13 +17,14 @@ from bpfctl.probe.actions.trace import Trace
 from bpfctl.probe.cgroup import Within
 from bpfctl.probe.session import Probing, Sources, Wanted
 from bpfctl.probe.where import Binary, Name, Number, parse
+from bpfctl.views.hit_lines import HitLines
 from bpfctl.views.hits import BOARD, HITS, OF_ONE, Round
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from bpfctl.cli.session import Session
-    from bpfctl.probe.actions.trace import Hit
+    from bpfctl.probe.actions.trace import Hits
     from bpfctl.probe.where import Tree
 
 _INTERVAL = 1.0
@@ -110,7 +111,7 @@ def trace(
         stop.closes(reader)
         _tell(ctx.obj, run)
 
-        def batches() -> Iterator[Iterator[Hit]]:
+        def batches() -> Iterator[Hits]:
             told = 0
             for records in reader.batches(limit=limit, seconds=duration):
                 yield hits.hits(records)
@@ -119,7 +120,8 @@ def trace(
                     out.warn(f"{lost - told} hits were lost: the buffer was full (--buffer BYTES makes a larger one)")
                     told = lost
 
-        out.follow(HITS if len(what.points) > 1 else OF_ONE, batches())
+        view = HITS if len(what.points) > 1 else OF_ONE
+        out.follow(view._replace(lines=HitLines()), batches())
         run.stop()
         if missed := run.missed():
             out.warn(f"{missed} hits were missed: the kernel was in the program already")

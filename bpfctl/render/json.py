@@ -136,8 +136,11 @@ class JsonOutput:
         array = array or bool(self._closers)
         if array:
             self._begin("[", "]")
+        lines = None if array or self._pretty else view.lines
         for batch in batches:
-            for document in self._documents(view, batch):
+            for text in lines(batch, True) if lines else ():
+                self.sink.write(text)
+            for document in self._documents(view, batch) if not lines else ():
                 self._value(document)
                 if not array:
                     self._next_document()

@@ -45,7 +45,11 @@ class PlainOutput:
     def follow(self, view: View[Row], batches: Iterable[Iterable[Row]], *, array: bool = False) -> None:  # noqa: ARG002
         """Write the lines of each row."""
         for batch in batches:
-            PlainOutput.show(self, view, batch, listing=True)
+            if view.lines:
+                for text in view.lines(batch, False):
+                    self.sink.write(text)
+            else:
+                PlainOutput.show(self, view, batch, listing=True)
             self.sink.flush()
 
     def log(self, batches: Iterable[Iterable[str]]) -> None:

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from bpfctl.probe.actions.count import Row
     from bpfctl.probe.actions.trace import Hit
 
-_SECOND = 10**9
-_OWN = "args."
+SECOND = 10**9  # nanoseconds
+#: What tells a point's own fields from those that are read everywhere.
+OWN = "args."
 _FEW = 10  # counts, of which also those are shown that are zero
 
 
@@ -93,33 +94,33 @@ def _members(hit: Hit) -> dict[str, Any]:
     found: dict[str, Any] = {}
     own: dict[str, Any] = {}
     for slot, value in zip(hit.layout.slots, hit.values, strict=True):
-        if slot.name.startswith(_OWN):
-            own[slot.name.removeprefix(_OWN)] = value
+        if slot.name.startswith(OWN):
+            own[slot.name.removeprefix(OWN)] = value
         else:
             found[slot.name] = value
     return found | ({"args": own} if own else {})
 
 
 def _hit_json(hit: Hit) -> dict[str, Any]:
-    return {"time": hit.time / _SECOND, "probe": str(hit.point)} | _members(hit)
+    return {"time": hit.time / SECOND, "probe": str(hit.point)} | _members(hit)
 
 
 def _clock(hit: Hit) -> str:
-    seconds, rest = divmod(hit.time, _SECOND)
+    seconds, rest = divmod(hit.time, SECOND)
     return time.strftime("%H:%M:%S", time.localtime(seconds)) + f".{rest // 1000:06}"
 
 
 def _told(hit: Hit) -> str:
     everywhere = {slot.name for slot in hit.layout.slots}
     return " ".join(
-        f"{_short(slot.name, everywhere)}={slot.type.spell(value)}"
+        f"{shown_name(slot.name, everywhere)}={slot.type.spell(value)}"
         for slot, value in zip(hit.layout.slots, hit.values, strict=True)
     )
 
 
-def _short(name: str, others: set[str]) -> str:
+def shown_name(name: str, others: set[str]) -> str:
     """Return the name of a point's own field without what says so, unless another field has that name."""
-    short = name.removeprefix(_OWN)
+    short = name.removeprefix(OWN)
     return name if short in others else short
 
 

@@ -115,6 +115,8 @@ class View(NamedTuple, Generic[Row]):
     details: tuple[Column, ...] = ()  # more of an object that is shown alone
     types: Callable[[], Iterable[str]] | None = None  # every word that the column "type" may have
     empty: str = ""  # the sentence for an empty table; without it, that none are loaded
+    #: The lines of many rows that are followed, as JSON or else plain, in large pieces: the same text, made faster.
+    lines: Callable[[Any, bool], Iterator[str]] | None = None
 
     def column(self, title: str) -> Column:
         """Return a column or detail by its title; KeyError when there is none."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 import time
 from contextlib import ExitStack
+from itertools import groupby
+from operator import itemgetter
 from struct import Struct
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -20,7 +22,7 @@ from bpfctl.uapi.enums import MapType
 from bpfctl.uapi.helpers import Helper
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from bpfctl.probe.action import Part
     from bpfctl.probe.code import Code
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 #: What is read where nothing else is said, beside the point's own fields.
 USUAL = ("pid", "tid", "comm", "cpu")
 _HEAD = 16  # bytes: the time, the number of the point
+_POINT = itemgetter(slice(8, 16))
 _UNSIGNED = {1: "B", 2: "H", 4: "I", 8: "Q"}
 _OWN = "args."
 
@@ -51,13 +54,33 @@ class Layout(NamedTuple):
     size: int
     unpack: Callable[[bytes], tuple[Any, ...]]
 
-    def decode(self, record: bytes) -> tuple[Any, ...]:
-        """Return the values in a record."""
-        _, _, *values = self.unpack(record)
+    def decode(self, values: Sequence[Any]) -> tuple[Any, ...]:
+        """Return the values that were unpacked from a record, as they are meant."""
         return tuple(
             value if isinstance(slot.type, Integer) else slot.type.decode(value)
             for slot, value in zip(self.slots, values, strict=True)
         )
+
+
+class Hits:
+    """Hits in the order of the ring buffer."""
+
+    def __init__(self, records: Sequence[bytes], layouts: Mapping[int, Layout]) -> None:
+        self._records = records
+        self._layouts = layouts
+        #: What makes nanoseconds since 1970 of the time in a record.
+        self.since = time.time_ns() - time.clock_gettime_ns(time.CLOCK_MONOTONIC)
+
+    def __iter__(self) -> Iterator[Hit]:
+        for layout, rows in self.runs():
+            for at, _, *values in rows:
+                yield Hit(self.since + at, layout.point, layout, layout.decode(values))
+
+    def runs(self) -> Iterator[tuple[Layout, Iterator[tuple[Any, ...]]]]:
+        """Yield those of one point that came one after the other, unpacked: time, number of the point, raw values."""
+        for number, records in groupby(self._records, _POINT):
+            layout = self._layouts[int.from_bytes(number, sys.byteorder)]
+            yield layout, map(layout.unpack, records)
 
 
 class Trace(Action):
@@ -124,12 +147,9 @@ class Trace(Action):
         """Return what reads the records."""
         return RingBuffer(self._ring)
 
-    def hits(self, records: Sequence[bytes]) -> Iterator[Hit]:
-        """Yield what records tell."""
-        since = time.time_ns() - time.clock_gettime_ns(time.CLOCK_MONOTONIC)
-        for record in records:
-            layout = self._layouts[int.from_bytes(record[8:16], sys.byteorder)]
-            yield Hit(since + int.from_bytes(record[:8], sys.byteorder), layout.point, layout, layout.decode(record))
+    def hits(self, records: Sequence[bytes]) -> Hits:
+        """Return what records tell."""
+        return Hits(records, self._layouts)
 
     def lost(self) -> int:
         """Return how many hits found the ring buffer full."""
