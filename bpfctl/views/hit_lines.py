@@ -79,10 +79,14 @@ def _plain(layout: Layout) -> _Form:
     holes: list[_Holed] = [(0, _clock(_Spelled(_second)))]
     parts = []
     for at, slot in enumerate(layout.slots, 2):
-        letter, spell = _hole(slot, lambda value, slot=slot: safe(slot.type.spell(value)), shown=True)
+        letter, spell = _hole(slot, _spell(slot), shown=True)
         parts.append(f"{_fixed(safe(shown_name(slot.name, names)))}={letter}")
         holes.append((at, spell))
     return _Form(text + " ".join(parts) + "\n", tuple(holes))
+
+
+def _spell(slot: Slot) -> Callable[[Any], str]:
+    return lambda value: safe(slot.type.spell(value))
 
 
 def _second(seconds: int) -> str:
