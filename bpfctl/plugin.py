@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from bpfctl.host.cpus import online as online_cpus
     from bpfctl.host.kallsyms import Symbols as KernelSymbols
     from bpfctl.host.process import Process
+    from bpfctl.kernel.debugfs import protected_functions
     from bpfctl.kernel.map import Map
     from bpfctl.kernel.prog import Program
     from bpfctl.kernel.tracefs import Tracefs
@@ -76,7 +77,8 @@ if TYPE_CHECKING:
     from bpfctl.probe.session import known
     from bpfctl.probe.source import API, Group, Located, PerProcess, ProbePoint, Source
     from bpfctl.probe.typed import Argument, first, reach, whole
-    from bpfctl.probe.types import kernel_types, types_of
+    from bpfctl.probe.syscall import is_text, syscall_number
+    from bpfctl.probe.types import kernel_types, module_btf, module_types, types_of
     from bpfctl.uapi.enums import AttachType, MapType, ProgType
     from bpfctl.uapi.helpers import Helper
     from bpfctl.uapi.perf import Cache, CacheOp, CacheResult, Hardware, PerfType, Software
@@ -149,18 +151,23 @@ _WHERE = {
     "has_cookies": "attach.cookie:has_cookies",
     "in_context": "probe.field:in_context",
     "is_probeable": "attach.uprobe:is_probeable",
+    "is_text": "probe.syscall:is_text",
     "kernel_types": "probe.types:kernel_types",
     "known": "probe.session:known",
     "memory": "probe.field:memory",
+    "module_btf": "probe.types:module_btf",
+    "module_types": "probe.types:module_types",
     "number": "probe.field:number",
     "online_cpus": "host.cpus:online",
     "perf_hint": "attach.perf_event:event_hint",
     "pmu": "host.pmu",
     "process_groups": "probe.in_process:process_groups",
+    "protected_functions": "kernel.debugfs:protected_functions",
     "reach": "probe.typed:reach",
     "registers": "probe.registers:registers",
     "returned_fields": "probe.registers:returned_fields",
     "string": "probe.field:string",
+    "syscall_number": "probe.syscall:syscall_number",
     "types_of": "probe.types:types_of",
     "user_memory": "probe.registers:user_memory",
     "whole": "probe.typed:whole",
@@ -235,18 +242,23 @@ __all__ = [
     "has_cookies",
     "in_context",
     "is_probeable",
+    "is_text",
     "kernel_types",
     "known",
     "memory",
+    "module_btf",
+    "module_types",
     "number",
     "online_cpus",
     "perf_hint",
     "pmu",
     "process_groups",
+    "protected_functions",
     "reach",
     "registers",
     "returned_fields",
     "string",
+    "syscall_number",
     "types_of",
     "user_memory",
     "whole",

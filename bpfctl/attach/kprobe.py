@@ -40,6 +40,7 @@ class Place(NamedTuple):
     symbol: str  # empty: the offset is an address
     offset: int = 0
     cookie: int = 0
+    maxactive: int = 0  # calls of a function that are followed until they return; 0: as many as the kernel thinks fit
 
     def __str__(self) -> str:
         """Return what errors call it."""
@@ -84,16 +85,13 @@ def _event(program: Program, unit: int, place: Place, returns: bool) -> Closing:
     return perf_event.attach(program, event, f"can't attach to {place}", place.cookie)
 
 
-def attach_tracefs(
-    program: Program, places: Sequence[Place], *, returns: bool = False, maxactive: int = 0
-) -> list[Closing]:
-    """Attach to each place by an event of tracefs; KernelError, and nothing stays.
+def attach_tracefs(program: Program, places: Sequence[Place], *, returns: bool = False) -> list[Closing]:
+    """Attach to each place by an event of tracefs, which alone heeds its ``maxactive``; KernelError, and nothing stays.
 
-    ``maxactive`` is how many calls of a function are looked at on their way at once; 0 leaves that to the kernel. A
-    cookie that is not 0 needs Linux 5.15. NotSupported where the kernel has no kprobes.
+    A cookie that is not 0 needs Linux 5.15. NotSupported where the kernel has no kprobes.
     """
     events = [
-        tracefs.Place(tracefs.KERNEL, _told(place), returns=returns, maxactive=maxactive, cookie=place.cookie)
+        tracefs.Place(tracefs.KERNEL, _told(place), returns=returns, maxactive=place.maxactive, cookie=place.cookie)
         for place in places
     ]
     return tracefs.attach(program, events, _refused)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from bpfctl.errors import KernelError, NotSupported
-from bpfctl.kernel.btf import module_blobs, vmlinux
+from bpfctl.errors import KernelError, NotFound, NotSupported
+from bpfctl.kernel.btf import Btf, module_blobs, vmlinux
 from btf.errors import BTFError
 from btf.read import BTF
 
@@ -24,8 +24,24 @@ def kernel_types() -> BTF:
 
 def types_of(needle: str) -> Iterator[BTF]:
     """Yield the kernel's types, and those of each module in which a name may be; damaged ones are left out."""
+    yield kernel_types()
+    for _, btf in module_types(needle):
+        yield btf
+
+
+def module_types(needle: str) -> Iterator[tuple[str, BTF]]:
+    """Yield the name and the types of each module in which a name may be; damaged ones are left out."""
     kernel = kernel_types()
-    yield kernel
-    for _, data in module_blobs(needle):
+    for name, data in module_blobs(needle):
         with suppress(BTFError):
-            yield BTF.from_bytes(data, kernel)
+            yield name, BTF.from_bytes(data, kernel)
+
+
+def module_btf(name: str) -> Btf:
+    """Open the types of a module, which programs are bound to (Linux 5.11); NotFound where it has none."""
+    for object_ in Btf.select(None):
+        info = object_.info()
+        if info.kernel_btf and info.name == name:
+            return object_
+        object_.close()
+    raise NotFound(f"module {name} is gone")

@@ -1,4 +1,4 @@
-"""Functions of the kernel: kprobe and kretprobe at any of them, fentry and fexit by their types."""
+"""Functions of the kernel: kprobe and kretprobe."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from bpfctl.plugin import (
     API,
-    CTX,
     Argument,
     AttachType,
     Code,
@@ -23,52 +22,27 @@ from bpfctl.plugin import (
     attach_kprobe,
     attach_kprobe_multi,
     attach_kprobe_tracefs,
-    attach_tracing,
     first,
     has_cookies,
-    kernel_types,
     known,
     pmu,
     reach,
     registers,
     returned_fields,
-    types_of,
     whole,
     word,
 )
 from bpfctl_kprobe.names import Functions, Target
-from btf.types import Func, FuncProto
+from bpfctl_kprobe.prototype import Prototypes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from contextlib import ExitStack
 
-    from bpfctl.plugin import Closing, Field, Program, Reg
-    from btf.read import BTF
+    from bpfctl.plugin import Closing, Field, Program
+    from bpfctl_kprobe.prototype import Prototype
 
-_RETURNED = "retval"
-
-
-class _Prototypes:
-    """The prototypes of functions, as the kernel's types tell them."""
-
-    def __init__(self) -> None:
-        self._known: dict[str, tuple[BTF, Func, FuncProto] | None] = {}
-
-    def of(self, name: str) -> tuple[BTF, Func, FuncProto] | None:
-        """Return the types, the function and its prototype; None where nothing tells."""
-        if name not in self._known:
-            self._known[name] = next(self._find(name), None)
-        return self._known[name]
-
-    @staticmethod
-    def _find(name: str) -> Iterator[tuple[BTF, Func, FuncProto]]:
-        with suppress(NotSupported):
-            for btf in types_of(name):
-                function = btf.find(name, Func)
-                proto = btf.type(function.type_id) if function is not None else None
-                if function is not None and isinstance(proto, FuncProto):
-                    yield btf, function, proto
+RETURNED = "retval"
 
 
 class KprobeSource:
@@ -78,10 +52,11 @@ class KprobeSource:
     kind = "kprobe"
     summary = "functions of the kernel when they are entered, by [MODULE:]SYMBOL[+OFFSET] or ADDRESS"
     returns = False
+    takes_maxactive = False
 
     def __init__(self) -> None:
         self._functions = Functions()
-        self._prototypes = _Prototypes()
+        self._prototypes = Prototypes()
 
     def discover(self, pattern: str) -> Iterator[ProbePoint]:
         """Yield the functions that can be traced and match; NotSupported where the kernel has no kprobes."""
@@ -95,7 +70,10 @@ class KprobeSource:
 
     def resolve(self, target: str) -> Sequence[ProbePoint]:
         """Return the functions of a name or pattern, or a place."""
-        return [ProbePoint(self.kind, name) for name in self._functions.chosen(target)]
+        points = [ProbePoint(self.kind, name) for name in self._functions.chosen(target)]
+        if not self.takes_maxactive and any(Target.parse(point.target).maxactive for point in points):
+            raise UsageError(f"{self.kind}:{target}: only kretprobe has calls to follow, and maxactive of them")
+        return points
 
     def fields(self, point: ProbePoint) -> Sequence[Field]:
         """Return the arguments by their names where the types tell them, and by their numbers."""
@@ -110,17 +88,23 @@ class KprobeSource:
             return returned_fields(user=False)
         return (*argument_fields(), *argument_strings(user=False))
 
+    def _target(self, point: ProbePoint) -> Target:
+        return Target.parse(point.target)
+
+    def _prototype(self, point: ProbePoint) -> Prototype | None:
+        target = self._target(point)
+        return self._prototypes.of(self._functions.module(target), target.symbol) if target.is_entry else None
+
     def _arguments(self, point: ProbePoint) -> list[Argument]:
         """Return what the prototype tells of the values in registers: arguments, or what is returned."""
-        target = Target.parse(point.target)
-        found = self._prototypes.of(target.symbol) if target.symbol and not target.offset else None
+        found = self._prototype(point)
         if found is None:
             return []
-        btf, _, proto = found
+        _, btf, _, proto = found
         here = registers()
         if self.returns:
             return (
-                [Argument(_RETURNED, btf, proto.ret_type_id, word(here.at[here.returned]))] if proto.ret_type_id else []
+                [Argument(RETURNED, btf, proto.ret_type_id, word(here.at[here.returned]))] if proto.ret_type_id else []
             )
         arguments: list[Argument] = []
         for param, register in zip(proto.params, here.arguments, strict=False):
@@ -137,17 +121,19 @@ class KprobeSource:
         """
         del held
         plain = {field.name for field in self._plain_fields()}
-        if names <= plain and has_cookies():
-            together = [point for point in points if Target.parse(point.target).is_entry]
-            if together:
-                yield self._multi(tuple(together))
-            apart = tuple(point for point in points if point not in together)
-            if apart:
-                yield self._events(apart)
-            return
+        together = names <= plain and has_cookies()
+        of_ways: dict[Callable[[tuple[ProbePoint, ...]], Group], list[ProbePoint]] = {}
         for point in points:
-            multi = has_cookies() and Target.parse(point.target).is_entry
-            yield self._multi((point,)) if multi else self._events((point,))
+            of_ways.setdefault(self._first_way(point), []).append(point)
+        for way, served in of_ways.items():
+            for part in [tuple(served)] if together else [(point,) for point in served]:
+                yield way(part)
+
+    def _first_way(self, point: ProbePoint) -> Callable[[tuple[ProbePoint, ...]], Group]:
+        target = self._target(point)
+        if target.maxactive:
+            return self._tracefs
+        return self._multi if target.is_entry and has_cookies() else self._events
 
     def _multi(self, points: tuple[ProbePoint, ...]) -> Group:
         attach = partial(self._attach, attach_kprobe_multi, points)
@@ -193,7 +179,7 @@ class KprobeSource:
         self, how: Callable[..., list[Closing]], points: Sequence[ProbePoint], program: Program, cookie: int = 0
     ) -> list[Closing]:
         """Attach to each point; the cookies of several are their numbers."""
-        places = [Target.parse(point.target).place(cookie + number) for number, point in enumerate(points)]
+        places = [self._target(point).place(cookie + number) for number, point in enumerate(points)]
         return how(program, places, returns=self.returns)
 
     def _field(self, points: Sequence[ProbePoint], name: str) -> Field:
@@ -209,8 +195,9 @@ class KretprobeSource(KprobeSource):
     """Functions as they return."""
 
     kind = "kretprobe"
-    summary = "functions of the kernel when they return, by [MODULE:]SYMBOL"
+    summary = "functions of the kernel when they return, by [MODULE:]SYMBOL[,maxactive=N]"
     returns = True
+    takes_maxactive = True
 
     def resolve(self, target: str) -> Sequence[ProbePoint]:
         """Return the functions of a name or pattern."""
@@ -219,85 +206,3 @@ class KretprobeSource(KprobeSource):
             if Target.parse(point.target).offset and Target.parse(point.target).symbol:
                 raise UsageError(f"{point}: functions return from their beginning, without an offset")
         return points
-
-
-class FentrySource(KprobeSource):
-    """Functions as they are entered, by a program that knows their types (Linux 5.5; arm64: 6.0)."""
-
-    kind = "fentry"
-    summary = "functions of the kernel whose types are known, when they are entered, by SYMBOL"
-    attach_type = AttachType.TRACE_FENTRY
-
-    @staticmethod
-    def _check() -> None:
-        """Trampolines need no kprobes."""
-
-    def resolve(self, target: str) -> Sequence[ProbePoint]:
-        """Return the functions of a name or pattern that the kernel's own types describe."""
-        points = super().resolve(target)
-        if len(points) > 1:
-            points = [point for point in points if self._own(point) is not None]
-        for point in points:
-            if self._own(point) is None:
-                raise NotFound(f"{point}: the kernel's own types do not tell of this function: kprobe may do")
-        return points
-
-    def _own(self, point: ProbePoint) -> tuple[BTF, Func, FuncProto] | None:
-        found = self._prototypes.of(Target.parse(point.target).symbol)
-        return found if found is not None and found[0] is kernel_types() else None
-
-    def fields(self, point: ProbePoint) -> Sequence[Field]:
-        """Return the arguments by their names, and what is returned where the function has."""
-        found = []
-        for argument in self._arguments(point):
-            with suppress(NotFound):
-                found.append(whole(argument))
-        return found
-
-    def _plain_fields(self) -> Sequence[Field]:
-        return ()
-
-    def _arguments(self, point: ProbePoint) -> list[Argument]:
-        found = self._own(point)
-        if found is None:
-            return []
-        btf, _, proto = found
-        arguments = [
-            Argument(param.name or f"arg{at}", btf, param.type_id, partial(_slot, 8 * at))
-            for at, param in enumerate(proto.params)
-            if param.type_id
-        ]
-        if self.returns and proto.ret_type_id:
-            arguments.append(Argument(_RETURNED, btf, proto.ret_type_id, partial(_slot, 8 * len(proto.params))))
-        return arguments
-
-    def groups(self, points: Sequence[ProbePoint], names: frozenset[str], held: ExitStack) -> Iterator[Group]:
-        """Yield a group for each function: a program is bound to one when it is loaded."""
-        del names, held
-        for point in points:
-            found = self._own(point)
-            if found is None:
-                raise NotFound(f"{point}: the kernel's own types do not tell of this function")
-            yield Group(
-                "trampoline",
-                (point,),
-                ProgType.TRACING,
-                partial(self._field, (point,)),
-                lambda program: [attach_tracing(program)],
-                attach_cookie=lambda program, cookie: [attach_tracing(program, self.attach_type, cookie)],
-                attach_type=self.attach_type,
-                btf_id=found[1].id,
-            )
-
-
-class FexitSource(FentrySource):
-    """Functions as they return, with their arguments too."""
-
-    kind = "fexit"
-    summary = "functions of the kernel whose types are known, when they return, by SYMBOL"
-    attach_type = AttachType.TRACE_FEXIT
-    returns = True
-
-
-def _slot(at: int, code: Code, register: Reg) -> None:
-    code.ldx(8, register, CTX, at)

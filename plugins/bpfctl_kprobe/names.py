@@ -3,16 +3,32 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from fnmatch import translate
 from typing import TYPE_CHECKING, NamedTuple
 
-from bpfctl.plugin import BpfctlError, KernelSymbols, KprobePlace, NotFound, Tracefs, UsageError, chosen
+from bpfctl.plugin import (
+    BpfctlError,
+    KernelSymbols,
+    KprobePlace,
+    NotFound,
+    Tracefs,
+    UsageError,
+    chosen,
+    protected_functions,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_TARGET = re.compile(r"(?:(?P<module>\w+):)?(?P<symbol>[\w.$]+)(?:\+(?P<offset>0x[0-9a-fA-F]+|\d+))?$", re.ASCII)
+_TARGET = re.compile(
+    r"(?:(?P<module>\w+):)?(?P<symbol>[\w.$]+)(?:\+(?P<offset>0x[0-9a-fA-F]+|\d+))?(?:,maxactive=(?P<active>\d+))?$",
+    re.ASCII,
+)
+_MOST_ACTIVE = 4096  # KRETPROBE_MAXACTIVE_MAX in kernel/trace/trace_kprobe.c
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{1,16}$")
+#: Stands for a place in code that was thrown away (FTRACE_INVALID_FUNCTION in include/linux/ftrace.h).
+_NO_ADDRESS = "__ftrace_invalid_address___"
 _WILD = frozenset("*?[")
 # What compilers append to the name of a function that they have changed, or cut off of it.
 _CLONE = re.compile(r"\.(isra|constprop|part|cold|llvm|lto_priv)\b")
@@ -24,6 +40,7 @@ class Target(NamedTuple):
     module: str
     symbol: str
     offset: int
+    maxactive: int = 0  # calls that are followed until they return; 0: as many as the kernel thinks fit
 
     @classmethod
     def parse(cls, target: str) -> Target:
@@ -33,7 +50,9 @@ class Target(NamedTuple):
         found = _TARGET.match(target)
         if found is None:
             raise UsageError(f"'{target}' should be [MODULE:]SYMBOL[+OFFSET] or 0xADDRESS")
-        return cls(found["module"] or "", found["symbol"], int(found["offset"] or "0", 0))
+        if found["active"] and not 0 < int(found["active"]) <= _MOST_ACTIVE:
+            raise UsageError(f"'{target}': maxactive is a number from 1 to {_MOST_ACTIVE}")
+        return cls(found["module"] or "", found["symbol"], int(found["offset"] or "0", 0), int(found["active"] or 0))
 
     @property
     def is_entry(self) -> bool:
@@ -43,7 +62,7 @@ class Target(NamedTuple):
     def place(self, cookie: int) -> KprobePlace:
         """Return the place to attach to, where the program is told this number."""
         symbol = f"{self.module}:{self.symbol}" if self.module else self.symbol
-        return KprobePlace(symbol, self.offset, cookie)
+        return KprobePlace(symbol, self.offset, cookie, self.maxactive)
 
 
 class Functions:
@@ -52,15 +71,27 @@ class Functions:
     def __init__(self) -> None:
         self._symbols = KernelSymbols()
         self._traceable: list[str] | None = None
+        self._of_modules: dict[str, str] | None = None
 
     def chosen(self, target: str) -> list[str]:
         """Return the targets that one with wildcards matches; of one without, itself, if it is there."""
         if _WILD.intersection(target):
-            return chosen(self._every(), target, "function of the kernel")
+            pattern, comma, option = target.partition(",")
+            return [f"{name}{comma}{option}" for name in chosen(self._every(), pattern, "function of the kernel")]
         parsed = Target.parse(target)
         if parsed.symbol:
             self._check(parsed, target)
         return [target]
+
+    def module(self, target: Target) -> str:
+        """Return the module that a function is of, empty for the kernel proper."""
+        if target.module:
+            return target.module
+        if self._of_modules is None:
+            if self._traceable is None and self._symbols.address(target.symbol):  # one name is found at once
+                return ""
+            self._of_modules = {name: module for name, module in self._symbols.functions() if module}
+        return self._of_modules.get(target.symbol, "")
 
     def matching(self, pattern: str) -> Iterator[str]:
         """Yield the functions that can be traced and match."""
@@ -68,20 +99,30 @@ class Functions:
         return (name for name in self._every() if match(name))
 
     def _every(self) -> list[str]:
-        """Return the names of all functions that can be traced, those of modules as MODULE:SYMBOL."""
+        """Return the names of all functions that can be traced, those of modules as MODULE:SYMBOL.
+
+        Those that several functions have are left out, as a name alone means none of them then.
+        """
         if self._traceable is None:
-            try:
-                with Tracefs.open() as files:
-                    lines = files.read("available_filter_functions").splitlines()
-            except (OSError, BpfctlError):  # no tracefs, or no ftrace in this kernel: then every function is tried
-                found = self._symbols.functions()
-                self._traceable = sorted({f"{module}:{name}" if module else name for name, module in found})
-            else:
-                names = (line.partition(" [") for line in lines)
-                self._traceable = sorted(
-                    {f"{module.rstrip(']')}:{name}" if module else name for name, _, module in names}
-                )
+            protected = protected_functions()
+            names = Counter(self._names())
+            self._traceable = sorted(
+                name for name, times in names.items() if times == 1 and name.rpartition(":")[2] not in protected
+            )
         return self._traceable
+
+    def _names(self) -> Iterator[str]:
+        try:
+            with Tracefs.open() as files:
+                lines = files.read("available_filter_functions").splitlines()
+        except (OSError, BpfctlError):  # no tracefs, or no ftrace in this kernel: then every function is tried
+            for name, module in self._symbols.functions():
+                yield f"{module}:{name}" if module else name
+            return
+        for line in lines:
+            name, _, module = line.partition(" [")
+            if not name.startswith(_NO_ADDRESS):
+                yield f"{module.rstrip(']')}:{name}" if module else name
 
     def _check(self, target: Target, text: str) -> None:
         addresses = self._symbols.addresses(target.symbol)

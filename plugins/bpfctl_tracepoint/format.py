@@ -6,7 +6,23 @@ import re
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from bpfctl.plugin import CTX, R1, R2, R3, Blob, Bytes, Field, Helper, Integer, Text, copied, in_context, string
+from bpfctl.plugin import (
+    CTX,
+    R1,
+    R2,
+    R3,
+    Blob,
+    Bytes,
+    Field,
+    Helper,
+    Integer,
+    Text,
+    copied,
+    in_context,
+    is_text,
+    string,
+    syscall_number,
+)
 
 if TYPE_CHECKING:
     from bpfctl.plugin import Code, Reg
@@ -19,23 +35,6 @@ _FIELD = re.compile(
 )
 _DYNAMIC = re.compile(r"(__data_loc|__rel_loc)\s+(.+?)\s*\[\]$")
 _CHARS = frozenset({"char", "unsigned char", "const char"})
-#: What an argument of a system call, which always takes eight bytes, really has of them.
-_SHORT = {
-    "int": Integer(4, signed=True),
-    "pid_t": Integer(4, signed=True),
-    "clockid_t": Integer(4, signed=True),
-    "key_serial_t": Integer(4, signed=True),
-    "mqd_t": Integer(4, signed=True),
-    "unsigned int": Integer(4),
-    "unsigned": Integer(4),
-    "u32": Integer(4),
-    "umode_t": Integer(2),
-    "qid_t": Integer(4),
-    "uid_t": Integer(4),
-    "gid_t": Integer(4),
-}
-
-
 _LONGEST = 8192  # bytes of a record (PERF_MAX_TRACE_SIZE in include/linux/trace_events.h)
 
 
@@ -65,13 +64,12 @@ def _field(match: re.Match[str], *, is_syscall: bool) -> Field:
         return _dynamic(name, at, told, is_text=dynamic[2] in _CHARS, from_field=dynamic[1] == "__rel_loc")
     if match["array"]:
         return copied(name, at, Text(size) if type_ in _CHARS else Blob(size), told)
-    if type_.endswith("*") and type_.removesuffix("*").strip() in _CHARS:
+    if is_text(type_):
         return string(name, partial(_pointer, at), user=is_syscall, told=told)
     if size not in (1, 2, 4, 8):
         return copied(name, at, Blob(size), told)
     if is_syscall:
-        plain = _SHORT.get(type_, Integer(8, signed=type_ in ("long", "off_t", "loff_t"), hexadecimal="*" in type_))
-        return in_context(name, at, plain, told)
+        return in_context(name, at, syscall_number(type_), told)
     return in_context(name, at, Integer(size, match["signed"] == "1", hexadecimal="*" in type_), told)
 
 
