@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from bpfctl.kernel.map import Map
     from bpfctl.kernel.prog import Program
     from bpfctl.kernel.tracefs import Tracefs
+    from bpfctl.probe.called import called_with, field_of, fields_of, returned
     from bpfctl.probe.code import CTX, OUT, POINT, Code
     from bpfctl.probe.field import (
         Blob,
@@ -76,8 +77,8 @@ if TYPE_CHECKING:
     )
     from bpfctl.probe.session import known
     from bpfctl.probe.source import API, Group, Located, PerProcess, ProbePoint, Source
-    from bpfctl.probe.typed import Argument, first, reach, whole
     from bpfctl.probe.syscall import is_text, syscall_number
+    from bpfctl.probe.typed import Argument, first, reach, whole
     from bpfctl.probe.types import kernel_types, module_btf, module_types, types_of
     from bpfctl.uapi.enums import AttachType, MapType, ProgType
     from bpfctl.uapi.helpers import Helper
@@ -143,6 +144,10 @@ _WHERE = {
     "attach_raw_tracepoint": "attach.raw_tracepoint:attach",
     "attach_tracepoint": "attach.perf_event:tracepoint",
     "attach_tracing": "attach.tracing:attach",
+    "called_with": "probe.called:called_with",
+    "field_of": "probe.called:field_of",
+    "fields_of": "probe.called:fields_of",
+    "returned": "probe.called:returned",
     "chosen": "probe.pattern:chosen",
     "copied": "probe.field:copied",
     "cxx_name": "elf.cxx:plain",
@@ -234,10 +239,13 @@ __all__ = [
     "attach_raw_tracepoint",
     "attach_tracepoint",
     "attach_tracing",
+    "called_with",
     "chosen",
     "copied",
     "cxx_name",
     "extend",
+    "field_of",
+    "fields_of",
     "first",
     "has_cookies",
     "in_context",
@@ -256,6 +264,7 @@ __all__ = [
     "protected_functions",
     "reach",
     "registers",
+    "returned",
     "returned_fields",
     "string",
     "syscall_number",

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import platform
+from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from bpfctl.asm import native
 from bpfctl.elf import debug, function
 from bpfctl.elf.image import EM_386, EM_AARCH64, EM_ARM, EM_X86_64, Image
-from bpfctl.errors import BpfctlError, NotSupported
+from bpfctl.errors import BpfctlError, NotSupported, ObjectError
 from bpfctl.host import binary
 
 if TYPE_CHECKING:
+    from bpfctl.elf.dwarf import Dwarf
     from bpfctl.elf.function import Function
     from bpfctl.elf.image import Identity
+    from bpfctl.elf.prototype import Prototype
     from bpfctl.host.process import Process
 
 _RUN_BY = {"x86_64": (EM_X86_64, EM_386), "aarch64": (EM_AARCH64, EM_ARM)}
@@ -29,6 +32,7 @@ class Binary:
     def __init__(self, path: str, name: str = "", root: str = "") -> None:
         self.path, self.name, self.root = path, name or path, root
         self.image = Image.open(path)
+        self._prototypes: dict[tuple[int, bool], Prototype | None] = {}
         runs = _RUN_BY.get(platform.machine())
         if runs and self.image.machine not in runs:
             raise NotSupported(f"{path} is a file for another kind of machine")
@@ -65,6 +69,27 @@ class Binary:
     @cached_property
     def _debug(self) -> list[Image]:
         return list(debug.images(self.image, self.name, self.root))
+
+    @cached_property
+    def _dwarf(self) -> Dwarf | None:
+        from bpfctl.elf.dwarf import Dwarf  # noqa: PLC0415 - types are read where somebody asks for them
+
+        return next((Dwarf(image) for image in (self.image, *self._debug) if image.section(".debug_info")), None)
+
+    def prototype(self, address: int, *, is_whole: bool = False) -> Prototype | None:
+        """Return what the function at an address takes and returns, with members of structures where it ``is_whole``.
+
+        None where nobody tells, or where what tells is damaged: the function is there all the same.
+        """
+        from bpfctl.elf.prototype import prototype  # noqa: PLC0415
+
+        key = (address, is_whole)
+        if key not in self._prototypes:
+            self._prototypes[key] = None
+            with suppress(ObjectError):
+                die = self._dwarf.function(address) if self._dwarf is not None else None
+                self._prototypes[key] = prototype(die, is_whole=is_whole) if die is not None else None
+        return self._prototypes[key]
 
     @property
     def identity(self) -> Identity | None:

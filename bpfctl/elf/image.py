@@ -7,6 +7,7 @@ mapped: one that somebody cuts off meanwhile would end the process. Whatever is 
 from __future__ import annotations
 
 import os
+import zlib
 from functools import cached_property, partial
 from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
@@ -26,6 +27,8 @@ _IDENT = 16
 _LOAD, _EXECUTE = 1, 1  # PT_LOAD, PF_X
 _NOTE, _NOBITS = 7, 8  # SHT_NOTE, SHT_NOBITS
 _COMPRESSED = 0x800  # SHF_COMPRESSED
+_ZLIB = 1  # ELFCOMPRESS_ZLIB
+_LARGEST_UNPACKED = 256 << 20  # bytes
 _XINDEX = 0xFFFF  # SHN_XINDEX
 _LARGEST = 1 << 30  # bytes of a section that are read: more is no honest one
 _MOST = 1 << 16  # segments, sections
@@ -56,6 +59,11 @@ class Section(NamedTuple):
     size: int
     link: int
     info: int
+
+    @property
+    def is_compressed(self) -> bool:
+        """Whether its bytes are packed."""
+        return bool(self.flags & _COMPRESSED)
 
 
 class Identity(NamedTuple):
@@ -163,9 +171,40 @@ class Image:
 
     def contents(self, section: Section) -> bytes:
         """Return what is in a section: nothing for one that is not in the file, or that is compressed."""
-        if section.type == _NOBITS or section.flags & _COMPRESSED:
+        if section.type == _NOBITS or section.is_compressed:
             return b""
         return self._exactly(section.offset, section.size, section.name or "a section")
+
+    def part(self, section: Section, at: int, size: int) -> bytes:
+        """Return some bytes of a section as they are in the file, or fewer where it ends."""
+        if section.type == _NOBITS or at >= section.size or section.offset + at >= 1 << 63:
+            return b""
+        return self._read(section.offset + at, min(size, section.size - at))
+
+    def unpacked(self, section: Section) -> bytes:
+        """Return what is in a section, which may be compressed: nothing where Python cannot read that."""
+        if not section.is_compressed:
+            return self.contents(section)
+        if section.type == _NOBITS:
+            return b""
+        data = self._exactly(section.offset, section.size, section.name)
+        head = Struct(self.sign + ("IIQQ" if self.bits == 64 else "III"))
+        if len(data) < head.size:
+            raise ObjectError(f"{self.name}: {section.name} is cut off")
+        kind, *rest = head.unpack_from(data)
+        size = rest[-2]
+        if kind != _ZLIB:
+            return b""
+        if size > _LARGEST_UNPACKED:
+            raise ObjectError(f"{self.name}: {section.name} claims {size} bytes")
+        unpacker = zlib.decompressobj()
+        try:
+            found = unpacker.decompress(data[head.size :], size or 1)
+        except zlib.error:
+            found = b""
+        if len(found) != size:
+            raise ObjectError(f"{self.name}: {section.name} is damaged")
+        return found
 
     def notes(self, section: Section) -> Iterator[Note]:
         """Yield the notes of a section."""

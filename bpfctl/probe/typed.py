@@ -1,7 +1,8 @@
 """Fields out of BTF: arguments by the names of a prototype, and what their pointers lead to, by its path.
 
 ``file->f_path.dentry->d_name.name`` begins with an argument that is a pointer; each pointer on the way is followed by
-bpf_probe_read_kernel(), so that a bad one makes the field 0 or empty, and never stops the program.
+bpf_probe_read_kernel(), in a process by bpf_probe_read_user(), so that a bad one makes the field 0 or empty, and never
+stops the program.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from bpfctl.asm.insn import R0, R1, R2, R3
 from bpfctl.errors import NotFound, UsageError
 from bpfctl.probe.field import TEXT, Blob, Field, Integer, extend, memory, number, string
+from bpfctl.probe.registers import user_memory
 from bpfctl.uapi.helpers import Helper
 from btf import place, types
 from btf.declare import declare
@@ -37,6 +39,11 @@ class Argument(NamedTuple):
     btf: BTF
     type_id: int
     load: Load
+    user: bool = False  # whether what it points to is memory of the process, or else of the kernel
+
+    def read(self, code: Code, register: Reg, at: int, type_: Integer) -> None:
+        """Append what loads a number from ``register + at`` of that memory into the register."""
+        (user_memory if self.user else memory)(code, register, at, type_)
 
 
 def first(path: str) -> str:
@@ -94,9 +101,9 @@ def _reach(argument: Argument, path: str, steps: list[str]) -> Field:
     def address(code: Code, register: Reg) -> None:
         argument.load(code, register)
         for offset in followed:
-            memory(code, register, offset, _ADDRESS)
+            argument.read(code, register, offset, _ADDRESS)
 
-    return _in_memory(btf, path, here, address)
+    return _in_memory(argument, path, here, address)
 
 
 def _part(btf: BTF, whole_: place.Place, step: str) -> place.Place:
@@ -113,8 +120,8 @@ def _in_register(argument: Argument, path: str, told: str) -> Field:
     btf = argument.btf
     of = btf.type(btf.resolve(argument.type_id))
     type_ = _number(of)
-    if isinstance(of, types.Pointer) and _is_char(btf, of.type_id):
-        return string(path, argument.load, told=told)
+    if isinstance(of, types.Pointer) and is_char(btf, of.type_id):
+        return string(path, argument.load, user=argument.user, told=told)
     if type_ is None:
         raise BTFError(f"{argument.name} is {told}, which no register holds")
 
@@ -129,18 +136,19 @@ def _in_register(argument: Argument, path: str, told: str) -> Field:
     return number(path, load, type_, told)
 
 
-def _in_memory(btf: BTF, path: str, at: place.Place, address: Load) -> Field:
+def _in_memory(argument: Argument, path: str, at: place.Place, address: Load) -> Field:
+    btf = argument.btf
     of, told = btf.type(at.type_id), _declared(btf, at.type_id)
     type_ = _number(of)
-    if isinstance(of, types.Pointer) and _is_char(btf, of.type_id):
-        return string(path, partial(_pointer, address, at.offset), told=told)
+    if isinstance(of, types.Pointer) and is_char(btf, of.type_id):
+        return string(path, partial(_pointer, argument, address, at.offset), user=argument.user, told=told)
     if isinstance(of, types.Array):
         size = btf.size_of(at.type_id)
-        if _is_char(btf, of.type_id):
+        if is_char(btf, of.type_id):
             room = min(size, _LONGEST) or TEXT  # without a length, it goes on behind its struct
             place_ = partial(_moved, address, at.offset)
-            return string(path, place_, size=room, may_be_cut=room != size, told=told)
-        return _bytes(path, address, at.offset, size, told)
+            return string(path, place_, user=argument.user, size=room, may_be_cut=room != size, told=told)
+        return _bytes(argument, path, partial(_moved, address, at.offset), size, told)
     if type_ is None:
         names = [part.path for part in place.members(btf, at._replace(path=""))]
         has = f": it has {', '.join(names[:20])}{', ...' if len(names) > 20 else ''}" if names else ""
@@ -148,7 +156,7 @@ def _in_memory(btf: BTF, path: str, at: place.Place, address: Load) -> Field:
 
     def load(code: Code, register: Reg) -> None:
         address(code, register)
-        memory(code, register, at.offset, type_._replace(signed=type_.signed and not at.width))
+        argument.read(code, register, at.offset, type_._replace(signed=type_.signed and not at.width))
         if at.width:
             _cut(code, register, at, type_)
 
@@ -161,9 +169,9 @@ def _cut(code: Code, register: Reg, at: place.Place, type_: Integer) -> None:
     code.alu("arsh" if type_.signed else "rsh", register, 64 - at.width)
 
 
-def _pointer(address: Load, offset: int, code: Code, register: Reg) -> None:
+def _pointer(argument: Argument, address: Load, offset: int, code: Code, register: Reg) -> None:
     address(code, register)
-    memory(code, register, offset, _ADDRESS)
+    argument.read(code, register, offset, _ADDRESS)
 
 
 def _moved(address: Load, offset: int, code: Code, register: Reg) -> None:
@@ -171,13 +179,15 @@ def _moved(address: Load, offset: int, code: Code, register: Reg) -> None:
     code.add(register, offset)
 
 
-def _bytes(path: str, address: Load, offset: int, size: int, told: str) -> Field:
+def _bytes(argument: Argument, path: str, address: Load, size: int, told: str) -> Field:
     if not 0 < size <= _LONGEST:
         raise BTFError(f"{told} has {size} bytes, and only 1 to {_LONGEST} can be read: name an item, as in {path}[0]")
 
+    helper = Helper.probe_read_user if argument.user else Helper.probe_read_kernel
+
     def store(code: Code, base: Reg, at: int) -> None:
-        _moved(address, offset, code, R0)
-        code.mov(R3, R0).mov(R1, base).add(R1, at).mov(R2, size).call(Helper.probe_read_kernel)
+        address(code, R0)
+        code.mov(R3, R0).mov(R1, base).add(R1, at).mov(R2, size).call(helper)
 
     return Field(path, Blob(size), store, None, told)
 
@@ -194,7 +204,7 @@ def _number(of: types.Type) -> Integer | None:
     return None
 
 
-def _is_char(btf: BTF, type_id: int) -> bool:
+def is_char(btf: BTF, type_id: int) -> bool:
     """Return whether a type is ``char`` as it stands: by another name, such as u8, bytes are no text."""
     of = btf.type(type_id)
     while isinstance(of, (types.Const, types.Volatile, types.TypeTag)):

@@ -16,6 +16,7 @@ from bpfctl.plugin import (
     argument_strings,
     known,
     process_groups,
+    registers,
     returned_fields,
 )
 from bpfctl_uprobe.functions import NUMBER, Functions
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from bpfctl.plugin import Field, Group, Process
+    from bpfctl_uprobe.typed import Values
 
 
 class UprobeSource:
@@ -103,20 +105,52 @@ class UprobeSource:
         ]
 
     def fields(self, point: ProbePoint) -> Sequence[Field]:
-        """Return the arguments as registers have them; ``str0`` and so on are the strings that they may point to."""
-        return argument_fields() if self._file(point).binary.is_native else ()
+        """Return the arguments by their names and types where the file or its debug file tells, or by their numbers."""
+        return self._values(point).fields or self._plain_fields(point)[: self._shown]
+
+    def _plain_fields(self, point: ProbePoint) -> Sequence[Field]:
+        """Return what registers have, whatever it means; ``str0`` and so on are the strings that they may point to."""
+        if not self._file(point).binary.is_native:
+            return ()
+        return returned_fields(user=True) if self._returns else (*argument_fields(), *argument_strings(user=True))
+
+    @property
+    def _shown(self) -> int:
+        """How many of them are told to who has not asked for strings."""
+        return 1 if self._returns else len(registers().arguments)
+
+    def _values(self, point: ProbePoint) -> Values:
+        from bpfctl_uprobe.typed import Values  # noqa: PLC0415 - types are read where somebody asks for them
+
+        return Values(self._file(point), self._at(point), returns=self._returns)
 
     def _field(self, points: Sequence[ProbePoint], name: str) -> Field:
-        fields = self.fields(points[0])
-        more = argument_strings(user=True) if fields else ()
-        return known((*fields, *more), name, str(points[0]))
+        there = self._plain_fields(points[0])
+        if self._returns or name not in {field.name for field in there}:
+            values = self._values(points[0])
+            found = values.field(name)
+            if found is not None:
+                return found
+            there = (*values.fields, *there)
+        return known(there, name, str(points[0]))
+
+    def _likeness(self, point: ProbePoint, names: frozenset[str]) -> object:
+        """Return what is the same at points that one program can serve."""
+        plain = {field.name for field in self._plain_fields(point)}
+        if names <= (set() if self._returns else plain):
+            return bool(plain)
+        from bpfctl_uprobe.typed import is_path  # noqa: PLC0415
+
+        if any(is_path(name) for name in names):
+            return point
+        return tuple((field.name, field.told) for field in self.fields(point))
 
     def groups(self, points: Sequence[ProbePoint], names: frozenset[str], held: ExitStack) -> Iterator[Group]:
-        """Yield one group for all points of files with the same kind of registers."""
-        del names, held
-        by_kind: dict[bool, list[ProbePoint]] = {}
+        """Yield a group for all points where the fields that are read lie in the same registers."""
+        del held
+        by_kind: dict[object, list[ProbePoint]] = {}
         for point in points:
-            by_kind.setdefault(bool(self.fields(point)), []).append(point)
+            by_kind.setdefault(self._likeness(point, names), []).append(point)
         for alike in by_kind.values():
             field = partial(self._field, alike)
             yield from process_groups(alike, self._places, field, returns=self._returns, process=self._process)
@@ -137,15 +171,6 @@ class UretprobeSource(UprobeSource):
     kind = "uretprobe"
     summary = "functions of processes, where they return, by FILE:FUNCTION"
     _returns = True
-
-    def fields(self, point: ProbePoint) -> Sequence[Field]:
-        """Return what the function returns; ``retstr`` is the string that it may point to."""
-        native = self._file(point).binary.is_native
-        return returned_fields(user=True)[:1] if native else ()
-
-    def _field(self, points: Sequence[ProbePoint], name: str) -> Field:
-        fields = returned_fields(user=True) if self.fields(points[0]) else ()
-        return known(fields, name, str(points[0]))
 
 
 def _split(target: str) -> tuple[str, str]:

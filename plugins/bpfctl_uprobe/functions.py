@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 NUMBER = re.compile(r"0x[0-9a-fA-F]{1,16}|\d{1,19}")
 _LONGEST = 15  # bytes of an instruction of x86
+_CHANGED = re.compile(r"\.(?:isra|constprop|part)\.")
 _WILD = re.compile(r"[*?[]")
 
 
@@ -42,6 +43,14 @@ class Functions:
             if one.version:
                 found.setdefault(f"{one.name}@{one.version}", []).append(one)
         return found
+
+    def is_changed(self, address: int) -> bool:
+        """Return whether the compiler has made a function out of another one, which may take something else."""
+        return address in self._changed
+
+    @cached_property
+    def _changed(self) -> frozenset[int]:
+        return frozenset(one.address for one in self.binary.functions if _CHANGED.search(one.name))
 
     def matching(self, pattern: str) -> list[str]:
         """Return the names that a pattern matches, those with a version only where the pattern has one too."""
