@@ -6,14 +6,14 @@ import gc
 import os
 import signal
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 TESTS = Path(__file__).parent
 ON_THE_KERNEL = {"kernel", "bpftool"}  # the rooms whose tests make objects in the running kernel
@@ -73,6 +73,24 @@ def _fill(fd: int) -> None:
     if null != fd:
         os.dup2(null, fd)
         os.close(null)
+
+
+@pytest.fixture
+def stack() -> Iterator[ExitStack]:
+    """What a test puts on it ends with the test."""
+    with ExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture
+def held(stack: ExitStack) -> Callable[[int], int]:
+    """Keep descriptors, which are closed at the end."""
+
+    def keep(fd: int) -> int:
+        stack.callback(os.close, fd)
+        return fd
+
+    return keep
 
 
 @pytest.fixture(autouse=True)

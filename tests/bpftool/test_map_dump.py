@@ -7,7 +7,6 @@ import os
 import random
 import socket
 import struct
-from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
@@ -50,20 +49,13 @@ def zoo():
         yield inhabited
 
 
-@pytest.fixture
-def held():
-    """A stack that closes descriptors, given by ``held.callback(os.close, fd)``."""
-    with ExitStack() as stack:
-        yield stack
-
-
-def create(zoo, held, kind, key, value, entries, **extra):  # noqa: PLR0917 - in the order of bpf_attr
+def create(zoo, stack, kind, key, value, entries, **extra):  # noqa: PLR0917 - in the order of bpf_attr
     """Create a map of a type; skip where the kernel has not heard of it."""
     name = f"BPF_MAP_TYPE_{kind.upper()}"
     if zoo.facts.number(name) is None:
         pytest.skip(f"the kernel lacks {name}")
     fd = client.map_create(zoo.facts.number(name), key, value, entries, **{"name": "filled", **extra})
-    held.callback(os.close, fd)
+    stack.callback(os.close, fd)
     return fd
 
 
@@ -93,9 +85,7 @@ def test_the_zoo(zoo, voice):
 @pytest.mark.parametrize("name", UNREADABLE)
 def test_what_cannot_be_listed(zoo, voice, name):
     """bpftool shows an empty array, or what looks like an empty map; the exit code is the same."""
-    made = zoo.created.get(f"map:{name}")
-    if made is None:
-        pytest.skip(str(zoo.refused[f"map:{name}"]))
+    made = zoo.alive(f"map:{name}")
     line = [*voice, "map", "dump", "id", str(made.id)]
     theirs, mine = peer.run(NEWEST, *line), peer.inside(*line)
     said = json.loads(mine.stdout)["error"] if voice else mine.stderr.decode()
@@ -114,10 +104,10 @@ SIZES = [
 
 @VOICES
 @pytest.mark.parametrize("size", SIZES, ids=str)
-def test_hash(zoo, held, voice, size):
+def test_hash(zoo, stack, voice, size):
     """Lines are broken by the sizes of keys and values; every byte is spelled."""
     key, value = size
-    fd = create(zoo, held, "hash", key, value, 300)
+    fd = create(zoo, stack, "hash", key, value, 300)
     every = bytes(range(256)) * (value * 300 // 256 + 1)
     for number in range(256 if key == 1 else 300):
         client.map_update(fd, number.to_bytes(key, "little"), every[number * value : (number + 1) * value])
@@ -128,9 +118,9 @@ def test_hash(zoo, held, voice, size):
 @VOICES
 @pytest.mark.parametrize("kind", ["percpu_hash", "percpu_array", "lru_percpu_hash"])
 @pytest.mark.parametrize("size", [1, 8, 13, 17, 24, 200])
-def test_a_value_for_each_cpu(zoo, held, voice, kind, size):
+def test_a_value_for_each_cpu(zoo, stack, voice, kind, size):
     """Values stand 8 bytes apart, or a multiple of that."""
-    fd = create(zoo, held, kind, 4, size, 5)
+    fd = create(zoo, stack, kind, 4, size, 5)
     room = (size + 7 & ~7) * possible_cpus()
     for number in range(5):
         client.map_update(fd, U32(number), random.Random(number).randbytes(room))
@@ -140,9 +130,9 @@ def test_a_value_for_each_cpu(zoo, held, voice, kind, size):
 
 @VOICES
 @pytest.mark.parametrize("kind", ["array", "lru_hash", "hash", "lpm_trie"])
-def test_many_entries(zoo, held, voice, kind):
+def test_many_entries(zoo, stack, voice, kind):
     """More than are formatted at once, or read at once key by key."""
-    fd = create(zoo, held, kind, 4 if kind == "array" else 8, 24, 6000, map_flags=kind == "lpm_trie")
+    fd = create(zoo, stack, kind, 4 if kind == "array" else 8, 24, 6000, map_flags=kind == "lpm_trie")
     for number in range(6000):
         key = U32(number) if kind == "array" else struct.pack("=I4s", 32, number.to_bytes(4, "big"))
         client.map_update(fd, key, random.Random(number).randbytes(24))
@@ -151,10 +141,10 @@ def test_many_entries(zoo, held, voice, kind):
 
 
 @VOICES
-def test_prefixes(zoo, held, voice):
+def test_prefixes(zoo, stack, voice):
     """Of both sorts of addresses, nested, and with bits behind the prefix that nobody looks at."""
     for size in (4, 16):
-        fd = create(zoo, held, "lpm_trie", 4 + size, 8, 100, map_flags=1)
+        fd = create(zoo, stack, "lpm_trie", 4 + size, 8, 100, map_flags=1)
         for number, length in enumerate((0, 1, 7, 8, 9, 8 * size - 1, 8 * size)):
             client.map_update(fd, U32(length) + b"\xaa" * size, struct.pack("=Q", number))
             client.map_update(fd, U32(length) + b"\x5f" * size, struct.pack("=Q", number))
@@ -164,11 +154,11 @@ def test_prefixes(zoo, held, voice):
 
 @VOICES
 @pytest.mark.parametrize("kind", ["array_of_maps", "hash_of_maps", "prog_array"])
-def test_ids(zoo, held, voice, kind):
+def test_ids(zoo, stack, voice, kind):
     """Inner maps and programs have ids; empty slots are not told of."""
-    inner = create(zoo, held, "array", 4, 4, 1)
+    inner = create(zoo, stack, "array", 4, 4, 1)
     more = {} if kind == "prog_array" else {"inner_map_fd": inner}
-    fd = create(zoo, held, kind, 4, 4, 9, **more)
+    fd = create(zoo, stack, kind, 4, 4, 9, **more)
     for key in (1, 4, 8):
         client.map_update(fd, U32(key), U32(zoo.fd("prog:socket_filter") if kind == "prog_array" else inner))
 
@@ -178,11 +168,11 @@ def test_ids(zoo, held, voice, kind):
 
 
 @VOICES
-def test_devices_and_cpus(zoo, held, voice):
+def test_devices_and_cpus(zoo, stack, voice):
     """Slots without anything in them have an error for a value."""
     lo = socket.if_nametoindex("lo")
     for kind, value, size in (("devmap", lo, 4), ("devmap", lo, 8), ("devmap_hash", lo, 4), ("cpumap", 64, 4)):
-        fd = create(zoo, held, kind, 4, size, 3 if kind != "cpumap" else possible_cpus())
+        fd = create(zoo, stack, kind, 4, size, 3 if kind != "cpumap" else possible_cpus())
         client.map_update(fd, U32(0), U32(value).ljust(size, b"\0"))
 
         assert same(fd, *voice).rc == 0
@@ -190,31 +180,31 @@ def test_devices_and_cpus(zoo, held, voice):
 
 @VOICES
 @pytest.mark.parametrize("size", [4, 8])
-def test_sockets(zoo, held, voice, size):
+def test_sockets(zoo, stack, voice, size):
     """With values of 4 bytes the kernel takes sockets and tells nothing of them; with 8, their cookies."""
-    server = held.enter_context(socket.create_server(("127.0.0.1", 0)))
-    ends = [held.enter_context(socket.create_connection(server.getsockname())) for _ in range(2)]
+    server = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+    ends = [stack.enter_context(socket.create_connection(server.getsockname())) for _ in range(2)]
     for kind in ("sockmap", "sockhash"):
-        fd = create(zoo, held, kind, 4, size, 4)
+        fd = create(zoo, stack, kind, 4, size, 4)
         for key, end in enumerate(ends):
             client.map_update(fd, U32(key + 1), U32(end.fileno()).ljust(size, b"\0"))
         assert same(fd, *voice).rc == 0
-    fd = create(zoo, held, "reuseport_sockarray", 4, size, 2)
+    fd = create(zoo, stack, "reuseport_sockarray", 4, size, 2)
     answer = same(fd, *voice)
     assert answer.rc == 0
     assert (b"value_size != 8" in answer.stderr) == (size == 4 and not voice)
 
 
 @VOICES
-def test_slots_that_are_not_told_of(zoo, held, voice):
+def test_slots_that_are_not_told_of(zoo, stack, voice):
     """Perf events and cgroups go in and never come out."""
-    fd = create(zoo, held, "cgroup_array", 4, 4, 2)
+    fd = create(zoo, stack, "cgroup_array", 4, 4, 2)
     client.map_update(fd, U32(1), U32(zoo.place.cgroup_fd))
 
     assert b"Unknown error 524" in same(fd, *voice).stdout
 
 
-def typed(zoo, held, kind, entries, *, key="int", **extra):
+def typed(zoo, stack, kind, entries, *, key="int", **extra):
     """Create a map whose values have every type that there is; return its descriptor and the size of values.
 
     An older kernel, which lacks one of them, has them one by one in tests/bpftool/test_map_values.py.
@@ -232,9 +222,9 @@ def typed(zoo, held, kind, entries, *, key="int", **extra):
     key_type = keys[key]
     value_type, size = every_type(b)
     btf = client.btf_load(b.build())
-    held.callback(os.close, btf)
+    stack.callback(os.close, btf)
     more = {"btf_fd": btf, "btf_key_type_id": key_type, "btf_value_type_id": value_type}
-    return create(zoo, held, kind, 4, size, entries, **more, **extra), size
+    return create(zoo, stack, kind, 4, size, entries, **more, **extra), size
 
 
 def harmless(value, size):
@@ -251,10 +241,10 @@ def harmless(value, size):
 
 @VOICES
 @pytest.mark.parametrize("key", ["struct", "int", "enum"])
-def test_types(zoo, held, voice, key):
+def test_types(zoo, stack, voice, key):
     """Every type that values may have, with all sorts of bytes in them."""
     rng = random.Random(5)
-    fd, size = typed(zoo, held, "hash", 100, key=key)
+    fd, size = typed(zoo, stack, "hash", 100, key=key)
     values = [rng.randbytes(size) for _ in range(60)]
     values += [bytes(size), b"\1" * size, b"\xff" * size, (b"Az\0" * size)[:size], (b"\x80\0" * size)[:size]]
     for number, value in enumerate(values):
@@ -264,8 +254,8 @@ def test_types(zoo, held, voice, key):
 
 
 @VOICES
-def test_types_for_each_cpu(zoo, held, voice):
-    fd, size = typed(zoo, held, "percpu_array", 3)
+def test_types_for_each_cpu(zoo, stack, voice):
+    fd, size = typed(zoo, stack, "percpu_array", 3)
     room = size + 7 & ~7
     for number in range(3):
         values = [
@@ -277,7 +267,7 @@ def test_types_for_each_cpu(zoo, held, voice):
 
 
 @VOICES
-def test_long_arrays(zoo, held, voice):
+def test_long_arrays(zoo, stack, voice):
     """Arrays of numbers and of structs, longer than is laid out one by one."""
     b = Builder()
     u64, u32 = b.add_int("u64", 8), b.add_int("u32", 4)
@@ -292,9 +282,9 @@ def test_long_arrays(zoo, held, voice):
         ],
     )
     btf = client.btf_load(b.build())
-    held.callback(os.close, btf)
+    stack.callback(os.close, btf)
     more = {"btf_fd": btf, "btf_key_type_id": u32, "btf_value_type_id": value}
-    fd = create(zoo, held, "array", 4, 1460, 3, **more)
+    fd = create(zoo, stack, "array", 4, 1460, 3, **more)
     client.map_update(fd, U32(0), random.Random(1).randbytes(1460))
     client.map_update(fd, U32(1), b"text".ljust(1460, b"\0"))
 
@@ -303,14 +293,14 @@ def test_long_arrays(zoo, held, voice):
 
 @VOICES
 @pytest.mark.parametrize("with_types", [(), (1,), (0, 1)], ids=["bytes", "mixed", "types"])
-def test_several_of_a_name(zoo, held, voice, with_types):
+def test_several_of_a_name(zoo, stack, voice, with_types):
     """Each is told by its head; text without types only if all have them."""
     fds = []
     for number in range(2):
         if number in with_types:
-            fd, size = typed(zoo, held, "array", 2, name="namesakes")
+            fd, size = typed(zoo, stack, "array", 2, name="namesakes")
         else:
-            fd, size = create(zoo, held, "array", 4, 40, 2, name="namesakes"), 40
+            fd, size = create(zoo, stack, "array", 4, 40, 2, name="namesakes"), 40
         client.map_update(fd, U32(0), bytes(size))
         fds.append(fd)
     line = [*voice, "map", "dump", "name", "namesakes"]
@@ -318,11 +308,11 @@ def test_several_of_a_name(zoo, held, voice, with_types):
     assert peer.inside(*line) == peer.run(NEWEST, *line)
 
 
-def test_types_are_those_of_the_map(zoo, held):
+def test_types_are_those_of_the_map(zoo, stack):
     """bpftool takes those of the map before for a map that has none, and reads beyond the end of its values."""
-    fd, size = typed(zoo, held, "array", 1, name="namesakes")
+    fd, size = typed(zoo, stack, "array", 1, name="namesakes")
     client.map_update(fd, U32(0), bytes(size))
-    create(zoo, held, "array", 4, 40, 1, name="namesakes")
+    create(zoo, stack, "array", 4, 40, 1, name="namesakes")
     line = ["-j", "map", "dump", "name", "namesakes"]
     theirs, mine = (json.loads(ask(*line).stdout)[1]["elements"][0] for ask in (partial(peer.run, NEWEST), peer.inside))
 
@@ -331,9 +321,9 @@ def test_types_are_those_of_the_map(zoo, held):
 
 
 @VOICES
-def test_one_entry(zoo, held, voice):
+def test_one_entry(zoo, stack, voice):
     """lookup, getnext and peek, found and not."""
-    fd = create(zoo, held, "hash", 4, 8, 4)
+    fd = create(zoo, stack, "hash", 4, 8, 4)
     client.map_update(fd, U32(7), bytes(range(8)))
     for command, words, code in (
         ("lookup", ["key", "7", "0", "0", "0"], 0),
@@ -347,31 +337,31 @@ def test_one_entry(zoo, held, voice):
         assert same(fd, *voice, command=command, words=words).rc == code
     for words in ("", "key", "key 0x1 2", "key 1 2 3 4 5", "value 1", "any", "key 1 2 3 zz", "key 1 2 3 4 key"):
         assert same(fd, *voice, command="lookup", words=words.split()).rc == 255
-    fd, size = typed(zoo, held, "percpu_array", 1)
+    fd, size = typed(zoo, stack, "percpu_array", 1)
     assert same(fd, *voice, command="lookup", words=["key", "0", "0", "0", "0"]).rc == 0
     for kind, size in (("queue", 4), ("stack", 40)):
-        fd = create(zoo, held, kind, 0, size, 4)
+        fd = create(zoo, stack, kind, 0, size, 4)
         assert same(fd, *voice, command="peek").rc == 254
         client.map_update(fd, None, bytes(range(size)))
         assert same(fd, *voice, command="peek").rc == 0
         assert same(fd, *voice, command="lookup", words=["key", "1", "2"]).rc == 255
-    fd = create(zoo, held, "lpm_trie", 20, 17, 4, map_flags=1)
+    fd = create(zoo, stack, "lpm_trie", 20, 17, 4, map_flags=1)
     key = ["key", "hex", "80", *["00"] * 19]
     assert same(fd, *voice, command="lookup", words=key).rc == 254
     client.map_update(fd, U32(128) + bytes(16), bytes(17))
     assert same(fd, *voice, command="lookup", words=key).rc == 0
     assert same(fd, *voice, command="getnext", words=[]).rc == 0
-    fd = create(zoo, held, "perf_event_array", 4, 4, 1)
+    fd = create(zoo, stack, "perf_event_array", 4, 4, 1)
     assert same(fd, *voice, command="lookup", words=["key", "0", "0", "0", "0"]).rc == 244
-    inner = create(zoo, held, "hash_of_maps", 4, 4, 1, inner_map_fd=create(zoo, held, "array", 4, 4, 1))
-    client.map_update(inner, U32(1), U32(fd := create(zoo, held, "array", 4, 4, 1)))
+    inner = create(zoo, stack, "hash_of_maps", 4, 4, 1, inner_map_fd=create(zoo, stack, "array", 4, 4, 1))
+    client.map_update(inner, U32(1), U32(fd := create(zoo, stack, "array", 4, 4, 1)))
     assert same(inner, *voice, command="lookup", words=["key", "1", "0", "0", "0"]).rc == 0
 
 
 @VOICES
-def test_in_a_batch(zoo, held, voice, tmp_path):
+def test_in_a_batch(zoo, stack, voice, tmp_path):
     """Inside other JSON, everything is indented as deep as it stands."""
-    plain, (typed_, _) = create(zoo, held, "array", 4, 4, 2), typed(zoo, held, "array", 2)
+    plain, (typed_, _) = create(zoo, stack, "array", 4, 4, 2), typed(zoo, stack, "array", 2)
     ids = [str(client.id_of("map", fd)) for fd in (plain, typed_)]
     lines = [f"map dump id {id_}\nmap lookup id {id_} key 0 0 0 0\nmap getnext id {id_}\n" for id_ in ids]
     (tmp_path / "batch").write_text("".join(lines))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import struct
-from contextlib import ExitStack
 
 import pytest
 
@@ -18,16 +17,10 @@ from tests.kernel.typeblob import CHAR, SIGNED, Blob
 HASH, ARRAY, PERCPU_HASH = 1, 2, 5
 
 
-@pytest.fixture
-def held():
-    with ExitStack() as stack:
-        yield stack
-
-
-def two(held, *facts, **extra):
+def two(stack, *facts, **extra):
     fds = [client.map_create(*facts, name="twin", **extra) for _ in range(2)]
     for fd in fds:
-        held.callback(os.close, fd)
+        stack.callback(os.close, fd)
     return fds
 
 
@@ -50,8 +43,8 @@ def entries(fd):
 
 @pytest.mark.parametrize("voice", ["-j", "-p"])
 @pytest.mark.parametrize("kind", [HASH, ARRAY, PERCPU_HASH])
-def test_bytes(held, tmp_path, voice, kind):
-    source, target = two(held, kind, 4, 8, 300)
+def test_bytes(stack, tmp_path, voice, kind):
+    source, target = two(stack, kind, 4, 8, 300)
     for number in range(300):
         one = struct.pack("=Q", number * 0x0123456789ABCD & (1 << 64) - 1)
         client.map_update(source, struct.pack("=I", number), one * (possible() if kind == PERCPU_HASH else 1))
@@ -68,7 +61,7 @@ def possible():
 
 
 @pytest.mark.parametrize("voice", [(), ("-j",), ("-p",)])
-def test_values_with_types(held, tmp_path, voice):
+def test_values_with_types(stack, tmp_path, voice):
     """bpftool's own text is no JSON where there are pointers, which it does not quote: there are none then."""
     blob = Blob()
     integer, char = blob.int_("int", 4, SIGNED), blob.int_("char", 1, CHAR)
@@ -78,8 +71,8 @@ def test_values_with_types(held, tmp_path, voice):
         "value", 32, [("name", text, 0), ("number", integer, 12), ("first", pointer, 16), ("last", pointer, 24)]
     )
     types = client.btf_load(blob.raw())
-    held.callback(os.close, types)
-    source, target = two(held, HASH, 4, 32, 10, btf_fd=types, btf_key_type_id=integer, btf_value_type_id=value)
+    stack.callback(os.close, types)
+    source, target = two(stack, HASH, 4, 32, 10, btf_fd=types, btf_key_type_id=integer, btf_value_type_id=value)
     for number, name in enumerate((b"", b"eth0", b'a"b', b"{[,:]}")):
         raw = struct.pack("=12siQQ", name, -number, 0xFFFF888000000000 * (number % 2), 0)
         client.map_update(source, struct.pack("=i", -number), raw)

@@ -7,7 +7,6 @@ import os
 import random
 import re
 import struct
-from contextlib import ExitStack
 
 import pytest
 
@@ -30,22 +29,16 @@ def facts():
     return Facts("")
 
 
-@pytest.fixture
-def held():
-    with ExitStack() as stack:
-        yield stack
-
-
-def keep(held, fd):
-    held.callback(os.close, fd)
+def keep(stack, fd):
+    stack.callback(os.close, fd)
     return fd
 
 
-def create(held, of, kind, key, value, entries, types, **extra):  # noqa: PLR0917 - in the order of bpf_attr
+def create(stack, of, kind, key, value, entries, types, **extra):  # noqa: PLR0917 - in the order of bpf_attr
     """Create a map with types, of keys and of values."""
-    btf = keep(held, client.btf_load(of.builder.build()))
+    btf = keep(stack, client.btf_load(of.builder.build()))
     more = {"btf_fd": btf, "btf_key_type_id": types[0], "btf_value_type_id": types[1], **extra}
-    return keep(held, client.map_create(kind, key, value, entries, **more))
+    return keep(stack, client.map_create(kind, key, value, entries, **more))
 
 
 def hard(size):
@@ -79,13 +72,13 @@ def _no_constant(word):
     raise AssertionError(f"{word} is not JSON")
 
 
-def test_values(alike, facts, held):
+def test_values(alike, facts, stack):
     """All at once: a map of each type."""
     lines = []
     for case in known(facts):
         of = Basics()
         values = hard(case.size)
-        fd = create(held, of, ARRAY, 4, case.size, len(values), (of.u32, case.add(of)), name=f"v_{case.name}"[:15])
+        fd = create(stack, of, ARRAY, 4, case.size, len(values), (of.u32, case.add(of)), name=f"v_{case.name}"[:15])
         for number, value in enumerate(values):
             client.map_update(fd, U32(number), value)
         lines += [f"map dump {one(fd)}", f"map lookup {one(fd)} key {spelled(U32(len(values) - 1))}"]
@@ -94,13 +87,13 @@ def test_values(alike, facts, held):
     valid(alike)
 
 
-def test_keys(alike, facts, held):
+def test_keys(alike, facts, stack):
     """The same types as keys of hash maps."""
     lines = []
     for case in known(facts):
         of = Basics()
         keys = list(dict.fromkeys(hard(case.size)))
-        fd = create(held, of, HASH, case.size, 1, len(keys), (case.add(of), of.bool), name=f"k_{case.name}"[:15])
+        fd = create(stack, of, HASH, case.size, 1, len(keys), (case.add(of), of.bool), name=f"k_{case.name}"[:15])
         for key in keys:
             client.map_update(fd, key, b"\1")
         lines += [f"map dump {one(fd)}", f"map lookup {one(fd)} key {spelled(keys[-1])}", f"map getnext {one(fd)}"]
@@ -109,14 +102,14 @@ def test_keys(alike, facts, held):
     valid(alike)
 
 
-def test_values_of_cpus(alike, facts, held):
+def test_values_of_cpus(alike, facts, stack):
     """One value for each CPU, with room behind it up to a multiple of 8."""
     lines = []
     for case in known(facts)[::3]:
         of = Basics()
         kind = PERCPU_ARRAY if len(lines) % 4 else PERCPU_HASH
         values, room = hard(case.size), case.size + 7 & ~7
-        fd = create(held, of, kind, 4, case.size, 2, (of.u32, case.add(of)), name="cpus")
+        fd = create(stack, of, kind, 4, case.size, 2, (of.u32, case.add(of)), name="cpus")
         for number in range(2):
             slots = (values[(number * 5 + cpu) % len(values)].ljust(room, b"\0") for cpu in range(possible_cpus()))
             client.map_update(fd, U32(number), b"".join(slots))
@@ -126,18 +119,18 @@ def test_values_of_cpus(alike, facts, held):
     valid(alike)
 
 
-def test_prefixes_and_what_has_no_keys(alike, held):
+def test_prefixes_and_what_has_no_keys(alike, stack):
     """A trie's key is a struct, with an array at its end that has no length of its own; a queue's is nothing."""
     of = Basics()
     b = of.builder
     flexible = b.add_struct("prefix", 8, [("length", of.u32), ("address", of.array(of.u8, 4), 32)])
-    trie = create(held, of, LPM_TRIE, 8, 8, 4, (flexible, of.s64), map_flags=1, name="trie")
+    trie = create(stack, of, LPM_TRIE, 8, 8, 4, (flexible, of.s64), map_flags=1, name="trie")
     for length in (0, 9, 32):
         client.map_update(trie, U32(length) + b"\x0a\0\0\xff", edges(8)[length % 5])
     of = Basics()
     empty = of.builder.add_struct("nothing", 0, [])
     lines = [f"map dump {one(trie)}", f"map lookup {one(trie)} key {spelled(U32(32) + bytes([10, 0, 0, 255]))}"]
-    queue = create(held, of, QUEUE, 0, 8, 4, (empty, of.s64), name="queue")
+    queue = create(stack, of, QUEUE, 0, 8, 4, (empty, of.s64), name="queue")
     client.map_update(queue, None, edges(8)[2])
     lines.append(f"map peek {one(queue)}")
 
@@ -155,7 +148,7 @@ def section(of, name, variables):
 
 
 @pytest.mark.parametrize("name", [".data", ".bss", ".rodata", ".data.custom"])
-def test_sections(alike, held, name):
+def test_sections(alike, stack, name):
     """Variables of programs: numbers, text, structs, arrays, pointers, in a section with gaps."""
     of = Basics()
     b = of.builder
@@ -173,7 +166,7 @@ def test_sections(alike, held, name):
     lines = []
     for value in range(4):
         type_id, size = section(of, name, variables)
-        fd = create(held, of, ARRAY, 4, size, 1, (0, type_id), name=f"obj{name}")
+        fd = create(stack, of, ARRAY, 4, size, 1, (0, type_id), name=f"obj{name}")
         client.map_update(fd, bytes(4), hard(size)[value * 2])
         lines += [f"map dump {one(fd)}", f"map lookup {one(fd)} key 0 0 0 0"]
         of = Basics()
@@ -192,10 +185,10 @@ def both(fd, *voice):
     return theirs.stdout.decode(errors="surrogateescape"), mine.stdout.decode()
 
 
-def test_single_characters(held):
+def test_single_characters(stack):
     """The same strings, of which bpftool escapes two not at all and others in more words."""
     of = Basics()
-    fd = create(held, of, ARRAY, 4, 1, 256, (of.u32, of.letter), name="letters")
+    fd = create(stack, of, ARRAY, 4, 1, 256, (of.u32, of.letter), name="letters")
     for byte in range(256):
         client.map_update(fd, U32(byte), bytes([byte]))
     for voice in ("-j", "-p"):
@@ -212,7 +205,7 @@ def _escaped(text):
     return re.sub(r'(": ?")(["\\])(?="\s*\})', r"\1\\\2", text)
 
 
-def test_floating_point(facts, held):
+def test_floating_point(facts, stack):
     """bpftool has no word for them, which is no JSON either, and stops there."""
     if not facts.has(FLOAT):
         pytest.skip(f"the kernel lacks {FLOAT}")
@@ -220,7 +213,7 @@ def test_floating_point(facts, held):
     b = of.builder
     kinds = [(f"f{8 * size}", b.add_float(f"f{8 * size}", size), size) for size in (2, 4, 8)]
     value = b.add_struct("floats", 16, [("f32", kinds[1][1]), ("f64", kinds[2][1], 64)])
-    fd = create(held, of, ARRAY, 4, 16, 6, (of.u32, value), name="floats")
+    fd = create(stack, of, ARRAY, 4, 16, 6, (of.u32, value), name="floats")
     numbers = [0.0, -0.0, 1.5, float("inf"), float("nan"), 5e-324]
     for key, number in enumerate(numbers):
         client.map_update(fd, U32(key), struct.pack("=f4xd", number, number))
@@ -232,11 +225,11 @@ def test_floating_point(facts, held):
     assert [each["f32"] for each in shown][:4] == [0.0, -0.0, 1.5, "inf"]
 
 
-def test_enumerators_above_the_sign_of_a_small_enum(held):
+def test_enumerators_above_the_sign_of_a_small_enum(stack):
     """Without a sign, bpftool finds no name for them."""
     of = Basics()
     small = of.builder.add_enum("small", [("LOW", 1), ("TOP", 0x80), ("ALL", 0xFF)], size=1)
-    fd = create(held, of, ARRAY, 4, 1, 3, (of.u32, small), name="small")
+    fd = create(stack, of, ARRAY, 4, 1, 3, (of.u32, small), name="small")
     for key, value in enumerate((1, 0x80, 0xFF)):
         client.map_update(fd, U32(key), bytes([value]))
     theirs, mine = ([each["formatted"]["value"] for each in json.loads(told)] for told in both(fd, "-j"))
@@ -245,14 +238,14 @@ def test_enumerators_above_the_sign_of_a_small_enum(held):
     assert mine == ["LOW", "TOP", "ALL"]
 
 
-def test_several_without_a_name(held):
+def test_several_without_a_name(stack):
     """The same members, all under one empty key; in plain text, where nothing need be JSON, the same bytes."""
     of = Basics()
     b = of.builder
     first = b.add_struct("", 4, [("a", of.u16), ("b", of.u16, 16)])
     second = b.add_union("", 4, [("c", of.u32), ("d", of.array(of.u8, 4))])
     value = b.add_struct("nameless", 12, [("", first), ("", second, 32), ("e", of.s32, 64)])
-    fd = create(held, of, ARRAY, 4, 12, 2, (of.u32, value), name="nameless")
+    fd = create(stack, of, ARRAY, 4, 12, 2, (of.u32, value), name="nameless")
     client.map_update(fd, U32(1), bytes(range(12)))
     theirs, mine = both(fd, "-j")
 

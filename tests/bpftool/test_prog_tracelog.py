@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import ExitStack
 from functools import partial
 
 import pytest
@@ -28,12 +27,6 @@ VOICES = pytest.mark.parametrize("voice", [[], ["-j"], ["-p"]], ids=["plain", "j
 VARYING = re.compile(rb" *[^ ]+-\d+ +\[\d+\] [^ ]+ +\d+\.\d+: ")
 PATIENCE = 30
 TEXTS = [b"plain words", b"two\nlines", b"a\ttab", "gr\u00fcn \u6f22".encode()]
-
-
-@pytest.fixture
-def stack():
-    with ExitStack() as held:
-        yield held
 
 
 def say(stack, *texts):

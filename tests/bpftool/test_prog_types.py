@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import struct
-from contextlib import ExitStack
 
 import pytest
 
@@ -20,13 +18,6 @@ VOICES = pytest.mark.parametrize("voice", [["-j"], ["-p"], []], ids=["json", "in
 INSNS = bytes.fromhex("b700000000000000 9500000000000000")
 SOCKET_FILTER, ARRAY = 1, 2
 SIGNED_CHAR = struct.pack("=b", -5)
-
-
-@pytest.fixture
-def kernel():
-    """Closes what a test makes."""
-    with ExitStack() as stack:
-        yield lambda fd: (stack.callback(os.close, fd), fd)[1]
 
 
 def same(tool, id_, voice):
@@ -64,15 +55,15 @@ class Constants:
         self.places.append((var, len(self.data), len(data)))
         self.data += data
 
-    def program(self, kernel, *, name="x.rodata", used=True):
+    def program(self, held, *, name="x.rodata", used=True):
         """Load a program that uses a map of these constants; return its id."""
         self.data += bytes(-len(self.data) % 8)
         section = self.builder.add_datasec(".rodata", len(self.data), self.places)
-        btf = kernel(client.btf_load(self.builder.build()))
+        btf = held(client.btf_load(self.builder.build()))
         types_ = {"btf_fd": btf, "btf_value_type_id": section}
-        map_ = kernel(client.map_create(ARRAY, 4, len(self.data), 1, name=name, **types_))
+        map_ = held(client.map_create(ARRAY, 4, len(self.data), 1, name=name, **types_))
         client.map_update(map_, bytes(4), bytes(self.data))
-        prog = kernel(client.prog_load(SOCKET_FILTER, INSNS, name="constant"))
+        prog = held(client.prog_load(SOCKET_FILTER, INSNS, name="constant"))
         if used:
             client.prog_bind_map(prog, map_)
         return client.id_of("prog", prog)
@@ -130,10 +121,10 @@ def everything():
 
 @VOICES
 @pytest.mark.parametrize("tool", BPFTOOLS)
-def test_metadata_of_every_sort(kernel, tool, voice):
+def test_metadata_of_every_sort(held, tool, voice):
     """Numbers, characters, texts, arrays, structs, unions and bitfields read as bpftool prints them."""
     c = everything()
-    id_ = c.program(kernel)
+    id_ = c.program(held)
 
     shown = same(tool, id_, voice)
 
@@ -145,14 +136,14 @@ def test_metadata_of_every_sort(kernel, tool, voice):
         assert shown.count(b"\n\t\t") == len(c.places) - 1
 
 
-def test_64_bit_enums(kernel):
+def test_64_bit_enums(held):
     """Of kernels that have them, since Linux 6.0."""
     c = Constants()
     wide = c.builder.add_enum64("w", [("FAR", 1 << 40), ("ALL", (1 << 64) - 1)])
     for number in (1 << 40, (1 << 64) - 1, (1 << 64) - 2):
         c.add(f"bpf_metadata_enum_{number:x}", wide, struct.pack("=Q", number))
     try:
-        id_ = c.program(kernel)
+        id_ = c.program(held)
     except OSError as error:
         if "Invalid kind" not in getattr(error, "log", ""):
             raise
@@ -165,26 +156,26 @@ def test_64_bit_enums(kernel):
 @pytest.mark.parametrize(
     ("name", "used", "told"), [("x.rodata", False, False), ("x.data", True, False), (".rodata.str", True, True)]
 )
-def test_where_metadata_is_looked_for(kernel, name, used, told):
+def test_where_metadata_is_looked_for(held, name, used, told):
     """Only in maps of the program whose name says that they hold constants."""
     c = Constants()
     c.add("bpf_metadata_version", c.u32, struct.pack("=I", 7))
-    id_ = c.program(kernel, name=name, used=used)
+    id_ = c.program(held, name=name, used=used)
 
     for voice in (["-j"], []):
         assert (b"metadata" in same(peer.bpftools()[0], id_, voice)) is told
 
 
 @pytest.mark.parametrize("length", [14, 15, 16, 127])
-def test_full_names(kernel, length):
+def test_full_names(held, length):
     """A name that the kernel has cut is whole again in the list, and as a handle."""
     name = ("function_" * 15)[:length]
     b = Builder()
     proto = b.add_func_proto(b.add_int("int", 4, encoding=types.SIGNED), [("ctx", b.add_ptr(0))])
     func = b.add_func(name, proto)
-    btf = kernel(client.btf_load(b.build()))
+    btf = held(client.btf_load(b.build()))
     info = {"prog_btf_fd": btf, "func_info_rec_size": 8, "func_info_cnt": 1, "func_info": struct.pack("=II", 0, func)}
-    id_ = client.id_of("prog", kernel(client.prog_load(SOCKET_FILTER, INSNS, name=name[:15], **info)))
+    id_ = client.id_of("prog", held(client.prog_load(SOCKET_FILTER, INSNS, name=name[:15], **info)))
 
     shown = same(peer.bpftools()[0], id_, ["-j"])
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from tests.build.called import called
 from tests.kernel.asked import answers, report
+from tests.kernel.emitter import Emitter, pinned_to_one_cpu
 from tests.kernel.zoo import Zoo
 
 
@@ -28,15 +27,16 @@ def told():
 
 
 @pytest.fixture
-def held():
-    """Keep descriptors, which are closed at the end."""
-    with ExitStack() as stack:
+def ring(stack):
+    """A ring buffer, and what sends to it."""
+    return Emitter(stack, perf=False)
 
-        def keep(fd):
-            stack.callback(os.close, fd)
-            return fd
 
-        yield keep
+@pytest.fixture
+def perf(stack):
+    """A perf event buffer, and what sends to it from one CPU."""
+    pinned_to_one_cpu(stack)
+    return Emitter(stack, perf=True)
 
 
 @pytest.fixture

@@ -40,12 +40,6 @@ def value(number: int) -> bytes:
     return struct.pack("=Q", number)
 
 
-@pytest.fixture
-def stack():
-    with ExitStack() as stack:
-        yield stack
-
-
 def hash_map(stack: ExitStack, entries: int = 100, **extra):
     return stack.enter_context(maps.create(HASH, 4, 8, entries, name=b"calls", **extra)).fileno()
 

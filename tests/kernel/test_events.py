@@ -11,7 +11,6 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -19,7 +18,7 @@ import pytest
 import bpfctl
 from bpfctl import PerfBuffer, RingBuffer
 from tests.kernel import client, ring_stress
-from tests.kernel.emitter import PATIENCE, Emitter, pinned_to_one_cpu
+from tests.kernel.emitter import PATIENCE, Emitter
 from tests.kernel.ring_stress import Seen, Stress, forked, is_whole
 from tests.kernel.typeblob import Blob
 
@@ -28,23 +27,6 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": str(CHECKOUT), "PYTHONSAFEPATH": "1"}
 BATCH = 4096  # what a reader takes at once, and so may take with it when it is killed
 MILLION = 1_000_000
 HANDED = struct.Struct("=QQ")  # a word, and whether its record was whole
-
-
-@pytest.fixture
-def stack():
-    with ExitStack() as stack:
-        yield stack
-
-
-@pytest.fixture
-def ring(stack):
-    return Emitter(stack, perf=False)
-
-
-@pytest.fixture
-def perf(stack):
-    pinned_to_one_cpu(stack)
-    return Emitter(stack, perf=True)
 
 
 def mapped():

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import ExitStack
 from pathlib import Path
 from select import select
 
@@ -16,29 +15,12 @@ import pytest
 
 from bpfctl import PerfBuffer, RingBuffer
 from tests.kernel import client
-from tests.kernel.emitter import PATIENCE, Emitter, pinned_to_one_cpu
+from tests.kernel.emitter import PATIENCE, Emitter
 from tests.terminal import Terminal
 
 CHECKOUT = Path(__file__).parents[2]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(CHECKOUT), "PYTHONSAFEPATH": "1"}
 BPFCTL = [sys.executable, "-m", "bpfctl"]
-
-
-@pytest.fixture
-def stack():
-    with ExitStack() as stack:
-        yield stack
-
-
-@pytest.fixture
-def ring(stack):
-    return Emitter(stack, perf=False)
-
-
-@pytest.fixture
-def perf(stack):
-    pinned_to_one_cpu(stack)
-    return Emitter(stack, perf=True)
 
 
 class Running:

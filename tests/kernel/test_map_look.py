@@ -34,15 +34,9 @@ def shared():
         yield stack
 
 
-@pytest.fixture
-def held():
-    with ExitStack() as stack:
-        yield stack
-
-
-def create(held, kind, key, value, entries, **extra):
+def create(stack, kind, key, value, entries, **extra):
     fd = client.map_create(kind, key, value, entries, name="looked", **extra)
-    held.callback(os.close, fd)
+    stack.callback(os.close, fd)
     return fd
 
 
@@ -181,8 +175,8 @@ def test_several_options_together(flows):
     assert len(keys(flows, "--limit", "1000")) == 100
 
 
-def test_beginnings_of_keys(held):
-    fd = create(held, HASH, 8, 4, 100)
+def test_beginnings_of_keys(stack):
+    fd = create(stack, HASH, 8, 4, 100)
     for key in (b"eth0\0\0\0\0", b"eth1\0\0\0\0", b"lo\0\0\0\0\0\0", bytes([10, 1, 2, 3, 0, 0, 0, 80])):
         client.map_update(fd, key, b"....")
 
@@ -202,8 +196,8 @@ def test_beginnings_of_keys(held):
     assert "keys have 8 bytes for one" in refused(fd, "--key-prefix", "fe80::1")
 
 
-def test_networks_in_a_trie(held):
-    fd = create(held, LPM_TRIE, 8, 4, 100, map_flags=1)
+def test_networks_in_a_trie(stack):
+    fd = create(stack, LPM_TRIE, 8, 4, 100, map_flags=1)
     networks = [(8, "10.0.0.0"), (16, "10.1.0.0"), (24, "10.1.1.0"), (32, "10.1.1.1"), (16, "11.1.0.0")]
     for length, address in networks:
         client.map_update(fd, U32(length) + socket.inet_aton(address), b"....")
@@ -247,7 +241,7 @@ def test_any_cpu_decides(counters):
     assert len(dump(counters, "--where", "key == 5")[0]["values"]) == CPUS
 
 
-def test_sums_by_types(held):
+def test_sums_by_types(stack):
     b = Builder()
     u32, s16 = b.add_int("u32", 4), b.add_int("s16", 2, encoding=types.SIGNED)
     char, double = b.add_int("char", 1, encoding=types.SIGNED), b.add_float("double", 8)
@@ -267,8 +261,8 @@ def test_sums_by_types(held):
         ],
     )
     btf = client.btf_load(b.build())
-    held.callback(os.close, btf)
-    fd = create(held, PERCPU_ARRAY, 4, 48, 1, btf_fd=btf, btf_key_type_id=u32, btf_value_type_id=value)
+    stack.callback(os.close, btf)
+    fd = create(stack, PERCPU_ARRAY, 4, 48, 1, btf_fd=btf, btf_key_type_id=u32, btf_value_type_id=value)
     slot = struct.pack("=I4h8sIdII8x", 0xFFFFFFFF, -1, 2, -3, 4, b"name", 1, 0.5, 7 | 1 << 3, 0)
     client.map_update(fd, U32(0), slot * CPUS)
 
@@ -292,16 +286,16 @@ def test_a_map_cannot_be_made_again_from_sums(counters):
     assert "elements" not in dump(counters, "--extra", "--sum")[0]
 
 
-def test_sums_need_cpus(flows, held):
+def test_sums_need_cpus(flows, stack):
     assert "has one value for each key" in refused(flows, "--sum")
-    odd = create(held, PERCPU_ARRAY, 4, 13, 1)
+    odd = create(stack, PERCPU_ARRAY, 4, 13, 1)
     assert "values of 13 bytes are no integers to add up" in refused(odd, "--sum")
 
 
-def test_stat_counts(held, flows, counters):
-    array = create(held, ARRAY, 4, 8, 10)
+def test_stat_counts(stack, flows, counters):
+    array = create(stack, ARRAY, 4, 8, 10)
     client.map_update(array, U32(3), U64(1))
-    queue = create(held, QUEUE, 0, 8, 10)
+    queue = create(stack, QUEUE, 0, 8, 10)
 
     def stat(fd):
         return dump(fd, command="stat")
@@ -317,8 +311,8 @@ def test_stat_counts(held, flows, counters):
     assert "\tentries 100  full 10.00%  memory per entry " in text
 
 
-def test_stat_of_a_ring_buffer_takes_nothing_out(held):
-    fd = create(held, USER_RINGBUF, 0, 0, 4096)
+def test_stat_of_a_ring_buffer_takes_nothing_out(stack):
+    fd = create(stack, USER_RINGBUF, 0, 0, 4096)
     with mmap.mmap(fd, mmap.PAGESIZE, offset=mmap.PAGESIZE) as producer:
         producer[:8] = U64(256)  # as a user space producer does after writing so many bytes
     told = dump(fd, command="stat")
@@ -343,8 +337,8 @@ def running():
         yield start
 
 
-def test_watch_tells_what_changes(held, running):
-    fd = create(held, HASH, 4, 8, 100)
+def test_watch_tells_what_changes(stack, running):
+    fd = create(stack, HASH, 4, 8, 100)
     for n in range(10):
         client.map_update(fd, U32(n), U64(100))
     process = running(
@@ -378,8 +372,8 @@ def test_watch_tells_what_changes(held, running):
     assert all(json.loads(line) for line in out.splitlines())
 
 
-def test_watch_as_text_adds_cpus_and_ranks(held, running):
-    fd = create(held, PERCPU_HASH, 4, 8, 100)
+def test_watch_as_text_adds_cpus_and_ranks(stack, running):
+    fd = create(stack, PERCPU_HASH, 4, 8, 100)
     for n in range(5):
         client.map_update(fd, U32(n), U64(0) * CPUS)
     process = running(
@@ -399,8 +393,8 @@ def test_watch_as_text_adds_cpus_and_ranks(held, running):
     assert process.wait() == 0
 
 
-def test_stat_watch_tells_growth(held, running):
-    fd = create(held, HASH, 4, 8, 100)
+def test_stat_watch_tells_growth(stack, running):
+    fd = create(stack, HASH, 4, 8, 100)
     process = running("-j", "map", "stat", "id", str(client.id_of("map", fd)), "--watch", "0.3")
     assert json.loads(process.stdout.readline())["entries"] == 0
     for n in range(10):
@@ -424,8 +418,8 @@ def test_a_batch_has_an_end(flows):
         assert "has no end, so it is no command for a batch" in done.stderr
 
 
-def test_watch_on_a_terminal(held):
-    fd = create(held, HASH, 4, 8, 100)
+def test_watch_on_a_terminal(stack):
+    fd = create(stack, HASH, 4, 8, 100)
     client.map_update(fd, U32(1), U64(1))
     environment = {**ENVIRONMENT, "TERM": "xterm", "LANG": "C.UTF-8", "NO_COLOR": "1"}
     words = ["map", "watch", "id", str(client.id_of("map", fd)), "--interval", "0.3"]

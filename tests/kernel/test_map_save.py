@@ -10,7 +10,6 @@ import struct
 import subprocess
 import sys
 import time
-from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
 
@@ -32,21 +31,15 @@ BATCH = client.Layout("p in_batch, p out_batch, p keys, p values, I count, I map
 U32 = struct.Struct("=I").pack
 
 
-@pytest.fixture
-def held():
-    with ExitStack() as stack:
-        yield stack
-
-
 @pytest.fixture(scope="module")
 def place():
     with Place() as there:
         yield there
 
 
-def create(held, kind, key, value, entries, **extra):
+def create(stack, kind, key, value, entries, **extra):
     fd = client.map_create(kind, key, value, entries, **{"name": "saved", **extra})
-    held.callback(os.close, fd)
+    stack.callback(os.close, fd)
     return fd
 
 
@@ -116,11 +109,11 @@ SHAPES = {
 
 @pytest.mark.parametrize("voice", ["-j", "-p"])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_what_was_dumped_comes_back(held, tmp_path, shape, voice):
+def test_what_was_dumped_comes_back(stack, tmp_path, shape, voice):
     """Every kind of map with bytes of its own, with edge values, by our dump in both forms of JSON."""
     facts, keys = SHAPES[shape]
     extra = {"map_flags": NO_PREALLOC} if facts[0] == LPM_TRIE else {}
-    source, target = create(held, *facts, **extra), create(held, *facts, **extra)
+    source, target = create(stack, *facts, **extra), create(stack, *facts, **extra)
     per_cpu = facts[0] in (PERCPU_HASH, PERCPU_ARRAY, LRU_PERCPU_HASH)
     room = (facts[2] + 7 & ~7) * possible() if per_cpu else facts[2]
     for number, key in enumerate(dict.fromkeys(keys)):
@@ -141,25 +134,25 @@ def test_what_was_dumped_comes_back(held, tmp_path, shape, voice):
     assert dump(source, voice) == before
 
 
-def typed(held, kind=HASH, count=1):
+def typed(stack, kind=HASH, count=1):
     """Maps whose values are two int and a long."""
     blob = Blob()
     integer = blob.int_("int", 4, SIGNED)
     index = blob.int_("long", 8, SIGNED)
     pair = blob.struct_("pair", 16, [("a", integer, 0), ("b", integer, 4), ("c", index, 8)])
     types = client.btf_load(blob.raw())
-    held.callback(os.close, types)
+    stack.callback(os.close, types)
     return [
-        create(held, kind, 4, 16, 100, btf_fd=types, btf_key_type_id=integer, btf_value_type_id=pair)
+        create(stack, kind, 4, 16, 100, btf_fd=types, btf_key_type_id=integer, btf_value_type_id=pair)
         for _ in range(count)
     ]
 
 
 @pytest.mark.parametrize("kind", [HASH, PERCPU_HASH])
 @pytest.mark.parametrize("voice", [("-j",), ("-p",), ("--plain",), ("-j", "--extra")])
-def test_values_with_types_come_back(held, tmp_path, kind, voice):
+def test_values_with_types_come_back(stack, tmp_path, kind, voice):
     """Also from plain text, which has no bytes, but values alone."""
-    source, target = typed(held, kind, 2)
+    source, target = typed(stack, kind, 2)
     for number in range(50):
         one = struct.pack("=iiq", -number, number << 20, -(1 << 62) + number)
         client.map_update(source, U32(number), one * (possible() if kind == PERCPU_HASH else 1))
@@ -172,13 +165,13 @@ def test_values_with_types_come_back(held, tmp_path, kind, voice):
 
 
 @pytest.mark.parametrize("voice", ["-j", "--plain"])
-def test_pointers_come_back(held, tmp_path, voice):
+def test_pointers_come_back(stack, tmp_path, voice):
     blob = Blob()
     pointer = blob.ptr(blob.int_("int", 4, SIGNED))
     types = client.btf_load(blob.raw())
-    held.callback(os.close, types)
+    stack.callback(os.close, types)
     source, target = (
-        create(held, HASH, 8, 8, 4, btf_fd=types, btf_key_type_id=pointer, btf_value_type_id=pointer) for _ in range(2)
+        create(stack, HASH, 8, 8, 4, btf_fd=types, btf_key_type_id=pointer, btf_value_type_id=pointer) for _ in range(2)
     )
     client.map_update(source, bytes(8), b"\xff" * 8)
     client.map_update(source, b"\x80" * 8, bytes(8))
@@ -188,9 +181,9 @@ def test_pointers_come_back(held, tmp_path, voice):
 
 
 @pytest.mark.parametrize("kind", [ARRAY_OF_MAPS, HASH_OF_MAPS])
-def test_maps_of_maps_come_back(held, tmp_path, kind):
-    inner = [create(held, ARRAY, 4, 4, 2) for _ in range(90)]
-    source, target = (create(held, kind, 4, 4, 100, inner_map_fd=inner[0]) for _ in range(2))
+def test_maps_of_maps_come_back(stack, tmp_path, kind):
+    inner = [create(stack, ARRAY, 4, 4, 2) for _ in range(90)]
+    source, target = (create(stack, kind, 4, 4, 100, inner_map_fd=inner[0]) for _ in range(2))
     for number, fd in enumerate(inner):
         client.map_update(source, U32(number), U32(fd))
     before = dump(source)
@@ -199,10 +192,10 @@ def test_maps_of_maps_come_back(held, tmp_path, kind):
     assert ordered(dump(target)) == ordered(before)
 
 
-def test_program_arrays_come_back(held, tmp_path):
+def test_program_arrays_come_back(stack, tmp_path):
     program = client.prog_load(SOCKET_FILTER, returning(0))
-    held.callback(os.close, program)
-    source, target = (create(held, PROG_ARRAY, 4, 4, 10) for _ in range(2))
+    stack.callback(os.close, program)
+    source, target = (create(stack, PROG_ARRAY, 4, 4, 10) for _ in range(2))
     client.map_update(source, U32(3), U32(program))
     before = dump(source)
 
@@ -212,8 +205,8 @@ def test_program_arrays_come_back(held, tmp_path):
 
 @pytest.mark.parametrize("kind", [DEVMAP, DEVMAP_HASH])
 @pytest.mark.parametrize("size", [4, 8])
-def test_device_maps_come_back(held, place, tmp_path, kind, size):  # noqa: ARG001 - it has a device of its own
-    source, target = (create(held, kind, 4, size, 4) for _ in range(2))
+def test_device_maps_come_back(stack, place, tmp_path, kind, size):  # noqa: ARG001 - it has a device of its own
+    source, target = (create(stack, kind, 4, size, 4) for _ in range(2))
     client.map_update(source, U32(2), U32(1).ljust(size, b"\0"))
     before = dump(source)
 
@@ -224,8 +217,8 @@ def test_device_maps_come_back(held, place, tmp_path, kind, size):  # noqa: ARG0
     assert client.map_lookup(target, U32(2), size) == U32(1).ljust(size, b"\0")
 
 
-def test_cpu_maps_come_back(held, tmp_path):
-    source, target = (create(held, CPUMAP, 4, 4, possible()) for _ in range(2))
+def test_cpu_maps_come_back(stack, tmp_path):
+    source, target = (create(stack, CPUMAP, 4, 4, possible()) for _ in range(2))
     client.map_update(source, U32(0), U32(64))
     before = dump(source)
 
@@ -233,9 +226,9 @@ def test_cpu_maps_come_back(held, tmp_path):
     assert dump(target) == before
 
 
-def test_queues_take_values_without_keys(held, tmp_path):
+def test_queues_take_values_without_keys(stack, tmp_path):
     for kind, order in ((QUEUE, 1), (STACK, -1)):
-        fd = create(held, kind, 0, 4, 8)
+        fd = create(stack, kind, 0, 4, 8)
         entries = [{"key": [], "value": [f"{byte:#04x}"] * 4} for byte in (1, 2, 3)]
 
         assert restore(fd, saved(tmp_path, json.dumps(entries))).rc == 0
@@ -252,15 +245,15 @@ def test_queues_take_values_without_keys(held, tmp_path):
         (RINGBUF, (0, 0, 4096), "ring buffer"),
     ],
 )
-def test_maps_that_take_no_entries_say_so(held, tmp_path, kind, facts, says):
-    answer = restore(create(held, kind, *facts), saved(tmp_path, '[{"key":["0x00"],"value":["0x00"]}]'))
+def test_maps_that_take_no_entries_say_so(stack, tmp_path, kind, facts, says):
+    answer = restore(create(stack, kind, *facts), saved(tmp_path, '[{"key":["0x00"],"value":["0x00"]}]'))
 
     assert answer.rc == 255
     assert says in answer.stderr.decode()
 
 
-def test_slots_that_could_not_be_read_are_counted(held, tmp_path):
-    fd = create(held, HASH, 1, 1, 4)
+def test_slots_that_could_not_be_read_are_counted(stack, tmp_path):
+    fd = create(stack, HASH, 1, 1, 4)
     text = '[{"key":["0x01"],"value":{"error":"Operation not supported"}},{"key":["0x02"],"value":["0x03"]}]'
 
     answer = restore(fd, saved(tmp_path, text))
@@ -272,10 +265,10 @@ def test_slots_that_could_not_be_read_are_counted(held, tmp_path):
     assert dump(fd) == b'[{"key":["0x02"],"value":["0x03"]}]\n'
 
 
-def test_a_million_entries_come_back(held, tmp_path):
+def test_a_million_entries_come_back(stack, tmp_path):
     """Identity, the bar of memory, and that it is many times as fast as entries one by one (see benchmarks/)."""
     count = 1_000_000
-    source, target = (create(held, HASH, 8, 16, count) for _ in range(2))
+    source, target = (create(stack, HASH, 8, 16, count) for _ in range(2))
     keys = struct.pack(f"={count}Q", *range(count))
     values = random.Random(7).randbytes(16 * count)
     batch(source, keys, values, count)
@@ -301,8 +294,8 @@ def test_a_million_entries_come_back(held, tmp_path):
         assert client.map_lookup(target, U32(number) + bytes(4), 16) == values[16 * number : 16 * number + 16]
 
 
-def test_python_brings_a_map_back(held, tmp_path):
-    fd = create(held, HASH, 2, 1, 2)
+def test_python_brings_a_map_back(stack, tmp_path):
+    fd = create(stack, HASH, 2, 1, 2)
     path = tmp_path / "saved"
     with bpfctl.Map.by_id(client.id_of("map", fd), write=True) as target:
         path.write_text('[{"key":["0x01","0x02"],"value":["0x03"]}]')
@@ -324,9 +317,9 @@ def test_python_brings_a_map_back(held, tmp_path):
 # a new map
 
 
-def test_a_map_is_made_anew(held, place, tmp_path):
+def test_a_map_is_made_anew(stack, place, tmp_path):
     """With --extra, a dump tells all that a new map needs: sizes, flags, name and types."""
-    (source,) = typed(held)
+    (source,) = typed(stack)
     client.map_update(source, U32(5), struct.pack("=iiq", 1, 2, 3))
     path = saved(tmp_path, dump(source, "-j", "--extra"))
 
@@ -334,7 +327,7 @@ def test_a_map_is_made_anew(held, place, tmp_path):
 
     assert (answer.rc, answer.stderr) == (0, b"")
     fd = client.obj_get(place.bpffs / "anew")
-    held.callback(os.close, fd)
+    stack.callback(os.close, fd)
     assert dump(fd) == dump(source)
     assert json.loads(dump(source))[0]["formatted"] == {"key": 5, "value": {"a": 1, "b": 2, "c": 3}}
     assert facts(fd) == facts(source)
@@ -344,16 +337,16 @@ def facts(fd):
     return struct.unpack_from("=I4x4I16s", client.info(fd))
 
 
-def test_without_extra_a_dump_has_bpftools_bytes(held):
-    (fd,) = typed(held)
+def test_without_extra_a_dump_has_bpftools_bytes(stack):
+    (fd,) = typed(stack)
     client.map_update(fd, U32(5), bytes(16))
 
     plain = json.loads(dump(fd, "-j"))
     assert json.loads(dump(fd, "-j", "--extra"))[0]["elements"] == plain
 
 
-def test_a_damaged_file_makes_no_map(held, place, tmp_path):
-    source = create(held, HASH, 4, 4, 10)
+def test_a_damaged_file_makes_no_map(stack, place, tmp_path):
+    source = create(stack, HASH, 4, 4, 10)
     client.map_update(source, U32(5), U32(5))
     text = dump(source, "-j", "--extra")
 
@@ -364,11 +357,11 @@ def test_a_damaged_file_makes_no_map(held, place, tmp_path):
         assert len(answer.stderr.splitlines()) == 1
 
 
-def test_copies(held, place):
-    source = create(held, LRU_HASH, 4, 12, 64)
+def test_copies(stack, place):
+    source = create(stack, LRU_HASH, 4, 12, 64)
     for number in range(20):
         client.map_update(source, U32(number), bytes([number]) * 12)
-    target = create(held, HASH, 4, 12, 64)
+    target = create(stack, HASH, 4, 12, 64)
     client.map_update(target, U32(99), bytes(12))
 
     assert ours("map", "copy", "id", word(source), "id", word(target)).stdout == b"20 entries were written\n"
@@ -379,30 +372,30 @@ def test_copies(held, place):
     words = ["create", str(place.bpffs / "larger"), "entries", "5000", "name", "larger"]
     assert ours("map", "copy", "id", word(source), *words).rc == 0
     fd = client.obj_get(place.bpffs / "larger")
-    held.callback(os.close, fd)
+    stack.callback(os.close, fd)
     assert ordered(dump(fd)) == ordered(dump(source))
     assert facts(fd) == (LRU_HASH, 4, 12, 5000, 0, b"larger".ljust(16, b"\0"))
 
 
-def test_copies_of_maps_of_maps(held, place):
-    inner = create(held, ARRAY, 4, 4, 2)
-    source = create(held, HASH_OF_MAPS, 4, 4, 10, inner_map_fd=inner)
+def test_copies_of_maps_of_maps(stack, place):
+    inner = create(stack, ARRAY, 4, 4, 2)
+    source = create(stack, HASH_OF_MAPS, 4, 4, 10, inner_map_fd=inner)
     client.map_update(source, U32(7), U32(inner))
 
     assert ours("map", "copy", "id", word(source), "create", str(place.bpffs / "outer")).rc == 0
     fd = client.obj_get(place.bpffs / "outer")
-    held.callback(os.close, fd)
+    stack.callback(os.close, fd)
     assert dump(fd) == dump(source)
 
 
-def test_copies_into_what_does_not_fit(held, place):
-    source = create(held, HASH, 4, 8, 8)
+def test_copies_into_what_does_not_fit(stack, place):
+    source = create(stack, HASH, 4, 8, 8)
     for facts_, says in (
         ((HASH, 8, 8, 8), "keys of 4 bytes"),
         ((HASH, 4, 4, 8), "values of 8 bytes"),
         ((PERCPU_HASH, 4, 8, 8), "for each CPU"),
     ):
-        answer = ours("map", "copy", "id", word(source), "id", word(create(held, *facts_)))
+        answer = ours("map", "copy", "id", word(source), "id", word(create(stack, *facts_)))
         assert answer.rc == 255
         assert says in answer.stderr.decode()
     client.map_update(source, U32(1), bytes(8))
@@ -419,8 +412,8 @@ def test_copies_into_what_does_not_fit(held, place):
 # flags and --replace
 
 
-def test_flags(held, tmp_path):
-    fd = create(held, HASH, 1, 1, 8)
+def test_flags(stack, tmp_path):
+    fd = create(stack, HASH, 1, 1, 8)
     client.map_update(fd, b"\2", b"\2")
     path = saved(tmp_path, json.dumps([{"key": [f"0x0{n}"], "value": ["0x09"]} for n in (1, 2, 3)]))
 
@@ -434,8 +427,8 @@ def test_flags(held, tmp_path):
     assert [entry["value"] for entry in ordered(dump(fd))] == [["0x09"]] * 3
 
 
-def test_replace(held, tmp_path):
-    fd = create(held, HASH, 4, 1, 100)
+def test_replace(stack, tmp_path):
+    fd = create(stack, HASH, 4, 1, 100)
     for number in range(100):
         client.map_update(fd, U32(number), b"\1")
     path = saved(
@@ -446,7 +439,7 @@ def test_replace(held, tmp_path):
     assert len(ordered(dump(fd))) == 100
     assert restore(fd, path, "--replace").stdout == b"2 entries were written\n98 entries were deleted\n"
     assert ordered(dump(fd)) == json.loads(Path(path).read_text())
-    array = create(held, ARRAY, 4, 1, 3)
+    array = create(stack, ARRAY, 4, 1, 3)
     answer = restore(array, saved(tmp_path, '[{"key":["0x01","0x00","0x00","0x00"],"value":["0x02"]}]'), "--replace")
     assert (answer.rc, b"2 keys of the map stayed" in answer.stderr) == (255, True)
 
@@ -497,8 +490,8 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
-def test_hostile_files_change_nothing(held, tmp_path, text):
-    fd = create(held, HASH, 2, 1, 8)
+def test_hostile_files_change_nothing(stack, tmp_path, text):
+    fd = create(stack, HASH, 2, 1, 8)
     path = saved(tmp_path, text.encode("latin-1"))
 
     answer = restore(fd, path)
@@ -511,9 +504,9 @@ def test_hostile_files_change_nothing(held, tmp_path, text):
 
 @pytest.mark.parametrize("at", [0, 40_000, 99_999])
 @pytest.mark.parametrize("damage", ["value", "name", "blank", "gone"])
-def test_damage_far_inside_is_found(held, tmp_path, at, damage):
+def test_damage_far_inside_is_found(stack, tmp_path, at, damage):
     """Entries that are read many at once are checked as those that are read one by one."""
-    fd = create(held, HASH, 4, 4, 100_000)
+    fd = create(stack, HASH, 4, 4, 100_000)
     entries = [f'{{"key":{spelled(U32(n))},"value":{spelled(U32(~n & 0xFFFFFFFF))}}}' for n in range(100_000)]
     whole = entries[at]
     entries[at] = {
@@ -538,9 +531,9 @@ def spelled(data):
 
 
 @pytest.mark.parametrize("between", ["", " ", "\n    "])
-def test_files_of_any_spelling(held, tmp_path, between):
+def test_files_of_any_spelling(stack, tmp_path, between):
     """Entries alike and entries that are not, in any mixture: bytes in capitals, members the other way round."""
-    fd = create(held, HASH, 4, 4, 3000)
+    fd = create(stack, HASH, 4, 4, 3000)
     rng = random.Random(between)
     texts, expected = [], {}
     for number in range(3000):
@@ -562,8 +555,8 @@ def test_files_of_any_spelling(held, tmp_path, between):
     } == expected
 
 
-def test_one_of_several_maps(held, tmp_path):
-    maps = [create(held, HASH, 4, 4, 4) for _ in range(3)]
+def test_one_of_several_maps(stack, tmp_path):
+    maps = [create(stack, HASH, 4, 4, 4) for _ in range(3)]
     for number, fd in enumerate(maps):
         client.map_update(fd, U32(number), U32(number))
     elements = ",".join(
@@ -571,14 +564,14 @@ def test_one_of_several_maps(held, tmp_path):
     )
     path = saved(tmp_path, f"[{elements}]")
     for choice, source in (("m1", maps[1]), (word(maps[2]), maps[2])):
-        target = create(held, HASH, 4, 4, 4)
+        target = create(stack, HASH, 4, 4, 4)
         assert restore(target, path, "--from", choice).rc == 0
         assert dump(target) == dump(source)
     assert b"no entries of a map 'other'" in restore(maps[0], path, "--from", "other").stderr
 
 
-def test_another_number_of_cpus(held, tmp_path):
-    fd = create(held, PERCPU_HASH, 1, 1, 4)
+def test_another_number_of_cpus(stack, tmp_path):
+    fd = create(stack, PERCPU_HASH, 1, 1, 4)
     here = possible()
     values = [{"cpu": cpu, "value": [f"{cpu & 0xFF:#04x}"]} for cpu in range(here + 2)]
     path = saved(tmp_path, json.dumps([{"key": ["0x01"], "values": values}]))
@@ -605,9 +598,9 @@ def endless():
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_ended_half_way(held, place, number):
+def test_ended_half_way(stack, place, number):
     """The count that is told is the number of entries that are there; with --create, nothing is."""
-    target = create(held, HASH, 8, 16, 1 << 20)
+    target = create(stack, HASH, 8, 16, 1 << 20)
     for words in (["id", word(target)], ["pinned", str(place.bpffs / "half"), "--create"]):
         command = [sys.executable, "-m", "bpfctl", "map", "restore", *words[:2], "-", *words[2:]]
         child = subprocess.Popen(

@@ -9,7 +9,6 @@ import socket
 import struct
 import sys
 import tracemalloc
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from errno import E2BIG, EPERM
@@ -37,18 +36,12 @@ U32, U64 = struct.Struct("=I").pack, struct.Struct("=Q").pack
 CPUS = cpus.possible()
 
 
-@pytest.fixture
-def held():
-    with ExitStack() as stack:
-        yield stack
-
-
-def make(held, kind, key=4, value=8, entries=100, **more):
+def make(stack, kind, key=4, value=8, entries=100, **more):
     """Create a map; skip the test where the kernel has none of its type."""
     need = f"enum:BPF_MAP_TYPE_{kind.name}"
     if not Facts("").has(need):
         pytest.skip(f"the kernel lacks {need}")
-    return held.enter_context(Map.create(kind, key, value, entries, name="mapping", **more))
+    return stack.enter_context(Map.create(kind, key, value, entries, name="mapping", **more))
 
 
 class State(IntEnum):
@@ -76,7 +69,7 @@ class Short(NamedTuple):
     state: str
 
 
-def task_btf(held):
+def task_btf(stack):
     """Types of a key and a value, and BTF that has them."""
     builder = Builder()
     u32, u64 = builder.add_int("u32", 4), builder.add_int("u64", 8)
@@ -86,12 +79,12 @@ def task_btf(held):
     ids = builder.add_struct("ids", 8, [("pid", u32), ("tgid", u32, 32)])
     members = [("ids", ids), ("state", state, 64), ("address", u32, 96), ("bytes", u64, 128), ("comm", comm, 192)]
     task = builder.add_struct("task", 40, members)
-    return held.enter_context(bpfctl.Btf.load(builder.build())), {"u32": u32, "task": task, "state": state, "u64": u64}
+    return stack.enter_context(bpfctl.Btf.load(builder.build())), {"u32": u32, "task": task, "state": state, "u64": u64}
 
 
-def typed(held, kind=MapType.HASH, key="u32", value="task", sizes=(4, 40), **more):
-    btf, ids = task_btf(held)
-    return make(held, kind, *sizes, btf=btf, key_type=ids[key], value_type=ids[value], **more)
+def typed(stack, kind=MapType.HASH, key="u32", value="task", sizes=(4, 40), **more):
+    btf, ids = task_btf(stack)
+    return make(stack, kind, *sizes, btf=btf, key_type=ids[key], value_type=ids[value], **more)
 
 
 RAW = struct.pack("=III4sQ16s", 7, 6, 2, bytes([10, 0, 0, 1]), 1 << 40, b"bash")
@@ -105,9 +98,9 @@ PLAIN = {
 }
 
 
-def test_a_map_without_types_has_bytes(held):
+def test_a_map_without_types_has_bytes(stack):
     """Integers are taken where they have a width."""
-    m = make(held, MapType.HASH)
+    m = make(stack, MapType.HASH)
 
     m[b"key1"] = b"value..1"
     m[2] = 22
@@ -124,8 +117,8 @@ def test_a_map_without_types_has_bytes(held):
     assert dict(numbers.items())[2] == 22
 
 
-def test_what_is_not_there(held):
-    m = make(held, MapType.HASH)
+def test_what_is_not_there(stack):
+    m = make(stack, MapType.HASH)
 
     for attempt in (lambda: m[1], lambda: m.pop(1), lambda: m.__delitem__(1)):
         with pytest.raises(KeyError, match="1"):
@@ -140,9 +133,9 @@ def test_what_is_not_there(held):
     assert list(m) == []
 
 
-def test_what_does_not_fit(held):
+def test_what_does_not_fit(stack):
     """The error is a ValueError, says what is wrong and with which of both, and nothing is written."""
-    m = make(held, MapType.HASH)
+    m = make(stack, MapType.HASH)
     cases = [
         (b"key", b"12345678", "key: 4 bytes are needed, not 3"),
         (b"key1", b"1", "value: 8 bytes are needed, not 1"),
@@ -160,9 +153,9 @@ def test_what_does_not_fit(held):
     assert m.count() == 0
 
 
-def test_a_map_with_types(held):
+def test_a_map_with_types(stack):
     """Records by default; dicts, dataclasses and NamedTuples on demand; all of them can be written."""
-    m = typed(held)
+    m = typed(stack)
 
     client.map_update(m.fileno(), U32(5), RAW)
     assert isinstance(m[5], Record)
@@ -194,9 +187,9 @@ class Wrong(NamedTuple):
     b: int
 
 
-def test_classes_made_of_types(held):
+def test_classes_made_of_types(stack):
     """They have the members of the type; what they read can be written."""
-    m = typed(held)
+    m = typed(stack)
     m[5] = RAW
 
     made = m.value_class()
@@ -213,8 +206,8 @@ class Pair(ctypes.Structure):
     _fields_ = (("a", ctypes.c_uint32), ("b", ctypes.c_int32))
 
 
-def test_structures_of_ctypes(held):
-    m = make(held, MapType.HASH).typed(key=int, value=Pair)
+def test_structures_of_ctypes(stack):
+    m = make(stack, MapType.HASH).typed(key=int, value=Pair)
 
     m[1] = Pair(3, -4)
     assert [(key, value.a, value.b) for key, value in m.items()] == [(1, 3, -4)]
@@ -224,10 +217,10 @@ def test_structures_of_ctypes(held):
 
 @pytest.mark.parametrize("kind", [MapType.HASH, MapType.LRU_HASH, MapType.LPM_TRIE])
 @pytest.mark.parametrize("batches", [True, False])
-def test_many_entries(held, monkeypatch, kind, batches):
+def test_many_entries(stack, monkeypatch, kind, batches):
     """By batch and without: all are written, and all are deleted that are there."""
     flags = MapFlag.NO_PREALLOC if kind is MapType.LPM_TRIE else 0
-    m = make(held, kind, 8, 4, 20_000, flags=flags)
+    m = make(stack, kind, 8, 4, 20_000, flags=flags)
     if not batches:
         refuse(monkeypatch)
     many = {U32(32) + n.to_bytes(4, "big"): U32(n) for n in range(9000)}
@@ -251,9 +244,9 @@ def refuse(monkeypatch):
 
 
 @pytest.mark.parametrize("batches", [True, False])
-def test_many_entries_that_do_not_all_fit(held, monkeypatch, batches):
+def test_many_entries_that_do_not_all_fit(stack, monkeypatch, batches):
     """The error says how many were written, and those are there."""
-    m = make(held, MapType.HASH, entries=5000)
+    m = make(stack, MapType.HASH, entries=5000)
     if not batches:
         refuse(monkeypatch)
 
@@ -267,8 +260,8 @@ def test_many_entries_that_do_not_all_fit(held, monkeypatch, batches):
     assert refused.value.done == m.count() <= 4500
 
 
-def test_flags_of_an_update(held):
-    m = make(held, MapType.HASH)
+def test_flags_of_an_update(stack):
+    m = make(stack, MapType.HASH)
     m[1] = 1
 
     with pytest.raises(Unfinished) as caught:
@@ -277,16 +270,16 @@ def test_flags_of_an_update(held):
     assert m.update({0: 7, 1: 7}, UpdateFlag.EXIST) == 2
 
 
-def test_one_map_into_another(held):
-    m, other = typed(held), typed(held)
+def test_one_map_into_another(stack):
+    m, other = typed(stack), typed(stack)
     m.update({n: {**PLAIN, "bytes": n} for n in range(50)})
 
     assert other.update(m) == 50
     assert dict(other.raw.items()) == dict(m.raw.items())
 
 
-def test_keys_of_arrays_are_numbers(held):
-    m = make(held, MapType.ARRAY, 4, 8, 4)
+def test_keys_of_arrays_are_numbers(stack):
+    m = make(stack, MapType.ARRAY, 4, 8, 4)
 
     m[3] = 30
     assert list(m.items()) == [(0, bytes(8)), (1, bytes(8)), (2, bytes(8)), (3, U64(30))]
@@ -299,9 +292,9 @@ def test_keys_of_arrays_are_numbers(held):
 
 @pytest.mark.parametrize("kind", [MapType.PERCPU_ARRAY, MapType.PERCPU_HASH, MapType.LRU_PERCPU_HASH])
 @pytest.mark.parametrize("size", [4, 8])
-def test_values_by_cpu(held, kind, size):
+def test_values_by_cpu(stack, kind, size):
     """Each CPU has its own; the kernel's slots are a multiple of 8 bytes."""
-    m = make(held, kind, 4, size, 10).typed(key=int, value=PerCPU[int])
+    m = make(stack, kind, 4, size, 10).typed(key=int, value=PerCPU[int])
 
     m[1] = list(range(5, 5 + CPUS))
     m[2] = PerCPU.all(7)
@@ -319,9 +312,9 @@ def test_values_by_cpu(held, kind, size):
         m[1][0] = 5
 
 
-def test_records_by_cpu(held):
+def test_records_by_cpu(stack):
     """Sums are part by part; what all agree on stays."""
-    m = typed(held, MapType.PERCPU_HASH)
+    m = typed(stack, MapType.PERCPU_HASH)
 
     m[5] = PerCPU.all(PLAIN)
     total = m[5].sum()
@@ -336,14 +329,14 @@ def test_records_by_cpu(held):
     with pytest.raises(DoesNotFit, match=r"PerCPU\[Task\]"):
         m.typed(value=Task)
     with pytest.raises(DoesNotFit, match="one for all CPUs"):
-        typed(held).typed(value=PerCPU[Task])
+        typed(stack).typed(value=PerCPU[Task])
     with pytest.raises(DoesNotFit, match=r"say what they are"):
-        make(held, MapType.PERCPU_ARRAY)[0].sum()
+        make(stack, MapType.PERCPU_ARRAY)[0].sum()
 
 
 @pytest.mark.parametrize("kind", [MapType.QUEUE, MapType.STACK])
-def test_queues_and_stacks(held, kind):
-    m = make(held, kind, 0, 4, 3)
+def test_queues_and_stacks(stack, kind):
+    m = make(stack, kind, 0, 4, 3)
 
     for attempt in (m.pop, m.peek):
         with pytest.raises(IndexError, match="is empty"):
@@ -364,11 +357,11 @@ def test_queues_and_stacks(held, kind):
     with pytest.raises(bpfctl.NotSupported, match="no keys"):
         list(m.items())
     with pytest.raises(DoesNotFit, match="neither a queue nor a stack"):
-        make(held, MapType.HASH).push(1)
+        make(stack, MapType.HASH).push(1)
 
 
-def test_a_bloom_filter(held):
-    m = make(held, MapType.BLOOM_FILTER, 0, 4, 1000)
+def test_a_bloom_filter(stack):
+    m = make(stack, MapType.BLOOM_FILTER, 0, 4, 1000)
 
     m.push(5)
     assert 5 in m
@@ -381,9 +374,9 @@ def test_a_bloom_filter(held):
     ("kind", "address", "text", "inside"),
     [(IPv4Network, IPv4Address, "10.1.0.0/16", "10.1.2.3"), (IPv6Network, IPv6Address, "fe80::/10", "fe80::1")],
 )
-def test_tries(held, kind, address, text, inside):
+def test_tries(stack, kind, address, text, inside):
     """Keys are also text, networks and addresses; a lookup finds the longest prefix."""
-    m = make(held, MapType.LPM_TRIE, 4 + len(address(inside).packed), 4, flags=MapFlag.NO_PREALLOC)
+    m = make(stack, MapType.LPM_TRIE, 4 + len(address(inside).packed), 4, flags=MapFlag.NO_PREALLOC)
 
     m[text] = 1
     assert [m[key] for key in (text, kind(text), inside, address(inside))] == [U32(1)] * 4
@@ -401,8 +394,8 @@ def test_tries(held, kind, address, text, inside):
         m.typed(key=IPv6Network if kind is IPv4Network else IPv4Network)
 
 
-def test_addresses_as_keys(held):
-    m = make(held, MapType.HASH, 4, 4)
+def test_addresses_as_keys(stack):
+    m = make(stack, MapType.HASH, 4, 4)
 
     m[IPv4Address("10.0.0.1")] = 1
     assert dict(m.typed(key=IPv4Address, value=int).items()) == {IPv4Address("10.0.0.1"): 1}
@@ -410,10 +403,10 @@ def test_addresses_as_keys(held):
 
 
 @pytest.mark.parametrize("kind", [MapType.ARRAY_OF_MAPS, MapType.HASH_OF_MAPS])
-def test_maps_of_maps(held, kind):
+def test_maps_of_maps(stack, kind):
     """A value is the id of a map; what is put in is a map or an id, whose descriptor is closed again."""
-    inner, second = make(held, MapType.ARRAY, 4, 4, 1), make(held, MapType.ARRAY, 4, 4, 1)
-    m = make(held, kind, 4, 4, 4, inner=inner)
+    inner, second = make(stack, MapType.ARRAY, 4, 4, 1), make(stack, MapType.ARRAY, 4, 4, 1)
+    m = make(stack, kind, 4, 4, 4, inner=inner)
 
     m[0] = inner
     m[1] = second.info().id
@@ -424,15 +417,15 @@ def test_maps_of_maps(held, kind):
         m[0] = 2**31 - 1
 
 
-def program(held):
+def program(stack):
     code = Code().mov(R0, 0).exit_().assemble()
-    return held.enter_context(bpfctl.Program.load(bpfctl.ProgType.SOCKET_FILTER, code, name="mapping"))
+    return stack.enter_context(bpfctl.Program.load(bpfctl.ProgType.SOCKET_FILTER, code, name="mapping"))
 
 
-def test_program_arrays(held):
+def test_program_arrays(stack):
     """Empty slots are not there."""
-    m = make(held, MapType.PROG_ARRAY, 4, 4, 4)
-    loaded = program(held)
+    m = make(stack, MapType.PROG_ARRAY, 4, 4, 4)
+    loaded = program(stack)
 
     m[1] = loaded
     assert m[1] == loaded.info().id
@@ -443,10 +436,10 @@ def test_program_arrays(held):
     assert list(m) == [2]
 
 
-def test_what_the_kernel_keeps_to_itself(held):
+def test_what_the_kernel_keeps_to_itself(stack):
     """An array of cgroups takes descriptors, and tells none."""
-    m = make(held, MapType.CGROUP_ARRAY, 4, 4, 1)
-    m[0] = held.enter_context(Descriptor(os.open(cgroup(), os.O_RDONLY)))
+    m = make(stack, MapType.CGROUP_ARRAY, 4, 4, 1)
+    m[0] = stack.enter_context(Descriptor(os.open(cgroup(), os.O_RDONLY)))
     with pytest.raises(bpfctl.NotSupported, match="does not tell the values of a cgroup_array map"):
         list(m.items())
     with pytest.raises(bpfctl.NotSupported, match="does not tell"):
@@ -454,10 +447,10 @@ def test_what_the_kernel_keeps_to_itself(held):
     assert list(m) == [0]
 
 
-def test_sockets(held):
+def test_sockets(stack):
     """Sockets are put in as they are; what comes out is the kernel's cookie."""
-    server = held.enter_context(socket.create_server(("127.0.0.1", 0)))
-    m = make(held, MapType.SOCKHASH, 4, 8, 4)
+    server = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+    m = make(stack, MapType.SOCKHASH, 4, 8, 4)
 
     m[5] = server
     cookie = int.from_bytes(server.getsockopt(socket.SOL_SOCKET, 57, 8), sys.byteorder)  # SO_COOKIE
@@ -471,9 +464,9 @@ def test_sockets(held):
 @pytest.mark.parametrize(
     ("kind", "number"), [(MapType.DEVMAP, None), (MapType.DEVMAP_HASH, None), (MapType.CPUMAP, 192)]
 )
-def test_devices_and_cpus(held, kind, number):
+def test_devices_and_cpus(stack, kind, number):
     number = number or socket.if_nametoindex("lo")
-    m = make(held, kind, 4, 4, 4)
+    m = make(stack, kind, 4, 4, 4)
 
     m[1] = number
     assert m[1] == number
@@ -490,18 +483,18 @@ STORAGES = [MapType.SK_STORAGE, MapType.TASK_STORAGE, MapType.INODE_STORAGE, Map
 
 
 @pytest.mark.parametrize("kind", STORAGES)
-def test_storage_by_descriptor(held, kind):
+def test_storage_by_descriptor(stack, kind):
     """The key is an object with a descriptor, or its number."""
-    btf, ids = task_btf(held)
+    btf, ids = task_btf(stack)
     more = {"btf": btf, "key_type": ids["u32"], "value_type": ids["task"], "flags": MapFlag.NO_PREALLOC}
-    m = make(held, kind, 4, 40, 0, **more)
+    m = make(stack, kind, 4, 40, 0, **more)
     opened = {
         MapType.SK_STORAGE: lambda: socket.socket().detach(),
         MapType.TASK_STORAGE: lambda: os.pidfd_open(os.getpid()),
         MapType.INODE_STORAGE: lambda: os.open("/proc/self/exe", os.O_RDONLY),
         MapType.CGRP_STORAGE: lambda: os.open(cgroup(), os.O_RDONLY),
     }
-    owner = held.enter_context(Descriptor(opened[kind]()))
+    owner = stack.enter_context(Descriptor(opened[kind]()))
 
     assert owner not in m
     m[owner] = PLAIN
@@ -527,11 +520,11 @@ class Descriptor:
         os.close(self.fd)
 
 
-def test_maps_that_are_open_for_reading(held):
+def test_maps_that_are_open_for_reading(stack):
     """Whoever writes to one is told what to do."""
-    m = make(held, MapType.HASH)
+    m = make(stack, MapType.HASH)
     m[1] = 1
-    reader = held.enter_context(Map.by_id(m.info().id))
+    reader = stack.enter_context(Map.by_id(m.info().id))
 
     assert reader[1] == U64(1)
     for attempt in (
@@ -549,9 +542,9 @@ def test_maps_that_are_open_for_reading(held):
     assert reader[1] == U64(3)
 
 
-def test_why_the_kernel_refuses(held):
+def test_why_the_kernel_refuses(stack):
     """Its numbers alone say little."""
-    m = make(held, MapType.HASH, entries=1)
+    m = make(stack, MapType.HASH, entries=1)
     m[1] = 1
 
     for attempt in (lambda: m.__setitem__(2, 2), lambda: m.update({2: 2})):
@@ -567,9 +560,9 @@ def test_why_the_kernel_refuses(held):
         assert caught.value.errno == EPERM
 
 
-def test_by_name(held):
+def test_by_name(stack):
     name = f"m{os.getpid()}"
-    made = held.enter_context(Map.create(MapType.HASH, 4, 4, 1, name=name))
+    made = stack.enter_context(Map.create(MapType.HASH, 4, 4, 1, name=name))
 
     with Map.by_name(name) as m, Map.by_name(name, write=True) as writer:
         writer[1] = 5
@@ -577,14 +570,14 @@ def test_by_name(held):
         assert m[1] == U32(5)
     with pytest.raises(bpfctl.NotFound):
         Map.by_name("nobody-has-it")
-    held.enter_context(Map.create(MapType.HASH, 4, 4, 1, name=name))
+    stack.enter_context(Map.create(MapType.HASH, 4, 4, 1, name=name))
     with pytest.raises(bpfctl.Ambiguous):
         Map.by_name(name)
 
 
-def test_breaking_out_of_a_loop(held):
+def test_breaking_out_of_a_loop(stack):
     """Memory does not grow with the map, and a walk that is left leaves nothing behind."""
-    m = make(held, MapType.HASH, 8, 16, 100_000)
+    m = make(stack, MapType.HASH, 8, 16, 100_000)
     rng = random.Random(1)
     m.update((U64(n), rng.randbytes(16)) for n in range(100_000))
 

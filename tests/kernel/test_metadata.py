@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
-from contextlib import ExitStack
 
 import pytest
 
@@ -21,20 +19,11 @@ PROGRAMS = 5
 
 
 @pytest.fixture
-def kernel():
-    """Closes what a test makes."""
-    with ExitStack() as stack:
-        yield lambda fd: (stack.callback(os.close, fd), fd)[1]
-
-
-@pytest.fixture
-def rodata(kernel):
+def rodata(held):
     """A map of constants with metadata in them."""
     zoo = types.build()
-    btf = kernel(client.btf_load(zoo.raw))
-    map_ = kernel(
-        client.map_create(ARRAY, 4, len(METADATA), 1, name=".rodata", btf_fd=btf, btf_value_type_id=zoo.rodata)
-    )
+    btf = held(client.btf_load(zoo.raw))
+    map_ = held(client.map_create(ARRAY, 4, len(METADATA), 1, name=".rodata", btf_fd=btf, btf_value_type_id=zoo.rodata))
     client.map_update(map_, bytes(4), METADATA)
     return map_
 
@@ -55,26 +44,26 @@ def listed(*fds):
     return rows, made
 
 
-def program(kernel, *maps):
-    fd = kernel(client.prog_load(SOCKET_FILTER, RETURN_0, name="costs"))
+def program(held, *maps):
+    fd = held(client.prog_load(SOCKET_FILTER, RETURN_0, name="costs"))
     for map_ in maps:
         client.prog_bind_map(fd, map_)
     return fd
 
 
-def test_programs_without_maps_pay_nothing(kernel):
-    rows, made = listed(*(program(kernel) for _ in range(PROGRAMS)))
+def test_programs_without_maps_pay_nothing(held):
+    rows, made = listed(*(program(held) for _ in range(PROGRAMS)))
 
     assert [row.metadata for row in rows] == [()] * PROGRAMS
     assert made == {"BPF_PROG_GET_FD_BY_ID": PROGRAMS, "BPF_OBJ_GET_INFO_BY_FD": PROGRAMS}
 
 
-def test_a_map_that_programs_share_is_read_once(kernel, rodata):
+def test_a_map_that_programs_share_is_read_once(held, rodata):
     """Each further program that uses the same maps costs the same calls as one without maps."""
-    other = kernel(client.map_create(ARRAY, 4, 4, 1, name="other"))
-    first = program(kernel, other, rodata)
+    other = held(client.map_create(ARRAY, 4, 4, 1, name="other"))
+    first = program(held, other, rodata)
     _, one = listed(first)
-    more = [program(kernel, other, rodata) for _ in range(PROGRAMS)]
+    more = [program(held, other, rodata) for _ in range(PROGRAMS)]
 
     rows, all_ = listed(first, *more)
 
@@ -84,9 +73,9 @@ def test_a_map_that_programs_share_is_read_once(kernel, rodata):
     assert further == {"BPF_PROG_GET_FD_BY_ID": PROGRAMS, "BPF_OBJ_GET_INFO_BY_FD": PROGRAMS}
 
 
-def test_a_value_that_changes_is_seen_by_the_next_listing(kernel, rodata):
+def test_a_value_that_changes_is_seen_by_the_next_listing(held, rodata):
     """Nothing is kept from one listing to the next: the map is not frozen yet."""
-    fd = program(kernel, rodata)
+    fd = program(held, rodata)
     listed(fd)
     client.map_update(rodata, bytes(4), METADATA.replace(b"zookeeper", b"gardener\0"))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from contextlib import ExitStack, closing
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -21,13 +21,7 @@ HASH, ARRAY, PROG_ARRAY = 1, 2, 3
 CHECKOUT = Path(__file__).parents[2]
 
 
-@pytest.fixture
-def held():
-    with ExitStack() as stack:
-        yield stack
-
-
-def maps(held):
+def maps(stack):
     """Make three maps, with the same names as any others."""
     made = {
         "hash": client.map_create(HASH, 8, 8, 4, name="hash"),
@@ -35,34 +29,34 @@ def maps(held):
         "progs": client.map_create(PROG_ARRAY, 4, 4, 2, name="progs"),
     }
     for fd in made.values():
-        held.callback(os.close, fd)
+        stack.callback(os.close, fd)
     return made
 
 
-def load(held, insns, name):
+def load(stack, insns, name):
     fd = client.prog_load(SOCKET_FILTER, insns, name=name)
-    held.callback(os.close, fd)
+    stack.callback(os.close, fd)
     return str(client.id_of("prog", fd))
 
 
-def counting(held, *, more, name="counting"):
+def counting(stack, *, more, name="counting"):
     """Load a program that looks something up; ``more``: and counts there."""
-    found = maps(held)
+    found = maps(stack)
     prog = Program().mov(R6, R1).call_sub("sub").st(8, R10, -8, 0).mov(R2, R10).add(R2, -8)
     prog.ld_map_fd(R1, found["hash"]).call(MAP_LOOKUP).jump("jeq", R0, 0, "out")
     if more:
         prog.ldx(8, R1, R0, 0).add(R1, 1).stx(8, R0, 0, R1)
     prog.call(GET_PRANDOM).label("out").mov(R0, 0).exit_().label("sub").mov(R0, 3 if more else 2).exit_()
-    return load(held, prog.assemble(), name)
+    return load(stack, prog.assemble(), name)
 
 
 def diff(first, second, *voice):
     return peer.inside(*(voice or ("--plain",)), "prog", "diff", "id", first, "id", second)
 
 
-def test_the_same_program_loaded_twice(held):
+def test_the_same_program_loaded_twice(stack):
     """Its maps have other ids, its subprograms other addresses; that is no difference."""
-    first, second = (load(held, calls(maps(held), callback=False).assemble(), name) for name in ("one", "two"))
+    first, second = (load(stack, calls(maps(stack), callback=False).assemble(), name) for name in ("one", "two"))
 
     assert diff(first, second) == (0, b"", b"")
     assert diff(first, second, "-j") == (0, b"[]\n", b"")
@@ -78,9 +72,9 @@ def test_all_kinds_of_instructions_loaded_twice():
     assert {name: answer for name, answer in answers.items() if answer != (0, b"", b"")} == {}
 
 
-def test_what_differs(held):
+def test_what_differs(stack):
     """What is added is marked, jumps over it are not."""
-    first, second = counting(held, more=False), counting(held, more=True)
+    first, second = counting(stack, more=False), counting(stack, more=True)
     answer = diff(first, second)
     lines = answer.stdout.decode().splitlines()
     changed = [line[0] + line[7:] for line in lines[2:] if line[0] in "+-"]
@@ -97,9 +91,9 @@ def test_what_differs(held):
     ]
 
 
-def test_json(held):
+def test_json(stack):
     """A list of hunks; exit code 1 there, too."""
-    answer = diff(counting(held, more=True), counting(held, more=False), "-j")
+    answer = diff(counting(stack, more=True), counting(stack, more=False), "-j")
     lines = [line for hunk in json.loads(answer.stdout) for line in hunk["lines"]]
 
     assert answer.rc == 1
@@ -107,14 +101,14 @@ def test_json(held):
     assert [line["disasm"] for line in lines if line["change"] == "removed"][-1] == "(b7) r0 = 3"
 
 
-def test_maps_by_name(held):
+def test_maps_by_name(stack):
     """Two maps of the same name are the same to a reader; one of another name is not."""
 
     def with_map(name):
         fd = client.map_create(HASH, 8, 8, 4, name=name)
-        held.callback(os.close, fd)
+        stack.callback(os.close, fd)
         prog = Program().st(8, R10, -8, 0).mov(R2, R10).add(R2, -8).ld_map_fd(R1, fd).call(MAP_LOOKUP)
-        return load(held, prog.mov(R0, 0).exit_().assemble(), "maps")
+        return load(stack, prog.mov(R0, 0).exit_().assemble(), "maps")
 
     answer = diff(with_map("ours"), with_map("theirs"))
     assert "-   3: (18) r1 = map[ours]" in answer.stdout.decode()
@@ -129,17 +123,17 @@ def test_maps_by_name(held):
         (["id", "{0}", "id", "{0}", "x"], "what is 'x'?"),
     ],
 )
-def test_mistakes(held, words, said):
+def test_mistakes(stack, words, said):
     """They are said in a sentence."""
-    id_ = counting(held, more=False)
+    id_ = counting(stack, more=False)
     answer = peer.inside("prog", "diff", *(word.format(id_) for word in words))
 
     assert (answer.rc, answer.stderr.decode()) == (255, f"Error: {said}\n")
 
 
-def test_on_a_terminal(held):
+def test_on_a_terminal(stack):
     """Both places of an instruction, and colours."""
-    first, second = counting(held, more=False), counting(held, more=True)
+    first, second = counting(stack, more=False), counting(stack, more=True)
     environment = {**os.environ, "TERM": "xterm-256color", "LANG": "C.UTF-8", "PYTHONPATH": str(CHECKOUT)}
     words = [sys.executable, "-P", "-m", "bpfctl", "prog", "diff", "id", first, "id", second]
     with Terminal(words, env=environment) as terminal:

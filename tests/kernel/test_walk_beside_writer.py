@@ -12,8 +12,7 @@ import signal
 import socket
 import struct
 import time
-from contextlib import ExitStack, contextmanager, suppress
-from errno import EINVAL
+from contextlib import contextmanager, suppress
 from itertools import count
 
 import pytest
@@ -21,9 +20,9 @@ import pytest
 from bpfctl._sys import maps
 from bpfctl.errors import KernelError
 from bpfctl.kernel import elements
-from bpfctl.kernel.map import Map
 from tests.bpftool import peer
 from tests.kernel import client
+from tests.kernel.walked import create, opened, prefix, refusing
 
 HASH, ARRAY, PERCPU_HASH, LRU_HASH, LRU_PERCPU_HASH, LPM_TRIE = 1, 2, 5, 9, 10, 11
 ARRAY_OF_MAPS, HASH_OF_MAPS, DEVMAP_HASH = 12, 13, 25
@@ -32,33 +31,6 @@ BATCH = client.Layout("p in_batch, p out_batch, p keys, p values, I count, I map
 SECONDS, WALKS = float(os.environ.get("BPFCTL_WALK_SECONDS", "1")), 200
 ENTRIES = 100_000
 U32, U64 = struct.Struct("=I").pack, struct.Struct("=Q").pack
-
-
-@pytest.fixture
-def held():
-    with ExitStack() as stack:
-        yield stack
-
-
-def create(held, kind, key, value, entries, **extra):
-    fd = client.map_create(kind, key, value, entries, name="walked", **extra)
-    held.callback(os.close, fd)
-    return fd
-
-
-def opened(held, fd):
-    return held.enter_context(Map.by_id(client.id_of("map", fd)))
-
-
-def prefix(number):
-    """A prefix of some length; numbers up to 2**18 have a prefix each."""
-    length = 19 + number % 14
-    address = (number << 14 | 0x1A5A) >> (32 - length) << (32 - length)
-    return struct.pack("=I", length) + (address & 0xFFFFFFFF).to_bytes(4, "big")
-
-
-def refusing(*_args, **_kw):
-    raise OSError(EINVAL, "no such command")
 
 
 @contextmanager
@@ -131,21 +103,21 @@ def walks(map_, stays, *, at_least=1):
 
 
 @pytest.mark.parametrize("kind", [HASH, PERCPU_HASH, LRU_HASH, LRU_PERCPU_HASH])
-def test_buckets(held, kind):
+def test_buckets(stack, kind):
     """100,000 entries, of which half stay. LRU maps have so much room that the kernel evicts none."""
-    fd = create(held, kind, 8, 8, 4 * ENTRIES if kind in (LRU_HASH, LRU_PERCPU_HASH) else ENTRIES * 5 // 4)
+    fd = create(stack, kind, 8, 8, 4 * ENTRIES if kind in (LRU_HASH, LRU_PERCPU_HASH) else ENTRIES * 5 // 4)
     keys = [U64(number) for number in range(ENTRIES)]
-    value = bytes(opened(held, fd).info().value_room())
+    value = bytes(opened(stack, fd).info().value_room())
     fill(fd, keys, value)
 
     with writer(by_batch(fd, lambda rng: U64(rng.randrange(ENTRIES // 2, ENTRIES * 6 // 5)), value)):
-        assert walks(opened(held, fd), set(keys[: ENTRIES // 2]), at_least=WALKS if kind == HASH else 1)
+        assert walks(opened(stack, fd), set(keys[: ENTRIES // 2]), at_least=WALKS if kind == HASH else 1)
 
 
 @pytest.mark.parametrize("options", [["-j"], []])
-def test_dumps_by_the_command(held, options):
+def test_dumps_by_the_command(stack, options):
     """The whole way to the text."""
-    fd = create(held, HASH, 8, 8, 2 * ENTRIES)
+    fd = create(stack, HASH, 8, 8, 2 * ENTRIES)
     keys = [U64(number) for number in range(ENTRIES)]
     fill(fd, keys, bytes(8))
 
@@ -164,21 +136,21 @@ def test_dumps_by_the_command(held, options):
 
 
 @pytest.mark.parametrize("kind", [LRU_HASH, LRU_PERCPU_HASH])
-def test_maps_that_evict(held, kind):
+def test_maps_that_evict(stack, kind):
     """A full LRU map drops entries that nobody has deleted, so no key is sure to stay; still none comes twice."""
-    fd = create(held, kind, 8, 8, 20_000)
-    value = bytes(opened(held, fd).info().value_room())
+    fd = create(stack, kind, 8, 8, 20_000)
+    value = bytes(opened(stack, fd).info().value_room())
     fill(fd, [U64(number) for number in range(20_000)], value)
     numbers = count(20_000)
 
     with writer(by_batch(fd, lambda _: U64(next(numbers)), value)):
-        assert walks(opened(held, fd), set(), at_least=10)
+        assert walks(opened(stack, fd), set(), at_least=10)
 
 
 @pytest.mark.parametrize(("entries", "batches"), [(ENTRIES, True), (5000, True), (3000, False)])
-def test_tries(held, monkeypatch, entries, batches):
+def test_tries(stack, monkeypatch, entries, batches):
     """The kernel starts over when the prefix at hand is gone, which is more likely among few."""
-    fd = create(held, LPM_TRIE, 8, 4, 2 * entries, map_flags=1)
+    fd = create(stack, LPM_TRIE, 8, 4, 2 * entries, map_flags=1)
     keys = [prefix(number) for number in range(entries)]
     for key in keys:
         client.map_update(fd, key, bytes(4))
@@ -187,44 +159,44 @@ def test_tries(held, monkeypatch, entries, batches):
     monkeypatch.setattr(elements, "_CHUNK_ENTRIES", 500)
 
     with writer(one_by_one(fd, lambda rng: prefix(rng.randrange(entries // 2, entries)), bytes(4))):
-        assert walks(opened(held, fd), set(keys[: entries // 2]))
+        assert walks(opened(stack, fd), set(keys[: entries // 2]))
 
 
 @pytest.mark.parametrize("kind", [HASH, DEVMAP_HASH, HASH_OF_MAPS])
-def test_key_by_key(held, monkeypatch, kind):
+def test_key_by_key(stack, monkeypatch, kind):
     """As older kernels have it for all maps, and the newest for some."""
     half = 50 if kind == HASH_OF_MAPS else 2000  # an inner map costs the kernel several milliseconds
-    fd, value = with_values(held, kind, 8000)
+    fd, value = with_values(stack, kind, 8000)
     for number in range(2 * half):
         client.map_update(fd, U32(number), value)
     monkeypatch.setattr(maps, "lookup_batch", refusing)
 
     with writer(one_by_one(fd, lambda rng: U32(rng.randrange(half, 2 * half)), value)):
-        assert walks(opened(held, fd), {U32(number) for number in range(half)})
+        assert walks(opened(stack, fd), {U32(number) for number in range(half)})
 
 
-def test_maps_of_maps_by_batch(held):
+def test_maps_of_maps_by_batch(stack):
     """As far as the kernel has batches for them; older ones are walked key by key."""
-    fd, value = with_values(held, HASH_OF_MAPS, 400)
+    fd, value = with_values(stack, HASH_OF_MAPS, 400)
     for number in range(100):
         client.map_update(fd, U32(number), value)
 
     with writer(one_by_one(fd, lambda rng: U32(rng.randrange(50, 100)), value)):
-        assert walks(opened(held, fd), {U32(number) for number in range(50)})
+        assert walks(opened(stack, fd), {U32(number) for number in range(50)})
 
 
-def with_values(held, kind, entries):
+def with_values(stack, kind, entries):
     """Return a map and a value that it takes."""
-    inner = create(held, ARRAY, 4, 4, 1)
+    inner = create(stack, ARRAY, 4, 4, 1)
     more = {"inner_map_fd": inner} if kind in (ARRAY_OF_MAPS, HASH_OF_MAPS) else {}
-    fd = create(held, kind, 4, 4, entries, **more)
+    fd = create(stack, kind, 4, 4, entries, **more)
     return fd, U32({HASH: 1, DEVMAP_HASH: socket.if_nametoindex("lo")}.get(kind, inner))
 
 
 @pytest.mark.parametrize("kind", [ARRAY, ARRAY_OF_MAPS])
-def test_arrays(held, kind):
+def test_arrays(stack, kind):
     """All keys, whatever becomes of the values."""
-    fd, value = with_values(held, kind, 1000)
+    fd, value = with_values(stack, kind, 1000)
     step = one_by_one(fd, lambda rng: U32(rng.randrange(1000)), value)
 
     def update(rng):
@@ -232,13 +204,13 @@ def test_arrays(held, kind):
             step(rng)
 
     with writer(update):
-        assert walks(opened(held, fd), {U32(number) for number in range(1000)} if kind == ARRAY else set())
+        assert walks(opened(stack, fd), {U32(number) for number in range(1000)} if kind == ARRAY else set())
 
 
 @pytest.mark.parametrize("kind", [HASH, LPM_TRIE])
-def test_a_map_that_changes_faster_than_it_is_read(held, monkeypatch, kind):
+def test_a_map_that_changes_faster_than_it_is_read(stack, monkeypatch, kind):
     """Whenever the walk stands on a key, it is gone, and back before it is met again."""
-    fd = create(held, kind, 8, 4, 50, map_flags=kind == LPM_TRIE)
+    fd = create(stack, kind, 8, 4, 50, map_flags=kind == LPM_TRIE)
     for number in range(50):
         client.map_update(fd, prefix(number), bytes(4))
     real = maps.next_key
@@ -253,7 +225,7 @@ def test_a_map_that_changes_faster_than_it_is_read(held, monkeypatch, kind):
 
     monkeypatch.setattr(maps, "lookup_batch", refusing)
     monkeypatch.setattr(maps, "next_key", vanishing)
-    map_ = opened(held, fd)
+    map_ = opened(stack, fd)
 
     with pytest.raises(KernelError, match=f"map {map_.info().id} changes faster than its entries can be read"):
         list(map_.items())

@@ -16,6 +16,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
+import pytest
+
 from tests.kernel import client
 from tests.kernel.facts import Facts
 from tests.kernel.inhabitants import Inhabitant, Missing
@@ -145,6 +147,14 @@ class Zoo:
             if name in self.created:
                 client.obj_pin(self.fd(name), str(self.place.bpffs / path))
                 self.pins[self.place.bpffs / path] = name
+
+    def alive(self, name: str) -> Created:
+        """Return an inhabitant; the test is skipped where the kernel lacks a feature that this one needs."""
+        refused = self.refused.get(name)
+        if refused and refused.missing:
+            pytest.skip(str(refused))
+        assert refused is None, str(refused)
+        return self.created[name]
 
     # What recipes ask for.
 
