@@ -147,6 +147,14 @@ def blocks(stdout: bytes) -> dict[int, str]:
     return {int(text[a : text.index(":", a)]): text[a:b] for a, b in zip(starts, ends, strict=True)}
 
 
+@cache
+def listed(tool: str | None, *args: str) -> dict[int, str]:
+    """Return what a bpftool lists, or bpfctl where that is None, taken apart; once asked it is kept."""
+    answer = ours(*args) if tool is None else run(tool, *args)
+    assert answer.rc == 0, answer
+    return (documents if "-j" in args or "-p" in args else blocks)(answer.stdout)
+
+
 def agrees(theirs: object, mine: object) -> bool:
     """Return whether an older bpftool's value is ours, or less: an object of fewer members, a number for a name."""
     if isinstance(theirs, dict) and isinstance(mine, dict):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from functools import cache
 
 import pytest
 
@@ -24,27 +23,14 @@ CURRENT = pytest.mark.skipif(
 def zoo():
     with Zoo() as inhabited:
         # What was asked of another zoo's kernel is no answer.
-        told.cache_clear()
+        peer.listed.cache_clear()
         yield inhabited
 
 
 @pytest.fixture
 def link_id(zoo, request):
     """The link of a name, or a skip that says what the kernel lacks."""
-    name = request.param
-    refused = zoo.refused.get(name)
-    if refused and refused.missing:
-        pytest.skip(str(refused))
-    assert refused is None, str(refused)
-    return zoo.created[name].id
-
-
-@cache
-def told(tool, *args):
-    """What a program lists, taken apart; None is bpfctl."""
-    answer = peer.ours(*args) if tool is None else peer.run(tool, *args)
-    assert answer.rc == 0, answer
-    return (peer.documents if "-j" in args or "-p" in args else peer.blocks)(answer.stdout)
+    return zoo.alive(request.param).id
 
 
 @pytest.mark.parametrize("tool", BPFTOOLS)
@@ -53,12 +39,12 @@ def test_a_link_is_told_in_the_same_bytes(link_id, tool):
     """In JSON, indented JSON and text, with and without pins; an older bpftool may know less."""
     if peer.version(tool) >= peer.CURRENT:
         for args in (("-j", "link"), ("-p", "-f", "link", "list"), ("link", "show"), ("-f", "link", "show")):
-            assert told(tool, *args)[link_id] == told(None, *args)[link_id], args
+            assert peer.listed(tool, *args)[link_id] == peer.listed(None, *args)[link_id], args
     else:
-        theirs, mine = (json.loads(told(each, "-j", "-f", "link")[link_id]) for each in (tool, None))
+        theirs, mine = (json.loads(peer.listed(each, "-j", "-f", "link")[link_id]) for each in (tool, None))
         assert peer.agrees(theirs, mine)
         if theirs == mine:
-            assert told(tool, "link")[link_id] == told(None, "link")[link_id]
+            assert peer.listed(tool, "link")[link_id] == peer.listed(None, "link")[link_id]
 
 
 @CURRENT

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import struct
-from functools import cache
 
 import pytest
 
@@ -28,26 +27,14 @@ BTF_ID = 64  # where struct bpf_map_info has it
 def zoo():
     with Zoo() as inhabited:
         # What was asked of another zoo's kernel is no answer.
-        told.cache_clear()
+        peer.listed.cache_clear()
         yield inhabited
 
 
 @pytest.fixture
 def made(zoo, request):
     """The map of a name, or a skip that says what the kernel lacks."""
-    refused = zoo.refused.get(request.param)
-    if refused and refused.missing:
-        pytest.skip(str(refused))
-    assert refused is None, str(refused)
-    return zoo.created[request.param]
-
-
-@cache
-def told(tool, *args):
-    """What a program lists, taken apart; None is bpfctl."""
-    answer = peer.ours(*args) if tool is None else peer.run(tool, *args)
-    assert answer.rc == 0, answer
-    return (peer.documents if "-j" in args or "-p" in args else peer.blocks)(answer.stdout)
+    return zoo.alive(request.param)
 
 
 def without_stale_btf_id(text, fd):
@@ -64,13 +51,13 @@ def test_a_map_is_told_in_the_same_bytes(made, tool):
     id_, fd = made.id, made.fd
     if peer.version(tool) >= peer.CURRENT:
         for args in (("-j", "map"), ("-p", "-f", "map", "list"), ("map", "show"), ("-f", "map", "show")):
-            assert without_stale_btf_id(told(tool, *args)[id_], fd) == told(None, *args)[id_], args
+            assert without_stale_btf_id(peer.listed(tool, *args)[id_], fd) == peer.listed(None, *args)[id_], args
     else:
-        theirs = json.loads(without_stale_btf_id(told(tool, "-j", "-f", "map")[id_], fd))
-        mine = json.loads(told(None, "-j", "-f", "map")[id_])
+        theirs = json.loads(without_stale_btf_id(peer.listed(tool, "-j", "-f", "map")[id_], fd))
+        mine = json.loads(peer.listed(None, "-j", "-f", "map")[id_])
         assert peer.agrees(theirs, mine)
         if theirs == mine:
-            assert without_stale_btf_id(told(tool, "map")[id_], fd) == told(None, "map")[id_]
+            assert without_stale_btf_id(peer.listed(tool, "map")[id_], fd) == peer.listed(None, "map")[id_]
 
 
 @CURRENT
