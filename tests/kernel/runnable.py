@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import struct
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from bpfctl.asm.build import Program
 from bpfctl.asm.insn import R0, R1, R2, R3, R6, R7
@@ -100,7 +100,7 @@ def xdp_md(end: int, *, queue: int = 0, ifindex: int = 0) -> bytes:
 
 
 class Runnable:
-    """The programs that this kernel takes, by name; they are gone with ``close``."""
+    """The programs that this kernel takes, by name; they are gone when the block ends."""
 
     def __init__(self) -> None:
         self.fds: dict[str, int] = {}
@@ -111,11 +111,14 @@ class Runnable:
             except OSError as error:
                 self.refused[name] = error
 
+    def __enter__(self) -> Self:
+        assert set(self.refused) <= NEW, self.refused
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for fd in self.fds.values():
+            os.close(fd)
+
     def id(self, name: str) -> str:
         """Return a program's id as a word."""
         return str(client.id_of("prog", self.fds[name]))
-
-    def close(self) -> None:
-        """Let the programs go."""
-        for fd in self.fds.values():
-            os.close(fd)

@@ -18,7 +18,7 @@ import bpfctl
 from bpfctl.kernel.run import ENOTSUPP
 from tests.kernel import client, hardship
 from tests.kernel.inhabitants.programs import returning
-from tests.kernel.runnable import NEW, PACKET, SCHED_CLS, Runnable, sk_buff, xdp_md
+from tests.kernel.runnable import PACKET, SCHED_CLS, Runnable, sk_buff, xdp_md
 from tests.terminal import Terminal
 
 BPFCTL = [sys.executable, "-P", "-m", "bpfctl"]
@@ -28,10 +28,8 @@ ENVIRONMENT = {**os.environ, "TERM": "xterm", "LANG": "C.UTF-8", "NO_COLOR": "1"
 
 @pytest.fixture(scope="module")
 def programs():
-    made = Runnable()
-    assert set(made.refused) <= NEW, made.refused
-    yield made
-    made.close()
+    with Runnable() as made:
+        yield made
 
 
 @pytest.fixture
