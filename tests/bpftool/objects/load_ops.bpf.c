@@ -1,11 +1,6 @@
 #include "bpf.h"
+#include "tcp_ops.h"
 /* two structs of functions in one section, which share functions */
-struct tcp_congestion_ops {
-	u32 (*ssthresh)(u64 *sk);
-	u32 (*undo_cwnd)(u64 *sk);
-	void (*cong_avoid)(u64 *sk, u32 ack, u32 acked);
-	char name[16];
-};
 SEC("struct_ops") u32 two(u64 *context)
 {
 	return 2;

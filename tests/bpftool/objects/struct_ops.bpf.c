@@ -1,13 +1,8 @@
 #include "bpf.h"
+#include "tcp_ops.h"
 #ifndef OURS
 #define OURS ".struct_ops"
 #endif
-struct tcp_congestion_ops {
-	u32 (*ssthresh)(u64 *sk);
-	u32 (*undo_cwnd)(u64 *sk);
-	void (*cong_avoid)(u64 *sk, u32 ack, u32 acked);
-	char name[16];
-};
 SEC("struct_ops/ssthresh") u32 ssthresh(u64 *context)
 {
 	return 2;

@@ -1,10 +1,5 @@
 #include "bpf.h"
-struct tcp_congestion_ops {
-	u32 (*ssthresh)(u64 *sk);
-	u32 (*undo_cwnd)(u64 *sk);
-	void (*cong_avoid)(u64 *sk, u32 ack, u32 acked);
-	char name[16];
-};
+#include "tcp_ops.h"
 SEC("struct_ops") u32 two(u64 *context)
 {
 	return 2;

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from struct import pack
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,17 +11,7 @@ from btf.errors import BTFError
 from btf.read import BTF, enum_values
 from btf.value import Decoder
 from btf.write import Builder
-
-words = st.one_of(
-    st.integers(0, 40),
-    st.builds(
-        lambda kind, vlen, flag: flag << 31 | kind << 24 | vlen,
-        st.integers(0, 20),
-        st.integers(0, 4),
-        st.booleans(),
-    ),
-    st.integers(0, 0xFFFFFFFF),
-)
+from tests.unit.btf.enemy import any_types
 
 
 def every_kind():
@@ -80,13 +69,9 @@ def test_any_bytes(data):
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.lists(words, max_size=40))
-def test_any_types(section):
+@given(any_types(40))
+def test_any_types(data):
     """Arbitrary words as type section are a BTF or an error."""
-    strings = b"\0e\0s\0abc\0\xff\0"
-    size = 4 * len(section)
-    data = pack("<HBBIIIII", 0xEB9F, 1, 0, 24, 0, size, size, len(strings))
-    data += pack(f"<{len(section)}I", *section) + strings
     exercise(data)
     exercise(data, BTF.from_bytes(SOUND))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import suppress
 from functools import partial
-from struct import pack
 from unittest import mock
 
 from hypothesis import given, settings
@@ -16,11 +15,8 @@ from btf.errors import BTFError
 from btf.prototype import prototype
 from btf.read import BTF
 from tests.unit.btf.c_cases import CASES
+from tests.unit.btf.enemy import any_types
 
-heads = st.builds(
-    lambda kind, vlen, flag: flag << 31 | kind << 24 | vlen, st.integers(0, 20), st.integers(0, 4), st.booleans()
-)
-words = st.one_of(st.integers(0, 12), heads, st.integers(0, 0xFFFFFFFF))
 SOUND = [case.data for case in CASES.values()]
 
 
@@ -63,13 +59,10 @@ def exercise(data):
 
 
 @settings(max_examples=300, deadline=5000)
-@given(st.lists(words, max_size=40))
-def test_any_types(section):
+@given(any_types(12))
+def test_any_types(data):
     """Arbitrary words as type section."""
-    strings = b"\0e\0s\0abc\0\xff\0"
-    size = 4 * len(section)
-    data = pack("<HBBIIIII", 0xEB9F, 1, 0, 24, 0, size, size, len(strings))
-    exercise(data + pack(f"<{len(section)}I", *section) + strings)
+    exercise(data)
 
 
 @settings(max_examples=300, deadline=5000)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from struct import pack
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,7 +16,8 @@ from btf.sanitize import Feature, sanitize
 from btf.write import Builder
 from tests.soon import soon
 from tests.unit.btf.c_cases import CASES
-from tests.unit.btf.test_fuzz import SOUND, words
+from tests.unit.btf.enemy import any_types
+from tests.unit.btf.test_fuzz import SOUND
 
 BASE = BTF.from_bytes(SOUND)
 
@@ -48,13 +48,10 @@ def exercise(data):
 
 
 @settings(max_examples=300, deadline=5000)
-@given(st.lists(words, max_size=40))
-def test_any_types(section):
+@given(any_types(40))
+def test_any_types(data):
     """Arbitrary words as type section."""
-    strings = b"\0e\0s\0abc\0\xff\0"
-    size = 4 * len(section)
-    data = pack("<HBBIIIII", 0xEB9F, 1, 0, 24, 0, size, size, len(strings))
-    exercise(data + pack(f"<{len(section)}I", *section) + strings)
+    exercise(data)
 
 
 @settings(max_examples=300, deadline=5000)

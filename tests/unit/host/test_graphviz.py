@@ -28,21 +28,28 @@ def test_no_graphviz(monkeypatch, tmp_path):
         graphviz.svg("digraph {}")
 
 
-def test_a_dot_that_does_nothing(monkeypatch, tmp_path):
-    fake = tmp_path / "dot"
-    fake.write_text("#!/bin/sh\nexit 3\n")
-    fake.chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path))
+@pytest.fixture
+def dot(monkeypatch, tmp_path):
+    """Have another program be found as Graphviz's."""
+
+    def put(text):
+        fake = tmp_path / "dot"
+        fake.write_text(text)
+        fake.chmod(0o755)
+        monkeypatch.setenv("PATH", str(tmp_path))
+
+    return put
+
+
+def test_a_dot_that_does_nothing(dot):
+    dot("#!/bin/sh\nexit 3\n")
 
     with pytest.raises(ToolError, match="exit code 3: it said nothing"):
         graphviz.svg("digraph {}")
 
 
-def test_a_dot_that_does_not_start(monkeypatch, tmp_path):
-    fake = tmp_path / "dot"
-    fake.write_text("#!/nowhere/to/be/found\n")
-    fake.chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path))
+def test_a_dot_that_does_not_start(dot):
+    dot("#!/nowhere/to/be/found\n")
 
     with pytest.raises(ToolError, match=r"can't start .*: No such file"):
         graphviz.svg("digraph {}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bpfctl.host import pmu
+from tests.unit.units import CPU, made
 
 FILES = {
     "software/type": "1\n",
@@ -12,13 +13,7 @@ FILES = {
     "msr/format/event": "config:0-63\n",
     "msr/events/smi": "event=0x04\n",
     "msr/events/tsc": "event=0x00\n",
-    "cpu/type": "4\n",
-    "cpu/format/event": "config:0-7,32-35\n",
-    "cpu/format/umask": "config:8-15\n",
-    "cpu/format/edge": "config:18\n",
-    "cpu/format/ldlat": "config1:0-15\n",
-    "cpu/events/cycles": "event=0x13c,umask=0x02,edge\n",
-    "cpu/events/mem-loads": "event=0xcd,umask=0x1,ldlat=3\n",
+    **CPU,
     "cpu/events/filled-in": "event=?\n",
     "cpu/events/odd": "colour=blue\n",
     "cpu/events/raw": "config=0x77\n",
@@ -27,12 +22,7 @@ FILES = {
 
 @pytest.fixture(autouse=True)
 def devices(tmp_path, monkeypatch):
-    for name, text in FILES.items():
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    monkeypatch.setattr(pmu, "DEVICES", str(tmp_path))
-    return tmp_path
+    return made(FILES, tmp_path, monkeypatch)
 
 
 def test_a_unit_by_its_number(devices):

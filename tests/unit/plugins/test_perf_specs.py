@@ -15,7 +15,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bpfctl.errors import NotFound, NotSupported, UsageError
-from bpfctl.plugin import KernelSymbols, PerfEvent, PerfType, pmu
+from bpfctl.plugin import KernelSymbols, PerfEvent, PerfType
+from tests.unit.units import CPU, made
 
 KALLSYMS = """\
 ffffffff81000000 T _stext
@@ -26,13 +27,7 @@ ffffffffa0000000 t helper\t[module]
 
 UNITS = {
     "software/type": "1\n",
-    "cpu/type": "4\n",
-    "cpu/format/event": "config:0-7,32-35\n",
-    "cpu/format/umask": "config:8-15\n",
-    "cpu/format/edge": "config:18\n",
-    "cpu/format/ldlat": "config1:0-15\n",
-    "cpu/events/cycles": "event=0x13c,umask=0x02,edge\n",
-    "cpu/events/mem-loads": "event=0xcd,umask=0x1,ldlat=3\n",
+    **CPU,
     "cpu/events/mem-loads.unit": "bytes\n",
     "cpu/events/mem-loads.scale": "64\n",
     "uncore_imc/type": "21\n",
@@ -46,13 +41,8 @@ UNITS = {
 
 @pytest.fixture(autouse=True)
 def machine(tmp_path, monkeypatch):
-    for name, text in UNITS.items():
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
     (tmp_path / "kallsyms").write_text(KALLSYMS)
-    monkeypatch.setattr(pmu, "DEVICES", str(tmp_path))
-    return tmp_path
+    return made(UNITS, tmp_path, monkeypatch)
 
 
 @pytest.fixture
