@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import re
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from errno import EBUSY, ENODEV, ENOENT
 from itertools import count
 from typing import TYPE_CHECKING, NamedTuple
@@ -64,7 +64,8 @@ class Events(Closing):
 
     def add(self, place: Place) -> int:
         """Make an event and return its number, which perf_event_open(2) wants; OSError."""
-        name = f"{_group()}/e{next(_numbers)}"
+        # The kernel's list of misses tells names without their groups, so that they differ between processes too.
+        name = f"{_group()}/e{os.getpid()}_{next(_numbers)}"
         kind = "r" if place.returns else "p"
         # The path is looked up at once, so that one with blanks, which the file cannot tell, goes by another name.
         with _blank_free(place.path) as path:
@@ -72,6 +73,14 @@ class Events(Closing):
             os.write(self._list.fileno(), f"{kind}{place.maxactive or ''}:{name} {at}".encode(errors="surrogateescape"))
         self._names.append(name)
         return int(self._files.read(f"events/{name}/id"))
+
+    def missed(self) -> int:
+        """Return how many hits of functions of the kernel were missed, such as returns of too many calls at once."""
+        with suppress(OSError):  # kernels without them; events of processes miss none
+            lines = (line.split() for line in self._files.read("kprobe_profile").splitlines())
+            ours = {name.partition("/")[2] for name in self._names}
+            return sum(int(misses) for name, _, misses in lines if name in ours)
+        return 0
 
     def close(self) -> None:
         """Take all of them away."""

@@ -18,7 +18,7 @@ from bpfctl.probe.cgroup import Within
 from bpfctl.probe.session import Probing, Sources, Wanted
 from bpfctl.probe.where import Binary, Name, Number, parse
 from bpfctl.views.hit_lines import HitLines
-from bpfctl.views.hits import BOARD, HITS, OF_ONE, Round
+from bpfctl.views.hits import BOARD, HITS, OF_ONE, Round, missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -124,7 +124,7 @@ def trace(
         out.follow(view._replace(lines=HitLines()), batches())
         run.stop()
         if missed := run.missed():
-            out.warn(f"{missed} hits were missed: the kernel was in the program already")
+            out.warn(missing(missed))
 
 
 @contextmanager

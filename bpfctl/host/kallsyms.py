@@ -75,9 +75,10 @@ class Symbols:
             if module != "bpf":
                 yield found[1].decode(errors="replace"), module
 
-    def addresses(self, name: str) -> list[int]:
-        """Return the addresses of all functions of a name, 0 where they are kept from us."""
-        line = rb"\n([0-9a-f]+) [tTwW] %s(?=[\n\t]|$)" % re.escape(name.encode())
+    def addresses(self, name: str, module: str = "") -> list[int]:
+        """Return the addresses of all functions of a name, or of those in a module, 0 where they are kept from us."""
+        end = rb"\t\[%s\]" % re.escape(module.encode()) if module else rb"(?=[\n\t]|$)"
+        line = rb"\n([0-9a-f]+) [tTwW] %s%s" % (re.escape(name.encode()), end)
         return [int(found[1], 16) for found in re.finditer(line, self._load())]
 
     def address(self, name: str) -> int | None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from bpfctl._sys import programs
 from bpfctl._sys.fd import Closing
 from bpfctl.asm.insn import R1
+from bpfctl.attach.missed import missed
 from bpfctl.errors import KernelError, NotFound, NotSupported, PluginError, UsageError
 from bpfctl.host.process import Process
 from bpfctl.kernel.handle import privilege_hint
@@ -142,6 +143,8 @@ class Probing(Closing):
         with ExitStack() as held:
             self.made = make(sources, wanted, action, held)
             self._programs: list[Program] = []
+            self._attachments: list[list[Closing]] = []
+            self._missed_before = 0
             self._links = held.enter_context(ExitStack())
             for at, made in enumerate(self.made):
                 self.made[at], program = self._attached(action, made, held)
@@ -154,7 +157,8 @@ class Probing(Closing):
         while True:
             program = held.enter_context(load(made))
             try:
-                for link in made.group.attach(program):
+                links = made.group.attach(program)
+                for link in links:
                     self._links.enter_context(link)
             except (KernelError, NotSupported) as error:
                 refusals.append(error)
@@ -162,15 +166,25 @@ class Probing(Closing):
                     raise reason(refusals) from None
                 made = assemble(made.group.otherwise(), made.part.first, self.wanted.where, action)
             else:
+                self._attachments.append(links)
                 return made, program
 
     def stop(self) -> None:
         """Detach all programs; what they have gathered can still be read."""
+        self._missed_before += self._missed_there()
+        self._attachments.clear()
         self._links.close()
 
     def missed(self) -> int:
-        """Return how many hits the kernel has kept from the programs, as they were running already (Linux 5.12)."""
-        return sum(program.info().recursion_misses or 0 for program in self._programs)
+        """Return how many hits the kernel has kept from the programs.
+
+        They were running already (Linux 5.12), or more calls of a function were on their way than the kernel follows.
+        """
+        misses = sum(program.info().recursion_misses or 0 for program in self._programs)
+        return misses + self._missed_before + self._missed_there()
+
+    def _missed_there(self) -> int:
+        return sum(missed(links) for links in self._attachments)
 
     def close(self) -> None:
         """Detach all programs and take them away."""

@@ -33,6 +33,11 @@ class Round(NamedTuple):
     missed: int
 
 
+def missing(missed: int) -> str:
+    """Return what is said of hits that the kernel has kept from programs."""
+    return f"{missed} hits were missed: the kernel was in the program already, or in more calls than it follows"
+
+
 def _round_json(told: Round) -> dict[str, Any]:
     return {
         "time": round(told.at, 3),
@@ -70,7 +75,7 @@ def _remarks(told: Round) -> Iterator[str]:
     if told.lost:
         yield f"{told.lost} hits were not counted: there was no room for their values (--max-entries N makes more)"
     if told.missed:
-        yield f"{told.missed} hits were missed: the kernel was in the program already"
+        yield missing(told.missed)
 
 
 def _head(told: Round) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from errno import EADDRNOTAVAIL, EINVAL, ENOENT, ESRCH
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from bpfctl.plugin import (
     AttachType,
     Code,
     Group,
+    KernelError,
     NotFound,
     NotSupported,
     ProbePoint,
@@ -43,6 +45,8 @@ if TYPE_CHECKING:
     from bpfctl_kprobe.prototype import Prototype
 
 RETURNED = "retval"
+#: What the kernel answers to a place where no probe can be.
+_NO_PLACE = frozenset({EINVAL, ENOENT, ESRCH, EADDRNOTAVAIL})
 
 
 class KprobeSource:
@@ -55,8 +59,8 @@ class KprobeSource:
     takes_maxactive = False
 
     def __init__(self) -> None:
-        self._functions = Functions()
         self._prototypes = Prototypes()
+        self._functions = Functions(lambda name: self._prototypes.of("", name) is not None)
 
     def discover(self, pattern: str) -> Iterator[ProbePoint]:
         """Yield the functions that can be traced and match; NotSupported where the kernel has no kprobes."""
@@ -178,9 +182,16 @@ class KprobeSource:
     def _attach(
         self, how: Callable[..., list[Closing]], points: Sequence[ProbePoint], program: Program, cookie: int = 0
     ) -> list[Closing]:
-        """Attach to each point; the cookies of several are their numbers."""
+        """Attach to each point; the cookies of several are their numbers. What is refused is told with its reason."""
         places = [self._target(point).place(cookie + number) for number, point in enumerate(points)]
-        return how(program, places, returns=self.returns)
+        try:
+            return how(program, places, returns=self.returns)
+        except KernelError as error:
+            if error.errno in _NO_PLACE:
+                names = {str(place): self._target(point) for place, point in zip(places, points, strict=True)}
+                target = names.get(error.tried.rpartition(" ")[2])
+                error.hint = (self._functions.obstacle(target) if target and target.symbol else "") or error.hint
+            raise
 
     def _field(self, points: Sequence[ProbePoint], name: str) -> Field:
         if len(points) == 1:

@@ -19,7 +19,7 @@ from bpfctl.plugin import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 _TARGET = re.compile(
     r"(?:(?P<module>\w+):)?(?P<symbol>[\w.$]+)(?:\+(?P<offset>0x[0-9a-fA-F]+|\d+))?(?:,maxactive=(?P<active>\d+))?$",
@@ -52,7 +52,8 @@ class Target(NamedTuple):
             raise UsageError(f"'{target}' should be [MODULE:]SYMBOL[+OFFSET] or 0xADDRESS")
         if found["active"] and not 0 < int(found["active"]) <= _MOST_ACTIVE:
             raise UsageError(f"'{target}': maxactive is a number from 1 to {_MOST_ACTIVE}")
-        return cls(found["module"] or "", found["symbol"], int(found["offset"] or "0", 0), int(found["active"] or 0))
+        module = "" if found["module"] == "vmlinux" else found["module"] or ""
+        return cls(module, found["symbol"], int(found["offset"] or "0", 0), int(found["active"] or 0))
 
     @property
     def is_entry(self) -> bool:
@@ -68,7 +69,8 @@ class Target(NamedTuple):
 class Functions:
     """The functions of the running kernel, read when first asked for."""
 
-    def __init__(self) -> None:
+    def __init__(self, is_typed: Callable[[str], bool]) -> None:
+        self._is_typed = is_typed  # whether the types of the kernel tell of a function
         self._symbols = KernelSymbols()
         self._traceable: list[str] | None = None
         self._of_modules: dict[str, str] | None = None
@@ -125,16 +127,39 @@ class Functions:
                 yield f"{module.rstrip(']')}:{name}" if module else name
 
     def _check(self, target: Target, text: str) -> None:
-        addresses = self._symbols.addresses(target.symbol)
-        if len(addresses) > 1 and not target.module:
+        """Raise the reason why a name is none of a function, or of several."""
+        symbol = target.symbol
+        addresses = self._symbols.addresses(symbol, target.module)
+        if len(addresses) > 1:
             where = ", ".join(f"{address:#x}" for address in addresses if address)
             one = f"the address of one{where and f': {where}'}"
-            raise UsageError(f"{len(addresses)} functions are called '{target.symbol}': name {one}")
-        if not addresses:
-            every = {name for name, _ in self._symbols.functions()}
-            if not every:
-                return  # the names are kept from us; the kernel knows them
-            clones = sorted(name for name in every if name.startswith(f"{target.symbol}.") and _CLONE.search(name))
-            if clones:
-                raise NotFound(f"there is no function '{text}': the compiler has made {' and '.join(clones)} of it")
-            chosen(every, target.symbol, "function of the kernel")
+            raise UsageError(f"{len(addresses)} functions are called '{text}': name {one}")
+        if addresses:
+            return
+        every = list(self._symbols.functions())
+        if not every:
+            return  # the names are kept from us; the kernel knows them
+        there = {module for name, module in every if name == symbol}
+        if there:
+            module = there.pop()
+            raise NotFound(f"'{symbol}' is a function of {f'module {module}' if module else 'the kernel itself'}")
+        clones = sorted({name for name, _ in every if name.startswith(f"{symbol}.") and _CLONE.search(name)})
+        if clones:
+            raise NotFound(f"there is no function '{text}': the compiler has made {' and '.join(clones)} of it")
+        if self._symbols.has(symbol):
+            raise NotFound(f"'{symbol}' is a variable of the kernel, no function")
+        if self._is_typed(symbol):
+            raise NotFound(
+                f"function '{text}' has no code of its own: the compiler has put it into its callers, or the kernel "
+                "has thrown it away after its start"
+            )
+        chosen({name for name, _ in every}, symbol, "function of the kernel")
+
+    def obstacle(self, target: Target) -> str:
+        """Return why the kernel refuses a probe at a function; empty where nothing tells."""
+        if target.symbol in protected_functions():
+            return "the kernel protects it from probes: they would run into themselves"
+        names = set(self._names())
+        if target.is_entry and not names.intersection((target.symbol, f"{self.module(target)}:{target.symbol}")):
+            return "the kernel keeps tracers out of it (notrace)"
+        return ""

@@ -1,0 +1,184 @@
+"""Functions that are not like others: of modules, that sleep, that are protected, or that the compiler has changed."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import subprocess
+import threading
+import time
+from contextlib import contextmanager
+
+import pytest
+from bpfctl_kprobe import names
+
+from bpfctl.errors import KernelError, NotFound, UsageError
+from bpfctl.host import pmu
+from bpfctl.host.kallsyms import Symbols
+from bpfctl.kernel.btf import module_blobs
+from bpfctl.kernel.debugfs import protected_functions
+from bpfctl.probe.actions.count import Count
+from bpfctl.probe.session import Sources
+from tests.kernel.probing import probing
+
+OURS = f"pid == {os.getpid()}"
+SLEEP = "hrtimer_nanosleep"
+SLEEPERS = 30
+ETHERNET = bytes(12) + b"\x88\xb5" + bytes(46)  # a frame of a protocol for local experiments
+
+
+@pytest.fixture
+def kprobes():
+    if pmu.number("kprobe") is None:
+        pytest.skip("this kernel has no kprobes (CONFIG_KPROBE_EVENTS)")
+
+
+@contextmanager
+def sleeping():
+    """Have threads that all sleep at once, and wake before the end."""
+    threads = [threading.Thread(target=time.sleep, args=(5,)) for _ in range(SLEEPERS)]
+    for thread in threads:
+        thread.start()
+    yield
+    for thread in threads:
+        thread.join()
+
+
+@pytest.mark.usefixtures("kprobes")
+def test_maxactive_is_how_many_calls_are_followed():
+    few, enough = Count(), Count()
+    with (
+        probing(few, f"kretprobe:{SLEEP},maxactive=2", where=OURS) as cut,
+        probing(enough, f"kretprobe:{SLEEP},maxactive=256", where=OURS) as whole,
+    ):
+        with sleeping():
+            pass
+        assert {made.group.way for run in (cut, whole) for made in run.made} == {"tracefs event"}
+        assert sum(row.hits for row in few.rows()) <= 2
+        assert sum(row.hits for row in enough.rows()) == SLEEPERS
+        assert cut.missed() >= SLEEPERS - 2
+        assert whole.missed() == 0
+        cut.stop()
+        assert cut.missed() >= SLEEPERS - 2
+
+
+@pytest.mark.parametrize(
+    ("spec", "why"),
+    [
+        ("kretprobe:vfs_read,maxactive=0", "maxactive is a number from 1 to 4096"),
+        ("kretprobe:vfs_read,maxactive=5000", "maxactive is a number from 1 to 4096"),
+        ("kprobe:vfs_read,maxactive=5", "only kretprobe has calls to follow"),
+        ("kretprobe:vfs_read,max=5", "should be [MODULE:]SYMBOL[+OFFSET]"),
+    ],
+)
+def test_maxactive_that_makes_no_sense(spec, why):
+    with pytest.raises(UsageError, match=re.escape(why)):
+        Sources().resolve([spec])
+
+
+def test_maxactive_of_a_pattern():
+    points = Sources().resolve(["kretprobe:vfs_re*,maxactive=7"])
+
+    assert len(points) > 3
+    assert all(point.target.endswith(",maxactive=7") for point in points)
+
+
+@pytest.fixture
+def dummy():
+    """Return the index of a network device that a module makes, and that takes all that it is sent."""
+    if subprocess.run(["modprobe", "dummy"], capture_output=True, check=False).returncode:
+        pytest.skip("this kernel has no module dummy")
+    name = "bpfctl-k"
+    add = subprocess.run(["ip", "link", "add", name, "type", "dummy"], capture_output=True, check=False)
+    if add.returncode:
+        pytest.skip("network devices cannot be made here")
+    subprocess.run(["ip", "link", "set", name, "up"], check=True)
+    yield name
+    subprocess.run(["ip", "link", "del", name], check=True)
+
+
+def sends(name, count):
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as packets:
+        packets.bind((name, 0))
+        for _ in range(count):
+            packets.send(ETHERNET)
+
+
+@pytest.mark.parametrize("kind", ["kprobe", "kretprobe", "fentry", "fexit"])
+@pytest.mark.parametrize("target", ["dummy_xmit", "dummy:dummy_xmit"])
+@pytest.mark.usefixtures("kprobes")
+def test_functions_of_modules(dummy, kind, target):
+    if kind.startswith("f") and not any(name == "dummy" for name, _ in module_blobs()):
+        with pytest.raises(NotFound, match="no types of the kernel or of a module tell of this function"):
+            Sources().resolve([f"{kind}:{target}"])
+        return
+    counts = Count(("skb.len",) if kind in ("fentry", "fexit") else ())
+    with probing(counts, f"{kind}:{target}", where=OURS):
+        sends(dummy, 40)
+
+        assert [row.hits for row in counts.rows()] == [40]
+
+
+def test_a_function_of_another_module():
+    with pytest.raises(NotFound, match="'vfs_read' is a function of the kernel itself"):
+        Sources().resolve(["kprobe:nothing:vfs_read"])
+    with pytest.raises(NotFound, match="there is no function of the kernel 'vfs_raed', did you mean 'vfs_read'"):
+        Sources().resolve(["kprobe:nothing:vfs_raed"])
+    assert [str(point) for point in Sources().resolve(["kprobe:vmlinux:vfs_read"])] == ["kprobe:vmlinux:vfs_read"]
+
+
+@pytest.mark.usefixtures("kprobes")
+def test_a_protected_function():
+    """The reason is told where the kernel has none but EINVAL."""
+    name = next(
+        name for name in sorted(protected_functions()) if len(Symbols().addresses(name)) == 1 and name.startswith("do_")
+    )
+    with (
+        pytest.raises(KernelError, match=f"{name}.*the kernel protects it from probes"),
+        probing(Count(), f"kprobe:{name}", where="1"),
+    ):
+        pass
+    assert not [point for point in Sources().resolve(["kprobe:do_*"]) if point.target == name]
+
+
+@pytest.fixture
+def symbols(tmp_path, monkeypatch):
+    """Have the kernel tell of other symbols than it has."""
+
+    def tell(*lines):
+        file = tmp_path / "kallsyms"
+        file.write_text("".join(f"{line}\n" for line in lines))
+        monkeypatch.setattr(names, "KernelSymbols", lambda: Symbols(str(file)))
+
+    return tell
+
+
+def test_what_the_compiler_has_made_of_functions(symbols):
+    symbols(
+        "ffffffff81000000 t cut_short.isra.0",
+        "ffffffff81000010 t cut_short.part.0",
+        "ffffffff81000020 t twice",
+        "ffffffff81000030 t twice",
+        "ffffffff81000040 t twice\t[other]",
+        "ffffffff81000050 T vfs_write",
+    )
+    with pytest.raises(NotFound, match=r"has made cut_short\.isra\.0 and cut_short\.part\.0 of it"):
+        Sources().resolve(["kprobe:cut_short"])
+    with pytest.raises(UsageError, match="3 functions are called 'twice': name the address of one: 0xffffffff81000020"):
+        Sources().resolve(["kprobe:twice"])
+    assert Sources().resolve(["kprobe:other:twice"])
+    assert Sources().resolve(["kprobe:cut_short.isra.0"])
+
+
+def test_a_function_without_code(symbols):
+    """The types of the kernel tell of vfs_read, but here no symbol does."""
+    symbols("ffffffff81000050 T vfs_write")
+    with pytest.raises(NotFound, match="'vfs_read' has no code of its own: the compiler has put it into its callers"):
+        Sources().resolve(["kprobe:vfs_read"])
+
+
+def test_a_variable_is_no_function(symbols):
+    symbols("ffffffff82000000 D jiffies", "ffffffff81000050 T vfs_write")
+    with pytest.raises(NotFound, match="'jiffies' is a variable of the kernel, no function"):
+        Sources().resolve(["kprobe:jiffies"])
