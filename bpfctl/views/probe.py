@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bpfctl.asm.disasm import text
 from bpfctl.asm.insn import Insn
+from bpfctl.probe.way import ways
 from bpfctl.views.view import Column, View
 
 if TYPE_CHECKING:
@@ -87,9 +88,15 @@ WITH_FIELDS = VIEW._replace(columns=(*_PLACE, _READ))
 WHOLE = VIEW._replace(columns=(*_PLACE, _HOW, _AT, _READ))
 
 
+def _otherwise(made: Made) -> list[str]:
+    """Return the ways that are tried where the kernel refuses the first, in order."""
+    return [group.way for group in ways(made.group)][1:]
+
+
 def _made_json(made: Made) -> dict[str, Any]:
     return {
         "attach": made.group.way,
+        "otherwise": _otherwise(made),
         "type": made.group.type.name.lower(),
         "points": [str(point) for point in made.group.points],
         "insns": [text(insn) for insn in Insn.decode_all(made.insns)],
@@ -97,7 +104,8 @@ def _made_json(made: Made) -> dict[str, Any]:
 
 
 def _made_plain(made: Made) -> Iterator[str]:
-    yield f"{made.group.type.name.lower()} program, attached as {made.group.way}:"
+    way = ", or else ".join([made.group.way, *_otherwise(made)])
+    yield f"{made.group.type.name.lower()} program, attached as {way}:"
     for point in made.group.points:
         yield f"    {point}"
     slot = 0

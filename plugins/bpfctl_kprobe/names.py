@@ -160,6 +160,7 @@ class Functions:
         if target.symbol in protected_functions():
             return "the kernel protects it from probes: they would run into themselves"
         names = set(self._names())
-        if target.is_entry and not names.intersection((target.symbol, f"{self.module(target)}:{target.symbol}")):
+        here = {target.symbol, f"{self.module(target)}:{target.symbol}"}
+        if target.is_entry and self._symbols.has(target.symbol) and not names & here:
             return "the kernel keeps tracers out of it (notrace)"
         return ""

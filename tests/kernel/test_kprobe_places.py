@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import socket
@@ -20,6 +21,7 @@ from bpfctl.kernel.btf import module_blobs
 from bpfctl.kernel.debugfs import protected_functions
 from bpfctl.probe.actions.count import Count
 from bpfctl.probe.session import Sources
+from tests.kernel import command
 from tests.kernel.probing import probing
 
 OURS = f"pid == {os.getpid()}"
@@ -140,6 +142,15 @@ def test_a_protected_function():
     ):
         pass
     assert not [point for point in Sources().resolve(["kprobe:do_*"]) if point.target == name]
+
+
+def test_dry_run_tells_all_ways():
+    """Also where the kernel has none of them: a program is made, not loaded."""
+    [told] = json.loads(command.run("-j", "probe", "dry-run", "kprobe:vfs_read+4").stdout)
+    assert [told["attach"], *told["otherwise"]] == ["perf event", "tracefs event"]
+
+    text = command.run("probe", "dry-run", "kretprobe:vfs_read,maxactive=9").stdout
+    assert text.startswith("kprobe program, attached as tracefs event:\n")
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from bpfctl._sys import programs
 from bpfctl.asm.build import Program as Code
 from bpfctl.asm.insn import R0
 from bpfctl.attach import tracefs
+from bpfctl.attach.cookie import has_cookies
 from bpfctl.elf.binary import Binary
 from bpfctl.errors import KernelError
 from bpfctl.host import lifetime
@@ -49,8 +50,9 @@ with program() as loaded:
 """
 
 
-def program():
-    return Program(programs.load(ProgType.KPROBE, Code().mov(R0, 0).exit_().assemble(), license=b"GPL").fd)
+def program(name=b""):
+    code = Code().mov(R0, 0).exit_().assemble()
+    return Program(programs.load(ProgType.KPROBE, code, license=b"GPL", name=name).fd)
 
 
 def refused(where, error):
@@ -191,6 +193,36 @@ def test_an_event_stays_as_long_as_its_link_is_pinned(kept, path, offset, tmp_pa
         assert not events()
     finally:
         subprocess.run(["umount", tmp_path], check=True)
+
+
+def test_probe_clean_tells_what_a_pin_uses(kept, path, tmp_path):
+    """The command that has pinned it is over, as it should be: its event is in use until the pin is gone."""
+    kept.enter_context(program(b"tracefs_own"))
+    mount("bpf", tmp_path)
+    pinned = tmp_path / "pinned"
+    words = ("probe", "attach", f"uprobe:{path}:once", "name", "tracefs_own", "--way", "tracefs", "--pin", str(pinned))
+    try:
+        done = command.run(*words)
+        if not has_cookies():
+            assert "has no link, which alone can be pinned" in done.stderr
+            return
+        assert (done.returncode, done.stderr) == (0, "")
+        with called(path) as process:
+            process.does("once", 25)
+        [name] = [name for name, number in hits().items() if number == 25]
+
+        assert states(name) == ["in use"]
+        pinned.unlink()
+        assert until(lambda: states(name) == ["removed"])
+        assert states(name) == []
+    finally:
+        subprocess.run(["umount", tmp_path], check=True)
+
+
+def states(name):
+    """Clean, and return what became of an event."""
+    told = json.loads(command.run("-j", "probe", "clean").stdout)
+    return [row["state"] for row in told if row["event"].endswith(f"/{name}")]
 
 
 def test_processes_are_not_taken_for_those_that_had_their_number():
