@@ -17,6 +17,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from tests.vm import userland
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
@@ -36,8 +38,13 @@ class Answer(NamedTuple):
 
 @cache
 def bpftools() -> list[str]:
-    """Return the bpftools to compare with, the newest first: those in BPFCTL_BPFTOOL, joined by colons, and PATH's."""
+    """Return the bpftools to compare with, the newest first.
+
+    Those in BPFCTL_BPFTOOL, joined by colons, the one that was fetched for guests, and PATH's.
+    """
     named = [path for path in os.environ.get("BPFCTL_BPFTOOL", "").split(":") if path]
+    if fetched := userland.fetched_bpftool():
+        named.append(str(fetched))
     installed = shutil.which("bpftool") or shutil.which("bpftool", path="/usr/local/sbin:/usr/sbin:/sbin")
     found = dict.fromkeys([*named, *([installed] if installed else [])])
     if not found:

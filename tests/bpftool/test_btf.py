@@ -10,14 +10,11 @@ import pytest
 from bpfctl.kernel import btf
 from btf import kind
 from tests.bpftool import peer
+from tests.bpftool.newest import BPFTOOLS, CURRENT
 from tests.kernel import client
 from tests.kernel.typeblob import SIGNED, Blob
 from tests.kernel.zoo import Zoo
 
-BPFTOOLS = [pytest.param(tool, id=".".join(map(str, peer.version(tool)))) for tool in peer.bpftools()]
-CURRENT = pytest.mark.skipif(
-    peer.version(peer.bpftools()[0]) < peer.CURRENT, reason="needs bpftool 7.8 to compare with (BPFCTL_BPFTOOL=FILE)"
-)
 ROUNDS = 20
 ALU64_MOV_0_EXIT = bytes.fromhex("b700000000000000 9500000000000000")
 SOCKET_FILTER, ARRAY = 1, 2

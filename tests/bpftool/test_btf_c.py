@@ -9,14 +9,12 @@ from btf import dump_raw
 from btf.dump_c import header
 from btf.read import BTF
 from tests.bpftool import peer
+from tests.bpftool.newest import CURRENT, NEWEST
 from tests.unit.btf.c_cases import CASES
 
 #: The bpftool whose headers are ours; older ones have no functions in them and another order.
-NEWEST = peer.bpftools()[0]
 
-needs_current = pytest.mark.skipif(
-    peer.version(NEWEST) < peer.CURRENT, reason=f"headers are those of bpftool {peer.CURRENT} (BPFCTL_BPFTOOL)"
-)
+needs_current = CURRENT
 
 
 def theirs(path, *words, tool=NEWEST, options=()):

@@ -13,13 +13,11 @@ from btf.merge import merge
 from btf.read import BTF
 from btf.subset import subset
 from tests.bpftool import peer
+from tests.bpftool.newest import CURRENT, NEWEST
 from tests.build.bpf_object import PROGBITS
 from tests.build.bpf_object import elf as elf_file
 
-NEWEST = peer.bpftools()[0]
-pytestmark = pytest.mark.skipif(
-    peer.version(NEWEST) < peer.CURRENT, reason="libbpf before 1.5 knows no .BTF.base (BPFCTL_BPFTOOL=FILE)"
-)
+pytestmark = CURRENT
 
 
 @pytest.mark.parametrize("seed", range(2))

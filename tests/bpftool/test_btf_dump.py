@@ -13,15 +13,13 @@ import pytest
 from btf.read import BTF
 from btf.write import Builder
 from tests.bpftool import peer
+from tests.bpftool.newest import CURRENT, NEWEST
 from tests.kernel import client
 from tests.kernel.inhabitants.programs import returning
 from tests.kernel.typeblob import SIGNED, Blob
 from tests.unit.btf.c_cases import CASES
 
-NEWEST = peer.bpftools()[0]
-pytestmark = pytest.mark.skipif(
-    peer.version(NEWEST) < peer.CURRENT, reason=f"needs bpftool {peer.CURRENT} to compare with (BPFCTL_BPFTOOL=FILE)"
-)
+pytestmark = CURRENT
 VMLINUX = Path("/sys/kernel/btf/vmlinux")
 needs_btf = pytest.mark.skipif(not VMLINUX.exists(), reason="this kernel has no BTF (CONFIG_DEBUG_INFO_BTF)")
 VOICES = ([], ["-j"], ["-p"])

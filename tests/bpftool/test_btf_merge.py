@@ -18,14 +18,11 @@ from btf.read import BTF
 from btf.subset import map_ids, references
 from btf.write import Builder
 from tests.bpftool import peer
+from tests.bpftool.newest import CURRENT, NEWEST
 from tests.build.bpf_object import PROGBITS, STRTAB, SYMTAB
 from tests.build.bpf_object import elf as elf_file
 
-NEWEST = peer.bpftools()[0]
-pytestmark = pytest.mark.skipif(
-    peer.version(NEWEST) < peer.CURRENT,
-    reason="libbpf before 1.8 leaves more forward declarations (BPFCTL_BPFTOOL=FILE)",
-)
+pytestmark = CURRENT
 
 
 def linked(blobs, directory):

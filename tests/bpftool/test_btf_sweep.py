@@ -7,14 +7,12 @@ import pytest
 from btf import kind
 from btf.errors import BTFError
 from btf.write import Builder
-from tests.bpftool import blobs, btf_sweep, peer
+from tests.bpftool import blobs, btf_sweep
+from tests.bpftool.newest import CURRENT
 from tests.unit.btf.test_fuzz import SOUND
 from tests.vm import kernels
 
-pytestmark = pytest.mark.skipif(
-    peer.version(peer.bpftools()[0]) < peer.CURRENT,
-    reason=f"headers are those of bpftool {peer.CURRENT} (BPFCTL_BPFTOOL)",
-)
+pytestmark = CURRENT
 MODULES = 3
 
 

@@ -11,13 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.bpftool import differences, peer
+from tests.bpftool.newest import CURRENT, NEWEST, OLDER
 from tests.kernel import client
 from tests.kernel.zoo import Zoo
-
-NEWEST, *OLDER = peer.bpftools()
-CURRENT = pytest.mark.skipif(
-    peer.version(NEWEST) < peer.CURRENT, reason="needs bpftool 7.8 to compare with (BPFCTL_BPFTOOL=FILE)"
-)
 
 
 @pytest.fixture(scope="module")

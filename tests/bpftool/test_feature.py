@@ -11,11 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.bpftool import peer
+from tests.bpftool.newest import CURRENT, NEWEST
 
-NEWEST = peer.bpftools()[0]
-pytestmark = pytest.mark.skipif(
-    peer.version(NEWEST) < peer.CURRENT, reason=f"needs bpftool {peer.CURRENT} to compare with (BPFCTL_BPFTOOL=FILE)"
-)
+pytestmark = CURRENT
 OURS = [sys.executable, "-m", "bpfctl", "--plain"]
 BPF_RIGHTS = "-sys_admin,-bpf,-net_admin,-perfmon"
 # Root without the rights of BPF, so that both tools may still be read from wherever they are.

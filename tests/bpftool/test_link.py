@@ -8,15 +8,12 @@ import os
 import pytest
 
 from tests.bpftool import peer
+from tests.bpftool.newest import BPFTOOLS, CURRENT
 from tests.kernel import client
 from tests.kernel.inhabitants.links import LINKS
 from tests.kernel.zoo import Zoo
 
-BPFTOOLS = [pytest.param(tool, id=".".join(map(str, peer.version(tool)))) for tool in peer.bpftools()]
 NAMES = [recipe.full_name for recipe in LINKS]
-CURRENT = pytest.mark.skipif(
-    peer.version(peer.bpftools()[0]) < peer.CURRENT, reason="needs bpftool 7.8 to compare with (BPFCTL_BPFTOOL=FILE)"
-)
 
 
 @pytest.fixture(scope="module")

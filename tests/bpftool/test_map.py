@@ -10,15 +10,12 @@ import struct
 import pytest
 
 from tests.bpftool import peer
+from tests.bpftool.newest import BPFTOOLS, CURRENT
 from tests.kernel import client
 from tests.kernel.inhabitants.maps import MAPS
 from tests.kernel.zoo import Zoo
 
-BPFTOOLS = [pytest.param(tool, id=".".join(map(str, peer.version(tool)))) for tool in peer.bpftools()]
 NAMES = [recipe.full_name for recipe in MAPS]
-CURRENT = pytest.mark.skipif(
-    peer.version(peer.bpftools()[0]) < peer.CURRENT, reason="needs bpftool 7.8 to compare with (BPFCTL_BPFTOOL=FILE)"
-)
 VOICES = pytest.mark.parametrize("voice", [["-j"], ["-p"], []], ids=["json", "indented", "plain"])
 BTF_ID = 64  # where struct bpf_map_info has it
 

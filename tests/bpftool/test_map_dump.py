@@ -15,15 +15,13 @@ import pytest
 from btf import types
 from btf.write import Builder
 from tests.bpftool import peer
+from tests.bpftool.newest import CURRENT, NEWEST
 from tests.bpftool.test_btf_values import every_type
 from tests.bpftool.typed import ENUM64
 from tests.kernel import client
 from tests.kernel.zoo import Zoo
 
-NEWEST = peer.bpftools()[0]
-pytestmark = pytest.mark.skipif(
-    peer.version(NEWEST) < peer.CURRENT, reason="needs bpftool 7.8 to compare with (BPFCTL_BPFTOOL=FILE)"
-)
+pytestmark = CURRENT
 VOICES = pytest.mark.parametrize("voice", [["-j"], ["-p"], []], ids=["json", "indented", "plain"])
 U32 = struct.Struct("=I").pack
 PRINTABLE = bytes(0x20 + byte % 0x5F for byte in range(256)).translate(bytes.maketrans(b'"\\', b"'/"))

@@ -12,12 +12,10 @@ from tests.bpftool import peer
 from tests.bpftool.alike import spelled
 from tests.bpftool.changed import SIZES_OF
 from tests.bpftool.filled import FILLERS, possible_cpus
+from tests.bpftool.newest import CURRENT, NEWEST
 from tests.kernel import client
 
-NEWEST = peer.bpftools()[0]
-pytestmark = pytest.mark.skipif(
-    peer.version(NEWEST) < peer.CURRENT, reason="needs bpftool 7.8 to compare with (BPFCTL_BPFTOOL=FILE)"
-)
+pytestmark = CURRENT
 # What the kernel cannot list; tests/bpftool/test_map_dump.py has what we say of these.
 UNLISTED = {"queue", "stack", "bloom_filter", "ringbuf", "user_ringbuf", "arena"} | {
     f"{owner}_storage" for owner in ("sk", "inode", "task", "cgrp")

@@ -13,14 +13,12 @@ import pytest
 from tests.bpftool import peer
 from tests.bpftool.alike import spelled
 from tests.bpftool.filled import U32, edges, possible_cpus
+from tests.bpftool.newest import CURRENT, NEWEST
 from tests.bpftool.typed import CASES, FLOAT, Basics
 from tests.kernel import client
 from tests.kernel.facts import Facts
 
-NEWEST = peer.bpftools()[0]
-pytestmark = pytest.mark.skipif(
-    peer.version(NEWEST) < peer.CURRENT, reason="needs bpftool 7.8 to compare with (BPFCTL_BPFTOOL=FILE)"
-)
+pytestmark = CURRENT
 HASH, ARRAY, PERCPU_HASH, PERCPU_ARRAY, LPM_TRIE, HASH_OF_MAPS, QUEUE = 1, 2, 5, 6, 11, 13, 22
 
 

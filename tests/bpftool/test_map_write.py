@@ -14,14 +14,12 @@ import pytest
 from tests.bpftool import peer
 from tests.bpftool.changed import CHANGERS
 from tests.bpftool.filled import FILLERS
+from tests.bpftool.newest import CURRENT
 from tests.kernel import client
 from tests.kernel.inhabitants.programs import returning
 from tests.kernel.place import Place
 from tests.kernel.typeblob import CHAR, SIGNED, Blob
 
-CURRENT = pytest.mark.skipif(
-    peer.version(peer.bpftools()[0]) < peer.CURRENT, reason="needs bpftool 7.8 to compare with (BPFCTL_BPFTOOL=FILE)"
-)
 HASH, ARRAY, PROG_ARRAY, PERCPU_ARRAY, LPM_TRIE, HASH_OF_MAPS, QUEUE, STACK = 1, 2, 3, 6, 11, 13, 22, 23
 SOCKET_FILTER = 1
 PERCPU_HASH = 5

@@ -12,15 +12,12 @@ import pytest
 from bpfctl.asm.build import Program
 from bpfctl.asm.insn import R0
 from tests.bpftool import peer
+from tests.bpftool.newest import CURRENT, NEWEST, VOICES
 from tests.kernel import client
 from tests.kernel.inhabitants.programs import returning
 from tests.kernel.place import Place
 
-NEWEST = peer.bpftools()[0]
-pytestmark = pytest.mark.skipif(
-    peer.version(NEWEST) < peer.CURRENT, reason=f"needs bpftool {peer.CURRENT} to compare with (BPFCTL_BPFTOOL=FILE)"
-)
-VOICES = [pytest.param(["-j"], id="json"), pytest.param(["-p"], id="indented"), pytest.param([], id="plain")]
+pytestmark = CURRENT
 SK_SKB, SK_MSG, FLOW_DISSECTOR, SOCKET_FILTER = 14, 16, 22, 1
 ARRAY, SOCKMAP, SOCKHASH = 2, 15, 18
 PARSER, VERDICT, MSG_VERDICT, FLOW, SKB_VERDICT = 4, 5, 7, 17, 38

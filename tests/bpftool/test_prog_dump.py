@@ -12,13 +12,10 @@ from bpfctl.asm.cfg import functions
 from bpfctl.asm.insn import Insn
 from tests.bpftool import peer
 from tests.bpftool.coded import Coded
+from tests.bpftool.newest import CURRENT, NEWEST, VOICES
 from tests.kernel.zoo import Zoo
 
-NEWEST = peer.bpftools()[0]
-pytestmark = pytest.mark.skipif(
-    peer.version(NEWEST) < peer.CURRENT, reason=f"needs bpftool {peer.CURRENT} to compare with (BPFCTL_BPFTOOL=FILE)"
-)
-VOICES = [pytest.param(["-j"], id="json"), pytest.param(["-p"], id="indented"), pytest.param([], id="plain")]
+pytestmark = CURRENT
 OPTIONS = [[], ["opc", "l"]]
 # What the kernels of the last years have not had from the beginning.
 NEW = {"arithmetic_v4", "atomics", "ordered", "unbounded", "kernel_functions", "with_lines"}

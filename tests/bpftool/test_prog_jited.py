@@ -21,10 +21,10 @@ from bpfctl.asm.insn import R0
 from bpfctl.kernel import jited
 from tests.bpftool import peer
 from tests.bpftool.coded import SOCKET_FILTER, Coded
+from tests.bpftool.newest import VOICES
 from tests.kernel import client
 from tests.kernel.zoo import Zoo
 
-VOICES = [pytest.param(["-j"], id="json"), pytest.param(["-p"], id="indented"), pytest.param([], id="plain")]
 MACHINE = os.uname().machine
 OBJDUMP = {"x86_64": "i386:x86-64", "aarch64": "aarch64"}
 

@@ -10,13 +10,10 @@ import struct
 import pytest
 
 from tests.bpftool import peer
+from tests.bpftool.newest import CURRENT, NEWEST, VOICES
 from tests.kernel.runnable import PACKET, Runnable, sk_buff, xdp_md
 
-NEWEST = peer.bpftools()[0]
-pytestmark = pytest.mark.skipif(
-    peer.version(NEWEST) < peer.CURRENT, reason=f"needs bpftool {peer.CURRENT} to compare with (BPFCTL_BPFTOOL=FILE)"
-)
-VOICES = [pytest.param(["-j"], id="json"), pytest.param(["-p"], id="indented"), pytest.param([], id="plain")]
+pytestmark = CURRENT
 DURATION = re.compile(rb'(?<="duration":)( ?)\d+|(?<=duration)( \(average\))?: \d+(?=ns\n)')
 REFUSED = re.compile(
     rb"(?<=^Error: failed to run program: )(?P<answer>[^(\n]*[^(\n ])(?: \(.+\))?$|\AHint: .*\n", re.MULTILINE

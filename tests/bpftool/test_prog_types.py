@@ -11,9 +11,9 @@ import pytest
 from btf import types
 from btf.write import GLOBAL, Builder
 from tests.bpftool import peer
+from tests.bpftool.newest import BPFTOOLS
 from tests.kernel import client
 
-BPFTOOLS = [pytest.param(tool, id=".".join(map(str, peer.version(tool)))) for tool in peer.bpftools()]
 VOICES = pytest.mark.parametrize("voice", [["-j"], ["-p"], []], ids=["json", "indented", "plain"])
 INSNS = bytes.fromhex("b700000000000000 9500000000000000")
 SOCKET_FILTER, ARRAY = 1, 2

@@ -7,11 +7,9 @@ import json
 import pytest
 
 from tests.bpftool import differences, peer
+from tests.bpftool.newest import CURRENT, NEWEST
 
-TOOL = peer.bpftools()[0]
-pytestmark = pytest.mark.skipif(
-    peer.version(TOOL) < peer.CURRENT, reason="needs bpftool 7.8 to compare with (BPFCTL_BPFTOOL=FILE)"
-)
+pytestmark = CURRENT
 LONG = "A" * 127
 
 # The same bytes on stdout and the same exit code. No test makes an object with an id as high as these.
@@ -139,7 +137,7 @@ DIFFERENT = {
 def test_wrong_words_are_answered_alike(voice, line):
     words = [*voice, *line.split(" ")]
 
-    theirs, mine = peer.run(TOOL, *words), peer.inside(*words)
+    theirs, mine = peer.run(NEWEST, *words), peer.inside(*words)
 
     assert (mine.rc, mine.stdout) == (theirs.rc, theirs.stdout)
     if not voice and theirs.stderr.startswith(b"Error: "):
@@ -151,7 +149,7 @@ def test_words_that_begin_nothing(line):
     """JSON is bpftool's null; a person is told in one sentence instead of by the whole usage."""
     assert differences.rows()[UNKNOWN]
     for voice in ["-j"], ["-p"], []:
-        theirs, mine = peer.run(TOOL, *voice, *line.split()), peer.inside(*voice, *line.split())
+        theirs, mine = peer.run(NEWEST, *voice, *line.split()), peer.inside(*voice, *line.split())
 
         assert (mine.rc, mine.stdout) == (theirs.rc, theirs.stdout)
         assert mine.stderr.startswith(b"Error: unknown ")
@@ -163,7 +161,7 @@ def test_wrong_words_that_are_answered_otherwise_on_purpose(line):
     code, error, row = DIFFERENT[line]
     words = line.split(" ")
 
-    theirs, mine = peer.run(TOOL, "-j", *words), peer.inside("-j", *words)
+    theirs, mine = peer.run(NEWEST, "-j", *words), peer.inside("-j", *words)
 
     assert (mine.rc, json.loads(mine.stdout)) == (code, {"error": error})
     if row is None:

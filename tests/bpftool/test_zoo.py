@@ -10,15 +10,12 @@ from pathlib import Path
 import pytest
 
 from tests.bpftool import differences, listing, peer
+from tests.bpftool.newest import CURRENT, NEWEST, OLDER, VOICES
 from tests.kernel import client
 from tests.kernel.zoo import Zoo
 
-NEWEST, *OLDER = peer.bpftools()
-pytestmark = pytest.mark.skipif(
-    peer.version(NEWEST) < peer.CURRENT, reason="needs bpftool 7.8 to compare with (BPFCTL_BPFTOOL=FILE)"
-)
+pytestmark = CURRENT
 
-VOICES = [pytest.param(["-j"], id="json"), pytest.param(["-p"], id="indented"), pytest.param([], id="plain")]
 ALL = pytest.mark.parametrize("kind", ["prog", "map", "link", "btf"])
 STATISTICS = Path("/proc/sys/kernel/bpf_stats_enabled")
 CUT_NAME, FULL_NAME = "count_every_pac", "count_every_packet_that_arrives"

@@ -42,6 +42,12 @@ def bpftool(*, refresh: bool = False) -> Path:
     return script
 
 
+def fetched_bpftool() -> Path | None:
+    """Return what bpftool() does if it has been fetched already."""
+    script = cache.root() / "bpftool" / "bpftool"
+    return script if script.exists() else None
+
+
 def foreign(arch: str) -> tuple[Path, Path]:
     """Return the root for guests of ARCH and the busybox to start them with."""
     root = _fetch(f"root-{arch}", "trixie", arch, [*ARM64_ROOT, *ARM64_TOOLS, *ARM64_PYTHON, *ARM64_CODE]) / "root"
