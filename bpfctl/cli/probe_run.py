@@ -7,6 +7,7 @@ import os
 import time
 from contextlib import ExitStack, contextmanager
 from functools import partial, reduce
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from bpfctl.cli import grammar, opt
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 _INTERVAL = 1.0
 _LARGEST = 1 << 30
+_AT_ONCE = 4096  # hits
 
 
 def count(
@@ -111,20 +113,45 @@ def trace(
         stop.closes(reader)
         _tell(ctx.obj, run)
 
+        told = 0
+
+        def tell_lost() -> None:
+            nonlocal told
+            lost = hits.lost()
+            if lost > told:
+                out.warn(f"{lost - told} hits were lost: the buffer was full (--buffer BYTES makes a larger one)")
+                told = lost
+
         def batches() -> Iterator[Hits]:
-            told = 0
+            left = limit
             for records in reader.batches(limit=limit, seconds=duration):
+                left = None if left is None else left - len(records)
                 yield hits.hits(records)
-                lost = hits.lost()
-                if lost > told:
-                    out.warn(f"{lost - told} hits were lost: the buffer was full (--buffer BYTES makes a larger one)")
-                    told = lost
+                tell_lost()
+            run.stop()
+            if left == 0:
+                return
+            rest = _rest(hits, left)  # what came before the end and is still in the buffer
+            yield from islice(rest, 1) if _is_watched(ctx.obj) else rest
+            if more := sum(map(len, rest)):
+                out.warn(f"{more} more hits are not shown: the terminal was slower than they came")
 
         view = HITS if len(what.points) > 1 else OF_ONE
         out.follow(view._replace(lines=HitLines()), batches())
-        run.stop()
+        tell_lost()
         if missed := run.missed():
             out.warn(missing(missed))
+
+
+def _rest(hits: Trace, limit: int | None) -> Iterator[Hits]:
+    """Yield what is in the buffer when nobody writes to it any more."""
+    with hits.reader() as reader:
+        while limit is None or limit > 0:
+            records = reader.read(_AT_ONCE if limit is None else min(limit, _AT_ONCE))
+            if not records:
+                return
+            limit = None if limit is None else limit - len(records)
+            yield hits.hits(records)
 
 
 @contextmanager

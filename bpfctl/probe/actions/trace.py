@@ -71,6 +71,9 @@ class Hits:
         #: What makes nanoseconds since 1970 of the time in a record.
         self.since = time.time_ns() - time.clock_gettime_ns(time.CLOCK_MONOTONIC)
 
+    def __len__(self) -> int:
+        return len(self._records)
+
     def __iter__(self) -> Iterator[Hit]:
         for layout, rows in self.runs():
             for at, _, *values in rows:
