@@ -21,7 +21,6 @@ from tests.kernel.test_map_save import (
     U32,
     create,
     dump,
-    held,
     ordered,
     ours,
     possible,
@@ -30,32 +29,30 @@ from tests.kernel.test_map_save import (
     word,
 )
 
-__all__ = ["held"]  # a fixture
-
 
 def compare(first, second, *voice):
     return ours(*(voice or ("--plain",)), "map", "diff", "id", word(first), *second)
 
 
-def two(held):
+def two(stack):
     """Two maps: one entry each that the other lacks, one that differs, one that does not."""
-    first, second = (create(held, HASH, 4, 2, 8) for _ in range(2))
+    first, second = (create(stack, HASH, 4, 2, 8) for _ in range(2))
     for fd, entries in ((first, {1: b"ab", 2: b"ab", 3: b"ab"}), (second, {2: b"ab", 3: b"cd", 4: b"ab"})):
         for key, value in entries.items():
             client.map_update(fd, U32(key), value)
     return first, second
 
 
-def test_maps_that_are_equal(held):
-    first, _ = two(held)
+def test_maps_that_are_equal(stack):
+    first, _ = two(stack)
 
     assert compare(first, ["id", word(first)]) == (0, b"", b"")
     assert compare(first, ["id", word(first)], "-j") == (0, b'{"only_first":[],"only_second":[],"changed":[]}\n', b"")
 
 
 @pytest.mark.parametrize("against", ["map", "file"])
-def test_what_differs(held, tmp_path, against):
-    first, second = two(held)
+def test_what_differs(stack, tmp_path, against):
+    first, second = two(stack)
     other = ["id", word(second)] if against == "map" else [saved(tmp_path, dump(second))]
 
     answer = compare(first, other)
@@ -82,8 +79,8 @@ def test_what_differs(held, tmp_path, against):
 
 
 @pytest.mark.parametrize("against", ["map", "file"])
-def test_fields_that_differ(held, tmp_path, against):
-    first, second = typed(held, HASH, 2)
+def test_fields_that_differ(stack, tmp_path, against):
+    first, second = typed(stack, HASH, 2)
     client.map_update(first, U32(7), struct.pack("=iiq", 1, -2, 3))
     client.map_update(second, U32(7), struct.pack("=iiq", 1, 5, 4))
     other = ["id", word(second)] if against == "map" else [saved(tmp_path, dump(second, "--plain"))]
@@ -95,8 +92,8 @@ def test_fields_that_differ(held, tmp_path, against):
     ]
 
 
-def test_values_of_cpus_that_differ(held):
-    first, second = (create(held, PERCPU_HASH, 4, 3, 8) for _ in range(2))
+def test_values_of_cpus_that_differ(stack):
+    first, second = (create(stack, PERCPU_HASH, 4, 3, 8) for _ in range(2))
     values = [bytes([cpu] * 3).ljust(8, b"\0") for cpu in range(possible())]
     client.map_update(first, U32(1), b"".join(values))
     client.map_update(second, U32(1), b"".join([*values[:-1], b"\7\7\7".ljust(8, b"\xee")]))
@@ -106,17 +103,17 @@ def test_values_of_cpus_that_differ(held):
     assert shown == f"~ 01 00 00 00: cpu {last} {bytes([last] * 3).hex(' ')} -> 07 07 07\n"
 
 
-def test_maps_that_cannot_be_compared(held, tmp_path):
-    first = create(held, HASH, 4, 4, 4)
-    assert compare(first, ["id", word(create(held, HASH, 8, 4, 4))]).rc == 255
+def test_maps_that_cannot_be_compared(stack, tmp_path):
+    first = create(stack, HASH, 4, 4, 4)
+    assert compare(first, ["id", word(create(stack, HASH, 8, 4, 4))]).rc == 255
     answer = compare(first, [saved(tmp_path, "[7]")])
     assert (answer.rc, b"entry 1 of " in answer.stderr) == (255, True)
     assert compare(first, ["id", "4294967295"]).rc == 255
 
 
-def test_a_thousand_differences_more_than_memory_has(held):
+def test_a_thousand_differences_more_than_memory_has(stack):
     """Differences are put aside in a file; all of them come out again."""
-    first, second = (create(held, HASH, 4, 4000, 4000) for _ in range(2))
+    first, second = (create(stack, HASH, 4, 4000, 4000) for _ in range(2))
     for number in range(1500):
         client.map_update(first, U32(number), bytes([number & 0xFF]) * 4000)
         client.map_update(second, U32(number), bytes([number + 1 & 0xFF]) * 4000)
@@ -158,8 +155,8 @@ def left_behind(tmp_path):
     return list(tmp_path.glob("bpfctl-*"))
 
 
-def test_entries_are_edited(held, tmp_path, editor):
-    (fd,) = typed(held)
+def test_entries_are_edited(stack, tmp_path, editor):
+    (fd,) = typed(stack)
     for number in range(3):
         client.map_update(fd, U32(number), struct.pack("=iiq", number, 5, 6))
     note = tmp_path / "mode"
@@ -186,8 +183,8 @@ def test_entries_are_edited(held, tmp_path, editor):
 
 
 @pytest.mark.parametrize("kind", [HASH, PERCPU_HASH, ARRAY])
-def test_bytes_are_edited(held, editor, kind):
-    fd = create(held, kind, 4, 2, 2)
+def test_bytes_are_edited(stack, editor, kind):
+    fd = create(stack, kind, 4, 2, 2)
     client.map_update(
         fd, U32(1), b"ab".ljust(2 if kind != PERCPU_HASH else 8, b"\0") * (possible() if kind == PERCPU_HASH else 1)
     )
@@ -199,8 +196,8 @@ def test_bytes_are_edited(held, editor, kind):
     assert told == ["0x63", "0x64"]
 
 
-def test_one_entry_is_edited(held, editor):
-    fd = create(held, HASH, 4, 2, 4)
+def test_one_entry_is_edited(stack, editor):
+    fd = create(stack, HASH, 4, 2, 4)
     for number in range(3):
         client.map_update(fd, U32(number), b"ab")
     editor("assert text.count('key') == 1; text = text.replace('61', '00')")
@@ -210,8 +207,8 @@ def test_one_entry_is_edited(held, editor):
     assert edit(fd, "key", "9").rc == 254
 
 
-def test_nothing_was_edited(held, tmp_path, editor):
-    (fd,) = typed(held)
+def test_nothing_was_edited(stack, tmp_path, editor):
+    (fd,) = typed(stack)
     client.map_update(fd, U32(1), bytes(16))
     editor("")
     assert edit(fd).stdout == b"nothing was changed\n"
@@ -233,8 +230,8 @@ def test_nothing_was_edited(held, tmp_path, editor):
         ("text = '[' + text[2:-2] + ',' + text[2:]", "entry 2: its key is that of another one"),
     ],
 )
-def test_what_cannot_be_applied_is_kept(held, tmp_path, editor, code, says):
-    fd = create(held, HASH, 4, 2, 4)
+def test_what_cannot_be_applied_is_kept(stack, tmp_path, editor, code, says):
+    fd = create(stack, HASH, 4, 2, 4)
     client.map_update(fd, U32(1), b"ab")
     before = dump(fd)
     editor(code)
@@ -248,8 +245,8 @@ def test_what_cannot_be_applied_is_kept(held, tmp_path, editor, code, says):
     assert dump(fd) == before
 
 
-def test_what_others_changed_meanwhile_is_left_alone(held, tmp_path, editor):
-    fd = create(held, HASH, 4, 2, 4)
+def test_what_others_changed_meanwhile_is_left_alone(stack, tmp_path, editor):
+    fd = create(stack, HASH, 4, 2, 4)
     for number in (1, 2):
         client.map_update(fd, U32(number), b"ab")
     command = [sys.executable, "-m", "bpfctl", "map", "update", "id", word(fd), "key", "1", "value", "0", "0"]
@@ -266,9 +263,9 @@ def test_what_others_changed_meanwhile_is_left_alone(held, tmp_path, editor):
     assert len(left_behind(tmp_path)) == 1
 
 
-def test_maps_in_maps_are_edited_by_their_ids(held, editor):
-    inner = [create(held, ARRAY, 4, 4, 2) for _ in range(2)]
-    fd = create(held, ARRAY_OF_MAPS, 4, 4, 3, inner_map_fd=inner[0])
+def test_maps_in_maps_are_edited_by_their_ids(stack, editor):
+    inner = [create(stack, ARRAY, 4, 4, 2) for _ in range(2)]
+    fd = create(stack, ARRAY_OF_MAPS, 4, 4, 3, inner_map_fd=inner[0])
     client.map_update(fd, U32(1), U32(inner[0]))
     first, second = word(inner[0]), word(inner[1])
     editor(f"assert '\"value\": {first}' in text; text = text.replace('{first}', '{second}')")
@@ -280,13 +277,13 @@ def test_maps_in_maps_are_edited_by_their_ids(held, editor):
     assert json.loads(dump(fd)) == []
 
 
-def test_what_cannot_be_edited(held, editor):
+def test_what_cannot_be_edited(stack, editor):
     editor("")
-    fd = create(held, ARRAY, 4, 4, 20_000)
+    fd = create(stack, ARRAY, 4, 4, 20_000)
     answer = edit(fd)
     assert (answer.rc, b"too much for an editor" in answer.stderr) == (255, True)
     editor("text = '[]'")
-    small = create(held, ARRAY, 4, 4, 2)
+    small = create(stack, ARRAY, 4, 4, 2)
     assert b"an array has all its keys always" in edit(small).stderr
-    assert edit(create(held, PROG_ARRAY, 4, 4, 2)).stdout == b"nothing was changed\n"
+    assert edit(create(stack, PROG_ARRAY, 4, 4, 2)).stdout == b"nothing was changed\n"
     assert Path(os.environ["TMPDIR"]).is_dir()
