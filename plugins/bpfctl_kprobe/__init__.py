@@ -38,7 +38,7 @@ from bpfctl_kprobe.names import Functions, Target
 from bpfctl_kprobe.prototype import Prototypes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from contextlib import ExitStack
 
     from bpfctl.plugin import Closing, Field, Program
@@ -91,6 +91,10 @@ class KprobeSource:
         if self.returns:
             return returned_fields(user=False)
         return (*argument_fields(), *argument_strings(user=False))
+
+    def locations(self, point: ProbePoint) -> Sequence[Mapping[str, int | str]]:
+        """Return the function, its module, and the address."""
+        return [self._functions.location(self._target(point))]
 
     def _target(self, point: ProbePoint) -> Target:
         return Target.parse(point.target)

@@ -155,6 +155,19 @@ class Functions:
             )
         chosen({name for name, _ in every}, symbol, "function of the kernel")
 
+    def location(self, target: Target) -> dict[str, int | str]:
+        """Return the function that a target is in, and where that is for those who may know."""
+        if not target.symbol:
+            return {"address": target.offset}
+        found: dict[str, int | str] = {"function": target.symbol}
+        module = self.module(target)
+        if module:
+            found["module"] = module
+        addresses = self._symbols.addresses(target.symbol, module)
+        if len(addresses) == 1 and addresses[0]:
+            found["address"] = addresses[0] + target.offset
+        return found
+
     def obstacle(self, target: Target) -> str:
         """Return why the kernel refuses a probe at a function; empty where nothing tells."""
         if target.symbol in protected_functions():

@@ -153,6 +153,21 @@ def test_dry_run_tells_all_ways():
     assert text.startswith("kprobe program, attached as tracefs event:\n")
 
 
+def test_where_functions_are(symbols):
+    symbols("ffffffff81000000 T vfs_read", "ffffffff81000050 T vfs_write", "ffffffffc0000000 t sends\t[other]")
+    sources = Sources()
+    found = {
+        spec: [dict(place) for point in sources.resolve([spec]) for place in sources.of(point.kind).locations(point)]
+        for spec in ("kprobe:vfs_read+4", "kretprobe:sends", "kprobe:0xffffffff81000052")
+    }
+
+    assert found == {
+        "kprobe:vfs_read+4": [{"function": "vfs_read", "address": 0xFFFFFFFF81000004}],
+        "kretprobe:sends": [{"function": "sends", "module": "other", "address": 0xFFFFFFFFC0000000}],
+        "kprobe:0xffffffff81000052": [{"address": 0xFFFFFFFF81000052}],
+    }
+
+
 @pytest.fixture
 def symbols(tmp_path, monkeypatch):
     """Have the kernel tell of other symbols than it has."""
