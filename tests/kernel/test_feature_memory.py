@@ -108,9 +108,18 @@ def runtime(monkeypatch):
         yield Path(folder)
 
 
+def remembered(folder, told):
+    """Return the file with a user's answers, of which old kernels give him none: they refuse before they look."""
+    file = folder / "bpfctl" / "features.json"
+    if not file.exists():
+        assert [name for name, answer in told.items() if answer is not None and name[0] != "attachments"] == []
+        pytest.skip("the kernel lacks answers for ordinary users")
+    return file
+
+
 def test_a_user_has_his_own(truth, runtime):
     told = [ask(place=hardship.ordinary_user) for _ in range(2)]
-    file = runtime / "bpfctl" / "features.json"
+    file = remembered(runtime, told[0])
 
     assert told[0] == told[1]
     assert (file.stat().st_uid, file.stat().st_mode & 0o7777) == (NOBODY, 0o600)
@@ -120,7 +129,7 @@ def test_a_user_has_his_own(truth, runtime):
 def test_what_a_user_writes_is_not_believed_of_another(runtime):
     """His own file is believed, and not when it is another's."""
     told = ask(place=hardship.ordinary_user)
-    file = runtime / "bpfctl" / "features.json"
+    file = remembered(runtime, told)
     file.write_bytes(file.read_bytes().replace(b'["yes"', b'["no"'))
     believed = ask(place=hardship.ordinary_user)
     os.chown(file, NOBODY - 1, -1)
