@@ -165,8 +165,9 @@ class Dwarf:
                 read.fixed(1)
                 row = Struct(self.image.sign + {4: "II", 8: "QQ"}.get(address_size, "QQ"))
                 first = start + -(-(read.at - start) // row.size) * row.size
-                rows = read.data[first : first + (end - first) // row.size * row.size]
-                found += [(begin, begin + length, unit) for begin, length in row.iter_unpack(rows) if length]
+                rows = read.data[first:end]
+                whole = rows[: len(rows) // row.size * row.size]
+                found += [(begin, begin + length, unit) for begin, length in row.iter_unpack(whole) if length]
                 read.at = max(end, read.at)
         except Unreadable:  # what is cut off is looked up by the units themselves
             pass

@@ -6,6 +6,7 @@ Tags and attributes: DWARF 5, 7.5.3 and 7.5.4. What BTF cannot say, such as how 
 from __future__ import annotations
 
 import sys
+from itertools import islice, takewhile
 from typing import TYPE_CHECKING, NamedTuple
 
 from bpfctl.elf.dwarf_unit import DECLARATION
@@ -26,6 +27,8 @@ _MEMBER_AT, _BIT_SIZE, _BIT_OFFSET, _DATA_BIT_OFFSET = 0x38, 0x0D, 0x0C, 0x6B
 _COUNT, _UPPER_BOUND, _LANGUAGE, _CONVENTION, _NORMAL = 0x37, 0x2F, 0x13, 0x36, 1
 _BOOL, _SIGNED, _SIGNED_CHAR = 2, 5, 6
 _FLOATS = frozenset({0x03, 0x04, 0x09, 0x0F})  # complex, real, imaginary, decimal
+_INSIDE = frozenset({0x0B, 0x1D, 0x48, 0x4109})  # blocks, what is inlined there, and what is called from there
+_MOST_PARTS = 0xFFFF  # that BTF has room for
 _PLUS = 0x23  # DW_OP_plus_uconst
 _MOST_TYPES = 20_000
 _CPLUSPLUS = frozenset({0x04, 0x1A, 0x21, 0x2B, 0x3A})  # DW_LANG_C_plus_plus and its editions
@@ -56,7 +59,8 @@ def prototype(function: Die, *, is_whole: bool) -> Prototype:
     Members of structures are told where it ``is_whole``, which may take long.
     """
     made = _Types(is_whole=is_whole)
-    params = tuple((child.name(), made.of(child)) for child in function.children() if child.tag == Tag.PARAMETER)
+    outside = takewhile(lambda child: child.tag not in _INSIDE, function.children())
+    params = tuple((child.name(), made.of(child)) for child in outside if child.tag == Tag.PARAMETER)
     returned = made.of(function)
     top = function.unit.top
     is_object = top is not None and top.number(_LANGUAGE) in _CPLUSPLUS
@@ -135,7 +139,7 @@ class _Types:
                 self._array(die, dimension)
             case Tag.SUBROUTINE:
                 params = [("", self.of(child)) for child in die.children() if child.tag == Tag.PARAMETER]
-                builder.add_func_proto(self.of(die), params)
+                builder.add_func_proto(self.of(die), params[:_MOST_PARTS])
             case Tag.MEMBER_POINTER:
                 builder.add_int("member", die.number(_BYTE_SIZE) or 8)
             case _:
@@ -151,9 +155,8 @@ class _Types:
 
     def _enum(self, die: Die, name: str) -> None:
         size = die.number(_BYTE_SIZE) or 4
-        values = [
-            (child.name(), child.number(_CONST_VALUE) or 0) for child in die.children() if child.tag == Tag.ENUMERATOR
-        ]
+        found = islice((child for child in die.children() if child.tag == Tag.ENUMERATOR), _MOST_PARTS)
+        values = [(child.name(), child.number(_CONST_VALUE) or 0) for child in found]
         is_signed = any(value < 0 for _, value in values)
         add = self._builder.add_enum if size <= 4 else self._builder.add_enum64
         add(name, values, size=size, signed=is_signed)
@@ -169,7 +172,8 @@ class _Types:
             self._builder.add_fwd(name, union=die.tag == Tag.UNION)
             return
         add = self._builder.add_union if die.tag == Tag.UNION else self._builder.add_struct
-        members = [self._member(child) for child in die.children() if _is_member(child)] if self._is_whole else []
+        found = islice(filter(_is_member, die.children()), _MOST_PARTS if self._is_whole else 0)
+        members = [self._member(child) for child in found]
         add(name, die.number(_BYTE_SIZE) or 0, members, kind_flag=any(width for *_, width in members))
 
     def _member(self, die: Die) -> tuple[str, int, int, int]:

@@ -44,7 +44,7 @@ def _parameters(prototype: Prototype) -> Iterator[Argument | Field]:
             del left[0]  # it gets the address where to put it
     for at, (name, type_id) in enumerate(prototype.params):
         of = btf.type(btf.resolve(type_id))
-        known_as = name or f"arg{at}"
+        known_as = name if name.isascii() and name.isidentifier() else f"arg{at}"
         if isinstance(of, types.Float):
             yield _unreadable(known_as, declare(btf, type_id))
             continue

@@ -1,0 +1,152 @@
+"""What functions take and return, out of the debugging information that compilers write, and out of damaged one."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+
+import pytest
+
+from bpfctl.elf.binary import Binary
+from bpfctl.elf.dwarf import Dwarf
+from bpfctl.elf.function import functions
+from bpfctl.elf.image import Image
+from bpfctl.elf.prototype import prototype
+from bpfctl.errors import ObjectError
+from bpfctl.probe.called import called_with, fields_of, returned
+from btf import types
+from btf.declare import declare
+from tests.build.called import built
+
+SOURCE = r"""
+#include <stdbool.h>
+enum sign { MINUS = -1, PLUS = 1 };
+enum wide { FAR = 0x1234567890 };
+struct part { unsigned low : 3, high : 5; _Atomic int shared; char text[4]; long grid[2][3]; int last[]; };
+struct list { struct list *next; struct part part; union { int whole; float real; }; struct hidden *hidden; };
+typedef struct list list_t;
+#define KEPT __attribute__((noinline))
+KEPT long first(int a, const char *b, list_t *c, enum sign d, bool e, double f, unsigned char g, enum wide h)
+{
+    __asm__ volatile("" : : "r"(a), "r"(b), "r"(c), "r"(d), "r"(e), "x"(f), "r"(g), "r"(h));
+    return 0;
+}
+KEPT const char *second(void (*call)(int, short), ...) { __asm__ volatile("" : : "r"(call)); return 0; }
+KEPT void third(void) { __asm__ volatile(""); }
+int main(void) { third(); return second(0) + first(0, 0, 0, 0, 0, 0, 0, 0) != 0; }
+"""
+WAYS = [
+    (compiler, options)
+    for compiler in ("gcc", "clang")
+    for options in ("-gdwarf-2", "-gdwarf-3", "-gdwarf-4", "-gdwarf-5", "-gdwarf-5 -gz", "-g -ffunction-sections -O2")
+]
+
+
+def compiled(compiler, options):
+    return built(f"dwarf-{compiler}{options.replace(' ', '')}", SOURCE, *options.split(), compiler=compiler)
+
+
+def addresses(image):
+    return {one.name: one.address for one in functions(image) if one.name in ("first", "second", "third")}
+
+
+@pytest.mark.parametrize(("compiler", "options"), WAYS)
+def test_prototypes(compiler, options):
+    made = Binary(str(compiled(compiler, options)))
+    at = addresses(made.image)
+    first, second, third = (made.prototype(at[name]) for name in ("first", "second", "third"))
+
+    assert [(name, declare(first.btf, type_id)) for name, type_id in first.params] == [
+        ("a", "int"),
+        ("b", "const char *"),
+        ("c", "list_t *"),
+        ("d", "enum sign"),
+        ("e", "_Bool"),
+        ("f", "double"),
+        ("g", "unsigned char"),
+        ("h", "enum wide"),
+    ]
+    assert first.is_plain
+    assert declare(first.btf, first.returned).startswith("long")
+    assert declare(second.btf, second.returned) == "const char *"
+    told = declare(second.btf, second.params[0][1]).replace("short int", "short")
+    assert (second.params[0][0], told) == ("call", "void (*)(int, short)")
+    assert (third.params, third.returned) == ((), 0)
+    assert made.prototype(at["first"] + 1) is None
+
+
+@pytest.mark.parametrize(("compiler", "options"), WAYS)
+def test_members(compiler, options):
+    made = Binary(str(compiled(compiler, options)))
+    btf = made.prototype(addresses(made.image)["first"], is_whole=True).btf
+    part, of = btf.find("part", types.Struct), btf.find("list", types.Struct)
+
+    assert [(each.name, each.bits_offset, each.bitfield_size) for each in part.members] == [
+        ("low", 0, 3),
+        ("high", 3, 5),
+        ("shared", 32, 0),
+        ("text", 64, 0),
+        ("grid", 128, 0),
+        ("last", 512, 0),
+    ]
+    assert [declare(btf, each.type_id) for each in part.members[2:4]] == ["int", "char[4]"]
+    assert btf.size_of(part.members[4].type_id) == 48
+    assert [each.name for each in of.members] == ["next", "part", "", "hidden"]
+    assert btf.type(of.members[0].type_id).type_id == of.id
+    assert isinstance(btf.type(btf.type(of.members[3].type_id).type_id), types.Fwd)
+    assert dict(btf.find("sign", types.Enum).values) == {"MINUS": -1, "PLUS": 1}
+    assert dict(btf.find("wide", types.Enum64).values) == {"FAR": 0x1234567890}
+
+
+def test_members_are_left_out_where_nobody_asks():
+    made = Binary(str(compiled("gcc", "-gdwarf-5")))
+    btf = made.prototype(addresses(made.image)["first"]).btf
+
+    assert btf.find("list", types.Struct).members == ()
+
+
+def test_types_of_another_build_are_no_types(tmp_path):
+    """A debug file that says it belongs here, but was made for another program."""
+    path, symbols = tmp_path / "program", tmp_path / "program.debug"
+    subprocess.run(["objcopy", "--only-keep-debug", compiled("gcc", "-gdwarf-4"), symbols], check=True)
+    subprocess.run(
+        ["objcopy", "--strip-debug", f"--add-gnu-debuglink={symbols}", compiled("gcc", "-gdwarf-5"), path], check=True
+    )
+    made = Binary(str(path))
+
+    assert made.prototype(addresses(made.image)["first"]) is None
+
+
+@pytest.mark.parametrize(("compiler", "options"), [WAYS[1], WAYS[3], WAYS[9]])
+def test_damage(compiler, options):
+    """Whatever is wrong with it: types, or none, or an error that names the file."""
+    whole = compiled(compiler, options).read_bytes()
+    image = Image.of(whole, "whole")
+    at = addresses(image)
+    parts = [part for part in image.sections if part.name.startswith(".debug") and part.name != ".debug_line"]
+    answers = set()
+    for seed in range(150):
+        chance = random.Random(seed)
+        data = bytearray(whole)
+        for _ in range(chance.choice((1, 1, 3, 10))):
+            part = chance.choice(parts)
+            where = part.offset + chance.randrange(part.size)
+            data[where] = chance.choice((0, 0xFF, chance.randrange(256), data[where] ^ 1 << chance.randrange(8)))
+        for address in at.values():
+            answers.add(_outcome(bytes(data), address))
+
+    assert answers == {"types", "nothing", "error"}
+
+
+def _outcome(data, address):
+    try:
+        found = Dwarf(Image.of(data, "damaged")).function(address)
+        if found is None:
+            return "nothing"
+        for is_whole in (False, True):
+            made = prototype(found, is_whole=is_whole)
+            fields_of(called_with(made))
+            fields_of(returned(made))
+    except ObjectError:
+        return "error"
+    return "types"
