@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 CHECKOUT = Path(__file__).parents[2]
 BPFCTL = [sys.executable, "-P", "-m", "bpfctl"]
 ENVIRONMENT = {**os.environ, "LANG": "C.UTF-8", "PYTHONPATH": str(CHECKOUT)}
+ON_TERMINAL = {**ENVIRONMENT, "TERM": "xterm", "NO_COLOR": "1"}
 
 
 def run(*words: str) -> subprocess.CompletedProcess[str]:

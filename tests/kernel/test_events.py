@@ -18,12 +18,11 @@ import pytest
 import bpfctl
 from bpfctl import PerfBuffer, RingBuffer
 from tests.kernel import client, ring_stress
+from tests.kernel.command import ENVIRONMENT
 from tests.kernel.emitter import PATIENCE, Emitter
 from tests.kernel.ring_stress import Seen, Stress, forked, is_whole
 from tests.kernel.typeblob import Blob
 
-CHECKOUT = Path(__file__).parents[2]
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(CHECKOUT), "PYTHONSAFEPATH": "1"}
 BATCH = 4096  # what a reader takes at once, and so may take with it when it is killed
 MILLION = 1_000_000
 HANDED = struct.Struct("=QQ")  # a word, and whether its record was whole
@@ -328,7 +327,10 @@ def test_pages_that_the_kernel_would_refuse(perf, pages):
 def test_ctrl_c_ends_an_iteration(ring):
     script = f"import bpfctl\nwith bpfctl.RingBuffer({ring.id}) as r:\n    for x in r: print(x, flush=True)"
     child = subprocess.Popen(
-        [sys.executable, "-W", "error", "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT
+        [sys.executable, "-P", "-W", "error", "-c", script],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=ENVIRONMENT,
     )
     ring.emit(64)
     assert child.stdout.readline()

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 from select import select
@@ -15,12 +14,9 @@ import pytest
 
 from bpfctl import PerfBuffer, RingBuffer
 from tests.kernel import client
+from tests.kernel.command import BPFCTL, ENVIRONMENT
 from tests.kernel.emitter import PATIENCE, Emitter
 from tests.terminal import Terminal
-
-CHECKOUT = Path(__file__).parents[2]
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(CHECKOUT), "PYTHONSAFEPATH": "1"}
-BPFCTL = [sys.executable, "-m", "bpfctl"]
 
 
 class Running:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import struct
-import sys
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -14,9 +13,9 @@ import pytest
 from bpfctl._sys import calls, programs
 from tests.kernel import client, hardship
 from tests.kernel.asked import answers, report
+from tests.kernel.command import BPFCTL, ON_TERMINAL
 from tests.terminal import STYLES, Terminal
 
-CHECKOUT = Path(__file__).parents[2]
 IN_A_GUEST = Path("/run/bpfctl-vm").exists()
 # What kernels say of programs that print, or write to the memory of others.
 NOISE = ("trace_printk", "bpf_probe_write_user", "**********", "NOTICE NOTICE")
@@ -218,9 +217,8 @@ TITLES = {
 @pytest.mark.parametrize("option", TITLES)
 def test_on_a_terminal(option, width):
     """No line is wider than the screen, and nobody has to read thousands of them."""
-    environment = {**os.environ, "TERM": "xterm", "LANG": "C.UTF-8", "NO_COLOR": "1", "PYTHONPATH": str(CHECKOUT)}
-    command = [sys.executable, "-P", "-m", "bpfctl", "feature", "probe", *option.split()]
-    with Terminal(command, size=(width, 50), env=environment) as terminal:
+    command = [*BPFCTL, "feature", "probe", *option.split()]
+    with Terminal(command, size=(width, 50), env=ON_TERMINAL) as terminal:
         assert terminal.finish() == 0
         seen = STYLES.sub("", terminal.seen.decode()).replace("\r", "")
 

@@ -18,13 +18,11 @@ import pytest
 from btf import types
 from btf.write import Builder
 from tests.kernel import client
+from tests.kernel.command import BPFCTL, ENVIRONMENT, ON_TERMINAL
 from tests.terminal import Terminal
 
 HASH, ARRAY, PERCPU_HASH, PERCPU_ARRAY, LPM_TRIE, QUEUE, USER_RINGBUF = 1, 2, 5, 6, 11, 22, 31
 CPUS = len(os.sched_getaffinity(0)) and int(Path("/sys/devices/system/cpu/possible").read_text().split("-")[-1]) + 1
-CHECKOUT = Path(__file__).parents[2]
-BPFCTL = [sys.executable, "-P", "-m", "bpfctl"]
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
 U32, U64 = struct.Struct("=I").pack, struct.Struct("=Q").pack
 
 
@@ -421,9 +419,8 @@ def test_a_batch_has_an_end(flows):
 def test_watch_on_a_terminal(stack):
     fd = create(stack, HASH, 4, 8, 100)
     client.map_update(fd, U32(1), U64(1))
-    environment = {**ENVIRONMENT, "TERM": "xterm", "LANG": "C.UTF-8", "NO_COLOR": "1"}
     words = ["map", "watch", "id", str(client.id_of("map", fd)), "--interval", "0.3"]
-    with Terminal([*BPFCTL, *words], size=(100, 20), env=environment) as terminal:
+    with Terminal([*BPFCTL, *words], size=(100, 20), env=ON_TERMINAL) as terminal:
         terminal.wait_for(b"nothing has changed")
         client.map_update(fd, U32(1), U64(31))
         client.map_update(fd, U32(2), U64(2))

@@ -7,13 +7,12 @@ import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-CHECKOUT = Path(__file__).parents[2]
+from tests.kernel.command import BPFCTL, CHECKOUT
+
 EXAMPLE = CHECKOUT / "docs" / "examples" / "bpfctl_process"
-BPFCTL = [sys.executable, "-P", "-m", "bpfctl"]
 
 
 @pytest.fixture(scope="module")

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 
@@ -15,10 +13,10 @@ from bpfctl.asm.insn import R0, R1, R2, R6, R10
 from tests.bpftool import peer
 from tests.bpftool.coded import GET_PRANDOM, MAP_LOOKUP, SOCKET_FILTER, Coded, calls
 from tests.kernel import client
+from tests.kernel.command import BPFCTL, ENVIRONMENT
 from tests.terminal import Terminal
 
 HASH, ARRAY, PROG_ARRAY = 1, 2, 3
-CHECKOUT = Path(__file__).parents[2]
 
 
 def maps(stack):
@@ -134,8 +132,8 @@ def test_mistakes(stack, words, said):
 def test_on_a_terminal(stack):
     """Both places of an instruction, and colours."""
     first, second = counting(stack, more=False), counting(stack, more=True)
-    environment = {**os.environ, "TERM": "xterm-256color", "LANG": "C.UTF-8", "PYTHONPATH": str(CHECKOUT)}
-    words = [sys.executable, "-P", "-m", "bpfctl", "prog", "diff", "id", first, "id", second]
+    environment = {**ENVIRONMENT, "TERM": "xterm-256color"}
+    words = [*BPFCTL, "prog", "diff", "id", first, "id", second]
     with Terminal(words, env=environment) as terminal:
         code = terminal.finish()
         shown = terminal.seen.decode()

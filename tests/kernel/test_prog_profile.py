@@ -7,17 +7,16 @@ import os
 import signal
 import struct
 import subprocess
-import sys
 import time
 from contextlib import ExitStack, suppress
 from errno import EACCES, EPERM
-from pathlib import Path
 
 import pytest
 
 from bpfctl import KernelError, NotSupported, Program, UsageError
 from bpfctl.attach.profile import METRICS, Profile
 from tests.kernel import client
+from tests.kernel.command import BPFCTL, ENVIRONMENT
 from tests.kernel.typeblob import SIGNED, Blob
 
 XDP, SOCKET_FILTER = 6, 1
@@ -25,8 +24,6 @@ HW_CACHE, ITLB_READ_MISSES = 3, 4 | 1 << 16
 RETURN_0 = bytes.fromhex("b7000000000000009500000000000000")
 RETURN_2 = bytes.fromhex("b7000000020000009500000000000000")
 PACKET = bytes(64)
-CHECKOUT = Path(__file__).parents[2]
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
 PATIENCE = 120
 BY_NAME = {metric.name: metric for metric in METRICS}
 
@@ -85,7 +82,7 @@ def test_each_run_is_counted_once(program, profiled, names):
 
 
 def bpfctl(*words, options=()):
-    command = [sys.executable, "-P", "-m", "bpfctl", *options, "prog", "profile", *words]
+    command = [*BPFCTL, *options, "prog", "profile", *words]
     return subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 

@@ -8,7 +8,6 @@ import os
 import signal
 import struct
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -17,13 +16,10 @@ import pytest
 import bpfctl
 from bpfctl.kernel.run import ENOTSUPP
 from tests.kernel import client, hardship
+from tests.kernel.command import BPFCTL, ON_TERMINAL
 from tests.kernel.inhabitants.programs import returning
 from tests.kernel.runnable import PACKET, SCHED_CLS, Runnable, sk_buff, xdp_md
 from tests.terminal import Terminal
-
-BPFCTL = [sys.executable, "-P", "-m", "bpfctl"]
-CHECKOUT = Path(__file__).parents[2]
-ENVIRONMENT = {**os.environ, "TERM": "xterm", "LANG": "C.UTF-8", "NO_COLOR": "1", "PYTHONPATH": str(CHECKOUT)}
 
 
 @pytest.fixture(scope="module")
@@ -189,7 +185,7 @@ def test_no_rights_to_an_input(programs, tmp_path):
 
 
 def on_terminal(*words, size=(80, 60)):
-    with Terminal([*BPFCTL, "prog", "run", *words], size=size, env=ENVIRONMENT) as terminal:
+    with Terminal([*BPFCTL, "prog", "run", *words], size=size, env=ON_TERMINAL) as terminal:
         assert terminal.finish() == 0, terminal.seen
         return [without_duration(line) for line in terminal.lines()]
 
@@ -284,7 +280,7 @@ def test_ctrl_c(programs, tmp_path):
     (tmp_path / "packet").write_bytes(PACKET)
     words = ["id", programs.id("tc"), "data_in", str(tmp_path / "packet"), "repeat", str((1 << 32) - 1)]
     command = [*BPFCTL, "-d", "-j", "prog", "run", *words]
-    with subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+    with subprocess.Popen(command, env=ON_TERMINAL, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
         while b"PROG_GET_FD_BY_ID" not in running.stderr.readline():
             assert running.poll() is None
         time.sleep(0.5)

@@ -7,16 +7,15 @@ import os
 import signal
 import struct
 import subprocess
-import sys
 import time
 from contextlib import ExitStack
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 
 from bpfctl import Statistics
 from tests.kernel import client
+from tests.kernel.command import BPFCTL, ON_TERMINAL
 from tests.terminal import STYLES, Terminal
 
 SOCKET_FILTER, XDP = 1, 6
@@ -24,9 +23,6 @@ RETURN_0 = bytes.fromhex("b7000000000000009500000000000000")
 RETURN_2 = bytes.fromhex("b7000000020000009500000000000000")
 PACKET = bytes(64)
 RUN_TIME, RUN_COUNT = 192, 200  # run_time_ns and run_cnt in struct bpf_prog_info
-CHECKOUT = Path(__file__).parents[2]
-BPFCTL = [sys.executable, "-P", "-m", "bpfctl"]
-ENVIRONMENT = {**os.environ, "TERM": "xterm", "LANG": "C.UTF-8", "NO_COLOR": "1", "PYTHONPATH": str(CHECKOUT)}
 PATIENCE = 60
 
 
@@ -61,7 +57,7 @@ def until_counting(fd):
 
 
 def top(*words, options=()):
-    return subprocess.Popen([*BPFCTL, *options, "prog", "top", *words], env=ENVIRONMENT, stdout=subprocess.PIPE)
+    return subprocess.Popen([*BPFCTL, *options, "prog", "top", *words], env=ON_TERMINAL, stdout=subprocess.PIPE)
 
 
 def ended(process):
@@ -180,7 +176,7 @@ def test_limit_and_plain_text(programs):
 def test_on_a_terminal(programs):
     """The table is drawn again and again, and the last one stays when there is an end."""
     words = ["prog", "top", "--interval", "0.3", "--count", "2"]
-    with Terminal([*BPFCTL, *words], size=(120, 50), env=ENVIRONMENT) as terminal:
+    with Terminal([*BPFCTL, *words], size=(120, 50), env=ON_TERMINAL) as terminal:
         until_counting(programs[0])
         client.run(programs[0], PACKET, repeat=1_000_000)
 
@@ -208,7 +204,7 @@ def test_a_program_that_is_gone_ends_it():
 
 @pytest.mark.parametrize("words", [["--sort", "size"], ["--interval", "0"], ["--count", "0"], ["id"], ["--sort", ""]])
 def test_mistakes(words):
-    done = subprocess.run([*BPFCTL, "prog", "top", *words], env=ENVIRONMENT, capture_output=True, check=False)
+    done = subprocess.run([*BPFCTL, "prog", "top", *words], env=ON_TERMINAL, capture_output=True, check=False)
 
     assert done.returncode == 255
     assert done.stdout == b""
@@ -217,7 +213,7 @@ def test_mistakes(words):
 
 def shown(*words, options=("-j",)):
     command = [*BPFCTL, *options, "prog", "show", *words]
-    return subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.PIPE)
+    return subprocess.Popen(command, env=ON_TERMINAL, stdout=subprocess.PIPE)
 
 
 def test_show_stats(programs):
@@ -238,7 +234,7 @@ def test_show_stats(programs):
 
 @pytest.mark.parametrize("words", [["--interval", "2"], ["--stats", "--watch"], ["--stats", "--interval", "-1"]])
 def test_mistakes_of_show(words):
-    done = subprocess.run([*BPFCTL, "prog", "show", *words], env=ENVIRONMENT, capture_output=True, check=False)
+    done = subprocess.run([*BPFCTL, "prog", "show", *words], env=ON_TERMINAL, capture_output=True, check=False)
 
     assert (done.returncode, done.stdout) == (255, b"")
     assert done.stderr.startswith(b"Error: ")

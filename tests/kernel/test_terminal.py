@@ -7,19 +7,16 @@ import os
 import subprocess
 import sys
 from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 
 from tests.kernel import client
+from tests.kernel.command import BPFCTL, ON_TERMINAL
 from tests.kernel.place import Place
 from tests.terminal import Terminal
 
 SOCKET_FILTER, RAW_TRACEPOINT = 1, 17
 RETURN_0 = bytes.fromhex("b7000000000000009500000000000000")
-CHECKOUT = Path(__file__).parents[2]
-BPFCTL = [sys.executable, "-P", "-m", "bpfctl"]
-ENVIRONMENT = {**os.environ, "TERM": "xterm", "LANG": "C.UTF-8", "NO_COLOR": "1", "PYTHONPATH": str(CHECKOUT)}
 COMM = b"\x1b[31m[b]\x9b\xff"  # 8 of the 15 bytes that a comm may have
 FILE = b"pin\x1b]0;x\x07\n[bold]"
 
@@ -47,13 +44,13 @@ def program():
 
 
 def on_terminal(*words, size=(200, 50), **environment):
-    with Terminal([*BPFCTL, *words], size=size, env={**ENVIRONMENT, **environment}) as terminal:
+    with Terminal([*BPFCTL, *words], size=size, env={**ON_TERMINAL, **environment}) as terminal:
         assert terminal.finish() == 0, terminal.seen
         return terminal
 
 
 def piped(*words):
-    return subprocess.run([*BPFCTL, *words], env=ENVIRONMENT, capture_output=True, check=True).stdout
+    return subprocess.run([*BPFCTL, *words], env=ON_TERMINAL, capture_output=True, check=True).stdout
 
 
 @pytest.mark.parametrize("words", ["-f prog list --name terminal_*", "-f prog show name terminal_1"])
@@ -121,7 +118,7 @@ def test_filters_are_the_same_in_all_voices(program):
 def test_watching_ends_well(program):
     """Ctrl-C is how one leaves: exit code 0, and the screen as it was."""
     words = ["prog", "list", "--name", "terminal_1", "--watch", "0.2"]
-    with Terminal([*BPFCTL, *words], env=ENVIRONMENT) as terminal:
+    with Terminal([*BPFCTL, *words], env=ON_TERMINAL) as terminal:
         terminal.wait_for(b"programs: 1", 2)
         terminal.press_ctrl_c()
 
@@ -136,7 +133,7 @@ def test_watching_an_object_ends_with_it():
     id_ = client.id_of("prog", fd)
     try:
         words = ["prog", "show", "id", str(id_), "--no-owners", "--watch", "0.1"]
-        with Terminal([*BPFCTL, *words], env=ENVIRONMENT) as terminal:
+        with Terminal([*BPFCTL, *words], env=ON_TERMINAL) as terminal:
             terminal.wait_for(b"mortal")
             os.close(fd)
             fd = -1
