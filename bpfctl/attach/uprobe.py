@@ -6,7 +6,7 @@ whose unit tells in sysfs where its flag for returns and the offset of the refer
 
 from __future__ import annotations
 
-from errno import EAGAIN, ENOEXEC, EOPNOTSUPP, ESRCH
+from errno import EAGAIN, EIO, ENOEXEC, EOPNOTSUPP, ESRCH
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -164,4 +164,5 @@ def _refused(where: str, error: OSError, pid: int | None) -> KernelError | NotFo
         return NotFound(f"the kernel cannot probe the instruction at {where}: {why}")
     if number == ESRCH and pid is not None:
         return NotFound(f"process {pid} has ended")
-    return KernelError(f"can't attach to {where}", number, hint=privilege_hint(number))
+    hint = "its file system keeps files where nothing can be probed" if number == EIO else privilege_hint(number)
+    return KernelError(f"can't attach to {where}", number, hint=hint)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from bpfctl.asm import native
 from bpfctl.elf import debug, function
 from bpfctl.elf.image import EM_386, EM_AARCH64, EM_ARM, EM_X86_64, Image
-from bpfctl.errors import BpfctlError, NotSupported, ObjectError
-from bpfctl.host import binary
+from bpfctl.errors import BpfctlError, NotFound, NotSupported, ObjectError
+from bpfctl.host import binary, process
 
 if TYPE_CHECKING:
     from bpfctl.elf.dwarf import Dwarf
@@ -21,6 +21,12 @@ if TYPE_CHECKING:
     from bpfctl.host.process import Process
 
 _RUN_BY = {"x86_64": (EM_X86_64, EM_386), "aarch64": (EM_AARCH64, EM_ARM)}
+
+
+def _elsewhere(word: str, error: NotFound) -> NotFound:
+    """Return what to do about a path that is not there for us, but for a process in another mount namespace."""
+    pid = process.who_sees(word) if word.startswith("/") else None
+    return NotFound(f"{error}; process {pid} sees it in a mount namespace of its own: -p {pid}") if pid else error
 
 
 class Binary:
@@ -38,11 +44,14 @@ class Binary:
             raise NotSupported(f"{path} is a file for another kind of machine")
 
     @classmethod
-    def find(cls, word: str, process: Process | None = None) -> Binary:
+    def find(cls, word: str, of: Process | None = None) -> Binary:
         """Return what a path, the name of an executable, or that of a library means, here or to a process; NotFound."""
-        if process is None:
-            return cls(binary.find(word))
-        found = process.find(word)
+        if of is None:
+            try:
+                return cls(binary.find(word))
+            except NotFound as error:
+                raise _elsewhere(word, error) from None
+        found = of.find(word)
         return cls(found.path, found.name, found.root)
 
     @property
@@ -75,6 +84,22 @@ class Binary:
         from bpfctl.elf.dwarf import Dwarf  # noqa: PLC0415 - types are read where somebody asks for them
 
         return next((Dwarf(image) for image in (self.image, *self._debug) if image.section(".debug_info")), None)
+
+    @property
+    def is_stripped(self) -> bool:
+        """Whether names of functions that others cannot call are lost, to it and to what there is of debug files."""
+        return not any(image.has_symbols for image in (self.image, *self._debug))
+
+    @property
+    def debug_files(self) -> list[str]:
+        """Where its debug file may be, best first; none where it does not say which one that is."""
+        return list(debug.places(self.image, self.name, self.root))
+
+    def is_inlined(self, name: str) -> bool:
+        """Return whether types tell that a function has no code of its own, since it is part of those that call it."""
+        with suppress(ObjectError):
+            return self._dwarf is not None and self._dwarf.is_inlined(name)
+        return False
 
     def prototype(self, address: int, *, is_whole: bool = False) -> Prototype | None:
         """Return what the function at an address takes and returns, with members of structures where it ``is_whole``.

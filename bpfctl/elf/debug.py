@@ -33,8 +33,8 @@ def images(image: Image, path: str, root: str = "") -> Iterator[Image]:
             unpacked = _unpacked(image.contents(packed))
             if unpacked:
                 yield Image.of(unpacked, f"{path}[.gnu_debugdata]")
-    link, checksum = _link(image)
-    for other in binary.debug_files(path, image.build_id, link, root):
+    _, checksum = _link(image)
+    for other in places(image, path, root):
         if not os.path.isfile(other) or identify(other) == image.identity:
             continue
         with suppress(BpfctlError, OSError):
@@ -43,6 +43,11 @@ def images(image: Image, path: str, root: str = "") -> Iterator[Image]:
             if same and found.machine == image.machine:
                 yield found
                 return
+
+
+def places(image: Image, path: str, root: str = "") -> Iterator[str]:
+    """Yield where the debug file of a binary may be."""
+    return binary.debug_files(path, image.build_id, _link(image)[0], root)
 
 
 def _link(image: Image) -> tuple[str, int | None]:

@@ -15,7 +15,7 @@ from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 
 from bpfctl.elf.dwarf_form import IMPLICIT, Form, Reading, Unreadable
-from bpfctl.elf.dwarf_unit import Unit
+from bpfctl.elf.dwarf_unit import INLINE, Unit
 from bpfctl.elf.image import Image
 from bpfctl.errors import BpfctlError, ObjectError
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from bpfctl.elf.dwarf_unit import Die
 
+_INLINED = (1, 3)  # DW_INL_inlined, DW_INL_declared_inlined
+_MOST_NEEDLES = 100
 _MOST_UNITS = 1 << 18
 
 
@@ -183,6 +185,20 @@ class Dwarf:
                 found += [(begin, end, offset) for begin, end in unit.top.ranges() if begin]
         return sorted(found)
 
-    def units(self) -> Iterator[Unit]:
-        """Yield all units of code."""
-        return (unit for unit in map(self.unit, self._offsets) if unit.is_code)
+    def is_inlined(self, name: str) -> bool:
+        """Return whether there is a function of this name that the compiler has put into those that call it."""
+        functions = (die for unit in self._naming(name) for die in unit.subprograms())
+        return any(die.number(INLINE) in _INLINED and die.name() == name for die in functions)
+
+    def _naming(self, name: str) -> Iterator[Unit]:
+        """Yield the units in which a name may be: each says it as text, or where the text lies."""
+        spelled = name.encode("utf-8", "surrogateescape") + b"\0"
+        needles = [spelled]
+        strings, at = self.whole(".debug_str"), -1
+        while (at := strings.find(spelled, at + 1)) >= 0 and len(needles) < _MOST_NEEDLES:
+            needles.append(Struct(self.image.sign + "I").pack(at & 0xFFFFFFFF))
+        has_indices = bool(self.image.section(".debug_str_offsets"))
+        for offset in self._offsets:
+            unit = self.unit(offset)
+            if has_indices or any(needle in self.part(".debug_info", offset, unit.end - offset) for needle in needles):
+                yield unit

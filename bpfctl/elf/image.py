@@ -25,7 +25,7 @@ EM_386, EM_ARM, EM_X86_64, EM_AARCH64 = 3, 40, 62, 183
 _MAGIC = b"\x7fELF"
 _IDENT = 16
 _LOAD, _EXECUTE = 1, 1  # PT_LOAD, PF_X
-_NOTE, _NOBITS = 7, 8  # SHT_NOTE, SHT_NOBITS
+_SYMTAB, _NOTE, _NOBITS = 2, 7, 8  # SHT_SYMTAB, SHT_NOTE, SHT_NOBITS
 _COMPRESSED = 0x800  # SHF_COMPRESSED
 _ZLIB = 1  # ELFCOMPRESS_ZLIB
 _LARGEST_UNPACKED = 256 << 20  # bytes
@@ -168,6 +168,11 @@ class Image:
     def section(self, name: str) -> Section | None:
         """Return the first section of a name."""
         return next((section for section in self.sections if section.name == name), None)
+
+    @property
+    def has_symbols(self) -> bool:
+        """Whether it has a table of all functions, and not just one of those that others may call."""
+        return any(section.type == _SYMTAB for section in self.sections)
 
     def contents(self, section: Section) -> bytes:
         """Return what is in a section: nothing for one that is not in the file, or that is compressed."""

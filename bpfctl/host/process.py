@@ -106,6 +106,27 @@ class Process:
         return KernelError(f"can't look at the files of process {self.pid}", error.errno or 0)
 
 
+def who_sees(path: str) -> int | None:
+    """Return a process in another mount namespace that has a file of this path; None where nobody is known to."""
+    asked = {_namespace("self")}
+    for word in os.listdir("/proc"):
+        namespace = _namespace(word) if word.isdecimal() else None
+        if namespace is None or namespace in asked:
+            continue
+        asked.add(namespace)
+        with suppress(NotFound):
+            if os.path.isfile(binary.outside(path, f"/proc/{word}/root")):
+                return int(word)
+    return None
+
+
+def _namespace(word: str) -> str | None:
+    try:
+        return os.readlink(f"/proc/{word}/ns/mnt")
+    except OSError:  # it has ended, or is another user's
+        return None
+
+
 def _is_same(mapped: str, path: str) -> bool:
     """Return whether a path still leads to what is mapped; also where only those may tell who may do more."""
     with suppress(FileNotFoundError, NotADirectoryError):

@@ -68,7 +68,7 @@ class Functions:
             return {f"{int(pattern, 0):#x}": (int(pattern, 0),)}
         pattern = pattern.replace("@@", "@")
         if not self.binary.functions:
-            raise NotFound(f"{self.path} is stripped, and its debug file is not there: name an address, as in :0x1234")
+            raise NotFound(f"{self._stripped()}: name an address, as in :0x1234")
         if not _WILD.search(pattern):
             return {pattern: self._addresses(pattern, self._exactly(pattern), offset)}
         names = self.matching(pattern)
@@ -95,11 +95,29 @@ class Functions:
             versions = [one.version for one in self._by_name.get(base, ()) if one.version]
             if "@" in name and versions:
                 raise NotFound(f"{base} of {self.path} has no such version, but {', '.join(versions)}")
-            chosen(self._by_name, name, f"function of {self.path} named")
+            raise self._absent(name)
         found = [one for one in self._by_name[name] if not one.is_indirect]
         if not found:
             raise _indirect(name, self.path, self.binary.functions)
         return found
+
+    def _absent(self, name: str) -> NotFound:
+        """Return why there is no function of a name, and what is close."""
+        made = sorted(each for each in self._by_name if each.startswith(f"{name}."))
+        if made:
+            return NotFound(f"the compiler has made something else of '{name}' in {self.path}: {', '.join(made)}")
+        if self.binary.is_inlined(name.rpartition("::")[2]):
+            return NotFound(f"'{name}' has no code of its own in {self.path}: it is inlined wherever it is called")
+        try:
+            chosen(self._by_name, name, f"function of {self.path} named")
+        except NotFound as error:
+            return NotFound(f"{error} ({self._stripped()})") if self.binary.is_stripped else error
+        return NotFound(name)
+
+    def _stripped(self) -> str:
+        places = self.binary.debug_files
+        where = f"its debug file is not there, such as {places[0]}" if places else "it does not tell of a debug file"
+        return f"{self.path} is stripped, and {where}"
 
     def _is_probeable(self, one: Function, offset: int) -> bool:
         """Return whether the kernel can probe a function; the few that it cannot spoil no pattern."""
