@@ -6,7 +6,7 @@ whose unit tells in sysfs where its flag for returns and the offset of the refer
 
 from __future__ import annotations
 
-from errno import EAGAIN, EIO, ENOEXEC, EOPNOTSUPP, ESRCH
+from errno import EAGAIN, EINVAL, EIO, ENOEXEC, EOPNOTSUPP, ESRCH
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from bpfctl.kernel.prog import Program
 
 _UNIT = "uprobe"
+_NO_PID = 0xFFFFFFFF  # -1
 _ENOTSUPP = 524  # the kernel's own, without a name in errno.h
 _NO_INSTRUCTION = frozenset({_ENOTSUPP, EOPNOTSUPP, ENOEXEC})
 #: Of the operand's size and segment, of repetition, and REX.
@@ -58,15 +59,33 @@ def attach_multi(
     """Attach to all places by a link for each file; KernelError EINVAL before Linux 6.6, and nothing stays.
 
     With ``pid`` no other process runs the program, or into the breakpoint. NotFound where the kernel cannot probe an
-    instruction, and where the process has ended.
+    instruction, and where the process has ended. NotSupported where the kernel looks at a single thread instead.
 
     The program must be loaded for AttachType.TRACE_UPROBE_MULTI.
     """
     _check(places)
+    if pid is not None and not _looks_at_processes(program):
+        raise NotSupported(
+            "links of this kernel to places in files look at one thread, and not at a process (Linux 6.10)"
+        )
     of_files: dict[str, list[tuple[int, int, int]]] = {}
     for place in places:
         of_files.setdefault(place.path, []).append((place.offset, place.counter, place.cookie))
     return perf_event.all_or_none(_link(program, path, rows, returns, pid) for path, rows in of_files.items())
+
+
+def _looks_at_processes(program: Program) -> bool:
+    """Return whether a link looks at a process: whoever made that so also refuses a pid that is none, before the path.
+
+    Kernel: "bpf: Fix multi-uprobe PID filtering logic" (46ba0e49b642, Linux 6.10).
+    """
+    try:
+        attach_calls.uprobe_multi(
+            program.fileno(), "/", [(0, 0, 0)], attach_type=AttachType.TRACE_UPROBE_MULTI, pid=_NO_PID
+        ).close()
+    except OSError as error:
+        return error.errno == EINVAL
+    return False
 
 
 def _check(places: Sequence[Place]) -> None:

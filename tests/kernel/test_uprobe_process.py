@@ -9,9 +9,11 @@ import shutil
 import subprocess
 import sys
 from contextlib import contextmanager
+from errno import EBADF
 
 import pytest
 
+from bpfctl._sys import attach
 from bpfctl.errors import NotFound
 from bpfctl.probe.actions.count import Count
 from bpfctl.probe.session import Probing, Sources, Wanted
@@ -107,6 +109,27 @@ def test_all_threads_are_that_process_and_no_child(path, way):
         process.does("fork", 30)
 
         assert hits(counts) == {"work": 1000}
+
+
+def test_a_link_that_would_look_at_a_thread_is_none(path, monkeypatch):
+    """Before Linux 6.10, which refuses this pid; then there are perf events."""
+    asked = attach.uprobe_multi
+
+    def without_check(prog_fd, path, places, *, pid=0, **more):
+        if pid == 0xFFFFFFFF:
+            raise OSError(EBADF, "not a regular file")
+        return asked(prog_fd, path, places, pid=pid, **more)
+
+    counts = Count()
+    with called(path) as process:
+        with probing(Count(), process.pid, f"uprobe:{path}:work") as run:
+            assert run.made[0].group.way == "multi-uprobe link"
+        monkeypatch.setattr(attach, "uprobe_multi", without_check)
+        with probing(counts, process.pid, f"uprobe:{path}:work") as run:
+            process.does("threads", 25)
+
+            assert run.made[0].group.way == "perf event"
+            assert hits(counts) == {"work": 100}
 
 
 @every_way
