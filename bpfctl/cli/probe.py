@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bpfctl.cli import grammar, opt
-from bpfctl.errors import NotSupported, PluginError
+from bpfctl.errors import KernelError, NotSupported, PluginError
 from bpfctl.probe import registry
 from bpfctl.probe.session import Sources
 from bpfctl.views.probe import VIEW, WITH_FIELDS, Told
@@ -46,7 +46,11 @@ def _points(session: Session, sources: Sources, pattern: str) -> Iterator[ProbeP
     for plugin in registry.plugins():
         try:
             yield from registry.load(plugin).discover(pattern if "*" in pattern else f"*{pattern}*")
-        except (NotSupported, PluginError) as error:  # one source that has nothing to offer does not hide the others
+        except (
+            KernelError,
+            NotSupported,
+            PluginError,
+        ) as error:  # one source that has nothing to offer does not hide the others
             if str(error) not in told:
                 session.out.note(str(error))
             told.add(str(error))

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 _PERIOD = "2"
 _INTERRUPTED = 130  # what newer releases of Typer make of Ctrl-C; commands themselves return nothing
 _NUMERIC = frozenset("0123456789.")
+_U32 = (1 << 32) - 1
+_LAST_PID = 1 << 22  # PID_MAX_LIMIT in include/linux/threads.h
 
 Context = typer.Context
 Words = Annotated[list[str] | None, typer.Argument(metavar="WORD", help="bpftool's words, such as: id 7")]
@@ -97,7 +99,10 @@ ProbeWhere = Annotated[
     typer.Option("--where", metavar="EXPR", help="Only hits for which this holds, such as 'pid == 7 && args.len > 0'."),
 ]
 Pid = Annotated[
-    int | None, typer.Option("--pid", "-p", metavar="PID", min=0, help="Only this process, with files as it sees them.")
+    int | None,
+    typer.Option(
+        "--pid", "-p", metavar="PID", min=0, max=_LAST_PID, help="Only this process, with files as it sees them."
+    ),
 ]
 Cgroup = Annotated[
     str | None,
@@ -120,7 +125,7 @@ EachInterval = Annotated[
 Duration = Annotated[float | None, typer.Option("--duration", metavar="SECONDS", help="End after so many seconds.")]
 TopRows = Annotated[int | None, typer.Option("--top", metavar="N", min=1, help="Only the N largest counts.")]
 MaxEntries = Annotated[
-    int, typer.Option("--max-entries", metavar="N", min=1, help="How many sets of values have room (10000).")
+    int, typer.Option("--max-entries", metavar="N", min=1, max=_U32, help="How many sets of values have room (10000).")
 ]
 TraceFields = Annotated[
     list[str] | None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from errno import ENOENT
+from errno import ENAMETOOLONG, ENOENT
 from fnmatch import translate
 from functools import partial
 from re import compile as compile_
@@ -149,7 +149,9 @@ def _of_category(files: Tracefs, category: str) -> Iterator[str]:
         return
     try:
         names = files.folders(f"events/{category}")
-    except FileNotFoundError:  # or its module was unloaded meanwhile
-        return
+    except OSError as error:
+        if error.errno in (ENOENT, ENAMETOOLONG):  # or its module was unloaded meanwhile
+            return
+        raise
     for name in names:
         yield f"{category}:{name}"
