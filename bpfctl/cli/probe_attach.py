@@ -32,6 +32,7 @@ def attach(
     duration: opt.Duration = None,
     way: opt.Way = "",
     cookie: opt.Cookie = None,
+    pid: opt.Pid = None,
 ) -> None:
     """Attach a loaded program until Ctrl-C, or with --pin until somebody removes that file: SPEC... PROG.
 
@@ -49,7 +50,9 @@ def attach(
         raise UsageError(
             "without --pin a program is attached until somebody stops us, so that is no command for a batch"
         )
-    sources = Sources()
+    sources = Sources(pid)
+    if pid is not None:
+        sources.need_process(specs)
     with Program.one(which) as program, ExitStack() as held:
         found = attach_program(sources, sources.resolve(specs), program, held, way=way, cookie=_number(cookie))
         if pin is not None:

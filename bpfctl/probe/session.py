@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from bpfctl._sys import programs
 from bpfctl._sys.fd import Closing
 from bpfctl.asm.insn import R1
-from bpfctl.attach.missed import missed
 from bpfctl.errors import KernelError, NotFound, NotSupported, PluginError, UsageError
 from bpfctl.host.process import Process
 from bpfctl.kernel.handle import privilege_hint
@@ -71,6 +70,13 @@ class Sources:
                 source = source.within(self._process)
             self._made[kind] = source
         return self._made[kind]
+
+    def need_process(self, specs: Sequence[str]) -> None:
+        """Raise UsageError for a spec whose source cannot look at one process alone; NotFound."""
+        for spec in specs:
+            source, _ = self.split(spec)
+            if not isinstance(source, PerProcess):
+                raise UsageError(f"{spec} is attached in no process alone: the program has to look whose hit it is")
 
     @cached_property
     def _process(self) -> Process:
@@ -184,6 +190,8 @@ class Probing(Closing):
         return misses + self._missed_before + self._missed_there()
 
     def _missed_there(self) -> int:
+        from bpfctl.attach.missed import missed  # noqa: PLC0415 - a probe should be there soon
+
         return sum(missed(links) for links in self._attachments)
 
     def close(self) -> None:

@@ -14,11 +14,15 @@ from errno import EBADF
 import pytest
 
 from bpfctl._sys import attach
+from bpfctl.asm.insn import R0, R1, R2, R10
 from bpfctl.errors import NotFound
 from bpfctl.probe.actions.count import Count
+from bpfctl.probe.code import Code
 from bpfctl.probe.session import Probing, Sources, Wanted
 from bpfctl.probe.where import parse
 from tests.build.called import NOTES, TALK, built, called
+from tests.kernel import client
+from tests.kernel.command import run
 
 WORK = (
     NOTES
@@ -224,6 +228,39 @@ def test_one_that_nobody_has_waited_for(path):
     with pytest.raises(NotFound, match=f"process {process.pid} has ended"):
         Sources(process.pid).resolve([f"uprobe:{path}:work"])
     process.wait()
+
+
+KPROBE, ARRAY = 2, 2
+
+
+@pytest.fixture
+def own():
+    """A program of one's own, which counts its runs in a map."""
+    counts = client.map_create(ARRAY, 4, 8, 1)
+    code = Code()
+    code.st(4, R10, -4, 0).mov(R2, R10).add(R2, -4).ld_map_fd(R1, counts).call(1)
+    code.jump("jeq", R0, 0, "out").mov(R1, 1).atomic_add(8, R0, 0, R1)
+    program = client.prog_load(KPROBE, code.end(), name="own_process")
+    yield lambda: int.from_bytes(client.map_lookup(counts, bytes(4), 8), "little")
+    os.close(program)
+    os.close(counts)
+
+
+def test_a_program_of_ones_own(path, own):
+    pin = f"/sys/fs/bpf/own-process-{os.getpid()}"
+    with called(path) as process, called(path) as other:
+        words = ["probe", "attach", f"uprobe:{path}:work", "name", "own_process", "-p", str(process.pid), "--pin", pin]
+        done = run(*words)
+        try:
+            assert (done.stderr, done.returncode) == ("", 0)
+            process.does("work", 30)
+            other.does("work", 7)
+        finally:
+            os.unlink(pin)
+
+        assert own() == 30
+        done = run("probe", "attach", "sched:sched_switch", "name", "own_process", "-p", str(process.pid))
+    assert "sched:sched_switch is attached in no process alone" in done.stderr
 
 
 @every_way
