@@ -163,8 +163,8 @@ OBJECTS: dict[str, tuple[Command, ...]] = {
     # Our own come after bpftool's, so that no abbreviation of bpftool's changes its meaning.
     "probe": (
         Command("list", "probe:list_", "show what can be probed"),
-        Command("count", "probe_run:count", "count hits in the kernel"),
-        Command("trace", "probe_run:trace", "show a line for each hit"),
+        Command("count", "probe_count:count", "count hits in the kernel"),
+        Command("trace", "probe_trace:trace", "show a line for each hit"),
         Command("show", "probe_show:show", "show what can be read at probes, and whether they can be attached"),
         Command("attach", "probe_attach:attach", "attach a loaded program"),
         Command("dry-run", "probe_show:dry_run", "show the programs of a count or trace, and how they are attached"),

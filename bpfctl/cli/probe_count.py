@@ -1,0 +1,67 @@
+"""bpfctl probe count."""
+
+from __future__ import annotations
+
+import math
+import time
+
+from bpfctl.cli import opt  # noqa: TC001 - Typer reads the annotations
+from bpfctl.cli.probe_run import is_watched, listed, positive, tell, wanted
+from bpfctl.cli.stop import wait
+from bpfctl.probe.actions.count import Count
+from bpfctl.probe.session import Probing
+from bpfctl.views.hits import BOARD, Round
+
+_INTERVAL = 1.0
+
+
+def count(
+    ctx: opt.Context,
+    words: opt.Words = None,
+    *,
+    by: opt.By = None,
+    where: opt.ProbeWhere = None,
+    pid: opt.Pid = None,
+    cgroup: opt.Cgroup = None,
+    way: opt.Way = "",
+    interval: opt.EachInterval = None,
+    duration: opt.Duration = None,
+    top: opt.TopRows = None,
+    max_entries: opt.MaxEntries = 10_000,
+) -> None:
+    """Count hits in the kernel until Ctrl-C: SPEC...
+
+    A terminal shows them as they grow, a pipe gets the sums at the end, or with --interval each time.
+    """
+    out = ctx.obj.out
+    positive(interval=interval, duration=duration)
+    with (
+        wanted(ctx.obj, words, where=where, pid=pid, cgroup=cgroup, way=way) as (sources, what),
+        Count(listed(by), max_entries=max_entries) as counts,
+        Probing(sources, what, counts) as run,
+    ):
+        tell(ctx.obj, run)
+        begin = time.monotonic()
+
+        def ask() -> Round:
+            rows = counts.rows()
+            spelled = [(counts.spelled(row), row.hits) for row in rows[:top]]
+            return Round(
+                time.time(),
+                time.monotonic() - begin,
+                counts.by,
+                rows[:top],
+                spelled,
+                len(rows),
+                sum(row.hits for row in rows),
+                counts.lost(),
+                run.missed(),
+            )
+
+        if interval is None and not is_watched(ctx.obj):
+            wait(duration)
+            run.stop()
+            out.board(BOARD, ask, seconds=0, count=1)
+            return
+        seconds = interval or min(_INTERVAL, duration or _INTERVAL)
+        out.board(BOARD, ask, seconds=seconds, count=None if duration is None else math.ceil(duration / seconds))
