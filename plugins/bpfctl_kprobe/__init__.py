@@ -191,11 +191,15 @@ class KprobeSource:
         try:
             return how(program, places, returns=self.returns)
         except KernelError as error:
-            if error.errno in _NO_PLACE:
-                names = {str(place): self._target(point) for place, point in zip(places, points, strict=True)}
-                target = names.get(error.tried.rpartition(" ")[2])
-                error.hint = (self._functions.obstacle(target) if target and target.symbol else "") or error.hint
+            names = {str(place): point for place, point in zip(places, points, strict=True)}
+            self._explain(error, names.get(error.tried.rpartition(" ")[2]))
             raise
+
+    def _explain(self, error: KernelError, point: ProbePoint | None) -> None:
+        """Say why a point was refused where the kernel does not."""
+        target = self._target(point) if point is not None else None
+        if target is not None and target.symbol and error.errno in _NO_PLACE:
+            error.hint = self._functions.obstacle(target) or error.hint
 
     def _field(self, points: Sequence[ProbePoint], name: str) -> Field:
         if len(points) == 1:

@@ -11,6 +11,7 @@ from bpfctl.plugin import (
     Argument,
     AttachType,
     Group,
+    KernelError,
     NotFound,
     ProgType,
     attach_tracing,
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from contextlib import ExitStack
 
-    from bpfctl.plugin import Code, Field, ProbePoint, Reg
+    from bpfctl.plugin import Closing, Code, Field, ProbePoint, Program, Reg
     from bpfctl_kprobe.prototype import Prototype
 
 
@@ -86,12 +87,19 @@ class FentrySource(KprobeSource):
                 (point,),
                 ProgType.TRACING,
                 partial(self._field, (point,)),
-                lambda program: [attach_tracing(program)],
-                attach_cookie=lambda program, cookie: [attach_tracing(program, self.attach_type, cookie)],
+                partial(self._attach_to, point),
+                attach_cookie=partial(self._attach_to, point),
                 attach_type=self.attach_type,
                 btf_id=found.id,
                 btf_fd=types.fileno() if types is not None else 0,
             )
+
+    def _attach_to(self, point: ProbePoint, program: Program, cookie: int = 0) -> list[Closing]:
+        try:
+            return [attach_tracing(program, self.attach_type, cookie)]
+        except KernelError as error:
+            self._explain(error, point)
+            raise
 
 
 class FexitSource(FentrySource):

@@ -20,7 +20,7 @@ from bpfctl.host.kallsyms import Symbols
 from bpfctl.kernel.btf import module_blobs
 from bpfctl.kernel.debugfs import protected_functions
 from bpfctl.probe.actions.count import Count
-from bpfctl.probe.session import Sources
+from bpfctl.probe.session import Probing, Sources, Wanted
 from tests.kernel import command
 from tests.kernel.probing import probing
 
@@ -133,15 +133,14 @@ def test_a_function_of_another_module():
 @pytest.mark.usefixtures("kprobes")
 def test_a_protected_function():
     """The reason is told where the kernel has none but EINVAL."""
-    name = next(
-        name for name in sorted(protected_functions()) if len(Symbols().addresses(name)) == 1 and name.startswith("do_")
-    )
-    with (
-        pytest.raises(KernelError, match=f"{name}.*the kernel protects it from probes"),
-        probing(Count(), f"kprobe:{name}", where="1"),
-    ):
-        pass
-    assert not [point for point in Sources().resolve(["kprobe:do_*"]) if point.target == name]
+    known = Symbols()
+    name = next(name for name in sorted(protected_functions()) if len(known.addresses(name)) == 1)
+    sources = Sources()
+    wanted = Wanted(sources.resolve([f"kprobe:{name}"]), way="perf event")
+    with pytest.raises(KernelError, match=f"{name}: .*the kernel protects it from probes"), Count() as counts:
+        Probing(sources, wanted, counts)
+    with pytest.raises(NotFound, match="no function of the kernel matches"):  # which would keep all others from it
+        Sources().resolve([f"kprobe:{name[:-1]}[{name[-1]}]"])
 
 
 def test_dry_run_tells_all_ways():
@@ -208,3 +207,26 @@ def test_a_variable_is_no_function(symbols):
     symbols("ffffffff82000000 D jiffies", "ffffffff81000050 T vfs_write")
     with pytest.raises(NotFound, match="'jiffies' is a variable of the kernel, no function"):
         Sources().resolve(["kprobe:jiffies"])
+
+
+def test_what_keeps_probes_out(symbols, monkeypatch):
+    symbols("ffffffff81000000 T guarded", "ffffffff81000010 T hidden", "ffffffff81000020 t sends\t[other]")
+    monkeypatch.setattr(names, "protected_functions", lambda: frozenset({"guarded"}))
+    monkeypatch.setattr(names.Functions, "_names", lambda _self: iter(["guarded", "other:sends"]))
+    functions = names.Functions(lambda _name: False)
+    found = [functions.obstacle(names.Target.parse(target)) for target in ("guarded", "hidden", "sends", "hidden+4")]
+
+    assert found == [
+        "the kernel protects it from probes: they would run into themselves",
+        "the kernel keeps tracers out of it (notrace)",
+        "",
+        "",
+    ]
+    assert list(functions.matching("*")) == ["other:sends"]
+
+
+def test_a_pattern_means_no_name_of_several_functions(monkeypatch):
+    listed = ["once", "twice", "twice", "other:twice", "gone"]
+    monkeypatch.setattr(names.Functions, "_names", lambda _self: iter(listed))
+
+    assert list(names.Functions(lambda _name: False).matching("*")) == ["gone", "once", "other:twice"]
