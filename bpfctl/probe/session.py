@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from difflib import get_close_matches
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,7 +13,6 @@ from bpfctl.errors import KernelError, NotFound, NotSupported, PluginError, Usag
 from bpfctl.host.process import Process
 from bpfctl.kernel.handle import privilege_hint
 from bpfctl.kernel.prog import Program
-from bpfctl.kernel.verifier import Asked
 from bpfctl.probe import registry
 from bpfctl.probe.action import Part
 from bpfctl.probe.code import CTX, OUT, POINT, Code
@@ -127,6 +125,8 @@ def known(fields: Sequence[Field], name: str, place: str) -> Field:
     for field in fields:
         if field.name == name:
             return field
+    from difflib import get_close_matches  # noqa: PLC0415 - needed for mistakes alone
+
     there = [field.name for field in fields]
     near = get_close_matches(name, [*there, *FIELDS], 1)
     hint = f", did you mean '{near[0]}'?" if near else f" (there are: {', '.join([*there, *FIELDS])})"
@@ -259,4 +259,6 @@ def load(made: Made) -> Program:
         hint = privilege_hint(number)
         if hint:
             raise KernelError(tried, number, hint=hint) from None
+    from bpfctl.kernel.verifier import Asked  # noqa: PLC0415 - most programs are taken
+
     return Program(Asked(tried, number, made.insns).load(attempt).fd)
