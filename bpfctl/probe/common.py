@@ -1,10 +1,15 @@
-"""Fields that can be read at every point."""
+"""Fields that can be read at every point.
+
+Numbers of processes are those of our own namespace, as users see them: in a container those of the container.
+"""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
-from bpfctl.asm.insn import R0, R1, R2
+from bpfctl.asm.insn import R0, R1, R2, R3, R4, R10
+from bpfctl.host import pidns
 from bpfctl.probe.field import Field, Integer, Text, number
 from bpfctl.uapi.helpers import Helper
 
@@ -19,14 +24,31 @@ def _comm(code: Code, base: Reg, offset: int) -> None:
     code.mov(R1, base).add(R1, offset).mov(R2, _COMM).call(Helper.get_current_comm)
 
 
+def _load_half(helper: Helper, code: Code, register: Reg, *, upper: bool) -> None:
+    """Append what loads one of the two numbers of 32 bits that a helper returns in one."""
+    code.call(helper)
+    if upper:
+        code.rsh(R0, 32)
+    code.mov32(register, R0)
+
+
 def _half(name: str, helper: Helper, *, upper: bool, told: str) -> Field:
-    """Return one of the two numbers of 32 bits that a helper returns in one."""
+    return number(name, partial(_load_half, helper, upper=upper), Integer(4), told)
+
+
+def _task(name: str, *, at: int, told: str) -> Field:
+    """Return a number of the task that runs, by its place in struct bpf_pidns_info; 0 is outside of our namespace."""
 
     def load(code: Code, register: Reg) -> None:
-        code.call(helper)
-        if upper:
-            code.rsh(R0, 32)
-        code.mov32(register, R0)
+        own = pidns.own()
+        if own is None:
+            _load_half(Helper.get_current_pid_tgid, code, register, upper=at > 0)
+            return
+        with code.scratch():
+            place = code.room(8)
+            code.ld_imm64(R1, own.device).ld_imm64(R2, own.inode).mov(R3, R10).add(R3, place).mov(R4, 8)
+            code.st(8, R10, place, 0).call(Helper.get_ns_current_pid_tgid)  # Linux 5.7
+            code.ldx(4, register, R10, place + at)
 
     return number(name, load, Integer(4), told)
 
@@ -39,8 +61,8 @@ def _whole(name: str, helper: Helper, type_: Integer, told: str) -> Field:
 FIELDS: dict[str, Field] = {
     field.name: field
     for field in (
-        _half("pid", Helper.get_current_pid_tgid, upper=True, told="process, as users number them"),
-        _half("tid", Helper.get_current_pid_tgid, upper=False, told="thread"),
+        _task("pid", at=4, told="process, as users number them"),
+        _task("tid", at=0, told="thread"),
         _half("uid", Helper.get_current_uid_gid, upper=False, told="user"),
         _half("gid", Helper.get_current_uid_gid, upper=True, told="group"),
         Field("comm", Text(_COMM), _comm, None, "name of the thread"),
