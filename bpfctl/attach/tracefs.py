@@ -157,7 +157,10 @@ def leftovers() -> Iterator[Leftover]:
 
 def _group() -> str:
     """Return the name of the group for this process, which a forked one shares with nobody."""
-    return "bpfctl_{}_{}_{}".format(*lifetime.own())
+    try:
+        return "bpfctl_{}_{}_{}".format(*lifetime.own())
+    except OSError:
+        raise NotSupported("without /proc nobody could tell whose events of tracefs are left behind") from None
 
 
 def _tracefs() -> Tracefs:

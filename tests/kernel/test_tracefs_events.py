@@ -16,7 +16,7 @@ from bpfctl.asm.insn import R0
 from bpfctl.attach import tracefs
 from bpfctl.attach.cookie import has_cookies
 from bpfctl.elf.binary import Binary
-from bpfctl.errors import KernelError
+from bpfctl.errors import KernelError, NotSupported
 from bpfctl.host import lifetime
 from bpfctl.kernel import pin
 from bpfctl.kernel.link import Link
@@ -193,6 +193,15 @@ def test_an_event_stays_as_long_as_its_link_is_pinned(kept, path, offset, tmp_pa
         assert not events()
     finally:
         subprocess.run(["umount", tmp_path], check=True)
+
+
+def test_nothing_is_made_that_nobody_could_clear_away(kept, path, offset, monkeypatch):
+    def hidden():
+        raise FileNotFoundError
+
+    monkeypatch.setattr(lifetime, "own", hidden)
+    with pytest.raises(NotSupported, match="without /proc nobody could tell whose events"):
+        attached(kept.enter_context(program()), path, offset)
 
 
 def test_probe_clean_tells_what_a_pin_uses(kept, path, tmp_path):
