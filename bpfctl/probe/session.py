@@ -21,6 +21,7 @@ from bpfctl.probe.filter import Filter
 from bpfctl.probe.source import PerProcess
 from bpfctl.probe.way import only, reason
 from bpfctl.probe.where import names as named
+from bpfctl.uapi.enums import ProgType
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -172,7 +173,8 @@ class Probing(Closing):
                     raise reason(refusals) from None
                 made = assemble(made.group.otherwise(), made.part.first, self.wanted.where, action)
             else:
-                self._attachments.append(links)
+                if made.group.type == ProgType.KPROBE:  # all other programs miss nothing outside of themselves
+                    self._attachments.append(links)
                 return made, program
 
     def stop(self) -> None:
