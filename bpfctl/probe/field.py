@@ -94,6 +94,27 @@ class Bytes(NamedTuple):
         return value
 
 
+class Numbers(NamedTuple):
+    """Several numbers of one kind, one behind the other."""
+
+    item: Integer
+    length: int
+
+    @property
+    def size(self) -> int:
+        """Bytes of all."""
+        return self.item.size * self.length
+
+    def decode(self, data: bytes) -> tuple[int, ...]:
+        """Return the numbers."""
+        step = self.item.size
+        return tuple(self.item.decode(data[at : at + step]) for at in range(0, self.size, step))
+
+    def spell(self, value: tuple[int, ...]) -> str:
+        """Return what people read."""
+        return f"[{', '.join(map(self.item.spell, value))}]"
+
+
 class Opaque(NamedTuple):
     """What is there, but where nobody can read it."""
 
@@ -109,7 +130,7 @@ class Opaque(NamedTuple):
         return "?"
 
 
-Type: TypeAlias = Integer | Text | Blob | Bytes | Opaque
+Type: TypeAlias = Integer | Text | Blob | Bytes | Numbers | Opaque
 
 
 class Field(NamedTuple):
@@ -149,7 +170,7 @@ def extend(code: Code, register: Reg, type_: Integer) -> None:
         code.lsh(register, shift).arsh(register, shift)
 
 
-def copied(name: str, at: int, type_: Text | Blob, told: str = "") -> Field:
+def copied(name: str, at: int, type_: Text | Blob | Numbers, told: str = "") -> Field:
     """Return bytes that lie in the context of the program."""
 
     def store(code: Code, base: Reg, offset: int) -> None:

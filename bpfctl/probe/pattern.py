@@ -21,7 +21,7 @@ def chosen(names: Iterable[str], pattern: str, what: str) -> list[str]:
     if not _WILD.intersection(pattern):
         if pattern in every:
             return [pattern]
-        near = get_close_matches(pattern, every, 1) or [name for name in every if pattern in name][:1]
+        near = get_close_matches(pattern, every, 1, 0.65) or [name for name in every if pattern in name][:1]
         raise NotFound(f"there is no {what} '{pattern}'" + (f", did you mean '{near[0]}'?" if near else ""))
     match = re.compile(translate(pattern)).match
     found = [name for name in every if match(name)]

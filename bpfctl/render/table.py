@@ -71,6 +71,9 @@ class TableOutput(PlainOutput):
 
     def show(self, view: View[Row], rows: Iterable[Row], *, listing: bool) -> None:
         """Write the table of all rows; one object that a handle asked for, field by field."""
+        if not view.columns:
+            super().show(view, rows, listing=listing)
+            return
         self._console.size = _size(self.sink.fd)
         self._console.print(_Lines(self._lines(view, list(rows), listing=listing)), end="")
 
@@ -148,6 +151,10 @@ class TableOutput(PlainOutput):
     def _lines(self, view: View[Row], rows: Sequence[Row], *, listing: bool) -> Iterator[Line]:
         if not rows:
             yield [Segment(view.empty or f"no {view.noun} are loaded", _QUIET)]
+        elif view.apart:
+            for at, row in enumerate(rows):
+                yield from ([],) if at else ()
+                yield from self._fields(view.columns + view.details, row)
         elif listing or len(rows) > 1:
             yield from self._table(view.columns, rows)
         else:

@@ -85,7 +85,7 @@ _AT = Column("at", _places, "list")
 #: Places; with their fields; and with whether they can be attached.
 VIEW: View[Told] = View("places to probe", _json, _plain, _PLACE, lambda _told: {})
 WITH_FIELDS = VIEW._replace(columns=(*_PLACE, _READ))
-WHOLE = VIEW._replace(columns=(*_PLACE, _HOW, _AT, _READ))
+WHOLE = VIEW._replace(columns=(*_PLACE, _HOW, _AT, _READ), apart=True)
 
 
 def _otherwise(made: Made) -> list[str]:

@@ -117,6 +117,7 @@ class View(NamedTuple, Generic[Row]):
     empty: str = ""  # the sentence for an empty table; without it, that none are loaded
     #: The lines of many rows that are followed, as JSON or else plain, in large pieces: the same text, made faster.
     lines: Callable[[Any, bool], Iterator[str]] | None = None
+    apart: bool = False  # whether each of several is shown as one alone, since a table would be too wide
 
     def column(self, title: str) -> Column:
         """Return a column or detail by its title; KeyError when there is none."""

@@ -112,7 +112,9 @@ class TracepointSource:
         return Group("perf event", (point,), ProgType.TRACEPOINT, field, attach, attach_cookie=attach)
 
     def _field(self, point: ProbePoint, name: str) -> Field:
-        return known(self._format(point).fields, name, str(point))
+        format_ = self._format(point)
+        items = {item.name: item for item in format_.items}
+        return items.get(name) or known(format_.fields, name, str(point))
 
     def _format(self, point: ProbePoint) -> Format:
         if point.target not in self._formats:

@@ -16,6 +16,7 @@ from bpfctl.plugin import (
     Field,
     Helper,
     Integer,
+    Numbers,
     Text,
     copied,
     in_context,
@@ -25,6 +26,8 @@ from bpfctl.plugin import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from bpfctl.plugin import Code, Reg
 
 _ID = re.compile(r"^ID:\s*(\d+)", re.MULTILINE)
@@ -43,17 +46,27 @@ class Format(NamedTuple):
 
     id: int
     fields: list[Field]
+    items: Sequence[Field] = ()  # of arrays of numbers each one, by its name and ``[NUMBER]``
 
 
 def parse(text: str, *, is_syscall: bool = False) -> Format:
     """Return what a format file tells; what cannot be read of it is left out."""
     number = _ID.search(text)
-    fields = [
-        _field(match, is_syscall=is_syscall)
+    matches = [
+        match
         for match in _FIELD.finditer(text)
         if not match["name"].startswith("common_") and int(match["at"]) + int(match["size"]) <= _LONGEST
     ]
-    return Format(int(number[1]) if number else 0, fields)
+    fields = [_field(match, is_syscall=is_syscall) for match in matches]
+    items = [item for match, field in zip(matches, fields, strict=True) for item in _items(match, field)]
+    return Format(int(number[1]) if number else 0, fields, items)
+
+
+def _items(match: re.Match[str], field: Field) -> Iterator[Field]:
+    if isinstance(field.type, Numbers):
+        item = field.type.item
+        for number in range(field.type.length):
+            yield in_context(f"{field.name}[{number}]", int(match["at"]) + number * item.size, item, match["type"])
 
 
 def _field(match: re.Match[str], *, is_syscall: bool) -> Field:
@@ -63,7 +76,7 @@ def _field(match: re.Match[str], *, is_syscall: bool) -> Field:
     if dynamic:
         return _dynamic(name, at, told, is_text=dynamic[2] in _CHARS, from_field=dynamic[1] == "__rel_loc")
     if match["array"]:
-        return copied(name, at, Text(size) if type_ in _CHARS else Blob(size), told)
+        return copied(name, at, Text(size) if type_ in _CHARS else _array(match), told)
     if is_text(type_):
         return string(name, partial(_pointer, at), user=is_syscall, told=told)
     if size not in (1, 2, 4, 8):
@@ -71,6 +84,15 @@ def _field(match: re.Match[str], *, is_syscall: bool) -> Field:
     if is_syscall:
         return in_context(name, at, syscall_number(type_), told)
     return in_context(name, at, Integer(size, match["signed"] == "1", hexadecimal="*" in type_), told)
+
+
+def _array(match: re.Match[str]) -> Numbers | Blob:
+    """Return several numbers, but that bytes are shown as such, as are items of other sizes."""
+    size, count = int(match["size"]), match["array"][1:-1]
+    each, rest = divmod(size, int(count)) if count.isdecimal() and int(count) else (0, 0)
+    if rest or each not in (2, 4, 8):
+        return Blob(size)
+    return Numbers(Integer(each, match["signed"] == "1", hexadecimal="*" in match["type"]), int(count))
 
 
 def _pointer(at: int, code: Code, register: Reg) -> None:

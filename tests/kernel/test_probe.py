@@ -28,6 +28,24 @@ def test_counts_are_exact(child, spec, what, way):
     assert [(row.values, row.hits) for row in rows] == [((spec,), 1000 if what == "yields" else 50)]
 
 
+def test_arrays_of_numbers():
+    """All of one, and each of its numbers."""
+    with open("/dev/null", "rb") as file:
+        where = f"pid == {os.getpid()} && args[0] == {file.fileno()} && args.args[1] == 0 && args[2] == {os.SEEK_END}"
+        items, whole = Count(("args[0]", "args.args[1]", "args.args[2]")), Trace(("args.args",))
+        with (
+            probing(items, "tracepoint:raw_syscalls:sys_enter", where=where),
+            probing(whole, "tracepoint:raw_syscalls:sys_enter", where=where),
+            whole.reader() as reader,
+        ):
+            for _ in range(5):
+                os.lseek(file.fileno(), 0, os.SEEK_END)
+            hits = named(read(whole, reader, 5))
+
+            assert [(row.values, row.hits) for row in items.rows()] == [((file.fileno(), 0, os.SEEK_END), 5)]
+            assert {hit["args.args"][:3] for hit in hits} == {(file.fileno(), 0, os.SEEK_END)}
+
+
 def test_count_by_fields(child):
     counts = Count(("args.filename", "pid", "probe", "args.dfd"))
     with probing(counts, OPEN, where=f"pid == {child.pid} && args.dfd < 0") as run:

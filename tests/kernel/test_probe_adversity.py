@@ -8,12 +8,14 @@ import json
 import os
 import re
 import signal
+import time
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from bpfctl.attach.cookie import has_cookies
 from bpfctl.probe import registry
 from bpfctl.probe.actions.count import Count
 from bpfctl.probe.session import Probing, Sources, Wanted
@@ -38,9 +40,13 @@ def memory(pid):
 
 def attached(pid):
     """Return whether a process has a BPF program at work."""
-    folder = Path(f"/proc/{pid}/fdinfo")
+    folder = Path(f"/proc/{pid}")
     with suppress(OSError):  # a file that is closed meanwhile
-        return any("link_type" in file.read_text() for file in folder.iterdir())
+        if any("link_type" in file.read_text() for file in (folder / "fdinfo").iterdir()):
+            return True
+        if any("perf_event" in str(file.readlink()) for file in (folder / "fd").iterdir()) and not has_cookies():
+            time.sleep(0.5)  # before Linux 5.15 nothing tells whether it has the program already
+            return True
     return False
 
 
@@ -112,6 +118,8 @@ def test_whoever_reads_goes_away(child, words):
 
 @pytest.mark.parametrize("words", [["count", YIELD], ["trace", YIELD], ["count", "software:page-faults"]])
 def test_a_killed_one_leaves_nothing(words):
+    if "software" in words[1] and not has_cookies():
+        pytest.skip("this kernel has no links of perf events")
     with running("probe", *words) as process:
         assert until(lambda: attached(process.pid))
         ids = links(process.pid)

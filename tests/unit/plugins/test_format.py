@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 from bpfctl_tracepoint.format import parse
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bpfctl.probe.field import Blob, Bytes, Integer, Text
+from bpfctl.probe.field import Blob, Bytes, Integer, Numbers, Text
 
 COMMON = """name: thing
 ID: 314
@@ -32,6 +34,15 @@ def one(line, **more):
         ("field:char comm[16];\toffset:8;\tsize:16;\tsigned:0;", "comm", Text(16)),
         ("field:char comm[TASK_COMM_LEN];\toffset:8;\tsize:16;\tsigned:0;", "comm", Text(16)),
         ("field:__u8 addr[16];\toffset:8;\tsize:16;\tsigned:0;", "addr", Blob(16)),
+        (
+            "field:unsigned long args[6];\toffset:8;\tsize:48;\tsigned:0;",
+            "args",
+            Numbers(Integer(8), 6),
+        ),
+        ("field:s16 pair[2];\toffset:8;\tsize:4;\tsigned:1;", "pair", Numbers(Integer(2, signed=True), 2)),
+        ("field:u32 odd[3];\toffset:8;\tsize:16;\tsigned:0;", "odd", Blob(16)),
+        ("field:u32 named[LENGTH];\toffset:8;\tsize:16;\tsigned:0;", "named", Blob(16)),
+        ("field:u32 none[0];\toffset:8;\tsize:0;\tsigned:0;", "none", Blob(0)),
         ("field:__data_loc char[] path;\toffset:8;\tsize:4;\tsigned:0;", "path", Text(64, may_be_cut=True)),
         ("field:__rel_loc char[] path;\toffset:8;\tsize:4;\tsigned:0;", "path", Text(64, may_be_cut=True)),
         ("field:__data_loc u32[] list;\toffset:8;\tsize:4;\tsigned:0;", "list", Bytes(64)),
@@ -59,6 +70,23 @@ def test_types_of_fields(line, name, type_):
 )
 def test_arguments_of_system_calls_have_less_than_eight_bytes(declared, type_):
     assert one(f"field:{declared};\toffset:16;\tsize:8;\tsigned:0;", is_syscall=True).type == type_
+
+
+def test_items_of_arrays():
+    line = "field:int pair[2];\toffset:8;\tsize:8;\tsigned:1;"
+    items = parse(f"{COMMON}\t{line}\n\nprint fmt: ...\n").items
+
+    assert [(item.name, item.type) for item in items] == [
+        ("pair[0]", Integer(4, signed=True)),
+        ("pair[1]", Integer(4, signed=True)),
+    ]
+
+
+def test_numbers_of_an_array():
+    pair = Numbers(Integer(4, signed=True), 2)
+
+    assert pair.decode((7).to_bytes(4, sys.byteorder) + b"\xff" * 4) == (7, -1)
+    assert pair.spell((7, -1)) == "[7, -1]"
 
 
 def test_number_of_the_event():
