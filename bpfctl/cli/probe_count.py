@@ -6,6 +6,7 @@ import math
 import time
 
 from bpfctl.cli import opt  # noqa: TC001 - Typer reads the annotations
+from bpfctl.cli.over import over_with
 from bpfctl.cli.probe_run import is_watched, listed, positive, tell, wanted
 from bpfctl.cli.stop import wait
 from bpfctl.probe.actions.count import Count
@@ -38,6 +39,7 @@ def count(
     with (
         wanted(ctx.obj, words, where=where, pid=pid, cgroup=cgroup, way=way) as (sources, what),
         Count(listed(by), max_entries=max_entries) as counts,
+        over_with(pid) as is_over,
         Probing(sources, what, counts) as run,
     ):
         tell(ctx.obj, run)
@@ -62,6 +64,8 @@ def count(
             wait(duration)
             run.stop()
             out.board(BOARD, ask, seconds=0, count=1)
-            return
-        seconds = interval or min(_INTERVAL, duration or _INTERVAL)
-        out.board(BOARD, ask, seconds=seconds, count=None if duration is None else math.ceil(duration / seconds))
+        else:
+            seconds = interval or min(_INTERVAL, duration or _INTERVAL)
+            out.board(BOARD, ask, seconds=seconds, count=None if duration is None else math.ceil(duration / seconds))
+        if is_over():
+            out.note(f"process {pid} has ended")

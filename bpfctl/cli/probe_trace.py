@@ -6,6 +6,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from bpfctl.cli import opt  # noqa: TC001 - Typer reads the annotations
+from bpfctl.cli.over import over_with
 from bpfctl.cli.probe_run import is_watched, listed, positive, tell, wanted
 from bpfctl.cli.stop import stopping
 from bpfctl.errors import UsageError
@@ -44,6 +45,7 @@ def trace(
     with (
         wanted(ctx.obj, words, where=where, pid=pid, cgroup=cgroup, way=way) as (sources, what),
         stopping() as stop,
+        over_with(pid) as is_over,
         Trace(listed(fields), size=buffer) as hits,
         Probing(sources, what, hits) as run,
         hits.reader() as reader,
@@ -79,6 +81,8 @@ def trace(
         tell_lost()
         if missed := run.missed():
             out.warn(missing(missed))
+        if is_over():
+            out.note(f"process {pid} has ended")
 
 
 def _rest(hits: Trace, limit: int | None) -> Iterator[Hits]:

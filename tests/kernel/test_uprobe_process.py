@@ -6,9 +6,10 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from errno import EBADF
 
 import pytest
@@ -22,7 +23,8 @@ from bpfctl.probe.session import Probing, Sources, Wanted
 from bpfctl.probe.where import parse
 from tests.build.called import NOTES, TALK, built, called
 from tests.kernel import client
-from tests.kernel.command import run
+from tests.kernel.command import run, running
+from tests.kernel.probing import until
 
 WORK = (
     NOTES
@@ -228,6 +230,54 @@ def test_one_that_nobody_has_waited_for(path):
     with pytest.raises(NotFound, match=f"process {process.pid} has ended"):
         Sources(process.pid).resolve([f"uprobe:{path}:work"])
     process.wait()
+
+
+@pytest.mark.parametrize("words", [["count"], ["trace", "--fields", "pid"]])
+@pytest.mark.parametrize("probe", ["uprobe:{}:work", "tracepoint:sched:sched_process_exit"])
+def test_it_is_over_when_the_process_is(path, words, probe):
+    command, *options = words
+    with called(path) as process:
+        words = ["-j", "probe", command, probe.format(path), "-p", str(process.pid), *options]
+        with running(*words) as beside:
+            assert until(lambda: _is_attached(beside.pid))
+            process.does("work", 5)
+            os.kill(process.pid, signal.SIGKILL)
+            out, error = beside.communicate(timeout=60)
+
+    assert (error, beside.returncode) == ("", 0)
+    told = [json.loads(line) for line in out.splitlines()]
+    number = told[-1]["hits"] if command == "count" else len(told)
+    assert number == (5 if probe.startswith("uprobe") else 1)
+
+
+def test_rounds_are_over_when_the_process_is(path):
+    with called(path) as process:
+        words = ["-j", "probe", "count", f"uprobe:{path}:work", "-p", str(process.pid), "--interval", "0.1"]
+        with running(*words) as beside:
+            beside.stdout.readline()
+            process.does("work", 5)
+            while json.loads(beside.stdout.readline())["hits"] < 5:
+                pass
+            os.kill(process.pid, signal.SIGKILL)
+            _, error = beside.communicate(timeout=60)
+
+    assert (error, beside.returncode) == ("", 0)
+
+
+def _is_attached(pid):
+    """Return whether a process has a link."""
+    folder = f"/proc/{pid}/fdinfo"
+    for name in os.listdir(folder):
+        with suppress(FileNotFoundError), open(f"{folder}/{name}") as file:
+            if "link_id:" in file.read():
+                return True
+    return False
+
+
+def test_a_process_that_is_none_for_probes_of_the_kernel():
+    done = run("probe", "count", "sched:sched_switch", "-p", "4194303")
+
+    assert (done.stderr, done.returncode) == ("Error: there is no process 4194303\n", 255)
 
 
 KPROBE, ARRAY = 2, 2
