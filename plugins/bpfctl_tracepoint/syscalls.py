@@ -38,7 +38,7 @@ from bpfctl.plugin import (
 from bpfctl_tracepoint.numbers import numbers
 from btf.errors import BTFError
 from btf.place import find
-from btf.types import Struct
+from btf.types import Func, Struct
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from bpfctl.plugin import Closing, Code, Field, ProbePoint, Program
 
 _ENTER, _EXIT = "sys_enter_", "sys_exit_"
+_FEW = 8  # calls, which are asked for one by one faster than they are looked up
 
 
 class _Machine(NamedTuple):
@@ -108,27 +109,54 @@ def _attach(name: str, program: Program) -> list[Closing]:
 
 def _chooser(machine: _Machine, prefix: str, wanted: Sequence[int], held: ExitStack) -> Callable[[Code], None]:
     """Return what puts into r7 which of the wanted calls was hit."""
+    kept = _offset("pt_regs", machine.number)
+    marked = partial(_mark, _offset("task_struct", f"thread_info.{machine.compat}"))
+    known = partial(_compared, wanted) if len(wanted) <= _FEW else _looked_up(wanted, held)
+
+    def choose(code: Code) -> None:
+        if prefix == _ENTER:
+            code.ldx(8, R0, CTX, 8)
+        else:
+            code.ldx(8, R0, CTX, 0)
+            memory(code, R0, kept, Integer(8))
+        known(code)
+        marked(code)
+        code.and_(R0, machine.mask).jump("jne", R0, 0, OUT)
+
+    return choose
+
+
+def _compared(wanted: Sequence[int], code: Code) -> None:
+    """Find the number in r0 by asking for each."""
+    found = code.fresh()
+    for at, number in enumerate(wanted):
+        code.mov(POINT, at).jump("jeq", R0, number, found)
+    code.jmp(OUT).label(found)
+
+
+def _looked_up(wanted: Sequence[int], held: ExitStack) -> Callable[[Code], None]:
+    """Return what finds the number in r0 in a table."""
     size = max(wanted) + 1
     table = held.enter_context(Map.create(MapType.ARRAY, 4, 4, size, name="calls"))
     table.raw.update({struct.pack("=I", number): struct.pack("=I", at + 1) for at, number in enumerate(wanted)})
-    kept, marked = _offset("pt_regs", machine.number), _offset("task_struct", f"thread_info.{machine.compat}")
 
-    def choose(code: Code) -> None:
+    def look_up(code: Code) -> None:
         with code.scratch():
             key = code.room(8)
-            if prefix == _ENTER:
-                code.ldx(8, R0, CTX, 8)
-            else:
-                code.ldx(8, R0, CTX, 0)
-                memory(code, R0, kept, Integer(8))
             code.stx(8, R10, key, R0).jump("jge", R0, size, OUT)
             code.ld_map_fd(R1, table.fileno()).mov(R2, R10).add(R2, key).call(Helper.map_lookup_elem)
             code.jump("jeq", R0, 0, OUT).ldx(4, POINT, R0).jump("jeq", POINT, 0, OUT).sub(POINT, 1)
-            code.call(Helper.get_current_task)
-            memory(code, R0, marked, Integer(4))
-            code.and_(R0, machine.mask).jump("jne", R0, 0, OUT)
 
-    return choose
+    return look_up
+
+
+def _mark(at: int, code: Code) -> None:
+    """Load what marks the task that runs into r0: with no other call where the kernel knows its type (Linux 5.11)."""
+    if kernel_types().find(f"bpf_{Helper.get_current_task_btf.name}", Func):
+        code.call(Helper.get_current_task_btf).ldx(4, R0, R0, at)
+    else:
+        code.call(Helper.get_current_task)
+        memory(code, R0, at, Integer(4))
 
 
 def _offset(struct_name: str, path: str) -> int:
