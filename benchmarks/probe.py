@@ -1,63 +1,156 @@
-"""How long probes take from start to end, beside bpftrace where it is installed, and what a hit costs.
+"""Probes beside bpftrace in the same run: from start to first hit, all system calls, records a second, cost of a hit.
 
-Run as root, where the package is installed (not in editable mode): python benchmarks/probe.py
+Run as root, where the package is installed (not in editable mode): python benchmarks/probe.py [--all]
+With --all bpftrace also attaches to all system calls, which takes it half a minute.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
+import signal
+import statistics
+import subprocess
 import sys
 import time
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import clock
 
+from bpfctl.errors import BpfctlError
+from bpfctl.kernel.handle import PROG, ids
+from bpfctl.kernel.prog import Program
 from bpfctl.kernel.usage import Statistics
-from bpfctl.probe.actions.count import Count
-from bpfctl.probe.actions.trace import Trace
-from bpfctl.probe.session import Probing, Sources, Wanted
-from bpfctl.probe.where import parse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 BPFCTL = str(Path(sys.executable).parent / "bpfctl")
-ONE, EVERY = "tracepoint:sched:sched_process_exit", "tracepoint:syscalls:sys_enter_*"
-YIELD = "tracepoint:syscalls:sys_enter_sched_yield"
-HITS = 300_000
+BPFTRACE = shutil.which("bpftrace")
+EXIT, YIELD = "tracepoint:sched:sched_process_exit", "tracepoint:syscalls:sys_enter_sched_yield"
+EVERY = "tracepoint:syscalls:sys_enter_*"
+RUNS = 11
+RATES = (50_000, 100_000, 160_000, 200_000, 250_000)
+SECONDS = 3
+BURST = 100
+# bpftrace 0.17 looks for tracepoints below debugfs alone.
+MOUNTED = "mount -t debugfs none /sys/kernel/debug; mount -t tracefs none /sys/kernel/debug/tracing"
+COUNTS = {"by probe": ("", "@ = count();"), "by comm and pid": ("comm,pid", "@[comm, pid] = count();")}
 
 
 def main() -> None:
     """Print the times."""
+    if "TRACING" not in os.environ and BPFTRACE:  # in a mount namespace of its own
+        again = ["sh", "-c", f'{{ {MOUNTED}; }} 2>/dev/null; exec "$@"', "sh", sys.executable, *sys.argv]
+        os.execvpe("unshare", ["unshare", "-m", *again], os.environ | {"TRACING": "1"})
+    if not BPFTRACE:
+        print("bpftrace is not installed: bpfctl alone")
+    whole()
+    first()
+    rate()
+    cost()
+
+
+def whole() -> None:
+    """Time whole processes that attach and detach."""
     commands = {
         "bare python": [sys.executable, "-c", "pass"],
-        "bpfctl, one tracepoint": [BPFCTL, "probe", "count", ONE, "--duration", "0.001"],
+        "bpfctl, one tracepoint": [BPFCTL, "probe", "count", EXIT, "--duration", "0.001"],
+        "bpfctl, one perf event": [BPFCTL, "probe", "count", EXIT, "--by", "prio", "--duration", "0.001"],
         "bpfctl, all system calls": [BPFCTL, "probe", "count", EVERY, "--duration", "0.001"],
-        "bpfctl, one perf event": [BPFCTL, "probe", "count", ONE, "--by", "prio", "--duration", "0.001"],
     }
-    peer = shutil.which("bpftrace")
-    if peer:
-        commands["bpftrace, one tracepoint"] = [peer, "-e", f"{ONE} {{ @ = count(); }} BEGIN {{ exit(); }}"]
-    base = "bpftrace, one tracepoint" if peer else "bare python"
-    print(clock.table(clock.measure(commands, 11), base))
-    for name, action, more in (
-        ("count by probe", Count(), ""),
-        ("count by comm and pid", Count(("comm", "pid")), ""),
-        ("count by an argument", Count(("args.__syscall_nr",)), ""),
-        ("trace pid and comm", Trace(("pid", "comm"), size=1 << 26), ""),
-        ("count, chosen by a name", Count(), " && comm == 'nobody'"),
-    ):
-        print(f"{name:30} {cost(action, more):6.0f} ns a hit in the kernel")
+    if BPFTRACE:
+        commands["bpftrace, one tracepoint"] = [BPFTRACE, "-e", f"{EXIT} {{ @ = count(); }} BEGIN {{ exit(); }}"]
+    print(clock.table(clock.measure(commands, RUNS), "bpftrace, one tracepoint" if BPFTRACE else "bare python"))
+    if BPFTRACE and "--all" in sys.argv:
+        words = {"bpftrace, all": [BPFTRACE, "-e", f"{EVERY} {{ @[probe] = count(); }} BEGIN {{ exit(); }}"]}
+        print(clock.table(clock.measure(words, 1), "bpftrace, all"))
 
 
-def cost(action: Count | Trace, more: str) -> float:
-    """Return the nanoseconds that a program runs for at each hit."""
-    sources = Sources()
-    wanted = Wanted(sources.resolve([YIELD]), parse(f"pid == {os.getpid()}{more}"))
-    with action, Probing(sources, wanted, action), Statistics() as statistics:
-        for _ in range(HITS):
-            os.sched_yield()
-        time.sleep(0.01)
-        (used,) = [each for each in statistics.look() if each.name == "bpfctl_probe"]
-        return used.run_time / max(used.runs, 1)
+def tools(by: str, theirs: str) -> dict[str, list[str]]:
+    """Return the commands that count the same."""
+    found = {"bpfctl": [BPFCTL, "probe", "count", YIELD, *(["--by", by] if by else [])]}
+    return found | ({"bpftrace": [BPFTRACE, "-e", f"{YIELD} {{ {theirs} }}"]} if BPFTRACE else {})
+
+
+@contextmanager
+def stopped(command: list[str]) -> Iterator[None]:
+    """Run a command meanwhile, and stop it as a person would."""
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        try:
+            yield
+        finally:
+            process.send_signal(signal.SIGINT)
+
+
+def first() -> None:
+    """Time from the start to the first hit, of an event that happens all the time."""
+    with subprocess.Popen([sys.executable, "-c", "import os\nwhile True: os.sched_yield()"]) as generator, Statistics():
+        for name, command in tools(*COUNTS["by probe"]).items():
+            times = []
+            for _ in range(RUNS):
+                known = set(ids(PROG))
+                start = time.perf_counter()
+                with stopped(command):
+                    while not any(runs(id_) for id_ in ids(PROG) if id_ not in known):
+                        time.sleep(0.0005)
+                    times.append(time.perf_counter() - start)
+            print(f"{name:10} from start to first hit {statistics.median(times) * 1e3:6.1f} ms")
+        generator.kill()
+
+
+def runs(id_: int) -> int:
+    """Return how often a program has run; 0 when it is gone."""
+    with suppress(BpfctlError), Program.by_id(id_) as program:
+        return program.info().run_cnt or 0
+    return 0
+
+
+def rate() -> None:
+    """Tell how many of the records that are made at a rate come out of the end of a pipe."""
+    commands = {"bpfctl": [BPFCTL, "--plain", "probe", "trace", YIELD, "--fields", "pid,comm", "-p", str(os.getpid())]}
+    if BPFTRACE:
+        action = 'printf("%s %d %s\\n", strftime("%H:%M:%S", nsecs), pid, comm);'
+        commands["bpftrace"] = [BPFTRACE, "-e", f"{YIELD} /pid == {os.getpid()}/ {{ {action} }}"]
+    for name, command in commands.items():
+        for per_second in RATES:
+            with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+                counter = subprocess.Popen(["grep", "-c", "python"], stdin=process.stdout, stdout=subprocess.PIPE)
+                process.stdout.close()
+                time.sleep(2)
+                made = yields(per_second)
+                time.sleep(1)
+                process.send_signal(signal.SIGINT)
+                lines = int(counter.communicate()[0])
+            print(f"{name:10} {made / SECONDS:8.0f} hits a second: {made - lines} of {made} not in the pipe")
+
+
+def yields(per_second: int) -> int:
+    """Call sched_yield(2) at a rate for SECONDS, and return how often."""
+    start, made = time.perf_counter(), 0
+    while (now := time.perf_counter() - start) < SECONDS:
+        if made <= now * per_second:
+            for _ in range(BURST):
+                os.sched_yield()
+            made += BURST
+    return made
+
+
+def cost() -> None:
+    """Tell the nanoseconds that the kernel counts for a run of the programs."""
+    for what, words in COUNTS.items():
+        for name, command in tools(*words).items():
+            with Statistics() as statistics_:
+                known = set(ids(PROG))
+                with stopped(command):
+                    time.sleep(2)
+                    statistics_.look()
+                    yields(100_000)
+                    used = [one for one in statistics_.look() if one.id not in known and one.runs]
+            told = ", ".join(f"{one.per_run or 0:.0f} ns a hit ({one.runs} hits)" for one in used)
+            print(f"{name:10} counted {what}: {told}")
 
 
 if __name__ == "__main__":
