@@ -26,10 +26,10 @@ RAW_FORK = "raw_tracepoint:sched_process_fork"
 
 
 @contextmanager
-def probing(action: Any, *specs: str, where: str = "1") -> Iterator[Probing]:
-    """Have an action at probes, both of which end with the block."""
+def probing(action: Any, *specs: str, where: str = "1", way: str = "") -> Iterator[Probing]:
+    """Have an action at probes, by one way alone where that is said; both end with the block."""
     sources = Sources()
-    with action, Probing(sources, Wanted(sources.resolve(specs), parse(where)), action) as run:
+    with action, Probing(sources, Wanted(sources.resolve(specs), parse(where), way=way), action) as run:
         yield run
 
 

@@ -20,7 +20,7 @@ from bpfctl.host.kallsyms import Symbols
 from bpfctl.kernel.btf import module_blobs
 from bpfctl.kernel.debugfs import protected_functions
 from bpfctl.probe.actions.count import Count
-from bpfctl.probe.session import Probing, Sources, Wanted
+from bpfctl.probe.session import Sources
 from tests.kernel import command
 from tests.kernel.probing import probing
 
@@ -135,10 +135,11 @@ def test_a_protected_function():
     """The reason is told where the kernel has none but EINVAL."""
     known = Symbols()
     name = next(name for name in sorted(protected_functions()) if len(known.addresses(name)) == 1)
-    sources = Sources()
-    wanted = Wanted(sources.resolve([f"kprobe:{name}"]), way="perf event")
-    with pytest.raises(KernelError, match=f"{name}: .*the kernel protects it from probes"), Count() as counts:
-        Probing(sources, wanted, counts)
+    with (
+        pytest.raises(KernelError, match=f"{name}: .*the kernel protects it from probes"),
+        probing(Count(), f"kprobe:{name}", way="perf event"),
+    ):
+        pass
     with pytest.raises(NotFound, match="no function of the kernel matches"):  # which would keep all others from it
         Sources().resolve([f"kprobe:{name[:-1]}[{name[-1]}]"])
 

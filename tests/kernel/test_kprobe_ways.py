@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-from contextlib import contextmanager
 
 import pytest
 
@@ -14,10 +13,8 @@ from bpfctl.errors import KernelError, NotSupported, UsageError
 from bpfctl.host import pmu
 from bpfctl.kernel.tracefs import Tracefs
 from bpfctl.probe.actions.count import Count
-from bpfctl.probe.session import Probing, Sources, Wanted
-from bpfctl.probe.where import parse
 from tests.kernel import command
-from tests.kernel.probing import until
+from tests.kernel.probing import probing, until
 
 SIZE = 12347  # that nobody else reads at once
 READ, WRITE = "vfs_read", "vfs_write"
@@ -29,13 +26,6 @@ OURS = f"pid == {os.getpid()}"
 def _kprobes():
     if pmu.number("kprobe") is None:
         pytest.skip("this kernel has no kprobes (CONFIG_KPROBE_EVENTS)")
-
-
-@contextmanager
-def probing(action, *specs, where, way):
-    sources = Sources()
-    with action, Probing(sources, Wanted(sources.resolve(specs), parse(where), way=way), action) as run:
-        yield run
 
 
 def moves(count):
