@@ -6,7 +6,8 @@ kind of probe, its value a class that meets `Source`.
 - A source yields `ProbePoint`, and `Group` for those that a user wants: what one program serves, and how to attach it.
 - `Field` and the functions that make them say what can be read at a point, and with which instructions.
 - `attach_tracepoint`, `attach_raw_tracepoint` attach a program; each returns something with ``close()``.
-- `PerfEvent` is an event of perf_event_open(2); `attach_perf_event` attaches a program to it on each of its CPUs.
+- `PerfEvent` is an event of perf_event_open(2); `attach_perf_event` attaches a program to it on each of its CPUs,
+  `attach_perf_event_in` in the threads of a process.
   `pmu` tells the units of this machine, `KernelSymbols` the addresses of the kernel's functions and variables.
 - `Tracefs` has the files of tracefs, wherever it is mounted.
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from bpfctl.attach.perf_event import Event as PerfEvent
     from bpfctl.attach.perf_event import event_hint as perf_hint
     from bpfctl.attach.perf_event import everywhere as attach_perf_event
+    from bpfctl.attach.perf_event import in_process as attach_perf_event_in
     from bpfctl.attach.perf_event import tracepoint as attach_tracepoint
     from bpfctl.attach.raw_tracepoint import attach as attach_raw_tracepoint
     from bpfctl.attach.tracing import attach as attach_tracing
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
     from bpfctl.elf.binary import Binary
     from bpfctl.elf.cxx import plain as cxx_name
     from bpfctl.elf.function import Function
-    from bpfctl.errors import BpfctlError, KernelError, NotFound, NotSupported, UsageError
+    from bpfctl.errors import BpfctlError, KernelError, NotFound, NotSupported, ObjectError, UsageError
     from bpfctl.host import pmu
     from bpfctl.host.cpus import online as online_cpus
     from bpfctl.host.kallsyms import Symbols as KernelSymbols
@@ -65,7 +67,7 @@ if TYPE_CHECKING:
         number,
         string,
     )
-    from bpfctl.probe.in_process import process_groups
+    from bpfctl.probe.in_process import process_files, process_groups
     from bpfctl.probe.pattern import chosen
     from bpfctl.probe.registers import (
         Registers,
@@ -115,6 +117,7 @@ _WHERE = {
     "NotSupported": "errors:NotSupported",
     "Numbers": "probe.field:Numbers",
     "OUT": "probe.code:OUT",
+    "ObjectError": "errors:ObjectError",
     "Opaque": "probe.field:Opaque",
     "POINT": "probe.code:POINT",
     "PerfEvent": "attach.perf_event:Event",
@@ -143,6 +146,7 @@ _WHERE = {
     "attach_kprobe_multi": "attach.kprobe:attach_multi",
     "attach_kprobe_tracefs": "attach.kprobe:attach_tracefs",
     "attach_perf_event": "attach.perf_event:everywhere",
+    "attach_perf_event_in": "attach.perf_event:in_process",
     "attach_raw_tracepoint": "attach.raw_tracepoint:attach",
     "attach_tracepoint": "attach.perf_event:tracepoint",
     "attach_tracing": "attach.tracing:attach",
@@ -168,6 +172,7 @@ _WHERE = {
     "online_cpus": "host.cpus:online",
     "perf_hint": "attach.perf_event:event_hint",
     "pmu": "host.pmu",
+    "process_files": "probe.in_process:process_files",
     "process_groups": "probe.in_process:process_groups",
     "protected_functions": "kernel.debugfs:protected_functions",
     "reach": "probe.typed:reach",
@@ -217,6 +222,7 @@ __all__ = [
     "NotFound",
     "NotSupported",
     "Numbers",
+    "ObjectError",
     "Opaque",
     "PerProcess",
     "PerfEvent",
@@ -239,6 +245,7 @@ __all__ = [
     "attach_kprobe_multi",
     "attach_kprobe_tracefs",
     "attach_perf_event",
+    "attach_perf_event_in",
     "attach_raw_tracepoint",
     "attach_tracepoint",
     "attach_tracing",
@@ -263,6 +270,7 @@ __all__ = [
     "online_cpus",
     "perf_hint",
     "pmu",
+    "process_files",
     "process_groups",
     "protected_functions",
     "reach",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 from contextlib import ExitStack
-from errno import EACCES, EBUSY, EINVAL, EMFILE, ENODEV, ENOSPC, EPERM
+from errno import EACCES, EAGAIN, EBUSY, EINVAL, EMFILE, ENODEV, ENOSPC, EPERM
 from typing import TYPE_CHECKING, NamedTuple
 
 from bpfctl._sys import attach as attach_calls
@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from bpfctl._sys.fd import FD, Closing
+    from bpfctl.host.process import Process
     from bpfctl.kernel.prog import Program
 
+_TRIES = 100
 _TRACEPOINT = 2  # PERF_TYPE_TRACEPOINT
 
 
@@ -41,8 +43,8 @@ class Event(NamedTuple):
     bp_type: int = 0
     cpus: Sequence[int] | None = None  # where to look; None: everywhere
 
-    def open(self, cpu: int, flags: int = 0) -> FD:
-        """Open it on a CPU; OSError."""
+    def open(self, cpu: int, flags: int = 0, *, pid: int = -1) -> FD:
+        """Open it on a CPU, or in a thread on all of them, where ``cpu`` is -1; OSError."""
         members = {
             "sample_period": self.period,
             "config1": self.config1,
@@ -50,7 +52,7 @@ class Event(NamedTuple):
             "config3": self.config3,
             "bp_type": self.bp_type,
         }
-        return perf.open_event(self.type, self.config, cpu=cpu, flags=flags, **members)
+        return perf.open_event(self.type, self.config, pid=pid, cpu=cpu, flags=flags, **members)
 
     def refusal(self) -> int:
         """Return 0 where it can be had, and otherwise the kernel's errno. It is opened for that, and closed."""
@@ -129,6 +131,35 @@ def _on_cpus(program: Program, event: Event, name: str, cookie: int) -> Iterator
             answer = error.errno or 0
             if answer == ENODEV:
                 continue
+            raise KernelError(tried, answer, hint=event_hint(answer)) from None
+        yield attach(program, opened, tried, cookie)
+
+
+def in_process(program: Program, event: Event, name: str, process: Process, cookie: int = 0) -> list[Closing]:
+    """Attach to an event in each thread of a process, and in those that they start; on all CPUs.
+
+    Whether a thread has the event that starts meanwhile cannot be known, so then all is done anew. KernelError, EAGAIN
+    where threads come all the time; NotFound where the process has ended. Nothing stays attached then.
+    """
+    for _ in range(_TRIES):
+        with ExitStack() as held:
+            threads = process.threads()
+            attached = [held.enter_context(one) for one in _in_threads(program, event, name, threads, cookie)]
+            if attached and not set(process.threads()).difference(threads):
+                held.pop_all()
+                return attached
+    raise KernelError(f"can't attach to {name} in process {process.pid}", EAGAIN)
+
+
+def _in_threads(program: Program, event: Event, name: str, threads: Sequence[int], cookie: int) -> Iterator[Closing]:
+    for thread in threads:
+        tried = f"can't attach to {name} in thread {thread}"
+        try:
+            opened = event.open(-1, perf.INHERIT, pid=thread)
+        except ProcessLookupError:  # it has ended
+            continue
+        except OSError as error:
+            answer = error.errno or 0
             raise KernelError(tried, answer, hint=event_hint(answer)) from None
         yield attach(program, opened, tried, cookie)
 

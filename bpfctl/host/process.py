@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -28,17 +29,16 @@ class Found(NamedTuple):
 
 
 class Process:
-    """A process by its number; NotFound where there is none, or one that runs no file."""
+    """A process by its number; NotFound where there is none."""
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
         status = self._status()
         if status.get("Tgid") != str(pid):
             raise NotFound(f"{pid} is a thread of process {status.get('Tgid')}")
-        if "VmSize" not in status:  # it has no memory of its own
-            if status.get("State", "").startswith(("Z", "X")):
-                raise NotFound(f"process {pid} has ended")
-            raise NotFound(f"{pid} is a thread of the kernel: it runs no file")
+        self._has_memory = "VmSize" in status
+        if not self._has_memory and status.get("State", "").startswith(("Z", "X")):
+            raise NotFound(f"process {pid} has ended")
 
     def _status(self) -> dict[str, str]:
         try:
@@ -47,17 +47,31 @@ class Process:
         except (FileNotFoundError, ProcessLookupError):
             raise NotFound(f"there is no process {self.pid}") from None
 
+    def threads(self) -> list[int]:
+        """Return the numbers of its threads that run now; NotFound where it has ended."""
+        try:
+            return sorted(map(int, os.listdir(f"/proc/{self.pid}/task")))
+        except (FileNotFoundError, ProcessLookupError):
+            raise NotFound(f"process {self.pid} has ended") from None
+
     def find(self, word: str) -> Found:
         """Return the file that a path or a name means to the process; NotFound, KernelError.
 
         What it has mapped comes first: it runs that, though another file may have taken its place.
         """
+        if not self._has_memory:
+            raise NotFound(f"{self.pid} is a thread of the kernel: it runs no file")
         name = self._mapped_as(word) or binary.find(word, self.root)
         path = binary.outside(name, self.root)
         mapped = self._mapped.get(name) or self._mapped.get(binary.real(name, self.root))
         if mapped is not None and not _is_same(mapped, path):
             path = mapped
         return Found(name, path, self.root)
+
+    def files(self, pattern: str) -> list[str]:
+        """Return the paths of the files of code that it has mapped and whose path or name a pattern matches."""
+        names = {path: os.path.basename(path) for path in self._mapped}
+        return sorted(path for path, name in names.items() if fnmatchcase(path, pattern) or fnmatchcase(name, pattern))
 
     def _mapped_as(self, word: str) -> str | None:
         """Return the path of what is mapped under a name, or under a path that nothing is at any more."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
+from copy import copy
 from errno import EINVAL, ENODEV, ENOENT, EOPNOTSUPP
 from fnmatch import translate
 from functools import partial
@@ -18,6 +19,7 @@ from bpfctl.plugin import (
     ProgType,
     UsageError,
     attach_perf_event,
+    attach_perf_event_in,
     chosen,
     known,
     perf_hint,
@@ -25,10 +27,11 @@ from bpfctl.plugin import (
 from bpfctl_perf import fields
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from contextlib import ExitStack
+    from typing import Self
 
-    from bpfctl.plugin import Closing, Field, PerfEvent, Program
+    from bpfctl.plugin import Closing, Field, PerfEvent, Process, Program
 
 _WILD = re.compile(r"[*?\[]")
 _MOST = (1 << 63) - 1  # perf_event_open(2) takes no period with the highest bit
@@ -42,6 +45,13 @@ class PerfSource(ABC):
     api = API
     kind: str
     summary: str
+    process: Process | None = None  # the only one that matters
+
+    def within(self, process: Process) -> Self:
+        """Return such a source for the threads of a process, wherever its events belong to one."""
+        found = copy(self)
+        found.process = process
+        return found
 
     @abstractmethod
     def event(self, target: str) -> tuple[str, PerfEvent]:
@@ -107,24 +117,26 @@ class PerfSource(ABC):
         return fields.here(with_address=self.has_address(event))
 
     def groups(self, points: Sequence[ProbePoint], names: frozenset[str], held: ExitStack) -> Iterator[Group]:
-        """Yield a group for each event: one program, attached on each CPU."""
+        """Yield a group for each event: one program, attached in each thread of the process, or on each CPU."""
         del names, held
         for point in points:
             _, event = self.event(point.target)
-            attach = partial(self._attach, point)
-            cpus = "each CPU" if event.cpus is None else f"CPU {', '.join(map(str, event.cpus))}"
-            yield Group(
-                f"perf event on {cpus}",
-                (point,),
-                ProgType.PERF_EVENT,
-                partial(self._field, point),
-                attach,
-                attach_cookie=attach,
-            )
+            if self.process is None or event.cpus is not None:
+                yield self._on_cpus(point, event)
+            else:
+                attach = partial(attach_perf_event_in, event=event, name=str(point), process=self.process)
+                group = self._group(point, "perf event in each thread", attach)
+                yield group._replace(otherwise=partial(self._on_cpus, point, event))
 
-    def _attach(self, point: ProbePoint, program: Program, cookie: int = 0) -> list[Closing]:
-        _, event = self.event(point.target)
-        return attach_perf_event(program, event, str(point), cookie)
+    def _on_cpus(self, point: ProbePoint, event: PerfEvent) -> Group:
+        cpus = "each CPU" if event.cpus is None else f"CPU {', '.join(map(str, event.cpus))}"
+        return self._group(point, f"perf event on {cpus}", partial(attach_perf_event, event=event, name=str(point)))
+
+    def _group(self, point: ProbePoint, way: str, how: Callable[..., list[Closing]]) -> Group:
+        def attach(program: Program, cookie: int = 0) -> list[Closing]:
+            return how(program, cookie=cookie)
+
+        return Group(way, (point,), ProgType.PERF_EVENT, partial(self._field, point), attach, attach_cookie=attach)
 
     def _field(self, point: ProbePoint, name: str) -> Field:
         return known(self.fields(point), name, str(point))
