@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import re
+from contextlib import nullcontext, suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
 from bpfctl.plugin import (
     API,
     Binary,
+    NotFound,
+    NotSupported,
+    ObjectError,
     ProbePoint,
     UprobePlace,
     UsageError,
     argument_fields,
     argument_strings,
     known,
+    process_files,
     process_groups,
     registers,
     returned_fields,
@@ -28,6 +33,11 @@ if TYPE_CHECKING:
 
     from bpfctl.plugin import Field, Group, Process
     from bpfctl_uprobe.typed import Values
+
+
+_WILD = re.compile(r"[*?[]")
+#: Why one of many files has no function of a name, or is not looked at.
+_NOTHING_THERE = (NotFound, NotSupported, ObjectError)
 
 
 class UprobeSource:
@@ -50,10 +60,13 @@ class UprobeSource:
     def discover(self, pattern: str) -> Iterator[ProbePoint]:
         """Yield the functions of a FILE:PATTERN; without a file there are none to tell."""
         word, names = _split(pattern)
-        if word and not re.search(r"[*?[]", word):
-            functions = self._functions(word)
-            for name in functions.matching(names):
-                yield ProbePoint(self.kind, f"{functions.path}:{name}")
+        if not word or (self._process is None and _WILD.search(word)):
+            return
+        for each in process_files(word, self._process):
+            with nullcontext() if each == word else suppress(*_NOTHING_THERE):
+                functions = self._functions(each)
+                for name in functions.matching(names):
+                    yield ProbePoint(self.kind, f"{functions.path}:{name}")
 
     def resolve(self, target: str) -> Sequence[ProbePoint]:
         """Return the functions of a FILE:FUNCTION, or those that a pattern matches, each address once."""
@@ -62,8 +75,20 @@ class UprobeSource:
             raise UsageError(
                 f"'{self.kind}:{target}' should be {self.kind}:FILE:FUNCTION, such as {self.kind}:c:malloc"
             )
-        functions = self._functions(word)
         name, offset = self._split(name)
+        files = process_files(word, self._process)
+        if files == [word]:
+            return self._of_file(word, name, offset)
+        points: list[ProbePoint] = []
+        for each in files:
+            with suppress(*_NOTHING_THERE):
+                points += self._of_file(each, name, offset)
+        if not points:
+            raise NotFound(f"the process has mapped no file '{word}' with a function '{name}' that can be probed")
+        return points
+
+    def _of_file(self, word: str, name: str, offset: int) -> list[ProbePoint]:
+        functions = self._functions(word)
         found = functions.chosen(name, offset)
         return [
             self._point(functions, f"{known_as}+{offset:#x}" if offset else known_as, addresses, offset)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import nullcontext, suppress
 from fnmatch import translate
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
@@ -10,11 +11,15 @@ from typing import TYPE_CHECKING
 from bpfctl.plugin import (
     API,
     Binary,
+    NotFound,
+    NotSupported,
+    ObjectError,
     ProbePoint,
     UprobePlace,
     UsageError,
     chosen,
     known,
+    process_files,
     process_groups,
     registers,
 )
@@ -102,6 +107,10 @@ class File:
         return found
 
 
+#: Why one of many files has no probe of a name, or is not looked at.
+_NOTHING_THERE = (NotFound, NotSupported, ObjectError)
+
+
 class UsdtSource:
     """Static probes of executables and libraries."""
 
@@ -118,14 +127,17 @@ class UsdtSource:
         return type(self)(process)
 
     def discover(self, pattern: str) -> Iterator[ProbePoint]:
-        """Yield the probes of a FILE:PATTERN; without a file there are none to tell."""
+        """Yield the probes of a FILE:PATTERN, or of all files of a process; without both there are none to tell."""
         word, names = _split(pattern)
-        if word and not _WILD.search(word):
-            file = self._file(word)
-            match = re.compile(translate(names)).match
-            for name in file.probes:
-                if match(name):
-                    yield ProbePoint(self.kind, f"{file.binary.name}:{name}")
+        if self._process is None and (not word or _WILD.search(word)):
+            return
+        match = re.compile(translate(names)).match
+        for each in process_files(word or "*", self._process):
+            with nullcontext() if each == word else suppress(*_NOTHING_THERE):
+                file = self._file(each)
+                for name in file.probes:
+                    if match(name):
+                        yield ProbePoint(self.kind, f"{file.binary.name}:{name}")
 
     def resolve(self, target: str) -> Sequence[ProbePoint]:
         """Return the probes of a FILE:PROVIDER:NAME, FILE:NAME of any provider, or those that a pattern matches."""
@@ -133,6 +145,18 @@ class UsdtSource:
         if not word or not names.replace(":", ""):
             form = f"{self.kind}:FILE:PROVIDER:NAME, such as {self.kind}:python3.11:python:function__entry"
             raise UsageError(f"'{self.kind}:{target}' should be {form}")
+        files = process_files(word, self._process)
+        if files == [word]:
+            return self._of_file(word, names)
+        points: list[ProbePoint] = []
+        for each in files:
+            with suppress(*_NOTHING_THERE):
+                points += self._of_file(each, names)
+        if not points:
+            raise NotFound(f"the process has mapped no file '{word}' with a probe '{names.removeprefix('*:')}'")
+        return points
+
+    def _of_file(self, word: str, names: str) -> list[ProbePoint]:
         file = self._file(word)
         return [ProbePoint(self.kind, f"{file.binary.name}:{name}") for name in file.chosen(names)]
 

@@ -16,7 +16,7 @@ import pytest
 
 from bpfctl._sys import attach
 from bpfctl.asm.insn import R0, R1, R2, R10
-from bpfctl.errors import NotFound
+from bpfctl.errors import NotFound, UsageError
 from bpfctl.probe.actions.count import Count
 from bpfctl.probe.code import Code
 from bpfctl.probe.session import Probing, Sources, Wanted
@@ -190,6 +190,30 @@ def test_the_commands_tell_what_a_process_sees(path, tmp_path):
     assert (told["target"], told["attach"]) == (target, "multi-uprobe link")
     assert told["locations"][0]["file"] == f"/proc/{process.pid}/root{tmp_path}/copied"
     assert json.loads(counted)["counts"] == [{"probe": f"uprobe:{target}", "count": 0}]
+
+
+def test_patterns_for_the_files_of_a_process(path):
+    counts = Count()
+    with called(path) as process:
+        specs = ["uprobe:wor*:work", "usdt:*:p:n", "usdt:*:n", "uprobe:*:puts"]
+        with probing(counts, process.pid, *specs) as run_:
+            process.does("work", 20)
+            process.does("note", 2)
+            run_.stop()
+
+            found = {row.values[0]: row.hits for row in counts.rows()}
+        listed = run("probe", "list", "usdt:*", "-p", str(process.pid), "--plain").stdout.splitlines()
+        missing = run("probe", "show", "uprobe:*:no_such_function", "-p", str(process.pid)).stderr
+    (puts,) = (name for name in found if name.endswith(":puts"))
+
+    assert found == {f"uprobe:{path}:work": 20, f"usdt:{path}:p:n": 2, puts: 2}
+    assert re.fullmatch(r"uprobe:/.*/libc.*:puts", puts)
+    assert f"usdt:{path}:p:n" in listed
+    assert missing == (
+        "Error: the process has mapped no file '*' with a function 'no_such_function' that can be probed\n"
+    )
+    with pytest.raises(UsageError, match="'wor\\*' is a pattern for files, which are those that a process has mapped"):
+        Sources().resolve(["uprobe:wor*:work"])
 
 
 @pytest.mark.parametrize("is_replaced", [False, True])
