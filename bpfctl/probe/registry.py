@@ -6,15 +6,17 @@ of our own plugins: they are found like everybody's. A broken plugin breaks only
 
 from __future__ import annotations
 
-from difflib import get_close_matches
+from functools import cache
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from bpfctl.errors import NotFound, PluginError
+from bpfctl.probe.installed import offers
 from bpfctl.probe.source import API, Source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from importlib.metadata import EntryPoint
+
+    from bpfctl.probe.installed import Offer
 
 GROUP = "bpfctl.plugins"
 
@@ -27,7 +29,7 @@ class Plugin(NamedTuple):
     kind: str
     distribution: str
     version: str
-    entry: EntryPoint
+    offer: Offer
 
     def __str__(self) -> str:
         """Return what errors call it: ``distribution[kind]``."""
@@ -36,30 +38,19 @@ class Plugin(NamedTuple):
 
 def plugins(kind: str | None = None) -> list[Plugin]:
     """Return the installed plugins by kind, or those of one kind, without importing any."""
-    found = {
-        (plugin.kind, plugin.distribution, plugin.entry.value): plugin
-        for plugin in (_plugin(entry) for entry in _entries() if kind in (None, entry.name))
-    }
-    return [found[key] for key in sorted(found)]
+    found = {Plugin(offer.name, offer.distribution, offer.version, offer) for offer in _offers()}
+    return sorted(plugin for plugin in found if kind in (None, plugin.kind))
 
 
-def _entries() -> Iterable[EntryPoint]:
-    from importlib.metadata import entry_points  # noqa: PLC0415 - core commands never read entry points
-
-    return entry_points(group=GROUP)
-
-
-def _plugin(entry: EntryPoint) -> Plugin:
-    if entry.dist is None:
-        return Plugin(entry.name, "?", "?", entry)
-    told = entry.dist.metadata  # read anew each time that it is asked for
-    return Plugin(entry.name, told["Name"], told["Version"], entry)
+@cache
+def _offers() -> tuple[Offer, ...]:
+    return tuple(offers(GROUP))
 
 
 def load(plugin: Plugin) -> Source:
     """Import a plugin's class and make its source; PluginError says why that is impossible."""
     try:
-        made = cast("Callable[[], Source]", plugin.entry.load())()
+        made = cast("Callable[[], Source]", plugin.offer.load())()
     except Exception as error:
         raise PluginError(f"{plugin}: {type(error).__name__}: {error}") from error
     missing = [member for member in _MEMBERS if not hasattr(made, member)]
@@ -79,7 +70,9 @@ def find(kind: str, others: Iterable[str] = ()) -> Source:
     """
     claims = plugins(kind)
     if not claims:
-        kinds = sorted({entry.name for entry in _entries()})
+        kinds = sorted({offer.name for offer in _offers()})
+        from difflib import get_close_matches  # noqa: PLC0415 - needed for mistakes alone
+
         near = get_close_matches(kind.lower(), [*kinds, *others], 1, 0.7)
         hint = f", did you mean '{near[0]}'?" if near else ""
         raise NotFound(f"no plugin offers probes of kind '{kind}'{hint} (there are: {', '.join(kinds) or 'none'})")

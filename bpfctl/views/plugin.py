@@ -35,7 +35,7 @@ def json(row: PluginRow) -> dict[str, Any]:
         "kind": row.plugin.kind,
         "distribution": row.plugin.distribution,
         "version": row.plugin.version,
-        "entry_point": row.plugin.entry.value,
+        "entry_point": row.plugin.offer.value,
     }
     return out | ({"problem": row.problem} if row.problem else {"summary": row.summary})
 
