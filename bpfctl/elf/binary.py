@@ -12,6 +12,7 @@ from bpfctl.elf import debug, function
 from bpfctl.elf.image import EM_386, EM_AARCH64, EM_ARM, EM_X86_64, Image
 from bpfctl.errors import BpfctlError, NotFound, NotSupported, ObjectError
 from bpfctl.host import binary, process
+from btf.errors import BTFError
 
 if TYPE_CHECKING:
     from bpfctl.elf.dwarf import Dwarf
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from bpfctl.elf.image import Identity
     from bpfctl.elf.prototype import Prototype
     from bpfctl.host.process import Process
+    from btf.read import BTF
 
 _RUN_BY = {"x86_64": (EM_X86_64, EM_386), "aarch64": (EM_AARCH64, EM_ARM)}
 
@@ -111,10 +113,26 @@ class Binary:
         key = (address, is_whole)
         if key not in self._prototypes:
             self._prototypes[key] = None
-            with suppress(ObjectError):
+            with suppress(ObjectError, BTFError):
                 die = self._dwarf.function(address) if self._dwarf is not None else None
-                self._prototypes[key] = prototype(die, is_whole=is_whole) if die is not None else None
+                self._prototypes[key] = prototype(die, is_whole=is_whole) if die is not None else self._of_btf(address)
         return self._prototypes[key]
+
+    def _of_btf(self, address: int) -> Prototype | None:
+        from bpfctl.elf.prototype import of_btf  # noqa: PLC0415
+
+        names = [one.name for one in self.functions if one.address == address]
+        return of_btf(self._btf, names) if self._btf is not None else None
+
+    @cached_property
+    def _btf(self) -> BTF | None:
+        from btf.read import BTF  # noqa: PLC0415
+
+        for image in (self.image, *self._debug):
+            section = image.section(".BTF")
+            if section is not None:
+                return BTF.from_bytes(image.unpacked(section))
+        return None
 
     @property
     def identity(self) -> Identity | None:

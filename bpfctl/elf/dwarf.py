@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from bpfctl.elf.dwarf_unit import Die
 
 _INLINED = (1, 3)  # DW_INL_inlined, DW_INL_declared_inlined
+_LARGEST_SEARCH = 256 << 20  # bytes
 _MOST_NEEDLES = 100
 _MOST_UNITS = 1 << 18
 
@@ -186,7 +187,13 @@ class Dwarf:
         return sorted(found)
 
     def is_inlined(self, name: str) -> bool:
-        """Return whether there is a function of this name that the compiler has put into those that call it."""
+        """Return whether there is a function of this name that the compiler has put into those that call it.
+
+        All units are looked through for the name, which nobody wants to wait for where they are very large.
+        """
+        sections = filter(None, map(self.image.section, (".debug_info", ".debug_str")))
+        if sum(section.size for section in sections) > _LARGEST_SEARCH:
+            return False
         functions = (die for unit in self._naming(name) for die in unit.subprograms())
         return any(die.number(INLINE) in _INLINED and die.name() == name for die in functions)
 

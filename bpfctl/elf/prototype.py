@@ -15,7 +15,7 @@ from btf.read import BTF
 from btf.write import Builder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from bpfctl.elf.dwarf_unit import Die
 
@@ -31,6 +31,7 @@ _INSIDE = frozenset({0x0B, 0x1D, 0x48, 0x4109})  # blocks, what is inlined there
 _MOST_PARTS = 0xFFFF  # that BTF has room for
 _PLUS = 0x23  # DW_OP_plus_uconst
 _MOST_TYPES = 20_000
+_LANGUAGES = frozenset({0x01, 0x02, 0x0C, 0x1D, 0x2C, 0x10, 0x8001, None})  # C and its editions, Objective-C, assembler
 _CPLUSPLUS = frozenset({0x04, 0x1A, 0x21, 0x2B, 0x3A})  # DW_LANG_C_plus_plus and its editions
 
 
@@ -49,7 +50,7 @@ class Prototype(NamedTuple):
     btf: BTF
     params: tuple[tuple[str, int], ...]
     returned: int
-    is_plain: bool  # whether it is called as its language calls all functions that it does not see
+    is_plain: bool  # whether it is called as functions of C are: those of Go or Rust have ways of their own
     is_object: bool  # whether the language has objects that decide themselves how they are passed
 
 
@@ -63,9 +64,20 @@ def prototype(function: Die, *, is_whole: bool) -> Prototype:
     params = tuple((child.name(), made.of(child)) for child in outside if child.tag == Tag.PARAMETER)
     returned = made.of(function)
     top = function.unit.top
-    is_object = top is not None and top.number(_LANGUAGE) in _CPLUSPLUS
-    is_plain = function.number(_CONVENTION) in (None, _NORMAL)
-    return Prototype(made.build(), params, returned, is_plain, is_object)
+    language = top.number(_LANGUAGE) if top is not None else None
+    is_plain = function.number(_CONVENTION) in (None, _NORMAL) and language in _LANGUAGES | _CPLUSPLUS
+    return Prototype(made.build(), params, returned, is_plain, language in _CPLUSPLUS)
+
+
+def of_btf(btf: BTF, names: Iterable[str]) -> Prototype | None:
+    """Return what the first function of these names takes and returns that BTF of the file's own describes."""
+    for name in names:
+        function = btf.find(name, types.Func)
+        proto = btf.type(function.type_id) if function is not None else None
+        if isinstance(proto, types.FuncProto):
+            params = tuple((param.name, param.type_id) for param in proto.params if param.type_id)
+            return Prototype(btf, params, proto.ret_type_id, is_plain=True, is_object=False)
+    return None
 
 
 class _Types:

@@ -9,6 +9,7 @@ import pytest
 
 from bpfctl.elf.binary import Binary
 from bpfctl.elf.dwarf import Dwarf
+from bpfctl.elf.dwarf_unit import Die
 from bpfctl.elf.function import functions
 from bpfctl.elf.image import Image
 from bpfctl.elf.prototype import prototype
@@ -103,6 +104,29 @@ def test_members_are_left_out_where_nobody_asks():
     btf = made.prototype(addresses(made.image)["first"]).btf
 
     assert btf.find("list", types.Struct).members == ()
+
+
+def test_types_that_a_file_has_as_btf():
+    made = Binary(str(compiled("gcc", "-gbtf")))
+    at = addresses(made.image)
+    first, second, third = (made.prototype(at[name]) for name in ("first", "second", "third"))
+
+    assert [name for name, _ in first.params] == list("abcdefgh")
+    assert declare(first.btf, first.params[2][1]) == "list_t *"
+    assert declare(second.btf, second.returned) == "const char *"
+    assert (third.params, third.returned) == ((), 0)
+
+
+@pytest.mark.parametrize(("language", "is_known"), [(0x1D, True), (0x21, True), (0x16, False), (0x1C, False)])
+def test_languages_with_ways_of_their_own_are_not_guessed(monkeypatch, language, is_known):
+    """What C and C++ agree upon holds neither for Go nor for Rust."""
+    asked = Die.number
+    monkeypatch.setattr(Die, "number", lambda die, attribute: language if attribute == 0x13 else asked(die, attribute))
+    made = Binary(str(compiled("gcc", "-gdwarf-4")))
+    found = made.prototype(addresses(made.image)["first"])
+
+    assert bool(called_with(found)) is is_known
+    assert bool(returned(found)) is is_known
 
 
 def test_types_of_another_build_are_no_types(tmp_path):
