@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import platform
+import os
 from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -41,7 +41,7 @@ class Binary:
         self.path, self.name, self.root = path, name or path, root
         self.image = Image.open(path)
         self._prototypes: dict[tuple[int, bool], Prototype | None] = {}
-        runs = _RUN_BY.get(platform.machine())
+        runs = _RUN_BY.get(os.uname().machine)
         if runs and self.image.machine not in runs:
             raise NotSupported(f"{path} is a file for another kind of machine")
 

@@ -10,7 +10,6 @@ debug links ("Debugging Information in Separate Files" in its manual).
 from __future__ import annotations
 
 import os
-import platform
 import re
 from struct import Struct
 from typing import TYPE_CHECKING
@@ -106,7 +105,7 @@ def _libraries(word: str, root: str) -> Iterator[str]:
     except OSError:  # a system with another C library has none
         cache = b""
     yield from (path for name, path in entries(cache) if wanted.fullmatch(name))
-    triple = _TRIPLES.get(platform.machine(), "")
+    triple = _TRIPLES.get(os.uname().machine, "")
     for folder in (
         f"/lib/{triple}",
         f"/usr/lib/{triple}",
@@ -129,7 +128,7 @@ def entries(cache: bytes) -> Iterator[tuple[str, str]]:
     if start < 0 or len(cache) < start + _HEAD_SIZE:
         return
     _, count, _ = _HEAD.unpack_from(cache, start)
-    wanted = _FLAGS.get(platform.machine())
+    wanted = _FLAGS.get(os.uname().machine)
     room = (len(cache) - start - _HEAD_SIZE) // _ENTRY.size
     for index in range(min(count, room)):
         flags, key, value, _, _ = _ENTRY.unpack_from(cache, start + _HEAD_SIZE + index * _ENTRY.size)

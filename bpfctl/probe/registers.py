@@ -6,7 +6,7 @@ arm64's begins. Which registers hold arguments: the psABIs of both.
 
 from __future__ import annotations
 
-import platform
+import os
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -60,7 +60,7 @@ ARM64 = Registers(
 @cache
 def registers() -> Registers:
     """Return those of this machine; NotSupported where they are not known."""
-    machine = platform.machine()
+    machine = os.uname().machine
     for one in (X86_64, ARM64):
         if one.machine == machine:
             return one

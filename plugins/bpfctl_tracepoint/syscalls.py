@@ -10,7 +10,7 @@ As the events do, this leaves out calls of 32-bit programs, which have numbers o
 
 from __future__ import annotations
 
-import platform
+import os
 import struct
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
@@ -71,7 +71,7 @@ def together(
     held: ExitStack,
 ) -> list[Group]:
     """Return groups for the events that are system calls with a known number; ``held`` owns the tables."""
-    machine, known = platform.machine(), numbers(platform.machine())
+    machine, known = os.uname().machine, numbers(os.uname().machine)
     if machine not in _MACHINES:
         return []
     found = []

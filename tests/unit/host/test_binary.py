@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -33,7 +34,7 @@ LIBRARIES = [
 
 @pytest.fixture
 def on_x86(monkeypatch):
-    monkeypatch.setattr(binary.platform, "machine", lambda: "x86_64")
+    monkeypatch.setattr(binary.os, "uname", lambda: SimpleNamespace(machine="x86_64"))
 
 
 @pytest.mark.usefixtures("on_x86")

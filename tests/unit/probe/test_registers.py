@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from bpfctl.asm.insn import R0, Insn
@@ -36,7 +38,7 @@ def offsets(fields):
 )
 def test_arguments_and_what_is_returned(monkeypatch, machine, arguments, returned):
     """At the places that arch/*/include/asm/ptrace.h gives them."""
-    monkeypatch.setattr(registers.platform, "machine", lambda: machine)
+    monkeypatch.setattr(registers.os, "uname", lambda: SimpleNamespace(machine=machine))
 
     assert offsets(registers.argument_fields()) == {f"arg{at}": place for at, place in enumerate(arguments)}
     assert [field.name for field in registers.argument_strings(user=True)] == [
@@ -53,7 +55,7 @@ def test_other_places():
 
 
 def test_other_machines(monkeypatch):
-    monkeypatch.setattr(registers.platform, "machine", lambda: "riscv64")
+    monkeypatch.setattr(registers.os, "uname", lambda: SimpleNamespace(machine="riscv64"))
 
     with pytest.raises(NotSupported, match="arguments cannot be read on riscv64"):
         registers.argument_fields()
