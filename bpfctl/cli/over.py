@@ -50,6 +50,8 @@ def over_with(pid: int | None) -> Iterator[Callable[[], bool]]:
 
 
 def _opened(pid: int) -> int | None:
+    if not pid:  # CPUs that have nothing to do, which never ends
+        return None
     try:
         return os.pidfd_open(pid)
     except ProcessLookupError:

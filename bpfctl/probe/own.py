@@ -54,7 +54,10 @@ def _attached(point: ProbePoint, group: Group, program: Program, cookie: int) ->
     refusals: list[KernelError | NotSupported] = []
     info = program.info()
     type_ = info.type
-    there = [way for way in ways(group) if way.choose is None]  # one that has a program choose its hits is for ours
+    # One that has a program choose its hits is for ours.
+    there = [way for way in ways(group) if way.choose is None and not way.for_all]
+    if not there:
+        raise UsageError(f"{point} is attached in no process alone: the program has to look whose hit it is")
     for way in there:
         if way.type == type_:
             if way.btf_id and info.attach_btf_id not in (None, 0, way.btf_id):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from functools import cached_property, partial
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from bpfctl._sys import programs
@@ -55,17 +55,20 @@ class Made(NamedTuple):
 
 
 class Sources:
-    """The sources of a run, each made once; with ``pid`` those that can look at that process alone."""
+    """The sources of a run, each made once; with ``pid`` those that can look at that process alone.
+
+    NotFound where there is no such process; 0 is what runs where nothing does.
+    """
 
     def __init__(self, pid: int | None = None) -> None:
-        self._pid = pid
+        self._process = Process(pid) if pid else None
         self._made: dict[str, Source] = {}
 
     def of(self, kind: str) -> Source:
-        """Return the source of a kind; NotFound also where it should look at a process that is not there."""
+        """Return the source of a kind; NotFound, PluginError."""
         if kind not in self._made:
             source = registry.find(kind)
-            if self._pid is not None and isinstance(source, PerProcess):
+            if self._process is not None and isinstance(source, PerProcess):
                 source = source.within(self._process)
             self._made[kind] = source
         return self._made[kind]
@@ -74,12 +77,8 @@ class Sources:
         """Raise UsageError for a spec whose source cannot look at one process alone; NotFound."""
         for spec in specs:
             source, _ = self.split(spec)
-            if not isinstance(source, PerProcess):
+            if self._process is None or not isinstance(source, PerProcess):
                 raise UsageError(f"{spec} is attached in no process alone: the program has to look whose hit it is")
-
-    @cached_property
-    def _process(self) -> Process:
-        return Process(self._pid or 0)
 
     def split(self, spec: str) -> tuple[Source, str]:
         """Return the source that a KIND:TARGET speaks of, and the target.
@@ -90,8 +89,6 @@ class Sources:
         try:
             return self.of(kind), target
         except NotFound:
-            if registry.plugins(kind):  # it is the process that is not there
-                raise
             if self._without_kind(f"{kind}:*"):
                 return self.of(_USUAL), spec
             categories = {point.target.partition(":")[0] for point in self._without_kind("*")}

@@ -46,6 +46,7 @@ class Group(NamedTuple):
     otherwise: Callable[[], Group] | None = None
     #: The same as ``attach``, with a number that the user's own program is told; None where nothing tells it.
     attach_cookie: Callable[[Program, int], list[Closing]] | None = None
+    for_all: bool = False  # whether others are hit too, though a process was asked for
 
 
 @runtime_checkable

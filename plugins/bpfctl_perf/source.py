@@ -130,7 +130,8 @@ class PerfSource(ABC):
 
     def _on_cpus(self, point: ProbePoint, event: PerfEvent) -> Group:
         cpus = "each CPU" if event.cpus is None else f"CPU {', '.join(map(str, event.cpus))}"
-        return self._group(point, f"perf event on {cpus}", partial(attach_perf_event, event=event, name=str(point)))
+        attach = partial(attach_perf_event, event=event, name=str(point))
+        return self._group(point, f"perf event on {cpus}", attach)._replace(for_all=self.process is not None)
 
     def _group(self, point: ProbePoint, way: str, how: Callable[..., list[Closing]]) -> Group:
         def attach(program: Program, cookie: int = 0) -> list[Closing]:

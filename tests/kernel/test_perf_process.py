@@ -6,13 +6,17 @@ import sys
 
 import pytest
 
+from bpfctl.asm.insn import R0, R1, R2, R10
 from bpfctl.errors import NotFound
 from bpfctl.host.process import Process
 from bpfctl.probe.actions.count import Count
+from bpfctl.probe.code import Code
 from bpfctl.probe.session import Probing, Sources, Wanted
 from bpfctl.probe.where import parse
+from bpfctl.uapi.enums import ProgType
 from tests.build.called import called
-from tests.kernel.command import run
+from tests.kernel import client
+from tests.kernel.command import run, running
 
 PAGES = 100
 EACH = "perf event in each thread"
@@ -146,3 +150,33 @@ def test_the_command_says_so(toucher):
     done = run("probe", "show", FAULTS, "-p", str(toucher.pid))
 
     assert f"    can be attached: as {EACH}" in done.stdout.splitlines()
+
+
+def test_a_program_of_ones_own_runs_for_nobody_else(toucher, held):
+    counts = held(client.map_create(2, 4, 8, 1))  # an array
+    code = Code()
+    code.st(4, R10, -4, 0).mov(R2, R10).add(R2, -4).ld_map_fd(R1, counts).call(1)
+    code.jump("jeq", R0, 0, "out").mov(R1, 1).atomic_add(8, R0, 0, R1)
+    held(client.prog_load(ProgType.PERF_EVENT, code.end(), name="own_faults"))
+    words = ["probe", "attach", FAULTS, "name", "own_faults", "-p"]
+    with running(*words, str(toucher.pid)) as process:
+        bytearray(16 << 20)
+        assert EACH in process.stderr.readline()
+        before = int.from_bytes(client.map_lookup(counts, bytes(4), 8), sys.byteorder)
+        bytearray(16 << 20)
+        toucher.does("old", PAGES)
+        after = int.from_bytes(client.map_lookup(counts, bytes(4), 8), sys.byteorder)
+
+    assert 3 * PAGES <= after - before < 4 * PAGES
+    words[2] = "interval:1s"
+    assert "interval:1s is attached in no process alone" in run(*words, str(toucher.pid)).stderr
+    assert "interval:1s is attached in no process alone" in run(*words, "0").stderr
+
+
+@pytest.mark.parametrize("spec", [FAULTS, "tracepoint:sched:sched_switch"])
+def test_a_process_that_is_not_there(spec):
+    assert run("probe", "count", spec, "-p", "4194303").stderr == "Error: there is no process 4194303\n"
+
+
+def test_cpus_that_have_nothing_to_do_are_process_0():
+    assert run("probe", "count", "profile:99hz", "-p", "0", "--duration", "0.1").returncode == 0
