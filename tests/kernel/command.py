@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 CHECKOUT = Path(__file__).parents[2]
 BPFCTL = [sys.executable, "-P", "-m", "bpfctl"]
-ENVIRONMENT = {**os.environ, "LANG": "C.UTF-8", "PYTHONPATH": str(CHECKOUT)}
+#: The checkout comes first, before what the guests of another machine have packages in.
+_PATH = os.pathsep.join([str(CHECKOUT), *filter(None, [os.environ.get("PYTHONPATH")])])
+ENVIRONMENT = {**os.environ, "LANG": "C.UTF-8", "PYTHONPATH": _PATH}
 ON_TERMINAL = {**ENVIRONMENT, "TERM": "xterm", "NO_COLOR": "1"}
 
 
