@@ -33,8 +33,9 @@ if TYPE_CHECKING:
     from bpfctl.plugin import Closing, Field, Program
 
 #: Categories whose events are not those of a tracepoint of the same name.
-_WITHOUT_TWIN = frozenset({"syscalls", "ftrace", "kprobes", "uprobes", "synthetic"})
-
+_WITHOUT_TWIN = frozenset({"syscalls", "kprobes", "uprobes", "synthetic"})
+#: What lies there tells how tracers write their records, and is no event (available_events has none of it).
+_OF_TRACERS = "ftrace"
 
 _WILD = frozenset("*?[")
 
@@ -61,7 +62,7 @@ class TracepointSource:
 
     def resolve(self, target: str) -> Sequence[ProbePoint]:
         """Return the tracepoints of a ``CATEGORY:NAME``, or those that a pattern matches."""
-        if ":" not in target:
+        if ":" not in target and not _WILD.intersection(target):
             raise UsageError(f"'{self.kind}:{target}' should be {self.kind}:CATEGORY:NAME")
         category, _, name = target.partition(":")
         with _tracefs() as files:
@@ -147,7 +148,7 @@ def _targets(files: Tracefs) -> Iterator[str]:
 
 def _of_category(files: Tracefs, category: str) -> Iterator[str]:
     """Yield CATEGORY:NAME of the events of a category, none if there is no such category."""
-    if "/" in category:
+    if "/" in category or category == _OF_TRACERS:
         return
     try:
         names = files.folders(f"events/{category}")

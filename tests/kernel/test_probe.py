@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from bpfctl.errors import NotFound, UsageError
+from bpfctl.kernel.tracefs import Tracefs
 from bpfctl.probe.actions.count import Count
 from bpfctl.probe.actions.trace import Trace
 from bpfctl.probe.session import Sources
@@ -237,3 +238,12 @@ def test_rounds_leave_nothing():
     for _ in range(200):
         with probing(Count(), FORK, where="1"):
             pass
+
+
+def test_every_tracepoint_is_found():
+    """The kernel has a list of its own; events that others make meanwhile are not our concern."""
+    with Tracefs.open("this test fails") as files:
+        told = {name for name in files.read("available_events").split() if not name.startswith("bpfctl_")}
+
+    for found in Sources().of("tracepoint").discover("*"), Sources().resolve(["tracepoint:*"]):
+        assert {point.target for point in found if not point.target.startswith("bpfctl_")} == told
