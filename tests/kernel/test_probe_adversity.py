@@ -11,11 +11,14 @@ import signal
 import time
 from collections import Counter
 from contextlib import suppress
+from errno import EPERM
 from pathlib import Path
 
 import pytest
 
 from bpfctl.attach.cookie import has_cookies
+from bpfctl.errors import KernelError
+from bpfctl.host import pmu
 from bpfctl.probe import registry
 from bpfctl.probe.actions.count import Count
 from bpfctl.probe.session import Probing, Sources, Wanted
@@ -26,6 +29,7 @@ from tests.kernel.probing import FORK, OPEN, PATIENCE, YIELD, until
 
 KILOBYTE = 1024
 WARM = 10  # rounds
+ENOTSUPP = 524  # the kernel's own
 
 
 def lost(errors):
@@ -229,6 +233,10 @@ SPECS = [
     ("uprobe:c:getppid", ""),
     ("uretprobe:c:getppid", ""),
     ("usdt:{program}:guarded", ""),
+    ("kprobe:vfs_read", ""),
+    ("kretprobe:vfs_read", ""),
+    ("fentry:vfs_read", ""),
+    ("fexit:vfs_read", ""),
 ]
 GUARDED = (
     TALK
@@ -243,6 +251,20 @@ void does(const char *what, long count)
 )
 
 
+def _skip_without(sources, wanted):
+    """Skip where this kernel has no such probes of its functions."""
+    kind, target = wanted.points[0]
+    if target == "vfs_read" and kind.startswith("k") and pmu.number("kprobe") is None:
+        pytest.skip("this kernel has no kprobes (CONFIG_KPROBE_EVENTS)")
+    try:
+        with Count() as counts, Probing(sources, wanted, counts):
+            pass
+    except KernelError as error:
+        if kind not in ("fentry", "fexit") or error.errno not in (EPERM, ENOTSUPP):
+            raise
+        pytest.skip("lockdown forbids tracing programs, or this architecture cannot attach them")
+
+
 @pytest.mark.parametrize(("spec", "by"), SPECS)
 def test_a_thousand_rounds_leave_nothing(spec, by):
     """As many as there is time for: some kernels wait for a tenth of a second whenever a probe is taken away."""
@@ -250,6 +272,7 @@ def test_a_thousand_rounds_leave_nothing(spec, by):
     program = built("guarded", GUARDED) if "usdt" in spec else ""
     target = spec.format(address=hex(ctypes.addressof(word)), program=program)
     wanted = Wanted(sources.resolve([target]))
+    _skip_without(sources, wanted)
     for number in hardship.rounds(1000, 2, least=2 * WARM):
         with Count((by,) if by else ()) as counts, Probing(sources, wanted, counts):
             counts.rows()
