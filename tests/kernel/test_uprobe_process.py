@@ -176,6 +176,27 @@ def test_a_file_that_only_the_process_sees(path, tmp_path):
             assert [(row.values[0], row.hits) for row in by_name.rows()] == [(f"usdt:{inside}:p:n", 20)]
 
 
+def test_a_process_with_another_root_folder(tmp_path):
+    """Its paths are those that it sees, and absolute links in there stay inside."""
+    root = tmp_path / "root"
+    (root / "bin").mkdir(parents=True)
+    shutil.copy(built("alone", WORK, "-pthread", "-static"), root / "bin" / "alone")
+    (root / "link").symlink_to("/bin")
+    counts, by_name, by_link = Count(), Count(), Count()
+    with called("chroot", root, "/bin/alone") as process:
+        process.does("work", 1)
+        with (
+            probing(counts, process.pid, "uprobe:/bin/alone:work"),
+            probing(by_name, process.pid, "uprobe:alone:work"),
+            probing(by_link, process.pid, "uprobe:/link/alone:work"),
+        ):
+            process.does("work", 50)
+
+            assert [(row.values[0], row.hits) for row in counts.rows()] == [("uprobe:/bin/alone:work", 50)]
+            assert by_name.rows() == counts.rows()
+            assert [(row.values[0], row.hits) for row in by_link.rows()] == [("uprobe:/link/alone:work", 50)]
+
+
 def test_the_commands_tell_what_a_process_sees(path, tmp_path):
     with elsewhere(path, tmp_path) as process:
         command = [sys.executable, "-m", "bpfctl", "-j", "probe"]
