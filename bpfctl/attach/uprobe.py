@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from bpfctl._sys import attach as attach_calls
 from bpfctl._sys import perf
-from bpfctl.attach import perf_event, tracefs
+from bpfctl.attach import perf_event
 from bpfctl.elf.image import EM_X86_64, identify
 from bpfctl.errors import KernelError, NotFound, NotSupported
 from bpfctl.host import pmu
@@ -146,6 +146,8 @@ def attach_tracefs(
     program: Program, places: Sequence[Place], *, returns: bool = False, pid: int | None = None
 ) -> list[Closing]:
     """Attach to each place by an event of tracefs; all else is as for `attach`."""
+    from bpfctl.attach import tracefs  # noqa: PLC0415 - the last way, which few kernels need
+
     _check(places)
     events = [
         tracefs.Place(
