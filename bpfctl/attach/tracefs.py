@@ -34,6 +34,9 @@ KERNEL, PROCESSES = "kprobe_events", "uprobe_events"
 
 _LACKS = {KERNEL: "kprobes (CONFIG_KPROBE_EVENTS)", PROCESSES: "uprobes (CONFIG_UPROBE_EVENTS)"}
 _OURS = re.compile(r"[pr]\d*:(bpfctl_(\d+)_(\d+)_(\d+)/\w+) +(.*)")
+#: Paths that no comment or blank cuts off (in lib/ctype.c the last byte of an à is one), and that leave room on the
+#: line (WRITE_BUFSIZE in kernel/trace/trace.c).
+_PLAIN = re.compile(r"[!-\"$-~]{,2048}")
 _numbers = count()
 
 
@@ -67,8 +70,8 @@ class Events(Closing):
         # The kernel's list of misses tells names without their groups, so that they differ between processes too.
         name = f"{_group()}/e{os.getpid()}_{next(_numbers)}"
         kind = "r" if place.returns else "p"
-        # The path is looked up at once, so that one with blanks, which the file cannot tell, goes by another name.
-        with _blank_free(place.path) as path:
+        # The path is looked up at once, so that one that the file cannot tell goes by another name.
+        with _plain(place.path) as path:
             at = f"{path}:{place.at}" if path else place.at
             os.write(self._list.fileno(), f"{kind}{place.maxactive or ''}:{name} {at}".encode(errors="surrogateescape"))
         self._names.append(name)
@@ -194,8 +197,8 @@ def _removed(file: FD, name: str) -> bool:
 
 
 @contextmanager
-def _blank_free(path: str) -> Iterator[str]:
-    if not any(sign.isspace() for sign in path):
+def _plain(path: str) -> Iterator[str]:
+    if _PLAIN.fullmatch(path):
         yield path
         return
     with FD(os.open(path, os.O_PATH | os.O_CLOEXEC)) as file:

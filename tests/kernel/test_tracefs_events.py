@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
@@ -28,6 +29,7 @@ from tests.kernel import command
 from tests.kernel.place import mount
 from tests.kernel.probing import until
 
+PATH_MAX = 4096  # with the null byte at its end
 CALLS = (
     TALK
     + r"""
@@ -119,9 +121,11 @@ def test_an_event_is_hit_and_goes_with_its_program(kept, path, offset, returns):
     assert not events()
 
 
-def test_a_path_with_blanks(kept, path, offset, tmp_path):
-    other = tmp_path / "a name of four (words):1"
-    os.link(path, other) if os.stat(path).st_dev == os.stat(tmp_path).st_dev else other.write_bytes(path.read_bytes())
+@pytest.mark.parametrize("name", ["a name of four (words):1", "a#comment", "voilà", ("x" * 199 + "/") * 21])
+def test_a_path_that_no_line_tells(kept, path, offset, tmp_path, name):
+    other = Path(f"{tmp_path}/{name}"[: PATH_MAX - 2] + "x")
+    other.parent.mkdir(parents=True, exist_ok=True)
+    other.write_bytes(path.read_bytes())
     other.chmod(0o755)
     loaded = kept.enter_context(program())
     with called(other) as process, ExitStack() as now:
