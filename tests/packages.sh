@@ -15,6 +15,7 @@ need zstd zstd
 need objdump binutils           # the peer of prog dump jited, and of what we read in ELF files
 need gcc gcc                    # programs that are probed
 need g++ g++
+need dwz dwz                    # makes programs share their debugging information
 need /usr/bin/python3 python3   # Debian's own has static probes
 need openssl openssl            # signs programs
 need ip iproute2                # network namespaces of the zoo

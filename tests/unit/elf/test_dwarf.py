@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 import subprocess
 
 import pytest
@@ -127,6 +128,31 @@ def test_languages_with_ways_of_their_own_are_not_guessed(monkeypatch, language,
 
     assert bool(called_with(found)) is is_known
     assert bool(returned(found)) is is_known
+
+
+@pytest.mark.parametrize("options", ["-gdwarf-4", "-gdwarf-5"])
+def test_types_that_several_files_share(tmp_path, options):
+    """As distributions have them: what is the same in two programs is in a third file."""
+    first, second, common = (tmp_path / name for name in ("first", "second", "common.debug"))
+    shutil.copy(compiled("gcc", options), first)
+    other = SOURCE + "KEPT int fourth(list_t *c, enum wide h) { return c->whole + h; }"
+    shutil.copy(built(f"dwarf-other{options}", other, options), second)
+    subprocess.run(["dwz", "-m", common, "-M", common, first, second], check=True)
+    for path in (first, second):
+        made = Binary(str(path))
+        assert made.image.section(".gnu_debugaltlink")
+        found = made.prototype(addresses(made.image)["first"], is_whole=True)
+        assert [declare(found.btf, type_id) for _, type_id in found.params[1:4]] == [
+            "const char *",
+            "list_t *",
+            "enum sign",
+        ]
+        assert [each.name for each in found.btf.find("list", types.Struct).members] == ["next", "part", "", "hidden"]
+
+    shutil.copy(second, common)  # one of another build is none
+    made = Binary(str(first))
+    lacking = made.prototype(addresses(made.image)["first"])
+    assert lacking is None or "list_t *" not in [declare(lacking.btf, type_id) for _, type_id in lacking.params]
 
 
 def test_types_of_another_build_are_no_types(tmp_path):
