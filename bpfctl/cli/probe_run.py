@@ -41,13 +41,20 @@ def wanted(
         if where is not None:
             parts.append(parse(where))
         condition = reduce(partial(Binary, "&&"), parts) if parts else None
-        yield sources, Wanted(sources.resolve(names), condition, way)
+        points = sources.resolve(names)
+        yield sources, Wanted(points, condition, way, frozenset(sources.several))
 
 
 def tell(session: Session, run: Probing) -> None:
-    """Tell a person that it has begun, since attaching may take a moment and the first hit may be long in coming."""
+    """Tell a person that it has begun, since attaching may take a moment and the first hit may be long in coming.
+
+    And everybody what was left out.
+    """
+    if run.left_out:
+        reason = next(iter(run.left_out.values()))
+        session.out.warn(f"{len(run.left_out)} of {len(run.wanted.points)} probes are left out: {reason}")
     if os.isatty(2):
-        count = len(run.wanted.points)
+        count = len(run.wanted.points) - len(run.left_out)
         ways = ", ".join(dict.fromkeys(made.group.way for made in run.made))
         session.out.note(f"attached {count} probe{'s' if count > 1 else ''} ({ways}), Ctrl-C ends")
 

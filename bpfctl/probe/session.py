@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from errno import E2BIG, EACCES, EMFILE, ENFILE, ENOMEM, ENOSPC, EPERM
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bpfctl._sys.programs import Loaded
+    from bpfctl.errors import BpfctlError
     from bpfctl.probe.action import Action
     from bpfctl.probe.field import Field
     from bpfctl.probe.source import Group, ProbePoint, Source
@@ -36,14 +38,20 @@ _LICENSE = b"Dual BSD/GPL"
 _NAME = b"bpfctl_probe"
 #: What tells a point's own fields from those that are read everywhere.
 _OWN = "args."
+#: What says nothing of a point: we may not, or there is no room.
+_OF_US = frozenset({EPERM, EACCES, ENOMEM, ENOSPC, EMFILE, ENFILE, E2BIG})
 
 
 class Wanted(NamedTuple):
-    """What is to be probed, which hits count, and the name of the only way to attach that will do, or its beginning."""
+    """What is to be probed, which hits count, and the name of the only way to attach that will do, or its beginning.
+
+    Of ``any_of`` those that the kernel refuses are left out, as long as there are others.
+    """
 
     points: tuple[ProbePoint, ...]
     where: Tree | None = None
     way: str = ""
+    any_of: frozenset[ProbePoint] = frozenset()
 
 
 class Made(NamedTuple):
@@ -52,6 +60,7 @@ class Made(NamedTuple):
     group: Group
     part: Part
     insns: bytes
+    names: frozenset[str]  # fields that are read there
 
 
 class Sources:
@@ -63,6 +72,8 @@ class Sources:
     def __init__(self, pid: int | None = None) -> None:
         self._process = Process(pid) if pid else None
         self._made: dict[str, Source] = {}
+        #: The points that were meant together with others, by a pattern say.
+        self.several: set[ProbePoint] = set()
 
     def of(self, kind: str) -> Source:
         """Return the source of a kind; NotFound, PluginError."""
@@ -109,7 +120,9 @@ class Sources:
             if not colon or not target:
                 raise UsageError(f"'{spec}' names no probe: it should be KIND:TARGET, such as {_EXAMPLE}")
             source, target = self.split(spec)
-            points |= dict.fromkeys(source.resolve(target))
+            found = source.resolve(target)
+            points |= dict.fromkeys(found)
+            self.several.update(found if len(found) > 1 else ())
         return tuple(points)
 
 
@@ -139,21 +152,46 @@ def _field(group: Group, name: str) -> Field:
 class Probing(Closing):
     """Programs at work, until it is closed.
 
-    KernelError where the kernel refuses one; then nothing stays attached.
+    KernelError where the kernel refuses one whose points may not be ``left_out``; then nothing stays attached.
     """
 
     def __init__(self, sources: Sources, wanted: Wanted, action: Action) -> None:
         self.wanted = wanted
+        self.made: list[Made] = []
+        self.left_out: dict[ProbePoint, BpfctlError] = {}  # and why
+        self._sources = sources
         with ExitStack() as held:
-            self.made = make(sources, wanted, action, held)
             self._programs: list[Program] = []
             self._attachments: list[list[Closing]] = []
             self._missed_before = 0
             self._links = held.enter_context(ExitStack())
-            for at, made in enumerate(self.made):
-                self.made[at], program = self._attached(action, made, held)
-                self._programs.append(program)
+            for made in make(sources, wanted, action, held):
+                self._attach(action, made, held)
+            if not self.made:
+                raise next(iter(self.left_out.values()))
             self._held = held.pop_all()
+
+    def _attach(self, action: Action, made: Made, held: ExitStack) -> None:
+        """Attach to all points of a group, or to all but those that are refused and may be left out."""
+        points = made.group.points
+        try:
+            done, program = self._attached(action, made, held)
+        except (KernelError, NotFound, NotSupported) as error:
+            if getattr(error, "errno", None) in _OF_US or not self.wanted.any_of.issuperset(points):
+                raise
+            if len(points) == 1:
+                self.left_out[points[0]] = error
+                return
+        else:
+            self.made.append(done)
+            self._programs.append(program)
+            return
+        half = len(points) // 2  # nobody says which one it is
+        for some in points[:half], points[half:]:
+            for group in self._sources.of(some[0].kind).groups(some, made.names, held):
+                first = made.part.first + points.index(group.points[0])
+                again = assemble(only(group, self.wanted.way), first, self.wanted.where, action, made.names)
+                self._attach(action, again, held)
 
     def _attached(self, action: Action, made: Made, held: ExitStack) -> tuple[Made, Program]:
         """Load and attach a program, or that of the next way where this one is refused."""
@@ -168,7 +206,7 @@ class Probing(Closing):
                 refusals.append(error)
                 if made.group.otherwise is None:
                     raise reason(refusals) from None
-                made = assemble(made.group.otherwise(), made.part.first, self.wanted.where, action)
+                made = assemble(made.group.otherwise(), made.part.first, self.wanted.where, action, made.names)
             else:
                 if made.group.type == ProgType.KPROBE:  # all other programs miss nothing outside of themselves
                     self._attachments.append(links)
@@ -201,14 +239,15 @@ class Probing(Closing):
 def make(sources: Sources, wanted: Wanted, action: Action, held: ExitStack) -> list[Made]:
     """Return the programs for points; ``held`` owns what they refer to."""
     names = frozenset(named(wanted.where)) if wanted.where else frozenset()
-    groups: list[Group] = []
+    groups: list[tuple[Group, frozenset[str]]] = []
     for kind in dict.fromkeys(point.kind for point in wanted.points):
         points = [point for point in wanted.points if point.kind == kind]
         source = sources.of(kind)
-        read = {name.removeprefix(_OWN) for name in (action.names(points, source.fields) | names) - FIELDS.keys()}
-        groups += (only(group, wanted.way) for group in source.groups(points, frozenset(read), held))
+        there = (action.names(points, source.fields) | names) - FIELDS.keys()
+        read = frozenset(name.removeprefix(_OWN) for name in there)
+        groups += ((only(group, wanted.way), read) for group in source.groups(points, read, held))
     parts: list[Part] = []
-    for group in groups:
+    for group, _ in groups:
         first = parts[-1].first + len(parts[-1].points) if parts else 0
         parts.append(Part(group.points, first, partial(_field, group)))
     try:
@@ -216,10 +255,13 @@ def make(sources: Sources, wanted: Wanted, action: Action, held: ExitStack) -> l
     except KernelError as error:
         error.hint = error.hint or privilege_hint(error.errno or 0)
         raise
-    return [assemble(group, part.first, wanted.where, action) for group, part in zip(groups, parts, strict=True)]
+    return [
+        assemble(group, part.first, wanted.where, action, read)
+        for (group, read), part in zip(groups, parts, strict=True)
+    ]
 
 
-def assemble(group: Group, first: int, where: Tree | None, action: Action) -> Made:
+def assemble(group: Group, first: int, where: Tree | None, action: Action, names: frozenset[str]) -> Made:
     """Return the program of a group whose first point has this number."""
     code, field = Code(), partial(_field, group)
     code.mov(CTX, R1)
@@ -232,7 +274,7 @@ def assemble(group: Group, first: int, where: Tree | None, action: Action) -> Ma
         Filter(code, field).unless(where, OUT)
     part = Part(group.points, first, field)
     action.emit(code, part)
-    return Made(group, part, code.end())
+    return Made(group, part, code.end(), names)
 
 
 def load(made: Made) -> Program:
