@@ -43,7 +43,9 @@ def over_with(pid: int | None) -> Iterator[Callable[[], bool]]:
             held.callback(signal.pthread_sigmask, signal.SIG_SETMASK, before)
         held.callback(_drop, has_ended)
         watcher = threading.Thread(target=watch, daemon=True)
-        watcher.start()
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        watcher.start()  # with that mask: signals are for the thread that waits for them
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         held.callback(watcher.join)
         held.callback(os.close, stopped)
         yield has_ended.is_set
