@@ -60,12 +60,16 @@ def count(
                 run.missed(),
             )
 
+        def last() -> Round:
+            run.stop()
+            return ask()
+
         if interval is None and not is_watched(ctx.obj):
             wait(duration)
-            run.stop()
-            out.board(BOARD, ask, seconds=0, count=1)
+            out.board(BOARD, last, seconds=0, count=1)
         else:
             seconds = interval or min(_INTERVAL, duration or _INTERVAL)
-            out.board(BOARD, ask, seconds=seconds, count=None if duration is None else math.ceil(duration / seconds))
+            most = None if duration is None else math.ceil(duration / seconds)
+            out.board(BOARD, ask, seconds=seconds, count=most, last=last)
         if is_over():
             out.note(f"process {pid} has ended")

@@ -157,14 +157,26 @@ class JsonOutput:
             self.sink.flush()
         self._end()
 
-    def board(self, board: Board[Row], ask: Callable[[], Row], *, seconds: float, count: int | None = None) -> None:
+    def board(
+        self,
+        board: Board[Row],
+        ask: Callable[[], Row],
+        *,
+        seconds: float,
+        count: int | None = None,
+        last: Callable[[], Row] | None = None,
+    ) -> None:
         """Write an object for each round, which without -p is a line."""
         from bpfctl.render.watch import rounds  # noqa: PLC0415 - as above
 
-        for _ in rounds(seconds, count, first=seconds if board.measures else 0):
+        done = 0
+        for done, _ in enumerate(rounds(seconds, count, first=seconds if board.measures else 0), 1):  # noqa: B007
             self._value(board.json(ask()))
             self._next_document()
             self.sink.flush()
+        if last is not None and done != count:
+            self._value(board.json(last()))
+            self._next_document()
 
     def _next_document(self) -> None:
         self.sink.hold()

@@ -34,8 +34,19 @@ class Output(Protocol):
     def log(self, batches: Iterable[Iterable[str]]) -> None:
         """Show lines of text with their line breaks as they come, each batch at once; in JSON an array of them."""
 
-    def board(self, board: Board[Row], ask: Callable[[], Row], *, seconds: float, count: int | None = None) -> None:
-        """Show what ``ask`` returns every so many seconds as watch() does, each time one thing; at most ``count``."""
+    def board(
+        self,
+        board: Board[Row],
+        ask: Callable[[], Row],
+        *,
+        seconds: float,
+        count: int | None = None,
+        last: Callable[[], Row] | None = None,
+    ) -> None:
+        """Show what ``ask`` returns every so many seconds as watch() does, each time one thing; at most ``count``.
+
+        What ``last`` returns is shown when somebody ends it before, and is what stays on a terminal.
+        """
 
     def stream(self, streams: Sequence[Stream], *, listing: bool) -> None:
         """Show the entries of each object as they come; ``listing``: and which object it is, as there are several."""

@@ -59,14 +59,25 @@ class PlainOutput:
                 self.sink.write("\t".join(map(safe, line.removesuffix("\n").split("\t"))) + "\n" * line.endswith("\n"))
             self.sink.flush()
 
-    def board(self, board: Board[Row], ask: Callable[[], Row], *, seconds: float, count: int | None = None) -> None:
+    def board(
+        self,
+        board: Board[Row],
+        ask: Callable[[], Row],
+        *,
+        seconds: float,
+        count: int | None = None,
+        last: Callable[[], Row] | None = None,
+    ) -> None:
         """Write the lines of each round, and an empty line after them unless there is but one round."""
         from bpfctl.render.watch import rounds  # noqa: PLC0415 - as above
 
-        for _ in rounds(seconds, count, first=seconds if board.measures else 0):
+        done = 0
+        for done, _ in enumerate(rounds(seconds, count, first=seconds if board.measures else 0), 1):  # noqa: B007
             self.lines(board.plain(ask()), None)
             self.sink.write("\n" if count != 1 else "")
             self.sink.flush()
+        if last is not None and done != count:
+            self.lines(board.plain(last()), None)
 
     def stream(self, streams: Sequence[Stream], *, listing: bool) -> None:
         """Write the entries of each object, and before them which one has them where there are several."""

@@ -90,24 +90,38 @@ class TableOutput(PlainOutput):
 
         self._redraw(draw, rounds(seconds))
 
-    def board(self, board: Board[Row], ask: Callable[[], Row], *, seconds: float, count: int | None = None) -> None:
-        """Draw as much of each round as the screen has room for; the last of so many rounds stays there."""
+    def board(
+        self,
+        board: Board[Row],
+        ask: Callable[[], Row],
+        *,
+        seconds: float,
+        count: int | None = None,
+        last: Callable[[], Row] | None = None,
+    ) -> None:
+        """Draw as much of each round as the screen has room for; the last of so many rounds, or ``last``, stays."""
         if self._console.is_dumb_terminal:
-            super().board(board, ask, seconds=seconds, count=count)
+            super().board(board, ask, seconds=seconds, count=count, last=last)
             return
         drawn: list[Line] = []
 
         def draw(height: int) -> Iterable[Line]:
             found = ask()
-            rows = board.rows(found)[:height]
-            table = self._table(board.columns(found), rows) if rows else [[Segment(board.empty, _QUIET)]]
+            table = self._drawn(board, found, board.rows(found)[:height])
             drawn[:] = [*self._head(board.head(found), seconds), *table]
             return drawn
 
         first = (min(seconds, _SOON) if count is None else seconds) if board.measures else 0
         self._redraw(draw, rounds(seconds, count, first=first))
-        if count is not None:
+        if last is not None:
+            found = last()
+            self._console.print(_Lines([[Segment(safe(board.head(found)), _QUIET)], []]), end="")
+            self._console.print(_Lines(self._drawn(board, found, board.rows(found))), end="")
+        elif count is not None:
             self._console.print(_Lines(drawn), end="")
+
+    def _drawn(self, board: Board[Row], found: Row, rows: Sequence[Any]) -> Iterable[Line]:
+        return self._table(board.columns(found), rows) if rows else [[Segment(board.empty, _QUIET)]]
 
     def _head(self, text: str, seconds: float) -> Iterator[Line]:
         head = f"{text}   {time.strftime('%H:%M:%S')}   every {seconds:g} s   Ctrl-C ends"

@@ -83,6 +83,17 @@ def test_what_is_in_the_buffer_when_it_ends_is_shown(child):
     assert (output.count("\n"), errors, process.returncode) == (50_000, "", 0)
 
 
+def test_counts_between_two_rounds_are_told_at_the_end(child):
+    with running("-j", "probe", "count", YIELD, "-p", str(child.pid), "--interval", "30") as process:
+        assert until(lambda: attached(process.pid))
+        child.does("yields", 1000)
+        process.send_signal(signal.SIGINT)
+        output, errors = process.communicate(timeout=PATIENCE)
+
+    assert [json.loads(line)["hits"] for line in output.splitlines()] == [1000]
+    assert (errors, process.returncode) == ("", 0)
+
+
 def test_limits_hold_to_the_end(child):
     with running("probe", "trace", YIELD, "-p", str(child.pid), "--limit", "234") as process:
         while process.poll() is None:

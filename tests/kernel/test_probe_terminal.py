@@ -43,6 +43,18 @@ def test_counts_say_it_too():
     assert first == "attached 2 probes (raw tracepoint), Ctrl-C ends"
 
 
+def test_ctrl_c_leaves_the_counts_on_the_screen(child):
+    with at_work("count", YIELD, "-p", str(child.pid), "--by", "pid") as terminal:
+        terminal.wait_for(b"\x1b[?1049h")  # the screen that is drawn anew
+        child.does("yields", 4321)
+        terminal.press_ctrl_c()
+        assert terminal.finish() == 0
+        _, _, left = terminal.seen.rpartition(b"\x1b[?1049l")  # what stays
+
+    assert re.search(rb"4321 hits in \d", left)
+    assert re.search(rb"\b4321\b.*\b%d\b" % child.pid, left)
+
+
 def test_what_a_slow_terminal_does_not_show_is_told(child):
     with at_work("trace", YIELD, "-p", str(child.pid), "--fields", "pid") as terminal:
         terminal.kill(signal.SIGSTOP)
