@@ -6,11 +6,13 @@ own, which no program can read. What comes after something whose way nobody can 
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from bpfctl.errors import NotFound
+from bpfctl.probe.code import CTX
 from bpfctl.probe.field import Field, Integer, Opaque, in_context
-from bpfctl.probe.registers import ARM64, registers, word
+from bpfctl.probe.registers import ARM64, registers, user_memory, word
 from bpfctl.probe.typed import Argument, is_char, reach, whole
 from btf import types
 from btf.declare import declare
@@ -19,11 +21,16 @@ from btf.errors import BTFError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from bpfctl.asm.insn import Reg
     from bpfctl.elf.prototype import Prototype
+    from bpfctl.probe.code import Code
+    from bpfctl.probe.field import Load
 
 #: What is returned.
 RETURNED = "retval"
 _IN_REGISTERS = 16  # bytes of a structure that registers return
+_FLOATING = 8  # registers for floating-point numbers
+_ON_STACK = 16  # parameters there that are looked for
 
 
 def called_with(prototype: Prototype) -> list[Argument | Field]:
@@ -36,7 +43,9 @@ def called_with(prototype: Prototype) -> list[Argument | Field]:
 
 def _parameters(prototype: Prototype) -> Iterator[Argument | Field]:
     btf, here = prototype.btf, registers()
-    left = list(here.arguments)
+    left: list[Load] = [word(here.at[name]) for name in here.arguments]
+    stack: list[Load] = [partial(_on_stack, number) for number in range(_ON_STACK)]
+    floating = 0
     if _is_record(prototype, prototype.returned):
         if prototype.is_object or isinstance(btf.type(btf.resolve(prototype.returned)), types.Fwd):
             return
@@ -47,11 +56,21 @@ def _parameters(prototype: Prototype) -> Iterator[Argument | Field]:
         known_as = name if name.isascii() and name.isidentifier() else f"arg{at}"
         if isinstance(of, types.Float):
             yield _unreadable(known_as, declare(btf, type_id))
+            floating += 1
+            if of.size > 8 or floating > _FLOATING:  # which may be among those on the stack
+                stack = []
             continue
         is_word = isinstance(of, (types.Int, types.Enum, types.Enum64, types.Pointer)) and btf.size_of(type_id) <= 8
-        if not is_word or not left:
+        if not is_word or not (left or stack):
             return
-        yield Argument(known_as, btf, type_id, word(here.at[left.pop(0)]), user=True)
+        yield Argument(known_as, btf, type_id, (left or stack).pop(0), user=True)
+
+
+def _on_stack(number: int, code: Code, register: Reg) -> None:
+    """Load what was put there for a function that is just entered; x86's call puts an address before it."""
+    here = registers()
+    code.ldx(8, register, CTX, here.at[here.sp])
+    user_memory(code, register, 8 * (number + (here is not ARM64)), Integer(8))
 
 
 def _is_record(prototype: Prototype, type_id: int) -> bool:

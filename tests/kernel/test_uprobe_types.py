@@ -44,6 +44,13 @@ KEPT void nothing(void) { __asm__ volatile(""); }
 KEPT double real(double a, int b) { __asm__ volatile(""); return a + b; }
 KEPT enum color chosen(bool is_dark) { __asm__ volatile(""); return is_dark ? DARK : GREEN; }
 KEPT int sister(int count, const char *name) { __asm__ volatile(""); return count - !name; }
+KEPT long many(
+    char a, long b, short c, long d, long e, int f, long g, long h,
+    int i, const char *j, signed char k, float l, long m)
+{
+    __asm__ volatile("");
+    return a + b + c + d + e + f + g + h + i + !j + k + l + m;
+}
 KEPT int twin(int count, const char *name) { __asm__ volatile(""); return count + !name; }
 void does(const char *what, long count)
 {
@@ -60,6 +67,7 @@ void does(const char *what, long count)
         chosen(number > 0);
         twin(number, "twin");
         sister(number, "sister");
+        many(1, 2, 3, 4, 5, 6, 7, -8, -9, "ten", -11, 12.5, 13);
     }
 }
 """
@@ -127,6 +135,12 @@ def test_registers_still_have_their_numbers(path):
     (row,) = traced(path, f"uprobe:{path}:first", "arg0", "str1", "name", count=1)
 
     assert row == {"arg0": 0, "str1": "a name", "name": "a name"}
+
+
+def test_arguments_that_registers_have_no_room_for(path):
+    (row,) = traced(path, f"uprobe:{path}:many", *"abcdefghijklm", count=1)
+
+    assert list(row.values()) == [1, 2, 3, 4, 5, 6, 7, -8, -9, "ten", -11, None, 13]
 
 
 def test_a_large_structure_is_returned_by_an_address_that_comes_first(path):
