@@ -8,6 +8,7 @@ import shlex
 import signal
 import socket
 import subprocess
+import time
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -18,6 +19,7 @@ from bpfctl.attach.perf_event import Event
 from bpfctl.host import bpffs, pmu
 from bpfctl.uapi.perf import Hardware, PerfType
 from tests.kernel.command import CHECKOUT, run, running
+from tests.kernel.probing import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -239,17 +241,23 @@ def test_it_tells(command):
 
 def _traced(words, case):
     """Have it happen until it is told of, and end it as a user would."""
+    end = time.monotonic() + PATIENCE
     with running(*words) as process:
         os.set_blocking(process.stdout.fileno(), False)
         seen = b""
-        while process.poll() is None and not re.search(f"^{case.line}$".encode(), seen, re.MULTILINE):
+        while (
+            process.poll() is None
+            and time.monotonic() < end
+            and not re.search(f"^{case.line}$".encode(), seen, re.MULTILINE)
+        ):
             case.happens()
             with suppress(BlockingIOError):
                 seen += os.read(process.stdout.fileno(), 1 << 20)
         process.send_signal(signal.SIGINT)
-        process.wait(timeout=60)
-        assert process.returncode == 0, process.stderr.read()
-    return seen.decode().splitlines()
+        os.set_blocking(process.stdout.fileno(), True)
+        rest, errors = process.communicate(timeout=PATIENCE)
+        assert process.returncode == 0, errors
+    return (seen.decode() + rest).splitlines()
 
 
 def _counted(words, case):
@@ -262,5 +270,5 @@ def _counted(words, case):
         while process.poll() is None:
             case.happens()
         output, errors = process.communicate(timeout=60)
-    assert (process.returncode, errors) == (0, "")
+    assert process.returncode == 0, errors
     return output.splitlines()
