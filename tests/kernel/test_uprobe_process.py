@@ -340,7 +340,7 @@ def _is_attached(pid):
 def test_a_process_that_is_none_for_probes_of_the_kernel():
     done = run("probe", "count", "sched:sched_switch", "-p", "4194303")
 
-    assert (done.stderr, done.returncode) == ("Error: there is no process 4194303\n", 255)
+    assert (done.stderr, done.returncode) == ("Error: there is no process 4194303\n", 3)
 
 
 @pytest.fixture
