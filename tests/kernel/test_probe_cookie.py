@@ -87,7 +87,7 @@ def test_the_program_is_told(held, spec):
     try:
         done = run("probe", "attach", spec, "name", NAME, "--cookie", hex(COOKIE), "--pin", pin)
         if not program.is_told:
-            assert (done.returncode, os.path.exists(pin)) == (255, False)
+            assert (done.returncode, os.path.exists(pin)) == (5, False)
             assert "this kernel has no cookies for" in done.stderr
             return
         assert (done.returncode, done.stderr) == (0, "")
@@ -111,7 +111,7 @@ def test_what_is_no_cookie(held, number):
     Own(ProgType.RAW_TRACEPOINT, held)
     done = run("probe", "attach", RAW_FORK, "name", NAME, f"--cookie={number}", "--duration", "0.1")
 
-    assert done.returncode == 255
+    assert done.returncode == 2
     assert done.stderr == f"Error: --cookie: '{number}' is no number of 64 bits\n"
 
 
