@@ -23,7 +23,7 @@
 from __future__ import annotations
 
 import os
-from errno import ENOENT
+from errno import EACCES, ENOENT, EPERM
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -48,6 +48,16 @@ class BpfctlError(Exception):
 def status(errno: int) -> int:
     """Return the exit code of those bpftool commands that answer with the negated errno."""
     return -errno & 0xFF
+
+
+def own_status(error: BpfctlError) -> int:
+    """Return the exit code for an error in a command that bpftool has not, unless the error has one of its own."""
+    if error.exit_code != BpfctlError.exit_code:
+        return error.exit_code
+    if isinstance(error, KernelError):
+        return {EPERM: 4, EACCES: 4, ENOENT: 3}.get(error.errno or 0, error.exit_code)
+    codes = {UsageError: 2, Ambiguous: 2, NotFound: 3, NotSupported: 5}
+    return next((code for kind, code in codes.items() if isinstance(error, kind)), error.exit_code)
 
 
 class UsageError(BpfctlError):

@@ -6,8 +6,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from bpfctl.cli.session import Direct, Session
-from bpfctl.cli.table import OBJECTS, Command
-from bpfctl.errors import UsageError
+from bpfctl.cli.table import OBJECTS, OURS, Command
+from bpfctl.errors import BpfctlError, UsageError, own_status
 from bpfctl.render.plain import complain
 from bpfctl.render.text import safe
 
@@ -52,13 +52,13 @@ def dispatch(session: Session, words: Sequence[str], literal: int = 0) -> None:
         if rest == ["help"]:
             _usage(session, object_)
         else:
-            _call(session, object_, OBJECTS[object_][0], rest, literal)
+            _run(session, object_, OBJECTS[object_][0], rest, literal)
     else:
         if not rest or (_is_option(rest[0]) and len(rest) > literal):
             rest.insert(0, OBJECTS[object_][0].word)  # the first of its commands is meant when none is named
         command = _command(session, object_, rest)
         if command is not None:
-            _call(session, object_, command, rest[1:], literal)
+            _run(session, object_, command, rest[1:], literal)
 
 
 def _without_dashes(words: Sequence[str]) -> tuple[list[str], int]:
@@ -113,6 +113,15 @@ def _unknown(session: Session, message: str, word: str, choices: Iterable[str]) 
 def _function(object_: str, command: Command) -> tuple[str, Any]:
     module, _, function = command.run.partition(":")
     return f"bpfctl {object_} {command.word}".rstrip(), getattr(import_module(f"bpfctl.cli.{module}"), function)
+
+
+def _run(session: Session, object_: str, command: Command, words: list[str], literal: int) -> None:
+    try:
+        _call(session, object_, command, words, literal)
+    except BpfctlError as error:
+        if command.word in OURS.get(object_, ()):
+            error.exit_code = own_status(error)
+        raise
 
 
 def _call(session: Session, object_: str, command: Command, words: list[str], literal: int) -> None:

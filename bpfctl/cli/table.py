@@ -31,6 +31,17 @@ def _at(module: str, function: str) -> str:
     return function if ":" in function else f"{module}:{function}"
 
 
+#: Commands that bpftool has not, whose exit codes are ours.
+OURS = {
+    "prog": frozenset({"top", "diff"}),
+    "map": frozenset({"restore", "copy", "diff", "edit", "watch", "stat"}),
+    "feature": frozenset({"check", "diff"}),
+    "btf": frozenset({"find", "diff", "check"}),
+    "probe": frozenset({"list", "count", "trace", "show", "attach", "dry-run", "clean"}),
+    "plugin": frozenset({"list"}),
+    "events": frozenset({""}),
+}
+
 _HELP = ("help", "show the commands of this object")
 
 OBJECTS: dict[str, tuple[Command, ...]] = {
