@@ -144,7 +144,7 @@ def test_whatever_stands_there_is_read_or_opaque(text, registers):
 class Made:
     """A binary of notes alone."""
 
-    path = "made"
+    name = "made"
 
     def __init__(self, notes, *, base=None):
         self.image = self
