@@ -138,7 +138,7 @@ class JsonOutput:
             self._begin("[", "]")
         lines = None if array or self._pretty else view.lines
         for batch in batches:
-            for text in lines(batch, True) if lines else ():
+            for text in lines.json(batch, dumps) if lines else ():
                 self.sink.write(text)
             for document in self._documents(view, batch) if not lines else ():
                 self._value(document)

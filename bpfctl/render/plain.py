@@ -46,7 +46,7 @@ class PlainOutput:
         """Write the lines of each row."""
         for batch in batches:
             if view.lines:
-                for text in view.lines(batch, False):
+                for text in view.lines.plain(batch, safe):
                     self.sink.write(text)
             else:
                 PlainOutput.show(self, view, batch, listing=True)

@@ -10,8 +10,6 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from bpfctl.probe.field import Integer
-from bpfctl.render.json import dumps
-from bpfctl.render.text import safe
 from bpfctl.views.hits import OWN, SECOND, shown_name
 
 if TYPE_CHECKING:
@@ -21,6 +19,7 @@ if TYPE_CHECKING:
     from bpfctl.probe.actions.trace import Hits, Layout
     from bpfctl.probe.source import ProbePoint
 
+    Spell: TypeAlias = Callable[[Any], str]
     _Holed: TypeAlias = tuple[int, Callable[[Any], Any] | None]
 
 _REMEMBERED = 4096  # values of a field
@@ -29,7 +28,7 @@ _REMEMBERED = 4096  # values of a field
 class _Spelled(dict[Any, str]):
     """What values are spelled as, of which so many are remembered."""
 
-    def __init__(self, spell: Callable[[Any], str]) -> None:
+    def __init__(self, spell: Spell) -> None:
         super().__init__()
         self._spell = spell
 
@@ -55,17 +54,24 @@ class _Form(NamedTuple):
 
 
 class HitLines:
-    """Makes lines of hits: the same that `HITS` has for each, as JSON without indentation or as plain text."""
+    """Makes lines of the hits of one trace, in one of the voices: the same that `HITS` has for each."""
 
     def __init__(self) -> None:
-        self._forms: dict[tuple[bool, ProbePoint], _Form] = {}
+        self._forms: dict[ProbePoint, _Form] = {}
 
-    def __call__(self, hits: Hits, as_json: bool) -> Iterator[str]:
-        """Yield the lines of all hits in large pieces."""
+    def json(self, hits: Hits, dumps: Spell) -> Iterator[str]:
+        """Yield the lines of all hits in large pieces, as JSON; ``dumps`` spells a value."""
+        return self._lines(hits, _json, dumps)
+
+    def plain(self, hits: Hits, safe: Spell) -> Iterator[str]:
+        """Yield the lines of all hits in large pieces; ``safe`` makes a name harmless."""
+        return self._lines(hits, _plain, safe)
+
+    def _lines(self, hits: Hits, form_of: Callable[[Layout, Spell], _Form], spell: Spell) -> Iterator[str]:
         for layout, rows in hits.runs():
-            form = self._forms.get((as_json, layout.point))
+            form = self._forms.get(layout.point)
             if form is None:
-                form = self._forms[as_json, layout.point] = (_json if as_json else _plain)(layout)
+                form = self._forms[layout.point] = form_of(layout, spell)
             yield form.lines(rows, hits.since)
 
 
@@ -73,19 +79,19 @@ def _fixed(text: str) -> str:
     return text.replace("%", "%%")
 
 
-def _plain(layout: Layout) -> _Form:
+def _plain(layout: Layout, safe: Spell) -> _Form:
     names = {slot.name for slot in layout.slots}
     text = f"%s {_fixed(safe(str(layout.point)))} "
     holes: list[_Holed] = [(0, _clock(_Spelled(_second)))]
     parts = []
     for at, slot in enumerate(layout.slots, 2):
-        letter, spell = _hole(slot, _spell(slot), shown=True)
+        letter, spell = _hole(slot, _shown(slot, safe), shown=True)
         parts.append(f"{_fixed(safe(shown_name(slot.name, names)))}={letter}")
         holes.append((at, spell))
     return _Form(text + " ".join(parts) + "\n", tuple(holes))
 
 
-def _spell(slot: Slot) -> Callable[[Any], str]:
+def _shown(slot: Slot, safe: Spell) -> Spell:
     return lambda value: safe(slot.type.spell(value))
 
 
@@ -104,7 +110,7 @@ def _seconds(at: int) -> float:
     return at / SECOND
 
 
-def _json(layout: Layout) -> _Form:
+def _json(layout: Layout, dumps: Spell) -> _Form:
     numbered = list(enumerate(layout.slots, 2))
     everywhere = [(at, slot, slot.name) for at, slot in numbered if not slot.name.startswith(OWN)]
     own = [(at, slot, slot.name.removeprefix(OWN)) for at, slot in numbered if slot.name.startswith(OWN)]
@@ -124,7 +130,7 @@ def _json(layout: Layout) -> _Form:
     return _Form(text + "}\n", tuple(holes))
 
 
-def _hole(slot: Slot, spell: Callable[[Any], str], *, shown: bool) -> tuple[str, Callable[[Any], Any] | None]:
+def _hole(slot: Slot, spell: Spell, *, shown: bool) -> tuple[str, Callable[[Any], Any] | None]:
     """Return the hole that a field's value goes into, and what spells the raw value."""
     type_ = slot.type
     if not isinstance(type_, Integer):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -101,6 +101,16 @@ class Board(NamedTuple, Generic[Row]):
     measures: bool = False  # a round tells what happened in its time, so that the first one comes at the end of that
 
 
+class Lines(Protocol):
+    """Makes the lines of many rows at once, in large pieces; they are told how a value is spelled."""
+
+    def json(self, rows: Any, dumps: Callable[[Any], str]) -> Iterator[str]:
+        """Yield JSON, a line each."""
+
+    def plain(self, rows: Any, safe: Callable[[str], str]) -> Iterator[str]:
+        """Yield plain text."""
+
+
 class View(NamedTuple, Generic[Row]):
     """The two forms that bpftool prints, byte for byte, and the columns of a table for people.
 
@@ -115,8 +125,7 @@ class View(NamedTuple, Generic[Row]):
     details: tuple[Column, ...] = ()  # more of an object that is shown alone
     types: Callable[[], Iterable[str]] | None = None  # every word that the column "type" may have
     empty: str = ""  # the sentence for an empty table; without it, that none are loaded
-    #: The lines of many rows that are followed, as JSON or else plain, in large pieces: the same text, made faster.
-    lines: Callable[[Any, bool], Iterator[str]] | None = None
+    lines: Lines | None = None  # the same text of many rows that are followed, made faster
     apart: bool = False  # whether each of several is shown as one alone, since a table would be too wide
 
     def column(self, title: str) -> Column:

@@ -12,7 +12,7 @@ from bpfctl.probe.actions.trace import Hits, Layout
 from bpfctl.probe.field import Blob, Bytes, Integer, Opaque, Text
 from bpfctl.probe.source import ProbePoint
 from bpfctl.render.json import dumps
-from bpfctl.render.text import safe_line
+from bpfctl.render.text import safe, safe_line
 from bpfctl.views import hit_lines
 from bpfctl.views.hit_lines import HitLines
 from bpfctl.views.hits import HITS
@@ -60,14 +60,16 @@ def hits(records):
 
 @given(RECORDS)
 def test_json(records):
-    assert "".join(HitLines()(hits(records), True)) == "".join(dumps(HITS.json(hit)) + "\n" for hit in hits(records))
+    assert "".join(HitLines().json(hits(records), dumps)) == "".join(
+        dumps(HITS.json(hit)) + "\n" for hit in hits(records)
+    )
 
 
 @given(RECORDS)
 def test_plain(records):
     lines = (safe_line(line) + "\n" for hit in hits(records) for line in HITS.plain(hit))
 
-    assert "".join(HitLines()(hits(records), False)) == "".join(lines)
+    assert "".join(HitLines().plain(hits(records), safe)) == "".join(lines)
 
 
 def test_what_is_remembered_has_an_end(monkeypatch):
@@ -75,5 +77,5 @@ def test_what_is_remembered_has_an_end(monkeypatch):
     monkeypatch.setattr(hit_lines, "_REMEMBERED", 3)
     records = [struct.pack("=QQI4x16sqQB7x", 0, 0, 1, b"name %d" % number, 0, 0, 0) for number in range(10)]
 
-    lines = "".join(HitLines()(hits(records), True)).splitlines()
+    lines = "".join(HitLines().json(hits(records), dumps)).splitlines()
     assert [f'"comm":"name {number}"' in line for number, line in enumerate(lines)] == [True] * 10
