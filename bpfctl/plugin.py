@@ -68,7 +68,7 @@ if TYPE_CHECKING:
         string,
     )
     from bpfctl.probe.in_process import process_files, process_groups
-    from bpfctl.probe.pattern import chosen
+    from bpfctl.probe.pattern import chosen, is_pattern
     from bpfctl.probe.registers import (
         Registers,
         argument_fields,
@@ -161,6 +161,7 @@ _WHERE = {
     "first": "probe.typed:first",
     "has_cookies": "attach.cookie:has_cookies",
     "in_context": "probe.field:in_context",
+    "is_pattern": "probe.pattern:is_pattern",
     "is_probeable": "attach.uprobe:is_probeable",
     "is_text": "probe.syscall:is_text",
     "kernel_types": "probe.types:kernel_types",
@@ -259,6 +260,7 @@ __all__ = [
     "first",
     "has_cookies",
     "in_context",
+    "is_pattern",
     "is_probeable",
     "is_text",
     "kernel_types",

@@ -8,6 +8,7 @@ from bpfctl.attach import uprobe
 from bpfctl.attach.cookie import has_cookies
 from bpfctl.errors import UsageError
 from bpfctl.probe.code import Code
+from bpfctl.probe.pattern import is_pattern
 from bpfctl.probe.source import Group
 from bpfctl.uapi.enums import AttachType, ProgType
 
@@ -21,15 +22,13 @@ if TYPE_CHECKING:
     from bpfctl.probe.field import Field
     from bpfctl.probe.source import ProbePoint
 
-_WILD = frozenset("*?[")
-
 
 def process_files(word: str, process: Process | None) -> list[str]:
     """Return the files that a pattern means to a process, those that it has mapped; all else means itself.
 
     UsageError for a pattern without a process.
     """
-    if not _WILD.intersection(word):
+    if not is_pattern(word):
         return [word]
     if process is None:
         raise UsageError(f"'{word}' is a pattern for files, which are those that a process has mapped: add -p PID")

@@ -15,10 +15,15 @@ if TYPE_CHECKING:
 _WILD = frozenset("*?[")
 
 
+def is_pattern(word: str) -> bool:
+    """Return whether a word has wildcards, so that it may mean several things."""
+    return not _WILD.isdisjoint(word)
+
+
 def chosen(names: Iterable[str], pattern: str, what: str) -> list[str]:
     """Return the names that a shell-style pattern matches; NotFound says what is close to one without wildcards."""
     every = list(names)
-    if not _WILD.intersection(pattern):
+    if not is_pattern(pattern):
         if pattern in every:
             return [pattern]
         near = get_close_matches(pattern, every, 1, 0.65) or [name for name in every if pattern in name][:1]

@@ -15,6 +15,7 @@ from bpfctl.plugin import (
     Tracefs,
     UsageError,
     chosen,
+    is_pattern,
     protected_functions,
 )
 
@@ -29,7 +30,6 @@ _MOST_ACTIVE = 4096  # KRETPROBE_MAXACTIVE_MAX in kernel/trace/trace_kprobe.c
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{1,16}$")
 #: Stands for a place in code that was thrown away (FTRACE_INVALID_FUNCTION in include/linux/ftrace.h).
 _NO_ADDRESS = "__ftrace_invalid_address___"
-_WILD = frozenset("*?[")
 # What compilers append to the name of a function that they have changed, or cut off of it.
 _CLONE = re.compile(r"\.(isra|constprop|part|cold|llvm|lto_priv)\b")
 
@@ -77,7 +77,7 @@ class Functions:
 
     def chosen(self, target: str) -> list[str]:
         """Return the targets that one with wildcards matches; of one without, itself, if it is there."""
-        if _WILD.intersection(target):
+        if is_pattern(target):
             pattern, comma, option = target.partition(",")
             return [f"{name}{comma}{option}" for name in chosen(self._every(), pattern, "function of the kernel")]
         parsed = Target.parse(target)

@@ -21,6 +21,7 @@ from bpfctl.plugin import (
     attach_perf_event,
     attach_perf_event_in,
     chosen,
+    is_pattern,
     known,
     perf_hint,
 )
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
     from bpfctl.plugin import Closing, Field, PerfEvent, Process, Program
 
-_WILD = re.compile(r"[*?\[]")
 _MOST = (1 << 63) - 1  # perf_event_open(2) takes no period with the highest bit
 #: What the kernel answers where an event cannot be had here, whoever asks.
 _ABSENT = frozenset({ENOENT, EINVAL, EOPNOTSUPP, ENODEV})
@@ -92,7 +92,7 @@ class PerfSource(ABC):
 
     def resolve(self, target: str) -> Sequence[ProbePoint]:
         """Return the event of a spec, or those that a pattern matches; NotSupported says why it cannot be had here."""
-        if _WILD.search(target):
+        if is_pattern(target):
             names = [point.target for point in self.discover("*")]
             return [ProbePoint(self.kind, name) for name in chosen(names, target, f"{self.kind} event")]
         name, event = self.event(target)

@@ -21,6 +21,7 @@ from bpfctl.plugin import (
     attach_raw_tracepoint,
     attach_tracepoint,
     chosen,
+    is_pattern,
     known,
 )
 from bpfctl_tracepoint.format import Format, parse
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
 _WITHOUT_TWIN = frozenset({"syscalls", "kprobes", "uprobes", "synthetic"})
 #: What lies there tells how tracers write their records, and is no event (available_events has none of it).
 _OF_TRACERS = "ftrace"
-
-_WILD = frozenset("*?[")
 
 
 class TracepointSource:
@@ -55,20 +54,20 @@ class TracepointSource:
         match = compile_(translate(pattern)).match
         category, colon, _ = pattern.partition(":")
         with _tracefs() as files:
-            whole = not colon or _WILD.intersection(category)
+            whole = not colon or is_pattern(category)
             for target in _targets(files) if whole else _of_category(files, category):
                 if match(target):
                     yield ProbePoint(self.kind, target)
 
     def resolve(self, target: str) -> Sequence[ProbePoint]:
         """Return the tracepoints of a ``CATEGORY:NAME``, or those that a pattern matches."""
-        if ":" not in target and not _WILD.intersection(target):
+        if ":" not in target and not is_pattern(target):
             raise UsageError(f"'{self.kind}:{target}' should be {self.kind}:CATEGORY:NAME")
         category, _, name = target.partition(":")
         with _tracefs() as files:
             # One category is listed in a millisecond, all in fifty; all are wanted only to tell what is close.
-            names = [] if _WILD.intersection(category) else list(_of_category(files, category))
-            if not _WILD.intersection(name) and target not in names:
+            names = [] if is_pattern(category) else list(_of_category(files, category))
+            if not is_pattern(name) and target not in names:
                 names = []
             every = names or _targets(files)
             return [ProbePoint(self.kind, found) for found in chosen(every, target, "tracepoint")]

@@ -18,6 +18,7 @@ from bpfctl.plugin import (
     UsageError,
     argument_fields,
     argument_strings,
+    is_pattern,
     known,
     process_files,
     process_groups,
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from bpfctl_uprobe.typed import Values
 
 
-_WILD = re.compile(r"[*?[]")
 #: Why one of many files has no function of a name, or is not looked at.
 _NOTHING_THERE = (NotFound, NotSupported, ObjectError)
 
@@ -60,7 +60,7 @@ class UprobeSource:
     def discover(self, pattern: str) -> Iterator[ProbePoint]:
         """Yield the functions of a FILE:PATTERN; without a file there are none to tell."""
         word, names = _split(pattern)
-        if not word or (self._process is None and _WILD.search(word)):
+        if not word or (self._process is None and is_pattern(word)):
             return
         for each in process_files(word, self._process):
             with nullcontext() if each == word else suppress(*_NOTHING_THERE):

@@ -7,7 +7,14 @@ from fnmatch import translate
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from bpfctl.plugin import NotFound, UsageError, chosen, cxx_name, is_probeable
+from bpfctl.plugin import (
+    NotFound,
+    UsageError,
+    chosen,
+    cxx_name,
+    is_pattern,
+    is_probeable,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -17,7 +24,6 @@ if TYPE_CHECKING:
 NUMBER = re.compile(r"0x[0-9a-fA-F]{1,16}|\d{1,19}")
 _LONGEST = 15  # bytes of an instruction of x86
 _CHANGED = re.compile(r"\.(?:isra|constprop|part)\.")
-_WILD = re.compile(r"[*?[]")
 
 
 class Functions:
@@ -69,7 +75,7 @@ class Functions:
         pattern = pattern.replace("@@", "@")
         if not self.binary.functions:
             raise NotFound(f"{self._stripped()}: name an address, as in :0x1234")
-        if not _WILD.search(pattern):
+        if not is_pattern(pattern):
             return {pattern: self._addresses(pattern, self._exactly(pattern), offset)}
         names = self.matching(pattern)
         if not names:

@@ -18,6 +18,7 @@ from bpfctl.plugin import (
     UprobePlace,
     UsageError,
     chosen,
+    is_pattern,
     known,
     process_files,
     process_groups,
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from bpfctl_usdt.note import Site
     from bpfctl_usdt.operand import Argument
 
-_WILD = re.compile(r"[*?[]")
 #: What is no register may be the name of a variable: only then the table of symbols has to be read.
 _MAY_NAME = re.compile(r"(?:^|[@$:\s+])(?![xw]\d|[xw]zr|sp|wsp|fp|lr|[us]xt[wx]|lsl)[A-Za-z_.]")
 
@@ -63,11 +63,11 @@ class File:
         """Return the probes that a PROVIDER:NAME means; NotFound says what is close."""
         path = self.binary.name
         provider, _, name = names.partition(":")
-        if provider == "*" and not _WILD.search(name):
+        if provider == "*" and not is_pattern(name):
             bare = {each.partition(":")[2] for each in self.probes}
             (name,) = chosen(sorted(bare), name, f"probe of {path} named")
             return [each for each in self.probes if each.partition(":")[2] == name]
-        return chosen(self.probes, names, f"probe of {path}" + ("" if _WILD.search(names) else " named"))
+        return chosen(self.probes, names, f"probe of {path}" + ("" if is_pattern(names) else " named"))
 
     def _around(self, site: Site) -> Around:
         return Around(site.address, self._symbols if _MAY_NAME.search(site.arguments) else {})
@@ -129,7 +129,7 @@ class UsdtSource:
     def discover(self, pattern: str) -> Iterator[ProbePoint]:
         """Yield the probes of a FILE:PATTERN, or of all files of a process; without both there are none to tell."""
         word, names = _split(pattern)
-        if self._process is None and (not word or _WILD.search(word)):
+        if self._process is None and (not word or is_pattern(word)):
             return
         match = re.compile(translate(names)).match
         for each in process_files(word or "*", self._process):
