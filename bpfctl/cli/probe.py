@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def list_(ctx: opt.Context, words: opt.Words = None, *, verbose: opt.Verbose = False, pid: opt.Pid = None) -> None:
-    """Show what can be probed: everything, or what a pattern such as tracepoint:sched:* matches."""
+    """Show what can be probed, in JSON a line each: everything, or what a pattern such as tracepoint:sched:* matches."""
     left = grammar.Words(words)
     pattern = left.next("the pattern") if left else "*"
     left.end()
@@ -27,7 +27,11 @@ def list_(ctx: opt.Context, words: opt.Words = None, *, verbose: opt.Verbose = F
         Told(point, sources.of(point.kind).fields(point) if verbose else None)
         for point in _points(ctx.obj, sources, pattern)
     )
-    ctx.obj.out.show(WITH_FIELDS if verbose else VIEW, rows, listing=True)
+    view = WITH_FIELDS if verbose else VIEW
+    if ctx.obj.options.json:
+        ctx.obj.out.follow(view, [rows])  # there may be hundreds of thousands
+    else:
+        ctx.obj.out.show(view, rows, listing=True)
 
 
 def _points(session: Session, sources: Sources, pattern: str) -> Iterator[ProbePoint]:

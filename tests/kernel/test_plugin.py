@@ -35,11 +35,8 @@ def test_it_is_listed(environment):
     found = {row["kind"]: row for row in json.loads(run(environment, "-j", "plugin", "list"))}
 
     assert found["process"]["distribution"] == "bpfctl-process"
-    assert [row["target"] for row in json.loads(run(environment, "-j", "probe", "list", "process:*"))] == [
-        "exec",
-        "exit",
-        "fork",
-    ]
+    lines = run(environment, "-j", "probe", "list", "process:*").splitlines()
+    assert [json.loads(line)["target"] for line in lines] == ["exec", "exit", "fork"]
 
 
 def test_each_action_works_with_it(environment):
