@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def list_(ctx: opt.Context, words: opt.Words = None, *, verbose: opt.Verbose = False, pid: opt.Pid = None) -> None:
-    """Show what can be probed, in JSON a line each: everything, or what a pattern such as tracepoint:sched:* matches."""
+    """Show what can be probed, in JSON line by line: all, or what a pattern such as tracepoint:sched:* matches."""
     left = grammar.Words(words)
     pattern = left.next("the pattern") if left else "*"
     left.end()
