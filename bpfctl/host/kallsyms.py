@@ -31,7 +31,7 @@ class Symbols:
 
     def __init__(self, file: str = FILE) -> None:
         self._file = file
-        self._text: bytes | None = None  # with a newline before each line
+        self._text: bytes | None = None  # with a newline before and after each line
         self._width = 0  # of an address, in digits
         self._scans = 0
         self._lines: dict[bytes, bytes] | None = None
@@ -41,13 +41,14 @@ class Symbols:
         """Whether the kernel tells us addresses; to some it says all zeros (kernel.kptr_restrict, CAP_SYSLOG)."""
         text = self._load()
         zeros = text.count(b"\n" + b"0" * self._width + b" ")
-        return zeros < text.count(b"\n")
+        return zeros < text.count(b"\n") - 1
 
     def _load(self) -> bytes:
         if self._text is None:
             try:
                 with open(self._file, "rb") as file:
-                    self._text = b"\n" + file.read().removesuffix(b"\n")
+                    text = b"\n" + file.read()
+                self._text = text if text.endswith(b"\n") else text + b"\n"
             except OSError:  # no /proc, or not ours to read
                 self._text = b""
             self._width = max(self._text.find(b" ") - 1, 0)
@@ -96,15 +97,14 @@ class Symbols:
         key = b"%0*x" % (self._width, address)
         if self._lines is None and self._scans == _SCANS:
             width = self._width
-            self._lines = {line[:width]: line for line in reversed(text.split(b"\n"))}
+            self._lines = {line[:width]: line for line in reversed(text[1:-1].split(b"\n"))}
         if self._lines is not None:
             return self._lines.get(key)
         self._scans += 1
         start = text.find(b"\n" + key + b" ")
         if start < 0:
             return None
-        end = text.find(b"\n", start + 1)
-        return text[start + 1 : end if end > 0 else len(text)]
+        return text[start + 1 : text.find(b"\n", start + 1)]
 
 
 def _symbol(line: bytes) -> Symbol:

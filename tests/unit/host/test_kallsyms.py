@@ -72,6 +72,18 @@ def test_exact_addresses_and_names(kallsyms):
     assert symbols.address("read") is None
 
 
+@pytest.mark.parametrize("end", ["", "\n"])
+def test_the_last_line(tmp_path, end):
+    file = tmp_path / "kallsyms"
+    file.write_text(TEXT + "ffffffffc0400000 T last" + end)
+    symbols = Symbols(str(file))
+
+    assert symbols.has("last")
+    assert symbols.address("last") == 0xFFFFFFFFC0400000
+    assert symbols.addresses("last") == [0xFFFFFFFFC0400000]
+    assert [symbols.at(0xFFFFFFFFC0400000) for _ in range(100)] == [Symbol("last", None)] * 100
+
+
 def test_addresses_that_are_kept_from_us(kallsyms):
     """kernel.kptr_restrict shows zeros to those without CAP_SYSLOG."""
     kallsyms.write_text("".join("0" * 16 + line[16:] + "\n" for line in TEXT.splitlines()))
