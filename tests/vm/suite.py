@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 CHECKOUT = Path(__file__).resolve().parents[2]
 JUNIT = "junit.xml"
 # What differs from kernel to kernel: every object that there is, every call, every form that bpftool prints, what the
-# verifier says. The rest of both folders starts a process per check, which takes a second in a guest, and is the same
-# on each kernel.
+# verifier says, and probes of the kernel's functions. The rest of both folders starts a process per check, which takes
+# a second in a guest, and is the same on each kernel.
 CORE = (
     "tests/kernel/test_zoo.py",
     "tests/kernel/test_calls.py",
@@ -42,6 +42,8 @@ CORE = (
     "tests/bpftool/test_feature_check.py::test_it_foretells_what_is_loaded",
     "tests/bpftool/test_feature_check.py::test_the_account",
     "tests/bpftool/test_load.py::test_it_loads_what_libbpf_loads",
+    "tests/kernel/test_kprobe.py",
+    "tests/kernel/test_kprobe_ways.py",
 )
 EVERYTHING = ("tests/kernel", "tests/bpftool")
 PACKAGES = ("bpfctl", "btf", "plugins")
