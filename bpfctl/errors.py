@@ -11,9 +11,10 @@
     ├── KernelError           a system call failed (also an OSError)
     │   ├── Unfinished        some entries of many were written before it (has .done)
     │   └── VerifierError     the verifier refused a program (has .log)
+    ├── NotPermitted          this thread lacks capabilities that it takes
     ├── NotSupported          this kernel lacks a feature
     ├── CannotLoad            an object has something that bpfctl's loader does not know how to load
-    ├── ObjectError           an object file is damaged, or none
+    ├── ObjectError           an object file is damaged, or none, or types are
     ├── SavedError            a saved map is damaged, or does not fit
     ├── Partial               a map was changed only in part (has .done)
     ├── OutputError           the output could not be written
@@ -51,12 +52,16 @@ def status(errno: int) -> int:
 
 
 def own_status(error: BpfctlError) -> int:
-    """Return the exit code for an error in a command that bpftool has not, unless the error has one of its own."""
-    if error.exit_code != BpfctlError.exit_code:
-        return error.exit_code
+    """Return the exit code for an error in a command that bpftool has not.
+
+    What an error has as its own is bpftool's answer where it is a failed call, a wrong word or a damaged file.
+    """
+    other = BpfctlError.exit_code
+    if isinstance(error, VerifierError) and error.log:
+        return other  # it answers EACCES to most of what is wrong with a program
     if isinstance(error, KernelError):
-        return {EPERM: 4, EACCES: 4, ENOENT: 3}.get(error.errno or 0, error.exit_code)
-    codes = {UsageError: 2, Ambiguous: 2, NotFound: 3, NotSupported: 5}
+        return {EPERM: 4, EACCES: 4, ENOENT: 3}.get(error.errno or 0, other)
+    codes = {UsageError: 2, Ambiguous: 2, NotFound: 3, NotPermitted: 4, NotSupported: 5, ObjectError: other}
     return next((code for kind, code in codes.items() if isinstance(error, kind)), error.exit_code)
 
 
@@ -145,6 +150,10 @@ class VerifierError(KernelError):
         return self.tried if self.refusal and self.refusal.sentence else super().sentence
 
 
+class NotPermitted(BpfctlError):
+    """This thread lacks capabilities, which is known before the kernel is asked; the message names them."""
+
+
 class NotSupported(BpfctlError):
     """This kernel lacks a feature; the message names it and, where known, the release that brought it."""
 
@@ -154,7 +163,11 @@ class CannotLoad(BpfctlError):
 
 
 class ObjectError(BpfctlError):
-    """A file is no BPF object, or is damaged; the message says what is wrong with it."""
+    """A file or its types are damaged, or no BPF object; the message says what is wrong with it."""
+
+    def __init__(self, message: str, *, exit_code: int = 255) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
 
 
 class SavedError(BpfctlError):

@@ -89,7 +89,10 @@ def _command(session: Session, object_: str, words: Sequence[str]) -> Command | 
     command = next((command for command in commands if command.word.startswith(word)), None)
     if command is None:
         there = [command.word for command in commands if command.run or command.word == "help"]
-        raise _unknown(session, f"unknown command '{object_} {word}'", word, there)
+        unknown = _unknown(session, f"unknown command '{object_} {word}'", word, there)
+        if OURS.get(object_, frozenset()).issuperset(command.word for command in commands if command.run):
+            unknown.exit_code = own_status(unknown)
+        raise unknown
     if command.word == "help":
         _usage(session, object_)
         return None

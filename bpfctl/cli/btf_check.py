@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from bpfctl.cli import opt  # noqa: TC001 - Typer reads the annotations
 from bpfctl.cli.btf_dump import base_of, read_files
 from bpfctl.cli.btf_type import modules
-from bpfctl.errors import KernelError, Nothing, UsageError
+from bpfctl.errors import KernelError, Nothing, ObjectError, UsageError
 from bpfctl.kernel import btf as objects
 from bpfctl.render.text import safe
 from bpfctl.views import fit
@@ -74,7 +74,7 @@ def _sort(words: Iterable[str]) -> tuple[dict[str, Object], list[str]]:
         try:
             found[path] = Object(data)
         except BTFError as error:
-            raise UsageError(f"{path} cannot be checked: {error}") from None
+            raise ObjectError(f"{path} cannot be checked: {error}") from None
     return found, kernels
 
 

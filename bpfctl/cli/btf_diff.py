@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from bpfctl.cli import btf_type, grammar, opt
 from bpfctl.cli.btf_find import pattern
-from bpfctl.errors import Nothing, UsageError
+from bpfctl.errors import Nothing, ObjectError
 from bpfctl.kernel import btf as objects
 from bpfctl.render.text import safe
 from bpfctl.views import type_diff
@@ -34,7 +34,7 @@ def diff(ctx: opt.Context, words: opt.Words = None, *, type_: opt.TypeGlob = Non
     try:
         found = list(differences(first, second, name=wanted))
     except BTFError as error:
-        raise UsageError(f"{first_name} and {second_name} cannot be compared: {error}") from None
+        raise ObjectError(f"{first_name} and {second_name} cannot be compared: {error}") from None
     session.out.parts(type_diff.streams(found, safe))
     if found:
         raise Nothing(_DIFFERENT)

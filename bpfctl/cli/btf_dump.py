@@ -6,7 +6,7 @@ from errno import E2BIG, EINVAL, ENODATA, EOPNOTSUPP
 from typing import TYPE_CHECKING, NamedTuple
 
 from bpfctl.cli import grammar, opt
-from bpfctl.errors import KernelError, NotFound, UsageError, status
+from bpfctl.errors import KernelError, NotFound, ObjectError, UsageError, status
 from bpfctl.kernel import btf as objects
 from bpfctl.kernel.names import VMLINUX
 from bpfctl.views.view import Document
@@ -160,11 +160,11 @@ def _file(path: str, base: BTF | None, failed: str = "failed to load BTF from {}
         number = error.errno or 0
         raise KernelError(failed.format(path), number, exit_code=status(number)) from None
     except BTFError as error:
-        raise UsageError(f"{failed.format(path)}: {error}", exit_code=status(ENODATA)) from None
+        raise ObjectError(f"{failed.format(path)}: {error}", exit_code=status(ENODATA)) from None
 
 
-def _damaged(what: str, error: BTFError) -> UsageError:
-    return UsageError(f"{what} cannot be understood: {error}", exit_code=status(EINVAL))
+def _damaged(what: str, error: BTFError) -> ObjectError:
+    return ObjectError(f"{what} cannot be understood: {error}", exit_code=status(EINVAL))
 
 
 def _form(words: grammar.Words, roots: tuple[int, ...]) -> _Form:

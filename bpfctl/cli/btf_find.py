@@ -7,7 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from bpfctl.cli import btf_type, grammar, opt
-from bpfctl.errors import NotFound, Nothing, UsageError
+from bpfctl.errors import NotFound, Nothing, ObjectError, UsageError
 from bpfctl.render.text import safe
 from bpfctl.views import found as view
 from btf import find as finding
@@ -105,7 +105,7 @@ def _search(
         try:
             yield from map(view.Teller(place.where, place.btf).tell, finding.search(place.btf, here))
         except BTFError as error:
-            raise UsageError(f"the types make no sense: {error}") from None
+            raise ObjectError(f"the types make no sense: {error}") from None
     if not known:
         missing = " or ".join(f"'{one}'" for one in (embeds, points_to) if one)
         raise NotFound(f"there is no type {missing}")

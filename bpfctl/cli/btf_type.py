@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from bpfctl.cli.btf_dump import base_of, read_files, read_source
-from bpfctl.errors import NotFound, UsageError
+from bpfctl.errors import NotFound, ObjectError
 from bpfctl.kernel import btf as objects
 from btf import kind as _kind
 from btf.errors import BTFError
@@ -143,4 +143,4 @@ def modules(vmlinux: BTF, needle: str = "") -> Iterator[Place]:
         try:
             yield Place(name, BTF.from_bytes(data, vmlinux))
         except BTFError as error:
-            raise UsageError(f"the types of module {name} are damaged: {error}") from None
+            raise ObjectError(f"the types of module {name} are damaged: {error}") from None

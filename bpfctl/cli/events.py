@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from bpfctl.cli import grammar, opt
 from bpfctl.cli.map_events import named
 from bpfctl.cli.stop import stopping
-from bpfctl.errors import UsageError
+from bpfctl.errors import BpfctlError, UsageError
 from bpfctl.kernel.consumer import consumers
 from bpfctl.kernel.map import Map
 from bpfctl.kernel.perf_buffer import PerfBuffer
@@ -122,7 +122,7 @@ class _Run:
         """Show the records of a perf event array, unless that takes them from another process."""
         others = consumers(self._info)
         if others and not take:
-            raise UsageError(
+            raise BpfctlError(
                 f"{named(others)} reads map {self._info.id}, and a perf event array has no two readers: "
                 "with --take that process gets nothing from it any more"
             )

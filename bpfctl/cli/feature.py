@@ -6,7 +6,7 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, NamedTuple
 
 from bpfctl.cli import grammar, opt
-from bpfctl.errors import UsageError
+from bpfctl.errors import NotPermitted, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,12 +93,12 @@ def list_builtins(ctx: opt.Context, words: opt.Words = None) -> None:
 
 
 def _require_rights() -> None:
-    """Raise UsageError when this thread may not ask all that bpftool does."""
+    """Raise NotPermitted when this thread may not ask all that bpftool does."""
     from bpfctl.feature import rights
 
     missing = rights.missing(rights.present())
     if missing:
-        raise UsageError(
+        raise NotPermitted(
             f"missing {', '.join(missing)}, required for full feature probing; run as root or use 'unprivileged'"
         )
 

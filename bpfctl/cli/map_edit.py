@@ -14,7 +14,7 @@ from errno import EEXIST, ENOENT
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bpfctl.cli import data, grammar, map_form, opt
-from bpfctl.errors import BpfctlError, KernelError, UsageError
+from bpfctl.errors import BpfctlError, KernelError, Partial, ToolError, UsageError, own_status
 from bpfctl.kernel.definition import OF_MAPS
 from bpfctl.kernel.elements import Chunk, Walk, pieces
 from bpfctl.kernel.map import Map
@@ -233,14 +233,14 @@ def _edited(path: str, text: str) -> str:
         try:
             done = subprocess.run([*shlex.split(named), path], check=False)
         except (OSError, ValueError) as error:
-            raise UsageError(f"can't start the editor '{named}': {getattr(error, 'strerror', error)}") from None
+            raise ToolError(f"can't start the editor '{named}': {getattr(error, 'strerror', error)}") from None
     if done.returncode:
-        raise UsageError(f"the editor ended with exit code {done.returncode}, so nothing was changed")
+        raise ToolError(f"the editor ended with exit code {done.returncode}, so nothing was changed")
     try:
         with open(path, encoding="utf-8") as file:
             return file.read()
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"can't read what was edited: {error}") from None
+        raise ToolError(f"can't read what was edited: {error}") from None
 
 
 @contextmanager
@@ -262,7 +262,8 @@ def _apply(session: Session, map_: Map, info: MapInfo, changes: list[_Change]) -
         conflicts = [change.key for change in changes if not _written(map_, change, adding, changing)]
     except BpfctlError as error:
         done = adding.done + changing.done + changing.deleted
-        raise UsageError(f"{error}; {done} of {len(changes)} changes were made", exit_code=error.exit_code) from None
+        text = f"{error}; {done} of {len(changes)} changes were made"
+        raise Partial(text, done, exit_code=own_status(error)) from None
     told = {"changed": changing.done, "added": adding.done, "deleted": changing.deleted}
     summary = ", ".join(f"{count} {what}" for what, count in told.items() if count) or "nothing was changed"
     if conflicts:

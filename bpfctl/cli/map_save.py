@@ -10,7 +10,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from bpfctl.cli import grammar, opt
-from bpfctl.errors import NotSupported, Partial, UsageError
+from bpfctl.errors import KernelError, Partial, UsageError
 from bpfctl.kernel import pin
 from bpfctl.kernel.definition import OF_MAPS, Definition
 from bpfctl.kernel.elements import Walk
@@ -64,7 +64,7 @@ def restore(
         if made:
             check_new_pin(ctx.obj, str(which.value), made)
         if made and made.type in OF_MAPS:
-            raise NotSupported("a map of maps cannot be made from a file: make it with map create ... inner_map MAP")
+            raise UsageError("a map of maps cannot be made from a file: make it with map create ... inner_map MAP")
         map_ = opened.enter_context(made.create() if made else _target(which, dry_run=dry_run))
         info = map_.info()
         form = Entries(info, types(info), fit_cpus=fit)
@@ -147,7 +147,7 @@ def _inner(made: Definition, chunks: Iterator[Chunk], opened: ExitStack) -> tupl
         return None, chunks
     first = next(chunks, None)
     if first is None:
-        raise NotSupported("a map of maps that is empty does not tell what maps it takes: use map create")
+        raise UsageError("a map of maps that is empty does not tell what maps it takes: use map create")
     inner = opened.enter_context(Map.by_id(int.from_bytes(first.values[:4], sys.byteorder)))
     return inner, chain([first], chunks)
 
@@ -168,8 +168,10 @@ def open_saved(path: str, opened: ExitStack) -> Saved:
         return Saved(0, "stdin")
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except (OSError, ValueError) as error:
-        raise UsageError(f"can't open file ({path}): {getattr(error, 'strerror', error)}") from None
+    except OSError as error:
+        raise KernelError(f"can't open file ({path})", error.errno or 0) from None
+    except ValueError as error:
+        raise UsageError(f"can't open file ({path}): {error}") from None
     opened.callback(os.close, fd)
     return Saved(fd, path)
 

@@ -11,7 +11,7 @@ from itertools import compress
 from operator import ne
 from typing import TYPE_CHECKING, NamedTuple
 
-from bpfctl.errors import NotSupported
+from bpfctl.errors import UsageError
 from bpfctl.kernel.elements import pieces
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Watched:
         self.entries = 0
 
     def changes(self, chunks: Iterable[Chunk]) -> Iterator[Change]:
-        """Yield what has changed since the last round, nothing in the first; NotSupported when there is too much.
+        """Yield what has changed since the last round, nothing in the first; UsageError when there is too much.
 
         The round is only kept when all of it was asked for.
         """
@@ -64,7 +64,7 @@ class Watched:
                 continue
             size += len(chunk.keys) + len(chunk.values)
             if size > MOST_BYTES:
-                raise NotSupported(
+                raise UsageError(
                     f"map {self._id} has more than {MOST_BYTES >> 20} MiB of entries, which are too many to watch: "
                     "choose some with --where or --key-prefix"
                 )

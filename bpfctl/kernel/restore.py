@@ -69,7 +69,7 @@ class Restore:
         except BpfctlError as error:
             if not self.done and not self._writer.deleted:
                 raise
-            raise Partial(f"{_sentence(error)}; {self.partial()}", self.done, exit_code=error.exit_code) from None
+            raise Partial(f"{_sentence(error)}; {self.partial()}", self.done) from None
         return Outcome(self.done, self._writer.deleted)
 
     def partial(self) -> str:

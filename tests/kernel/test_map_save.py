@@ -200,7 +200,7 @@ def test_queues_take_values_without_keys(stack, tmp_path):
 def test_maps_that_take_no_entries_say_so(stack, tmp_path, kind, facts, says):
     answer = restore(create(stack, kind, *facts), saved(tmp_path, '[{"key":["0x00"],"value":["0x00"]}]'))
 
-    assert answer.rc == 255
+    assert answer.rc == 5
     assert says in answer.stderr.decode()
 
 
@@ -298,8 +298,8 @@ def test_a_damaged_file_makes_no_map(stack, place, tmp_path):
     client.map_update(source, U32(5), U32(5))
     text = dump(source, "-j", "--extra")
 
-    for path, words in (("a", text[:-8]), ("a.b", text), ("a", dump(source))):
+    for path, words, code in (("a", text[:-8], 255), ("a.b", text, 2), ("a", dump(source), 255)):
         answer = ours("map", "restore", "pinned", str(place.bpffs / path), saved(tmp_path, words), "--create")
-        assert answer.rc == 255
+        assert answer.rc == code
         assert not (place.bpffs / "a").exists()
         assert len(answer.stderr.splitlines()) == 1

@@ -126,7 +126,7 @@ def test_mistakes(stack, words, said):
     id_ = counting(stack, more=False)
     answer = peer.inside("prog", "diff", *(word.format(id_) for word in words))
 
-    assert (answer.rc, answer.stderr.decode()) == (255, f"Error: {said}\n")
+    assert (answer.rc, answer.stderr.decode()) == (2, f"Error: {said}\n")
 
 
 def test_on_a_terminal(stack):

@@ -143,20 +143,20 @@ def test_names_of_hosts_do_nothing_to_a_terminal(place):
 
 
 @pytest.mark.parametrize(
-    ("words", "sentence"),
+    ("words", "code", "sentence"),
     [
-        (["--reports", "reports", "--report", "x.json"], "--report is for one kernel, and --reports for those of a"),
-        (["--reports", "reports", "--btf", "x"], "--btf is for the kernel of a --report; with --reports, the types"),
-        (["--reports", "reports", "--all", "--unmet"], "--all and --unmet contradict each other"),
-        (["--all"], "--all is for --reports; of one kernel all needs are told"),
-        (["--reports", "nowhere"], "can't read nowhere: No such file or directory"),
-        (["--reports", "reports"], "reports has no report: no file whose name ends in .json"),
+        (["--reports", "reports", "--report", "x.json"], 2, "--report is for one kernel, and --reports for those of a"),
+        (["--reports", "reports", "--btf", "x"], 2, "--btf is for the kernel of a --report; with --reports, the types"),
+        (["--reports", "reports", "--all", "--unmet"], 2, "--all and --unmet contradict each other"),
+        (["--all"], 2, "--all is for --reports; of one kernel all needs are told"),
+        (["--reports", "nowhere"], 3, "can't read nowhere: No such file or directory"),
+        (["--reports", "reports"], 255, "reports has no report: no file whose name ends in .json"),
     ],
 )
-def test_mistakes(words, sentence, place):
+def test_mistakes(words, code, sentence, place):
     rc, lines, complaint = check("prog.o", *words)
 
-    assert (rc, lines) == (255, [])
+    assert (rc, lines) == (code, [])
     assert complaint.startswith(f"Error: {sentence}")
     assert place
 
@@ -187,18 +187,18 @@ def test_diff_on_a_terminal(place):
 
 
 @pytest.mark.parametrize(
-    ("words", "sentence"),
+    ("words", "code", "sentence"),
     [
-        ([], "'diff' needs at least 1 arguments, 0 found"),
-        (["nowhere.json"], "can't read nowhere.json: No such file or directory"),
-        (["reports"], "can't read reports: Is a directory"),
-        (["prog.o", "prog.o"], "prog.o cannot be used: it is no JSON"),
-        (["reports/a.json", "reports/a.json", "more"], "what is 'more'?"),
+        ([], 2, "'diff' needs at least 1 arguments, 0 found"),
+        (["nowhere.json"], 3, "can't read nowhere.json: No such file or directory"),
+        (["reports"], 255, "can't read reports: Is a directory"),
+        (["prog.o", "prog.o"], 255, "prog.o cannot be used: it is no JSON"),
+        (["reports/a.json", "reports/a.json", "more"], 2, "what is 'more'?"),
     ],
 )
-def test_mistakes_of_diff(words, sentence, place):
+def test_mistakes_of_diff(words, code, sentence, place):
     hosts(place, a=report())
     answer = peer.inside("feature", "diff", *words)
 
-    assert (answer.rc, answer.stdout) == (255, b"")
+    assert (answer.rc, answer.stdout) == (code, b"")
     assert answer.stderr.decode().startswith(f"Error: {sentence}")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bpfctl.errors import NotSupported, UsageError
+from bpfctl.errors import UsageError
 from bpfctl.kernel import change
 from bpfctl.kernel.change import Change, Watched
 from bpfctl.kernel.elements import Chunk
@@ -55,7 +55,7 @@ def test_changes_are_those_of_dictionaries(rounds):
 def test_too_much_to_keep(monkeypatch):
     monkeypatch.setattr(change, "MOST_BYTES", 8)
     watched = Watched(7, GRID)
-    with pytest.raises(NotSupported, match="choose some with --where or --key-prefix"):
+    with pytest.raises(UsageError, match="choose some with --where or --key-prefix"):
         list(watched.changes(chunks({bytes([n]): b"." for n in range(5)}, 2)))
 
 
