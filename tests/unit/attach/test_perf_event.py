@@ -47,7 +47,7 @@ def kernel(monkeypatch):
     kernel = Kernel()
     monkeypatch.setattr(perf_event.perf, "open_event", kernel.open_event)
     monkeypatch.setattr(perf_event.cpus, "online", lambda: [0, 1, 2, 3])
-    monkeypatch.setattr(perf_event, "attach", lambda _program, event, _tried: event)
+    monkeypatch.setattr(perf_event, "attach", lambda _program, event, *_: event)
     return kernel
 
 
