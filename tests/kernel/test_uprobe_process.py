@@ -226,7 +226,7 @@ def test_the_commands_tell_what_a_process_sees(path, tmp_path):
         counted = subprocess.check_output([*command, "count", "uprobe:copied:work", *of, "--duration", "0.1"])
 
     target = f"{tmp_path}/copied:work"
-    assert [row["target"] for row in json.loads(listed)] == [target]
+    assert [row["target"] for row in map(json.loads, listed.splitlines())] == [target]
     told = json.loads(shown)
     assert (told["target"], told["attach"] in WAYS) == (target, True)
     assert told["locations"][0]["file"] == f"/proc/{process.pid}/root{tmp_path}/copied"
