@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from bpfctl._sys import attach, calls
 from bpfctl.errors import KernelError, status
 from bpfctl.host import kallsyms, netns
-from bpfctl.kernel import attachment, handle, target
+from bpfctl.kernel import handle
 from bpfctl.kernel.surroundings import Surroundings
 from bpfctl.uapi.enums import LinkType
 from bpfctl.uapi.layouts import LINK_INFO
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from typing import Self
 
-    from bpfctl.kernel.attachment import Attachment
+    from bpfctl.kernel.attachment import Attachment, KprobeMulti
     from bpfctl.kernel.owner import How, Owner
     from bpfctl.kernel.prog import ProgramInfo
     from bpfctl.kernel.select import Select
@@ -35,6 +35,8 @@ class LinkInfo(NamedTuple):
     @classmethod
     def from_raw(cls, raw: bytes, buffers: Sequence[bytes] = ()) -> LinkInfo:
         """Decode struct bpf_link_info as long as the kernel wrote it, and the buffers that it points to."""
+        from bpfctl.kernel import attachment  # noqa: PLC0415 - who attaches a probe asks for nothing of this
+
         fields = LINK_INFO.unpack(raw)
         shape = attachment.shape(raw)
         return cls(
@@ -111,6 +113,8 @@ class Link(handle.Handle):
 
         A buffer with room zero must have no address and the other way round, or the answer is EINVAL.
         """
+        from bpfctl.kernel import attachment  # noqa: PLC0415 - as above
+
         raw, _ = calls.obj_info(self.fileno(), LINK_INFO.size)
         shape = attachment.shape(raw)
         if shape is None or not shape.indirect:
@@ -135,6 +139,8 @@ class Link(handle.Handle):
 
     def row(self, around: Surroundings, symbols: kallsyms.Symbols) -> LinkRow:
         """Gather the link's facts and surroundings."""
+        from bpfctl.kernel import attachment, target  # noqa: PLC0415 - as above
+
         info = self.info()
         at = info.attachment
         ifindex = at.ifindex if isinstance(at, (attachment.Xdp, attachment.Device)) else 0
@@ -159,7 +165,7 @@ def _bpf_cookie(info: LinkInfo, around: Surroundings) -> int | None:
     return around.cookie(info.id) if told is None else told
 
 
-def _functions(at: attachment.KprobeMulti, symbols: kallsyms.Symbols) -> tuple[Function, ...] | None:
+def _functions(at: KprobeMulti, symbols: kallsyms.Symbols) -> tuple[Function, ...] | None:
     if not at.addrs or not symbols.readable:
         return None
     pairs = sorted(zip(at.addrs, at.cookies or (0,) * len(at.addrs), strict=True))

@@ -11,7 +11,6 @@ from bpfctl._sys import programs
 from bpfctl._sys.fd import Closing
 from bpfctl.asm.insn import R1
 from bpfctl.errors import KernelError, NotFound, NotSupported, PluginError, UsageError
-from bpfctl.host.process import Process
 from bpfctl.kernel.handle import privilege_hint
 from bpfctl.kernel.prog import Program
 from bpfctl.probe import registry
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
 
     from bpfctl._sys.programs import Loaded
     from bpfctl.errors import BpfctlError
+    from bpfctl.host.process import Process
     from bpfctl.probe.action import Action
     from bpfctl.probe.field import Field
     from bpfctl.probe.source import Group, ProbePoint, Source
@@ -70,7 +70,11 @@ class Sources:
     """
 
     def __init__(self, pid: int | None = None) -> None:
-        self._process = Process(pid) if pid else None
+        self._process: Process | None = None
+        if pid:
+            from bpfctl.host.process import Process  # noqa: PLC0415 - most look at all processes
+
+            self._process = Process(pid)
         self._made: dict[str, Source] = {}
         #: The points that were meant together with others, by a pattern say.
         self.several: set[ProbePoint] = set()

@@ -25,7 +25,6 @@ from bpfctl.plugin import (
     known,
 )
 from bpfctl_tracepoint.format import Format, parse
-from bpfctl_tracepoint.syscalls import together
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -82,7 +81,8 @@ class TracepointSource:
         A raw tracepoint costs less at each hit, and is detached at once; each close of a perf event waits until no CPU
         can be in its program any more (tracepoint_synchronize_unregister() in kernel/trace/trace_event_perf.c).
         """
-        found = [] if names else together(points, lambda point: partial(self._field, point), self._by_event, held)
+        calls = [] if names else [point for point in points if point.target.startswith("syscalls:")]
+        found = self._together(calls, held) if calls else []
         yield from found
         done = {point for group in found for point in group.points}
         for point in (point for point in points if point not in done):
@@ -91,6 +91,11 @@ class TracepointSource:
                 yield by_event()
             else:
                 yield self._raw(point)
+
+    def _together(self, calls: Sequence[ProbePoint], held: ExitStack) -> list[Group]:
+        from bpfctl_tracepoint.syscalls import together  # noqa: PLC0415 - types take long to load
+
+        return together(calls, lambda point: partial(self._field, point), self._by_event, held)
 
     def _raw(self, point: ProbePoint) -> Group:
         name = point.target.partition(":")[2]
