@@ -48,6 +48,9 @@ if TYPE_CHECKING:
     Verbose = bool
     PinPath = str | None
     By = list[str] | None
+    Of = str | None
+    LinearScale = str | None
+    MaxHistograms = int
     ProbeWhere = str | None
     Pid = int | None
     Cgroup = str | None

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import math
 import time
 
 from bpfctl.cli import opt  # noqa: TC001 - Typer reads the annotations
 from bpfctl.cli.over import over_with
-from bpfctl.cli.probe_run import is_watched, listed, positive, tell, wanted
-from bpfctl.cli.stop import wait
+from bpfctl.cli.probe_run import listed, positive, rounds, tell, wanted
 from bpfctl.probe.actions.count import Count
 from bpfctl.probe.session import Probing
 from bpfctl.views.hits import BOARD, Round
-
-_INTERVAL = 1.0
 
 
 def count(
@@ -34,7 +30,6 @@ def count(
 
     A terminal shows them as they grow, a pipe gets the sums at the end, or with --interval each time.
     """
-    out = ctx.obj.out
     positive(interval=interval, duration=duration)
     with (
         wanted(ctx.obj, words, where=where, pid=pid, cgroup=cgroup, way=way) as (sources, what),
@@ -60,16 +55,6 @@ def count(
                 run.missed(),
             )
 
-        def last() -> Round:
-            run.stop()
-            return ask()
-
-        if interval is None and not is_watched(ctx.obj):
-            wait(duration)
-            out.board(BOARD, last, seconds=0, count=1)
-        else:
-            seconds = interval or min(_INTERVAL, duration or _INTERVAL)
-            most = None if duration is None else math.ceil(duration / seconds)
-            out.board(BOARD, ask, seconds=seconds, count=most, last=last)
+        rounds(ctx.obj, BOARD, ask, run, interval=interval, duration=duration)
         if is_over():
-            out.note(f"process {pid} has ended")
+            ctx.obj.out.note(f"process {pid} has ended")

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import math
 import os
 from contextlib import ExitStack, contextmanager
 from functools import partial, reduce
 from typing import TYPE_CHECKING
 
 from bpfctl.cli import grammar
+from bpfctl.cli.stop import wait
 from bpfctl.errors import UsageError
 from bpfctl.probe.session import Sources, Wanted
 from bpfctl.probe.where import Binary, Name, Number, parse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+    from typing import TypeVar
 
     from bpfctl.cli import opt
     from bpfctl.cli.session import Session
     from bpfctl.probe.session import Probing
     from bpfctl.probe.where import Tree
+    from bpfctl.views.view import Board
+
+    Row = TypeVar("Row")
+
+_INTERVAL = 1.0  # seconds
 
 
 @contextmanager
@@ -57,6 +65,30 @@ def tell(session: Session, run: Probing) -> None:
         count = len(run.wanted.points) - len(run.left_out)
         ways = ", ".join(dict.fromkeys(made.group.way for made in run.made))
         session.out.note(f"attached {count} probe{'s' if count > 1 else ''} ({ways}), Ctrl-C ends")
+
+
+def rounds(
+    session: Session,
+    board: Board[Row],
+    ask: Callable[[], Row],
+    run: Probing,
+    *,
+    interval: float | None,
+    duration: float | None,
+) -> None:
+    """Show what is asked for: to who looks on each time, and at the end what was there when nothing came any more."""
+
+    def last() -> Row:
+        run.stop()
+        return ask()
+
+    if interval is None and not is_watched(session):
+        wait(duration)
+        session.out.board(board, last, seconds=0, count=1)
+    else:
+        seconds = interval or min(_INTERVAL, duration or _INTERVAL)
+        most = None if duration is None else math.ceil(duration / seconds)
+        session.out.board(board, ask, seconds=seconds, count=most, last=last)
 
 
 def is_watched(session: Session) -> bool:

@@ -37,7 +37,7 @@ OURS = {
     "map": frozenset({"restore", "copy", "diff", "edit", "watch", "stat"}),
     "feature": frozenset({"check", "diff"}),
     "btf": frozenset({"find", "diff", "check"}),
-    "probe": frozenset({"list", "count", "trace", "show", "attach", "dry-run", "clean"}),
+    "probe": frozenset({"list", "count", "trace", "hist", "show", "attach", "dry-run", "clean"}),
     "plugin": frozenset({"list"}),
     "events": frozenset({""}),
 }
@@ -176,6 +176,7 @@ OBJECTS: dict[str, tuple[Command, ...]] = {
         Command("list", "probe:list_", "show what can be probed"),
         Command("count", "probe_count:count", "count hits in the kernel"),
         Command("trace", "probe_trace:trace", "show a line for each hit"),
+        Command("hist", "probe_hist:hist", "show how often a number has which values"),
         Command("show", "probe_show:show", "show what can be read at probes, and whether they can be attached"),
         Command("attach", "probe_attach:attach", "attach a loaded program"),
         Command("dry-run", "probe_show:dry_run", "show the programs of a count or trace, and how they are attached"),

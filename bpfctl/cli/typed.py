@@ -90,6 +90,16 @@ Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Also show what c
 PinPath = Annotated[
     str | None, typer.Option("--pin", metavar="FILE", help="Keep it attached by a pin there, and end at once.")
 ]
+Of = Annotated[
+    str | None, typer.Option("--of", metavar="FIELD", help="The number that is put into buckets: args.NAME, ret, ...")
+]
+LinearScale = Annotated[
+    str | None,
+    typer.Option("--linear", metavar="MIN:MAX:STEP", help="Buckets of the same size; without it, powers of 2."),
+]
+MaxHistograms = Annotated[
+    int, typer.Option("--max-entries", metavar="N", min=1, help="How many sets of values have room (1000).")
+]
 By = Annotated[
     list[str] | None,
     typer.Option("--by", metavar="FIELD,...", help="Count by these: probe, comm, pid, cpu, args.NAME, ... (probe)."),

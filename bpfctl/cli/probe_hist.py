@@ -1,0 +1,74 @@
+"""bpfctl probe hist."""
+
+from __future__ import annotations
+
+import re
+import time
+
+from bpfctl.cli import opt  # noqa: TC001 - Typer reads the annotations
+from bpfctl.cli.over import over_with
+from bpfctl.cli.probe_run import listed, positive, rounds, tell, wanted
+from bpfctl.errors import UsageError
+from bpfctl.probe.actions.hist import Hist, Linear
+from bpfctl.probe.session import Probing
+from bpfctl.views.histogram import BOARD, Round
+
+_LINEAR = re.compile(r"(-?\d+):(-?\d+):(\d+)", re.ASCII)
+
+
+def hist(
+    ctx: opt.Context,
+    words: opt.Words = None,
+    *,
+    of: opt.Of = None,
+    by: opt.By = None,
+    linear: opt.LinearScale = None,
+    where: opt.ProbeWhere = None,
+    pid: opt.Pid = None,
+    cgroup: opt.Cgroup = None,
+    way: opt.Way = "",
+    interval: opt.EachInterval = None,
+    duration: opt.Duration = None,
+    top: opt.TopRows = None,
+    max_entries: opt.MaxHistograms = 1000,
+) -> None:
+    """Show how often a number has which values, by powers of 2 or --linear, until Ctrl-C: SPEC... --of FIELD."""
+    positive(interval=interval, duration=duration)
+    if of is None:
+        raise UsageError("--of FIELD says which number is meant; probe show SPEC tells the fields")
+    with (
+        wanted(ctx.obj, words, where=where, pid=pid, cgroup=cgroup, way=way) as (sources, what),
+        Hist(of, listed(by), linear=_scale(linear), max_entries=max_entries) as hists,
+        over_with(pid) as is_over,
+        Probing(sources, what, hists) as run,
+    ):
+        tell(ctx.obj, run)
+        begin = time.monotonic()
+
+        def ask() -> Round:
+            rows = hists.rows()
+            return Round(
+                time.time(),
+                time.monotonic() - begin,
+                of,
+                hists.by,
+                rows[:top],
+                [hists.spelled(row) for row in rows[:top]],
+                len(rows),
+                sum(row.hits for row in rows),
+                hists.lost(),
+                run.missed(),
+            )
+
+        rounds(ctx.obj, BOARD, ask, run, interval=interval, duration=duration)
+        if is_over():
+            ctx.obj.out.note(f"process {pid} has ended")
+
+
+def _scale(word: str | None) -> Linear | None:
+    if word is None:
+        return None
+    found = _LINEAR.fullmatch(word)
+    if found is None:
+        raise UsageError(f"--linear: '{word}' should be MIN:MAX:STEP, such as 0:100:10")
+    return Linear(*map(int, found.groups()))

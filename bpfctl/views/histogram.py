@@ -1,0 +1,146 @@
+"""Histograms: bars for people, buckets for programs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from bpfctl.views.hits import missing
+from bpfctl.views.view import Board, Column
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from bpfctl.probe.actions.hist import Bucket, Histogram
+
+_PERCENT = (50, 90, 99)
+_WIDTH = 40  # characters of the longest bar
+_UNITS = "KMGTPE"
+
+
+class Round(NamedTuple):
+    """What was counted until now."""
+
+    at: float  # seconds since 1970
+    seconds: float  # since the start
+    of: str  # the number that is put into buckets
+    by: Sequence[str]
+    rows: Sequence[Histogram]  # as many as are wanted
+    spelled: Sequence[Sequence[str]]  # their values, as people read them
+    every: int  # how many there are
+    hits: int  # of all
+    lost: int
+    missed: int
+
+
+class _Bar(NamedTuple):
+    """A bucket on a screen."""
+
+    values: Sequence[str]  # only before the first bucket of a histogram
+    range: str
+    hits: int
+    bar: str
+
+
+def _json(told: Round) -> dict[str, Any]:
+    return {
+        "time": round(told.at, 3),
+        "seconds": round(told.seconds, 3),
+        "of": told.of,
+        "histograms": [_histogram(told, row) for row in told.rows],
+        "left_out": told.every - len(told.rows),
+        "hits": told.hits,
+        "lost": told.lost,
+        "missed": told.missed,
+    }
+
+
+def _histogram(told: Round, row: Histogram) -> dict[str, Any]:
+    return dict(zip(told.by, row.values, strict=True)) | {
+        "count": row.hits,
+        "mean": round(row.mean, 3),
+        "below": {str(percent): row.below(percent) for percent in _PERCENT},
+        "buckets": [{"from": bucket.low, "below": bucket.below, "count": bucket.hits} for bucket in row.buckets],
+    }
+
+
+def _number(number: int) -> str:
+    """Return a number, shorter where it is 1024 or a power of that some times."""
+    for power in range(len(_UNITS), 0, -1):
+        unit = 1 << 10 * power
+        if number and not number % unit:
+            return f"{number // unit}{_UNITS[power - 1]}"
+    return str(number)
+
+
+def _range(bucket: Bucket) -> str:
+    low, below = bucket.low, bucket.below
+    if low is not None and below == low + 1:
+        return f"[{_number(low)}]"
+    begin = "(..." if low is None else f"[{_number(low)}"
+    return f"{begin}, {'...' if below is None else _number(below)})"
+
+
+def _summary(row: Histogram) -> str:
+    parts = [f"{row.hits} hits", f"mean {row.mean:.4g}"]
+    for percent in _PERCENT:
+        below = row.below(percent)
+        if below is not None:
+            parts.append(f"{percent} % below {_number(below)}")
+    return ", ".join(parts)
+
+
+def _bars(row: Histogram) -> list[tuple[str, int, str]]:
+    most = max((bucket.hits for bucket in row.buckets), default=1)
+    return [(_range(bucket), bucket.hits, "@" * (bucket.hits * _WIDTH // most)) for bucket in row.buckets]
+
+
+def _plain(told: Round) -> Iterator[str]:
+    for at, (row, spelled) in enumerate(zip(told.rows, told.spelled, strict=True)):
+        if at:
+            yield ""
+        values = " ".join(f"{name}={value}" for name, value in zip(told.by, spelled, strict=True))
+        yield f"{values or told.of}: {_summary(row)}"
+        bars = _bars(row)
+        widths = max(len(bar[0]) for bar in bars), max(len(str(bar[1])) for bar in bars)
+        for range_, hits, bar in bars:
+            yield f"{range_:<{widths[0]}}  {hits:>{widths[1]}}  |{bar:<{_WIDTH}}|"
+    yield from _remarks(told)
+
+
+def _remarks(told: Round) -> Iterator[str]:
+    left_out = told.every - len(told.rows)
+    if left_out:
+        yield f"{left_out} more are not shown"
+    if told.lost:
+        yield f"{told.lost} hits were not counted: there was no room for their values (--max-entries N makes more)"
+    if told.missed:
+        yield missing(told.missed)
+
+
+def _head(told: Round) -> str:
+    alone = [_summary(told.rows[0])] if len(told.rows) == 1 else [f"{told.hits} hits"]
+    return "; ".join([f"{told.of}: {alone[0]} in {told.seconds:.1f} s", *_remarks(told)])
+
+
+def _columns(told: Round) -> tuple[Column, ...]:
+    def of(at: int) -> Column:
+        return Column(told.by[at], lambda bar: bar.values[at] if bar.values else None, tone="name")
+
+    return (
+        *map(of, range(len(told.by))),
+        Column(told.of, lambda bar: bar.range),
+        Column("count", lambda bar: bar.hits, "number"),
+        Column("", lambda bar: bar.bar),
+    )
+
+
+def _rows(told: Round) -> list[_Bar]:
+    return [
+        _Bar(() if at else spelled, *bar)
+        for row, spelled in zip(told.rows, told.spelled, strict=True)
+        for at, bar in enumerate(_bars(row))
+    ]
+
+
+#: Histograms that grow.
+BOARD: Board[Round] = Board(_json, _plain, _head, _columns, _rows, "nothing was hit yet", measures=True)
