@@ -142,9 +142,11 @@ class Binary:
     def beginnings(self, address: int, size: int) -> list[int]:
         """Return how far from an address each instruction of so many bytes begins.
 
-        Nothing is returned where nobody can tell: for that capstone must be installed.
+        Nothing is returned where nobody can tell: for those of x86 capstone must be installed.
         """
-        machine = {EM_X86_64: "x86_64", EM_386: "i386", EM_AARCH64: "aarch64"}.get(self.image.machine)
+        if self.image.machine == EM_AARCH64:
+            return [*range(0, len(self.image.code(address, size)), 4)]
+        machine = {EM_X86_64: "x86_64", EM_386: "i386"}.get(self.image.machine)
         if machine is None:
             return []
         try:

@@ -26,7 +26,7 @@ _MAGIC = b"\x7fELF"
 _IDENT = 16
 _LOAD, _EXECUTE = 1, 1  # PT_LOAD, PF_X
 _SYMTAB, _NOTE, _NOBITS = 2, 7, 8  # SHT_SYMTAB, SHT_NOTE, SHT_NOBITS
-_COMPRESSED = 0x800  # SHF_COMPRESSED
+_CODE, _COMPRESSED = 0x4, 0x800  # SHF_EXECINSTR, SHF_COMPRESSED
 _ZLIB = 1  # ELFCOMPRESS_ZLIB
 _LARGEST_UNPACKED = 256 << 20  # bytes
 _XINDEX = 0xFFFF  # SHN_XINDEX
@@ -239,10 +239,20 @@ class Image:
                 return self._read(segment.offset + into, min(size, segment.size - into))
         return b""
 
+    @cached_property
+    def _code(self) -> tuple[Section, ...]:
+        return tuple(section for section in self.sections if section.flags & _CODE)
+
+    def _is_code(self, address: int) -> bool:
+        """Return whether there is code: linkers may have put the file's header and constants into the same segment."""
+        return not self._code or any(0 <= address - section.address < section.size for section in self._code)
+
     def file_offset(self, address: int, *, code: bool = False) -> int:
         """Return where in the file lies what is loaded at an address, or of that what is code; NotFound."""
         for segment in self.segments:
             if 0 <= address - segment.address < segment.size and (segment.is_code or not code):
+                if code and not self._is_code(address):
+                    break
                 return segment.offset + address - segment.address
         raise NotFound(f"{self.name} has no {'code' if code else 'bytes'} at {address:#x}")
 

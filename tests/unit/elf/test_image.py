@@ -74,6 +74,27 @@ def test_where_code_lies_in_the_file(library):
     assert made.image.file_offset(0x10) == 0x10  # that is the file's header
 
 
+def test_constants_beside_code_are_no_code():
+    """Where a linker puts the header, constants and code into one segment: a breakpoint there would spoil them."""
+    source = SOURCE.replace('__asm__(".symver', "//")
+    path = built("libtogether.so", source, "-shared", "-fPIC", "-Wl,-z,noseparate-code")
+    made = Binary(str(path))
+    (address,) = {one.address for one in made.functions if one.name == "one"}
+
+    assert [segment.is_code for segment in made.image.segments if segment.offset == 0] == [True]
+    assert made.code_at(address) == made.image.file_offset(address)
+    with pytest.raises(NotFound, match="has no code at 0x10"):
+        made.code_at(0x10)
+
+
+def test_instructions_of_arm64_begin_at_multiples_of_4(library, monkeypatch):
+    made = Binary(str(library))
+    (address,) = {one.address for one in made.functions if one.name == "one"}
+    monkeypatch.setattr(made.image, "machine", EM_AARCH64)
+
+    assert made.beginnings(address, 9) == [0, 4, 8]
+
+
 def test_where_instructions_begin(library, monkeypatch):
     made = Binary(str(library))
     one = by_name(made.functions)["one", "OLD_1"]
