@@ -119,6 +119,8 @@ def _libraries(word: str, root: str) -> Iterator[str]:
             names = sorted(os.listdir(outside(folder, root)))
         except OSError:  # few systems have all of them
             continue
+        # Without a version it is for those who link programs, and may be a text that names the library.
+        names.sort(key=lambda name: name.endswith(".so"))
         yield from (f"{folder}/{name}" for name in names if wanted.fullmatch(name))
 
 

@@ -127,6 +127,13 @@ def test_names_in_a_container(container, monkeypatch):
         binary.find("sh", root)
 
 
+def test_without_a_cache_a_library_is_not_the_text_for_linkers(container):
+    (container / "usr/lib/libmade.so").write_text("GROUP ( /usr/lib/libmade.so.3 )")
+    (container / "usr/lib/libmade.so.3").touch()
+
+    assert binary.find("made", str(container)) == "/lib/libmade.so.3"
+
+
 def test_debug_files_of_a_container(container):
     found = [*binary.debug_files("/lib/old/libmade.so.3", "abcdef", "made.debug", str(container))]
 
