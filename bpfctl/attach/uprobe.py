@@ -6,14 +6,15 @@ whose unit tells in sysfs where its flag for returns and the offset of the refer
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from errno import EAGAIN, EINVAL, EIO, ENOEXEC, EOPNOTSUPP, ESRCH
-from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from bpfctl._sys import attach as attach_calls
 from bpfctl._sys import perf
 from bpfctl.attach import perf_event
-from bpfctl.elf.image import EM_X86_64, identify
+from bpfctl.elf.image import EM_AARCH64, EM_X86_64, identify
 from bpfctl.errors import KernelError, NotFound, NotSupported
 from bpfctl.host import pmu
 from bpfctl.kernel.handle import privilege_hint
@@ -32,6 +33,7 @@ _UNIT = "uprobe"
 _NO_PID = 0xFFFFFFFF  # -1
 _ENOTSUPP = 524  # the kernel's own, without a name in errno.h
 _NO_INSTRUCTION = frozenset({_ENOTSUPP, EOPNOTSUPP, ENOEXEC})
+_ELSEWHERE = "it can't execute one of this kind elsewhere"
 #: Of the operand's size and segment, of repetition, and REX.
 _X86_PREFIXES = frozenset({0x26, 0x2E, 0x36, 0x3E, 0x64, 0x65, 0x66, 0x67, 0xF2, 0xF3, *range(0x40, 0x50)})
 #: VEX, EVEX and lock; input and output, interrupts, and what is no instruction on 64 bits.
@@ -40,6 +42,21 @@ _X86_REFUSED = frozenset(
     | {0xF1, 0xF4, 0xFA, 0xFB, 0x06, 0x07, 0x0E, 0x16, 0x17, 0x1E, 0x1F, 0x27, 0x2F, 0x37, 0x3F, 0x60, 0x61, 0x82}
     | {0x9A, 0xD4, 0xD5, 0xEA}
 )
+#: Masks of arm64's instructions, and what they leave of exceptions, of what reads daif and writes registers of the
+#: system, of loads of what lies beside the code, of exclusive loads and stores, and of copies of memory in three steps.
+_ARM64_REFUSED = (
+    *((0xFF000000, 0xD4000000), (0xFFFFFFE0, 0xD53B4220), (0xFFF00000, 0xD5100000), (0xFFF8F01F, 0xD500401F)),
+    *((0xBF000000, 0x18000000), (0xFF000000, 0x98000000), (0xFF000000, 0xD8000000), (0x3F800000, 0x08000000)),
+    (0x3B200C00, 0x19000400),
+)
+#: Hints, of which it executes nop, bti, and those that sign pointers.
+_ARM64_HINT, _ARM64_HINTS = (
+    (0xFFFFF01F, 0xD503201F),
+    frozenset({0x00, 0x07, 0x08, 0x0A, *range(0x18, 0x1C), 0x20, 0x22, 0x24, 0x26}),
+)
+#: Branches to where a register tells: it does as br, blr, and ret do, and not as those which check the pointer.
+_ARM64_BRANCH, _ARM64_BRANCHES = (0xFE000000, 0xD6000000), frozenset({0xD61F0000, 0xD63F0000, 0xD65F0000})
+_ARM64_TO = 0x1F << 5  # the register
 _COUNTER_SHIFT = 32  # bits of config (format/ref_ctr_offset, Linux 4.20)
 
 
@@ -109,8 +126,7 @@ def _link(program: Program, path: str, rows: Sequence[tuple[int, int, int]], ret
         )
     except OSError as error:
         if error.errno not in _NO_INSTRUCTION or len(rows) == 1:
-            where = path if len(rows) > 1 else f"{path}+{rows[0][0]:#x}"
-            raise _refused(where, error, pid) from None
+            raise _refused(path, [offset for offset, _, _ in rows], error, pid) from None
     half = len(rows) // 2  # the kernel does not tell which one it is
     for part in (rows[:half], rows[half:]):
         _link(program, path, part, returns, pid).close()
@@ -138,7 +154,7 @@ def _event(program: Program, unit: int, place: Place, returns: bool, pid: int | 
     try:
         event = perf.open_probe(unit, config, place.path, place.offset, **where)
     except OSError as error:
-        raise _refused(f"{place.path}+{place.offset:#x}", error, pid) from None
+        raise _refused(place.path, [place.offset], error, pid) from None
     return perf_event.attach(program, event, f"can't attach to {place.path}+{place.offset:#x}", place.cookie)
 
 
@@ -159,7 +175,12 @@ def attach_tracefs(
         )
         for place in places
     ]
-    return tracefs.attach(program, events, partial(_refused, pid=pid), pid)
+    known = {str(event): place for event, place in zip(events, places, strict=True)}
+
+    def refused(where: str, error: OSError) -> KernelError | NotFound:
+        return _refused(known[where].path, [known[where].offset], error, pid)
+
+    return tracefs.attach(program, events, refused, pid)
 
 
 def is_probeable(code: bytes, machine: int) -> bool:
@@ -167,8 +188,10 @@ def is_probeable(code: bytes, machine: int) -> bool:
 
     It executes the instruction elsewhere, and refuses what it has not learned that for: on x86-64 all with a VEX or
     EVEX prefix, atomic ones, and those that are not for processes (good_insns_64 and uprobe_init_insn() in
-    arch/x86/kernel/uprobes.c).
+    arch/x86/kernel/uprobes.c); on arm64 what arm_probe_decode_insn() in arch/arm64/kernel/probes/decode-insn.c rejects.
     """
+    if machine == EM_AARCH64:
+        return len(code) < 4 or _is_probeable_arm64(int.from_bytes(code[:4], "little"))
     if machine != EM_X86_64:
         return True
     for byte in code:
@@ -177,13 +200,39 @@ def is_probeable(code: bytes, machine: int) -> bool:
     return True
 
 
-def _refused(where: str, error: OSError, pid: int | None) -> KernelError | NotFound:
+def _is_probeable_arm64(insn: int) -> bool:
+    def has(mask: int, value: int) -> bool:
+        return insn & mask == value
+
+    if has(*_ARM64_HINT):
+        return insn >> 5 & 0x7F in _ARM64_HINTS
+    if has(*_ARM64_BRANCH):
+        return insn & ~_ARM64_TO in _ARM64_BRANCHES
+    return not any(has(*kind) for kind in _ARM64_REFUSED)
+
+
+def _refused_arm64(path: str, offsets: Sequence[int]) -> tuple[int, str] | None:
+    """Return the first offset where arm64's kernel refuses the instruction, and why: its error does not tell that."""
+    with suppress(OSError), open(path, "rb", buffering=0) as file:
+        for offset in offsets:
+            if offset % 4:
+                return offset, "they begin at multiples of 4"
+            if not is_probeable(os.pread(file.fileno(), 4, offset), EM_AARCH64):
+                return offset, _ELSEWHERE
+    return None
+
+
+def _refused(path: str, offsets: Sequence[int], error: OSError, pid: int | None) -> KernelError | NotFound:
     """Return what a refusal means. Where no other way leads there, it is no KernelError."""
     number = error.errno or 0
-    if number in _NO_INSTRUCTION:
-        why = "it can't execute one of this kind elsewhere"
-        return NotFound(f"the kernel cannot probe the instruction at {where}: {why}")
+    refused = (offsets[0], _ELSEWHERE) if number in _NO_INSTRUCTION else None
+    if number == EINVAL and os.uname().machine == "aarch64":
+        refused = _refused_arm64(path, offsets)
+    if refused is not None:
+        at, why = refused
+        return NotFound(f"the kernel cannot probe the instruction at {path}+{at:#x}: {why}")
     if number == ESRCH and pid is not None:
         return NotFound(f"process {pid} has ended")
+    where = path if len(offsets) > 1 else f"{path}+{offsets[0]:#x}"
     hint = "its file system keeps files where nothing can be probed" if number == EIO else privilege_hint(number)
     return KernelError(f"can't attach to {where}", number, hint=hint)
