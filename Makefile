@@ -13,11 +13,12 @@ test: $(VENV)/developed test-packages ## run all tests that need no guest, then 
 	BPFCTL_BPFTOOL=$$($(BIN)/python -m tests.vm bpftool) $(BIN)/python -m pytest
 	$(BIN)/python -m tests.vm test --kernel 5.10 --kernel newest
 
-test-vm: $(VENV)/developed test-packages ## run the kernel tests in guests of every kernel, those of memory order on arm64 too
+test-vm: $(VENV)/developed test-packages ## run the kernel tests in guests of every kernel, on arm64 those of memory order and processes
 	tests/packages.sh arm64
 	$(BIN)/python -m pytest -m vm tests/vm
 	$(BIN)/python -m tests.vm test --all
-	$(BIN)/python -m tests.vm test --kernel arm64 --cpus 2 tests/kernel/test_calls.py tests/kernel/test_events.py
+	$(BIN)/python -m tests.vm test --kernel arm64 --cpus 2 tests/kernel/test_calls.py tests/kernel/test_events.py \
+		tests/kernel/test_uprobe.py tests/kernel/test_usdt.py
 
 check: $(VENV)/developed ## style, types, layers, fresh generated files
 	$(BIN)/ruff check

@@ -6,9 +6,13 @@ import platform
 import re
 import shutil
 import subprocess
+from contextlib import suppress
 
 import pytest
 
+from bpfctl.attach.uprobe import is_probeable
+from bpfctl.elf.binary import Binary
+from bpfctl.elf.image import EM_AARCH64
 from bpfctl.errors import NotFound, UsageError
 from bpfctl.probe.actions.count import Count
 from bpfctl.probe.actions.trace import Trace
@@ -21,10 +25,10 @@ CALLS = (
     TALK
     + r"""
 #define KEPT __attribute__((noinline, noclone))
-KEPT long first(long a, const char *b, unsigned c, long d, long e, long f)
+KEPT long first(long a, const char *b, unsigned c, long d, long e, long f, long g, long h)
 {
     __asm__ volatile("");
-    return a + c + d + e + f + (b != 0);
+    return a + c + d + e + f + g + h + (b != 0);
 }
 KEPT int second(int a) { __asm__ volatile(""); return -a; }
 KEPT const char *third(const char *a) { __asm__ volatile(""); return a + 1; }
@@ -33,12 +37,13 @@ KEPT int step(int a) { __asm__ volatile("nop; .globl inside; inside: nop"); retu
 __asm__(".globl refused; .type refused, @function; refused: lock addl $0, (%rsp); ret; .size refused, . - refused");
 __asm__(".globl wide; .type wide, @function; wide: mov $1, %eax; ret; .size wide, . - wide");
 #else
+__asm__(".globl refused; .type refused, %function; refused: ldxr x0, [sp]; ret; .size refused, . - refused");
 __asm__(".globl wide; .type wide, %function; wide: mov x0, 1; ret; .size wide, . - wide");
 #endif
 void does(const char *what, long count)
 {
     for (long number = 0; number < count; number++) {
-        if (!strcmp(what, "first")) first(number, "hello", 7, -1, 0x1234567890, 5);
+        if (!strcmp(what, "first")) first(number, "hello", 7, -1, 0x1234567890, 5, 6, 0x7654321);
         if (!strcmp(what, "second")) second(number);
         if (!strcmp(what, "third")) third("xreturned");
         if (!strcmp(what, "step")) step(number);
@@ -46,6 +51,11 @@ void does(const char *what, long count)
 }
 """
 )
+
+
+MACHINE = platform.machine()
+#: The arguments that are in registers, behind the first three.
+ARGUMENTS = (2**64 - 1, 0x1234567890, 5, 6, 0x7654321)[: {"x86_64": 3, "aarch64": 5}[MACHINE]]
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +103,9 @@ def test_arguments(path, process):
     rows = named(found)
     assert [row["args.arg0"] for row in rows] == [0, 1, 2]
     assert {(row["pid"], row["comm"], row["args.arg2"]) for row in rows} == {(process.pid, "calls", 7)}
-    assert {(row["args.arg3"], row["args.arg4"], row["args.arg5"]) for row in rows} == {(2**64 - 1, 0x1234567890, 5)}
+    names = [name for name in rows[0] if name.startswith("args.")]
+    assert {tuple(row[name] for name in names[3:]) for row in rows} == {ARGUMENTS}
+    assert names == [f"args.arg{number}" for number in range(3 + len(ARGUMENTS))]
 
 
 def test_strings_that_arguments_point_to(path, process):
@@ -230,7 +242,7 @@ def test_processes_that_start_later(path):
         ("uprobe:/etc:x", NotFound, "'/etc' is a folder"),
         ("uprobe:nosuchlibrary:x", NotFound, "there is no executable and no library 'nosuchlibrary'"),
         ("uprobe:c:strlen", NotFound, "each process chooses one for its CPU when it starts (IFUNC)"),
-        ("uprobe:c:getpid@GLIBC_9", NotFound, "has no such version, but GLIBC_2.2.5"),
+        ("uprobe:c:getpid@GLIBC_9", NotFound, "has no such version, but GLIBC_2."),
     ],
 )
 def test_mistakes(path, spec, kind, why):
@@ -238,7 +250,6 @@ def test_mistakes(path, spec, kind, why):
         Sources().resolve([spec.format(path)])
 
 
-@pytest.mark.skipif(platform.machine() != "x86_64", reason="the instruction is one of x86-64")
 @pytest.mark.usefixtures("process")  # it looks at the instruction only where a process has it
 @pytest.mark.parametrize("lack", [with_all, without_multi])
 def test_what_the_kernel_cannot_probe(path, monkeypatch, lack):
@@ -251,6 +262,53 @@ def test_what_the_kernel_cannot_probe(path, monkeypatch, lack):
     assert [point.target for point in Sources().resolve([f"uprobe:{path}:[rt]*d"])] == [f"{path}:third"]
     with pytest.raises(NotFound, match=r"the kernel can probe no function of .* that matches 'refus"):
         Sources().resolve([f"uprobe:{path}:refus*"])
+
+
+#: Instructions of arm64, as its manual writes them, of those kinds that the kernel executes elsewhere, does itself, or
+#: refuses.
+INSTRUCTIONS = (
+    *("stp x29, x30, [sp, #-16]!", "nop", "hint #7", "hint #25", "hint #29", "hint #34", "yield", "dmb ish"),
+    *(
+        "mrs x0, tpidr_el0",
+        "mrs x0, daif",
+        "msr tpidr_el0, x0",
+        "svc #0",
+        "brk #0",
+        "adrp x0, table",
+        "bl does",
+        "b.eq .+8",
+    ),
+    *("cbz x0, .+8", "tbz x0, #1, .+8", "br x16", "blr x16", "ret", ".inst 0xd65f0bff", ".inst 0xd71f0a11"),
+    *("ldr x0, .+8", "ldrsw x0, .+8", "prfm pldl1keep, .+8", "ldxr x1, [x0]", "stxr w2, x1, [x0]", "ldar x1, [x0]"),
+    *(".inst 0xf8e10000", ".inst 0x19010440"),
+)
+
+
+@pytest.mark.skipif(MACHINE != "aarch64", reason="the instructions are those of arm64")
+def test_what_is_known_of_instructions_is_what_the_kernel_says():
+    lines = (
+        f'__asm__(".globl insn{number}; .type insn{number}, %function; .balign 4; insn{number}: {insn}; ret;'
+        f' .size insn{number}, . - insn{number}");'
+        for number, insn in enumerate(INSTRUCTIONS)
+    )
+    source = TALK.replace("static void does", "void does") + "\n".join(lines)
+    path = built("instructions", f"{source}\nint table[4]; void does(const char *what, long count) {{}}")
+    binary = Binary.find(str(path))
+    code = {one.name: binary.image.code(one.address, 4) for one in binary.functions if one.name.startswith("insn")}
+    known = [is_probeable(code[f"insn{number}"], EM_AARCH64) for number in range(len(INSTRUCTIONS))]
+
+    def probed(number):
+        with suppress(NotFound), probing(Count(), f"uprobe:{path}:insn{number}"):
+            return True
+        return False
+
+    with called(path):
+        found = [probed(number) for number in range(len(INSTRUCTIONS))]
+        (address,) = (one.address for one in binary.functions if one.name == "insn0")
+        with pytest.raises(NotFound, match="multiples of 4"), probing(Count(), f"uprobe:{path}:{address + 2:#x}"):
+            pass
+    assert dict(zip(INSTRUCTIONS, found, strict=True)) == dict(zip(INSTRUCTIONS, known, strict=True))
+    assert {True, False} == set(known)
 
 
 def test_every_function_of_the_c_library(process):

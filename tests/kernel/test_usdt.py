@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 import re
 import subprocess
 from pathlib import Path
@@ -23,16 +24,43 @@ PROBES = (
     + r"""
 __attribute__((section(".probes"), used)) unsigned short guard;
 int table[4] __attribute__((used)) = {10, -11, 12, -13};
+long words[3] __attribute__((used)) = {1, 2, 0x1112131415161718};
 
+#ifdef __x86_64__
+#define ONE "-4@$-1"
+#define TWO(number) NOTE("0", "made", "twice", "8@%%rax", "a"(number))
 static void forms(void)
 {
-    __asm__ volatile("" ::: "memory");
-    NOTE("0", "made", "forms", FORMS, "a"(0x1122334455668081), "b"(table + 1), "c"(2L));
+    long stack;
+    __asm__ volatile("mov %%rsp, %0" : "=r"(stack) : : "memory");
+    NOTE("0", "made", "forms", FORMS, "a"(0x1122334455668081), "b"(table + 1), "c"(2L), "D"(stack));
 }
+#else
+#define ONE "-4@-1"
+#define TWO(number) do { \
+    register long nine __asm__("x9") = number; \
+    NOTE("0", "made", "twice", "8@x9", "r"(nine)); \
+} while (0)
+static void forms(void)
+{
+    register long stack __asm__("x5");
+    __asm__ volatile("mov %0, sp" : "=r"(stack) : : "memory");
+    register long number __asm__("x0") = 0x1122334455668081;
+    register int *second __asm__("x1") = table + 1;
+    register long two __asm__("x2") = 2;
+    register long one_less __asm__("x3") = 0x12345678ffffffff;
+    register long page __asm__("x4") = (long)table & ~0xfffL;
+    register long *longs __asm__("x6") = words;
+    register long last __asm__("x28") = 28;
+    NOTE("0", "made", "forms", FORMS, "r"(stack), "r"(number), "r"(second), "r"(two), "r"(one_less), "r"(page),
+        "r"(longs), "r"(last));
+}
+#endif
 __attribute__((noinline)) static void plain(long number, const char *text, short small)
 {
-    NOTE("0", "made", "plain", "-8@%[number] 8@%[text] -2@%[small]",
-        [number] "nor"(number), [text] "nor"(text), [small] "r"(small));
+    volatile long kept = 3 * number;
+    NOTE("0", "made", "plain", "-8@%[number] 8@%[text] -2@%[small] -8@%[kept]",
+        [number] "nor"(number), [text] "nor"(text), [small] "r"(small), [kept] "m"(kept));
 }
 void does(const char *what, long count)
 {
@@ -40,8 +68,8 @@ void does(const char *what, long count)
         if (!strcmp(what, "plain")) plain(-number, "some text", -number);
         if (!strcmp(what, "forms")) forms();
         if (!strcmp(what, "bare")) NOTE("0", "other", "bare", "", "i"(0));
-        if (!strcmp(what, "one")) NOTE("0", "made", "twice", "-4@$-1", "i"(0));
-        if (!strcmp(what, "two")) NOTE("0", "made", "twice", "8@%%rax", "a"(number));
+        if (!strcmp(what, "one")) NOTE("0", "made", "twice", ONE, "i"(0));
+        if (!strcmp(what, "two")) TWO(number);
         if (!strcmp(what, "guarded") && guard) NOTE("guard", "made", "guarded", "", "i"(0));
         if (!strcmp(what, "tell")) NOTE("0", "made", "tell", "2@%w[guard]", [guard] "r"((int)guard));
     }
@@ -50,7 +78,7 @@ void does(const char *what, long count)
 )
 
 #: Operands, and what they are where rax is 0x1122334455668081, rbx points to the second of four numbers, and rcx is 2.
-FORMS = {
+X86 = {
     "8@%rax": 0x1122334455668081,
     "4@%eax": 0x55668081,
     "-4@%eax": 0x55668081,
@@ -73,12 +101,47 @@ FORMS = {
     "8f@%rax": None,
     "-4@%fs:16": None,
 }
-X86_ONLY = pytest.mark.skipif("not __import__('platform').machine() == 'x86_64'", reason="x86-64's operands")
+#: The same in x0, x1, and x2; w3 is -1, x4 points to the page of the numbers, x6 to longer ones, and x28 is 28.
+ARM64 = {
+    "8@x0": 0x1122334455668081,
+    "4@w0": 0x55668081,
+    "-4@w0": 0x55668081,
+    "2@w0": 0x8081,
+    "-2@w0": 0x8081 - 0x10000,
+    "1@w0": 0x81,
+    "-1@w0": 0x81 - 0x100,
+    "8@x28": 28,
+    "8@xzr": 0,
+    "-4@5": 5,
+    "-4@-1": -1,
+    "4@-1": 0xFFFFFFFF,
+    "8@0x123456789abc": 0x123456789ABC,
+    "-4@[x1]": -11,
+    "-4@[x1, 4]": 12,
+    "-4@[x1, -4]": 10,
+    "-4@[x1, #8]": -13,
+    "2@[x1, x2]": 0xFFFF,
+    "-4@[x1, x2, lsl 2]": -13,
+    "8@[x6, x2, lsl 3]": 0x1112131415161718,
+    "-4@[x1, w2, uxtw 2]": -13,
+    "-4@[x1, w3, sxtw 2]": 10,
+    "-4@[x4, #:lo12:table]": 10,
+    "-4@[x4, #:lo12:table+4]": -11,
+    "4@s0": None,
+    "8f@d0": None,
+    "8@[w1]": None,
+}
+#: Known operands of this machine, one that cannot be read, the end of its stack, a copy of that, and ONE and TWO.
+FORMS, UNREADABLE, STACK, COPY, TWICE = {
+    "x86_64": (X86, "4@%xmm0", "8@%rsp", "8@%rdi", ["-4@$-1", "8@%rax"]),
+    "aarch64": (ARM64, "4@s0", "8@sp", "8@x5", ["-4@-1", "8@x9"]),
+}[platform.machine()]
+OPERANDS = [*FORMS, STACK, COPY]
 
 
 @pytest.fixture(scope="module")
 def path():
-    text = " ".join(form for form in FORMS).replace("%", "%%")
+    text = " ".join(OPERANDS).replace("%", "%%")
     return built("probes", PROBES, f'-DFORMS="{text}"')
 
 
@@ -123,6 +186,7 @@ def test_arguments(path, process):
 
     assert [row["args.arg0"] for row in rows] == [0, -1, -2]
     assert [row["args.arg2"] for row in rows] == [0, -1, -2]
+    assert [row["args.arg3"] for row in rows] == [0, -3, -6]
     assert {(row["pid"], row["comm"]) for row in rows} == {(process.pid, "probes")}
 
 
@@ -134,7 +198,6 @@ def test_strings_that_arguments_point_to(path, process):
         assert [(row.values, row.hits) for row in counts.rows()] == [(("some text",), 6)]
 
 
-@X86_ONLY
 def test_every_form_of_operand(path, process):
     hits = Trace()
     with probing(hits, f"usdt:{path}:made:forms") as run, hits.reader() as reader:
@@ -142,13 +205,14 @@ def test_every_form_of_operand(path, process):
         run.stop()
         (row,) = named(read(hits, reader, 1))
 
-    told = [value for name, value in row.items() if name.startswith("args.")]
-    assert dict(zip(FORMS, told, strict=True)) == FORMS
+    values = (value for name, value in row.items() if name.startswith("args."))
+    told = dict(zip(OPERANDS, values, strict=True))
+    assert {form: told[form] for form in FORMS} == FORMS
+    assert told[STACK] == told[COPY] > 0
 
 
-@X86_ONLY
 def test_what_cannot_be_read_is_refused_only_where_it_is_asked_for(path):
-    number = list(FORMS).index("4@%xmm0")
+    number = OPERANDS.index(UNREADABLE)
     with (
         pytest.raises(UsageError, match=f"--where: arg{number} is no number"),
         probing(Count(), f"usdt:{path}:made:forms", where=f"arg{number} == 1"),
@@ -250,7 +314,8 @@ def test_the_list_and_a_field_that_is_not_there(path):
 
 
 def test_show_tells_where_it_is(path):
-    guarded, twice = json.loads(command.run("-j", "probe", "show", f"usdt:{path}:guarded", f"usdt:{path}:twice").stdout)
+    specs = [f"usdt:{path}:{name}" for name in ("guarded", "twice", "plain")]
+    guarded, twice, plain = json.loads(command.run("-j", "probe", "show", *specs).stdout)
     told = subprocess.run(["readelf", "-nW", path], capture_output=True, text=True, check=True).stdout
     addresses = {
         match[1]: tuple(int(number, 16) for number in match.groups()[1:])
@@ -259,8 +324,9 @@ def test_show_tells_where_it_is(path):
 
     (place,) = guarded["locations"]
     assert (place["address"], place["semaphore"]) == addresses["guarded"]
-    assert [place["arguments"] for place in twice["locations"]] == ["-4@$-1", "8@%rax"]
+    assert [place["arguments"] for place in twice["locations"]] == TWICE
     assert twice["locations"][-1]["address"] == addresses["twice"][0]
+    assert "sp" in plain["locations"][0]["arguments"]  # the last one, wherever the compiler has it on the stack
 
 
 def test_rounds_leave_nothing(path):

@@ -22,6 +22,7 @@ ARM64_ROOT = ("base-files", "bash", "coreutils", "dash", "grep", "mount", "sed",
 ARM64_TOOLS = ("bpftool", "busybox-static", "iproute2", "kmod", "libpython3-stdlib", "linux-perf", "openssl")
 ARM64_PYTHON = ("libpython3-dev", "python3-cffi-backend")  # what our extension is built with, and needs
 ARM64_CODE = ("binutils", "libcapstone5")  # what takes machine code apart
+ARM64_COMPILERS = ("gcc", "g++", "libc6-dev")  # of programs that are probed
 
 
 def bpftool(*, refresh: bool = False) -> Path:
@@ -50,7 +51,8 @@ def fetched_bpftool() -> Path | None:
 
 def foreign(arch: str) -> tuple[Path, Path]:
     """Return the root for guests of ARCH and the busybox to start them with."""
-    root = _fetch(f"root-{arch}", "trixie", arch, [*ARM64_ROOT, *ARM64_TOOLS, *ARM64_PYTHON, *ARM64_CODE]) / "root"
+    packages = [*ARM64_ROOT, *ARM64_TOOLS, *ARM64_PYTHON, *ARM64_CODE, *ARM64_COMPILERS]
+    root = _fetch(f"root-{arch}", "trixie", arch, packages) / "root"
     return root, next(path for path in (root / "usr/bin/busybox", root / "bin/busybox") if path.exists())
 
 
