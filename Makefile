@@ -29,7 +29,8 @@ check: $(VENV)/developed ## style, types, layers, fresh generated files
 	$(BIN)/python -m bpfctl._tools.gen_uapi --check
 
 bench: $(VENV)/installed test-packages ## times and memory beside bpftool in the same run, what reads maps and BTF from Python
-	peer=bpftool:$$($(BIN)/python -m tests.vm bpftool); for each in startup map_dump map_restore map_items ring btf_dump btf_show btf_merge prog_dump feature; do \
+	tests/packages.sh bench
+	peer=bpftool:$$($(BIN)/python -m tests.vm bpftool); for each in startup map_dump map_restore map_items ring btf_dump btf_show btf_merge prog_dump feature probe; do \
 		BPFCTL_BPFTOOL=$$peer $(BIN)/python benchmarks/$$each.py || exit; done
 
 fuzz: $(VENV)/developed test-packages ## a million instruction words, 500,000 values, and a million mutated BTFs, each time others

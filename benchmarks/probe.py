@@ -35,6 +35,7 @@ RUNS = 11
 RATES = (50_000, 100_000, 160_000, 200_000, 250_000)
 SECONDS = 3
 BURST = 100
+PATIENCE = 60  # seconds
 # bpftrace 0.17 looks for tracepoints below debugfs alone.
 MOUNTED = "mount -t debugfs none /sys/kernel/debug; mount -t tracefs none /sys/kernel/debug/tracing"
 COUNTS = {"by probe": ("", "@ = count();"), "by comm and pid": ("comm,pid", "@[comm, pid] = count();")}
@@ -76,13 +77,16 @@ def tools(by: str, theirs: str) -> dict[str, list[str]]:
 
 
 @contextmanager
-def stopped(command: list[str]) -> Iterator[None]:
+def stopped(command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
     """Run a command meanwhile, and stop it as a person would."""
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
-            yield
+            yield process
         finally:
             process.send_signal(signal.SIGINT)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(PATIENCE)
+            process.kill()
 
 
 def first() -> None:
@@ -93,8 +97,10 @@ def first() -> None:
             for _ in range(RUNS):
                 known = set(ids(PROG))
                 start = time.perf_counter()
-                with stopped(command):
+                with stopped(command) as process:
                     while not any(runs(id_) for id_ in ids(PROG) if id_ not in known):
+                        if process.poll() is not None:
+                            raise SystemExit(f"{' '.join(command)} has ended with {process.returncode}")
                         time.sleep(0.0005)
                     times.append(time.perf_counter() - start)
             print(f"{name:10} from start to first hit {statistics.median(times) * 1e3:6.1f} ms")

@@ -1,6 +1,6 @@
 #!/bin/sh -e
 # Installs, and says so, the Debian packages that the tests need and this machine lacks; with "arm64" also those for
-# guests of that architecture.
+# guests of that architecture, with "bench" the peers of benchmarks alone.
 missing=
 need() { # COMMAND PACKAGE
     command -v "$1" >/dev/null || [ -x "/usr/sbin/$1" ] || missing="$missing $2"
@@ -21,6 +21,9 @@ need openssl openssl            # signs programs
 need ip iproute2                # network namespaces of the zoo
 need unshare util-linux
 need dot graphviz                # draws the graphs of programs
+if [ "$1" = bench ]; then
+    need bpftrace bpftrace       # the peer of probes
+fi
 if [ "$1" = arm64 ]; then
     need qemu-system-aarch64 qemu-system-arm
     need aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu # our extension for them
