@@ -5,10 +5,8 @@ from __future__ import annotations
 import time
 
 from bpfctl.cli import opt  # noqa: TC001 - Typer reads the annotations
-from bpfctl.cli.over import over_with
-from bpfctl.cli.probe_run import listed, positive, rounds, tell, wanted
+from bpfctl.cli.probe_run import listed, positive, probing, rounds
 from bpfctl.probe.actions.count import Count
-from bpfctl.probe.session import Probing
 from bpfctl.views.hits import BOARD, Round
 
 
@@ -31,13 +29,8 @@ def count(
     A terminal shows them as they grow, a pipe gets the sums at the end, or with --interval each time.
     """
     positive(interval=interval, duration=duration)
-    with (
-        wanted(ctx.obj, words, where=where, pid=pid, cgroup=cgroup, way=way) as (sources, what),
-        Count(listed(by), max_entries=max_entries) as counts,
-        over_with(pid) as is_over,
-        Probing(sources, what, counts) as run,
-    ):
-        tell(ctx.obj, run)
+    counts = Count(listed(by), max_entries=max_entries)
+    with probing(ctx.obj, words, counts, where=where, pid=pid, cgroup=cgroup, way=way) as run:
         begin = time.monotonic()
 
         def ask() -> Round:
@@ -56,5 +49,3 @@ def count(
             )
 
         rounds(ctx.obj, BOARD, ask, run, interval=interval, duration=duration)
-        if is_over():
-            ctx.obj.out.note(f"process {pid} has ended")

@@ -6,11 +6,9 @@ import re
 import time
 
 from bpfctl.cli import opt  # noqa: TC001 - Typer reads the annotations
-from bpfctl.cli.over import over_with
-from bpfctl.cli.probe_run import listed, positive, rounds, tell, wanted
+from bpfctl.cli.probe_run import listed, positive, probing, rounds
 from bpfctl.errors import UsageError
 from bpfctl.probe.actions.hist import Hist, Linear
-from bpfctl.probe.session import Probing
 from bpfctl.views.histogram import BOARD, Round
 
 _LINEAR = re.compile(r"(-?\d+):(-?\d+):(\d+)", re.ASCII)
@@ -36,13 +34,8 @@ def hist(
     positive(interval=interval, duration=duration)
     if of is None:
         raise UsageError("--of FIELD says which number is meant; probe show SPEC tells the fields")
-    with (
-        wanted(ctx.obj, words, where=where, pid=pid, cgroup=cgroup, way=way) as (sources, what),
-        Hist(of, listed(by), linear=_scale(linear), max_entries=max_entries) as hists,
-        over_with(pid) as is_over,
-        Probing(sources, what, hists) as run,
-    ):
-        tell(ctx.obj, run)
+    hists = Hist(of, listed(by), linear=_scale(linear), max_entries=max_entries)
+    with probing(ctx.obj, words, hists, where=where, pid=pid, cgroup=cgroup, way=way) as run:
         begin = time.monotonic()
 
         def ask() -> Round:
@@ -61,8 +54,6 @@ def hist(
             )
 
         rounds(ctx.obj, BOARD, ask, run, interval=interval, duration=duration)
-        if is_over():
-            ctx.obj.out.note(f"process {pid} has ended")
 
 
 def _scale(word: str | None) -> Linear | None:

@@ -9,9 +9,10 @@ from functools import partial, reduce
 from typing import TYPE_CHECKING
 
 from bpfctl.cli import grammar
+from bpfctl.cli.over import over_with
 from bpfctl.cli.stop import wait
 from bpfctl.errors import UsageError
-from bpfctl.probe.session import Sources, Wanted
+from bpfctl.probe.session import Probing, Sources, Wanted
 from bpfctl.probe.where import Binary, Name, Number, parse
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from bpfctl.cli import opt
     from bpfctl.cli.session import Session
-    from bpfctl.probe.session import Probing
+    from bpfctl.probe.action import Action
     from bpfctl.probe.where import Tree
     from bpfctl.views.view import Board
 
@@ -53,7 +54,7 @@ def wanted(
         yield sources, Wanted(points, condition, way, frozenset(sources.several))
 
 
-def tell(session: Session, run: Probing) -> None:
+def _tell(session: Session, run: Probing) -> None:
     """Tell a person that it has begun, since attaching may take a moment and the first hit may be long in coming.
 
     And everybody what was left out.
@@ -65,6 +66,30 @@ def tell(session: Session, run: Probing) -> None:
         count = len(run.wanted.points) - len(run.left_out)
         ways = ", ".join(dict.fromkeys(made.group.way for made in run.made))
         session.out.note(f"attached {count} probe{'s' if count > 1 else ''} ({ways}), Ctrl-C ends")
+
+
+@contextmanager
+def probing(
+    session: Session,
+    words: opt.Words,
+    action: Action,
+    *,
+    where: str | None,
+    pid: int | None,
+    cgroup: str | None,
+    way: str,
+) -> Iterator[Probing]:
+    """Have an action at what the words mean, and tell when it begins, and when the process of ``pid`` has ended."""
+    with (
+        wanted(session, words, where=where, pid=pid, cgroup=cgroup, way=way) as (sources, what),
+        action,
+        over_with(pid) as is_over,
+        Probing(sources, what, action) as run,
+    ):
+        _tell(session, run)
+        yield run
+        if is_over():
+            session.out.note(f"process {pid} has ended")
 
 
 def rounds(

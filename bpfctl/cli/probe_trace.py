@@ -6,12 +6,10 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from bpfctl.cli import opt  # noqa: TC001 - Typer reads the annotations
-from bpfctl.cli.over import over_with
-from bpfctl.cli.probe_run import is_watched, listed, positive, tell, wanted
+from bpfctl.cli.probe_run import is_watched, listed, positive, probing
 from bpfctl.cli.stop import stopping
 from bpfctl.errors import UsageError
 from bpfctl.probe.actions.trace import Trace
-from bpfctl.probe.session import Probing
 from bpfctl.views.hit_lines import HitLines
 from bpfctl.views.hits import HITS, OF_ONE, missing
 
@@ -42,17 +40,13 @@ def trace(
         raise UsageError(f"--buffer: {buffer} is no power of two from 4096 to {_LARGEST}")
     out = ctx.obj.out
     positive(duration=duration)
+    hits = Trace(listed(fields), size=buffer)
     with (
-        wanted(ctx.obj, words, where=where, pid=pid, cgroup=cgroup, way=way) as (sources, what),
         stopping() as stop,
-        over_with(pid) as is_over,
-        Trace(listed(fields), size=buffer) as hits,
-        Probing(sources, what, hits) as run,
+        probing(ctx.obj, words, hits, where=where, pid=pid, cgroup=cgroup, way=way) as run,
         hits.reader() as reader,
     ):
         stop.closes(reader)
-        tell(ctx.obj, run)
-
         told = 0
 
         def tell_lost() -> None:
@@ -76,13 +70,11 @@ def trace(
             if more := sum(map(len, rest)):
                 out.warn(f"{more} more hits are not shown: the terminal was slower than they came")
 
-        view = HITS if len(what.points) > 1 else OF_ONE
+        view = HITS if len(run.wanted.points) > 1 else OF_ONE
         out.follow(view._replace(lines=HitLines()), batches())
         tell_lost()
         if missed := run.missed():
             out.warn(missing(missed))
-        if is_over():
-            out.note(f"process {pid} has ended")
 
 
 def _rest(hits: Trace, limit: int | None) -> Iterator[Hits]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bpfctl.views.hits import missing
+from bpfctl.views.hits import remarks
 from bpfctl.views.view import Board, Column
 
 if TYPE_CHECKING:
@@ -108,13 +108,7 @@ def _plain(told: Round) -> Iterator[str]:
 
 
 def _remarks(told: Round) -> Iterator[str]:
-    left_out = told.every - len(told.rows)
-    if left_out:
-        yield f"{left_out} more are not shown"
-    if told.lost:
-        yield f"{told.lost} hits were not counted: there was no room for their values (--max-entries N makes more)"
-    if told.missed:
-        yield missing(told.missed)
+    return remarks(left_out=told.every - len(told.rows), lost=told.lost, missed=told.missed)
 
 
 def _head(told: Round) -> str:

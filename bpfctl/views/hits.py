@@ -66,16 +66,20 @@ def _shown(told: Round) -> list[tuple[list[str], int]]:
 
 
 def _remarks(told: Round) -> Iterator[str]:
-    left_out = told.every - len(told.rows)
+    quiet = len(told.spelled) - len(_shown(told))
+    return remarks(left_out=told.every - len(told.rows), quiet=quiet, lost=told.lost, missed=told.missed)
+
+
+def remarks(*, left_out: int, lost: int, missed: int, quiet: int = 0) -> Iterator[str]:
+    """Yield what else there is to say of what was counted: nothing is passed over in silence."""
     if left_out:
         yield f"{left_out} more are not shown"
-    quiet = len(told.spelled) - len(_shown(told))
     if quiet:
         yield f"{quiet} were not hit"
-    if told.lost:
-        yield f"{told.lost} hits were not counted: there was no room for their values (--max-entries N makes more)"
-    if told.missed:
-        yield missing(told.missed)
+    if lost:
+        yield f"{lost} hits were not counted: there was no room for their values (--max-entries N makes more)"
+    if missed:
+        yield missing(missed)
 
 
 def _head(told: Round) -> str:
