@@ -39,4 +39,5 @@ VIEW: View[Fate] = View(
         Column("state", lambda fate: fate.what),
     ),
     lambda _fate: {},
+    empty="nothing was left behind",
 )
