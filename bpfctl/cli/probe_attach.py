@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from bpfctl.attach.tracefs import Events
 from bpfctl.cli import grammar, opt
-from bpfctl.cli.stop import wait
+from bpfctl.cli.stop import held_back, wait
 from bpfctl.errors import KernelError, NotSupported, UsageError
 from bpfctl.host import bpffs
 from bpfctl.kernel import pin as pins
@@ -59,9 +59,10 @@ def attach(
             _pin(ctx.obj, found, pin)
             ctx.obj.out.done()
             return
-        for one in found:
-            ctx.obj.out.note(f"attached to {one.point} as {one.way}")
-        wait(duration)
+        with held_back():
+            for one in found:
+                ctx.obj.out.note(f"attached to {one.point} as {one.way}")
+            wait(duration)
 
 
 def _number(word: str | None) -> int:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from bpfctl.cli import grammar
 from bpfctl.cli.over import over_with
-from bpfctl.cli.stop import wait
+from bpfctl.cli.stop import held_back, hurry, wait
 from bpfctl.errors import UsageError
 from bpfctl.probe.session import Probing, Sources, Wanted
 from bpfctl.probe.where import Binary, Name, Number, parse
@@ -84,7 +84,8 @@ def probing(
         wanted(session, words, where=where, pid=pid, cgroup=cgroup, way=way) as (sources, what),
         action,
         over_with(pid) as is_over,
-        Probing(sources, what, action) as run,
+        Probing(sources, what, action) as run,  # which Ctrl-C cuts short
+        held_back(),
     ):
         _tell(session, run)
         yield run
@@ -104,6 +105,7 @@ def rounds(
     """Show what is asked for: to who looks on each time, and at the end what was there when nothing came any more."""
 
     def last() -> Row:
+        hurry()
         run.stop()
         return ask()
 

@@ -42,8 +42,8 @@ def trace(
     positive(duration=duration)
     hits = Trace(listed(fields), size=buffer)
     with (
-        stopping() as stop,
         probing(ctx.obj, words, hits, where=where, pid=pid, cgroup=cgroup, way=way) as run,
+        stopping() as stop,
         hits.reader() as reader,
     ):
         stop.closes(reader)

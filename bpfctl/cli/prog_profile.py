@@ -17,7 +17,7 @@ _LONGEST = 1 << 31  # seconds
 def profile(ctx: opt.Context, words: opt.Words = None) -> None:
     """Count events of perf in the runs of a program: PROG [duration SECONDS] METRIC..., until Ctrl-C or so long."""
     from bpfctl.attach.profile import Profile
-    from bpfctl.cli.stop import wait
+    from bpfctl.cli.stop import held_back, wait
     from bpfctl.kernel.prog import Program
     from bpfctl.views import profile as view
 
@@ -31,7 +31,7 @@ def profile(ctx: opt.Context, words: opt.Words = None) -> None:
                 raise UsageError(f"can't profile for {seconds} seconds")
         if seconds is None and ctx.obj.depth:
             raise UsageError("prog profile has no end without a duration, so it is no command for a batch")
-        with Profile(program, _metrics(left)) as counting:
+        with Profile(program, _metrics(left)) as counting, held_back():
             wait(seconds)
             counting.stop()
             reading = counting.read()

@@ -6,8 +6,10 @@ import signal
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from bpfctl.render.watch import stops
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from bpfctl.kernel.events import Reader
 
@@ -37,26 +39,54 @@ class Stop:
 
 @contextmanager
 def stopping() -> Iterator[Stop]:
-    """Take the signals that mean a stop, but for those that whoever started us has had ignored."""
+    """Take the signals that mean a stop, but for those that whoever started us has had ignored.
+
+    Those that were held back are taken first.
+    """
     stop = Stop()
     before = {number: signal.getsignal(number) for number in _STOP}
     for number, handler in before.items():
         if handler is not signal.SIG_IGN:
             signal.signal(number, stop)
+    mask = signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOP)
     try:
         yield stop
     finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         for number, handler in before.items():
             signal.signal(number, handler)
 
 
+@contextmanager
+def held_back() -> Iterator[None]:
+    """Keep signals that mean a stop for whoever takes or waits for them, so that none cuts us short before.
+
+    Those that nobody has waited for are dropped in the end, since it is what they ask for.
+    """
+    held = stops()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, held)
+    try:
+        yield
+    finally:
+        _drop(held)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def hurry() -> None:
+    """Let Ctrl-C through again: whoever presses it from now on does not want to wait for what is left to do."""
+    _drop({signal.SIGINT})
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
+def _drop(held: Iterable[signal.Signals]) -> None:
+    while signal.sigtimedwait(held, 0):
+        pass
+
+
 def wait(seconds: float | None) -> None:
     """Wait for so many seconds, None for ever; a signal that means a stop ends it too."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOP)
-    try:
+    with held_back():
         if seconds is None:
-            signal.sigwaitinfo(_STOP)
+            signal.sigwaitinfo(stops())
         else:
-            signal.sigtimedwait(_STOP, seconds)
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            signal.sigtimedwait(stops(), seconds)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bpfctl.attach import uprobe
+from bpfctl.attach.cookie import has_cookies
 from bpfctl.errors import KernelError
 from bpfctl.probe import in_process
 from bpfctl.probe.session import Probing, Sources, Wanted
@@ -51,6 +53,18 @@ def until(holds: Callable[[], bool]) -> bool:
             return False
         time.sleep(0.01)
     return True
+
+
+def is_attached(pid: int) -> bool:
+    """Return whether a process has a BPF program at work."""
+    folder = Path(f"/proc/{pid}")
+    with suppress(OSError):  # a file that is closed meanwhile
+        if any("link_type" in file.read_text() for file in (folder / "fdinfo").iterdir()):
+            return True
+        if any("perf_event" in str(file.readlink()) for file in (folder / "fd").iterdir()) and not has_cookies():
+            time.sleep(0.5)  # before Linux 5.15 nothing tells whether it has the program already
+            return True
+    return False
 
 
 def with_all(_monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,6 @@ import json
 import os
 import re
 import signal
-import time
 from collections import Counter
 from contextlib import suppress
 from errno import EPERM
@@ -25,7 +24,7 @@ from bpfctl.probe.session import Probing, Sources, Wanted
 from tests.build.called import NOTES, TALK, built
 from tests.kernel import hardship
 from tests.kernel.command import run, running
-from tests.kernel.probing import FORK, OPEN, PATIENCE, YIELD, until
+from tests.kernel.probing import FORK, OPEN, PATIENCE, YIELD, is_attached, until
 
 KILOBYTE = 1024
 WARM = 10  # rounds
@@ -42,23 +41,11 @@ def memory(pid):
     return int(re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())[1])
 
 
-def attached(pid):
-    """Return whether a process has a BPF program at work."""
-    folder = Path(f"/proc/{pid}")
-    with suppress(OSError):  # a file that is closed meanwhile
-        if any("link_type" in file.read_text() for file in (folder / "fdinfo").iterdir()):
-            return True
-        if any("perf_event" in str(file.readlink()) for file in (folder / "fd").iterdir()) and not has_cookies():
-            time.sleep(0.5)  # before Linux 5.15 nothing tells whether it has the program already
-            return True
-    return False
-
-
 def test_a_pipe_that_nobody_reads(child):
     """What has no room is lost and counted, memory stays what it was, and what was shown and lost is all there was."""
     words = ["-j", "probe", "trace", YIELD, "-p", str(child.pid), "--buffer", "65536", "--fields", "pid"]
     with running(*words) as process:
-        assert until(lambda: attached(process.pid))
+        assert until(lambda: is_attached(process.pid))
         child.does("yields", 10_000)
         before = memory(process.pid)
         child.does("yields", 300_000)
@@ -73,7 +60,7 @@ def test_a_pipe_that_nobody_reads(child):
 
 def test_what_is_in_the_buffer_when_it_ends_is_shown(child):
     with running("-j", "probe", "trace", YIELD, "-p", str(child.pid), "--fields", "pid") as process:
-        assert until(lambda: attached(process.pid))
+        assert until(lambda: is_attached(process.pid))
         os.kill(process.pid, signal.SIGSTOP)
         child.does("yields", 50_000)
         process.send_signal(signal.SIGINT)
@@ -85,7 +72,7 @@ def test_what_is_in_the_buffer_when_it_ends_is_shown(child):
 
 def test_counts_between_two_rounds_are_told_at_the_end(child):
     with running("-j", "probe", "count", YIELD, "-p", str(child.pid), "--interval", "30") as process:
-        assert until(lambda: attached(process.pid))
+        assert until(lambda: is_attached(process.pid))
         child.does("yields", 1000)
         process.send_signal(signal.SIGINT)
         output, errors = process.communicate(timeout=PATIENCE)
@@ -107,7 +94,7 @@ def test_more_values_than_room(child):
     """A hundred thousand, and room for ten: what was counted and what was lost is all there was."""
     words = ["-j", "probe", "count", OPEN, "-p", str(child.pid), "--by", "args.filename"]
     with running(*words) as process:
-        assert until(lambda: attached(process.pid))
+        assert until(lambda: is_attached(process.pid))
         child.does("opens", 100_000)
         process.send_signal(signal.SIGINT)
         counts = json.loads(process.communicate(timeout=PATIENCE)[0])
@@ -120,7 +107,7 @@ def test_more_values_than_room(child):
 @pytest.mark.parametrize("words", [["trace", "--fields", "pid"], ["count", "--interval", "0.1"]])
 def test_whoever_reads_goes_away(child, words):
     with running("probe", words[0], YIELD, "-p", str(child.pid), *words[1:]) as process:
-        assert until(lambda: attached(process.pid))
+        assert until(lambda: is_attached(process.pid))
         child.does("yields", 100)
         process.stdout.readline()
         process.stdout.close()
@@ -136,7 +123,7 @@ def test_a_killed_one_leaves_nothing(words):
     if "software" in words[1] and not has_cookies():
         pytest.skip("this kernel has no links of perf events")
     with running("probe", *words) as process:
-        assert until(lambda: attached(process.pid))
+        assert until(lambda: is_attached(process.pid))
         ids = links(process.pid)
         process.kill()
         process.wait()

@@ -9,7 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from errno import EBADF, EINVAL
 
 import pytest
@@ -24,7 +24,7 @@ from bpfctl.probe.where import parse
 from tests.build.called import NOTES, TALK, built, called
 from tests.kernel import client
 from tests.kernel.command import run, running
-from tests.kernel.probing import until
+from tests.kernel.probing import is_attached, until
 
 WAYS = ["multi-uprobe link", "perf event", "tracefs event"]
 KPROBE, ARRAY, TRACE_UPROBE_MULTI = 2, 2, 48
@@ -303,7 +303,7 @@ def test_it_is_over_when_the_process_is(path, words, probe):
     with called(path) as process:
         words = ["-j", "probe", command, probe.format(path), "-p", str(process.pid), *options]
         with running(*words) as beside:
-            assert until(lambda: _is_attached(beside.pid))
+            assert until(lambda: is_attached(beside.pid))
             process.does("work", 5)
             os.kill(process.pid, signal.SIGKILL)
             out, error = beside.communicate(timeout=60)
@@ -326,16 +326,6 @@ def test_rounds_are_over_when_the_process_is(path):
             _, error = beside.communicate(timeout=60)
 
     assert (error, beside.returncode) == ("", 0)
-
-
-def _is_attached(pid):
-    """Return whether a process has a link."""
-    folder = f"/proc/{pid}/fdinfo"
-    for name in os.listdir(folder):
-        with suppress(FileNotFoundError), open(f"{folder}/{name}") as file:
-            if "link_id:" in file.read():
-                return True
-    return False
 
 
 def test_a_process_that_is_none_for_probes_of_the_kernel():
