@@ -38,14 +38,12 @@ def over_with(pid: int | None) -> Iterator[Callable[[], bool]]:
                 has_ended.set()
                 signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
 
-        if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:  # it waits for who asks for it, and kills nobody else
-            before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-            held.callback(signal.pthread_sigmask, signal.SIG_SETMASK, before)
-        held.callback(_drop, has_ended)
         watcher = threading.Thread(target=watch, daemon=True)
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         watcher.start()  # with that mask: signals are for the thread that waits for them
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        held.callback(signal.pthread_sigmask, signal.SIG_SETMASK, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before | {signal.SIGTERM})  # it waits for who asks for it
+        held.callback(_drop, has_ended)
         held.callback(watcher.join)
         held.callback(os.close, stopped)
         yield has_ended.is_set
