@@ -35,6 +35,9 @@ class Action(Closing):
     def open(self, parts: Sequence[Part]) -> None:
         """Make the maps; UsageError where the fields cannot be used."""
 
+    def always(self, code: Code, part: Part) -> None:
+        """Append what is done at every hit of this part, also at those that a condition leaves out."""
+
     @abstractmethod
     def emit(self, code: Code, part: Part) -> None:
         """Append what is done at a hit of this part, which may jump to OUT."""

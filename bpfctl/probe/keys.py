@@ -50,9 +50,9 @@ class Keys:
                 at += type_.size
         self.size = max(at, 4)
 
-    def store(self, code: Code, part: Part) -> int:
-        """Write the key of this hit to the stack, and return where it is."""
-        key = code.cleared(self.size)
+    def store(self, code: Code, part: Part, at: int | None = None) -> int:
+        """Write the key of this hit to the stack, into cleared room where that is given; return where it is."""
+        key = code.cleared(self.size) if at is None else at
         if PROBE in self.by:
             code.stx(4, R10, key, POINT)
         for slot in self.slots:
@@ -85,10 +85,12 @@ def look_up(code: Code, map_: Map, key: int) -> None:
     code.ld_map_fd(R1, map_.fileno()).mov(R2, R10).add(R2, key).call(Helper.map_lookup_elem)
 
 
-def look_up_or_make(code: Code, map_: Map, key: int, empty: Callable[[Code], object], lost: Map) -> None:
+def look_up_or_make(
+    code: Code, map_: Map, key: int, empty: Callable[[Code], object], lost: Map, *, otherwise: str = OUT
+) -> None:
     """Put the address of the value into r0; ``empty`` puts that of a value for a new entry into r3.
 
-    Where there is no room for another entry, one is added to ``lost``, and the program ends.
+    Where there is no room for another entry, one is added to ``lost``, and the program goes on at ``otherwise``.
     """
     found = code.fresh()
     look_up(code, map_, key)
@@ -98,7 +100,7 @@ def look_up_or_make(code: Code, map_: Map, key: int, empty: Callable[[Code], obj
     look_up(code, map_, key)  # by now it is there, made by us or by another CPU, or there is no room
     code.jump("jne", R0, 0, found)
     add_one(code, lost, code.cleared(8))
-    code.jmp(OUT).label(found)
+    code.jmp(otherwise).label(found)
 
 
 def add_one(code: Code, map_: Map, key: int) -> None:

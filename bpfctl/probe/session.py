@@ -274,9 +274,10 @@ def assemble(group: Group, first: int, where: Tree | None, action: Action, names
     else:
         group.choose(code)
         code.add(POINT, first)
+    part = Part(group.points, first, field)
+    action.always(code, part)
     if where is not None:
         Filter(code, field).unless(where, OUT)
-    part = Part(group.points, first, field)
     action.emit(code, part)
     return Made(group, part, code.end(), names)
 
