@@ -56,8 +56,9 @@ class Text(NamedTuple):
         return text.decode(errors="surrogateescape") + "..." * (self.may_be_cut and len(text) == self.size - 1)
 
     def spell(self, value: str) -> str:
-        """Return what people read."""
-        return value
+        """Return what people read; blanks at its end so that nobody takes it for one without."""
+        shown = value.rstrip(" ")
+        return shown + r"\x20" * (len(value) - len(shown))
 
 
 class Blob(NamedTuple):
