@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from bpfctl.cli.parse import is_option, parse
 from bpfctl.cli.session import Direct, Session
 from bpfctl.cli.table import OBJECTS, OURS, Command
 from bpfctl.errors import BpfctlError, UsageError, own_status
@@ -54,7 +55,7 @@ def dispatch(session: Session, words: Sequence[str], literal: int = 0) -> None:
         else:
             _run(session, object_, OBJECTS[object_][0], rest, literal)
     else:
-        if not rest or (_is_option(rest[0]) and len(rest) > literal):
+        if not rest or (is_option(rest[0]) and len(rest) > literal):
             rest.insert(0, OBJECTS[object_][0].word)  # the first of its commands is meant when none is named
         command = _command(session, object_, rest)
         if command is not None:
@@ -69,12 +70,8 @@ def _without_dashes(words: Sequence[str]) -> tuple[list[str], int]:
     return [*words[:at], *words[at + 1 :]], len(words) - at - 1
 
 
-def _is_option(word: str) -> bool:
-    return word.startswith("-") and len(word) > 1
-
-
 def _no_option(word: str) -> None:
-    if _is_option(word):
+    if is_option(word):
         raise UsageError(f"unrecognized option '{word}'")
 
 
@@ -137,16 +134,11 @@ def _call(session: Session, object_: str, command: Command, words: list[str], li
         words = [*options[:first], *ours, *(word for word in words[first:] if word not in ours)]
         options = words[: first + len(ours)]
         literal = len(words) - len(options)
-    if any(map(_is_option, options)):
-        _call_typer(session, name, function, [*options, "--", *words[len(options) :]] if literal else words)
+    arguments = {"words": words} if not any(map(is_option, options)) else parse(name, function, words, literal)
+    if isinstance(arguments, str):
+        session.out.sink.write(arguments.rstrip() + "\n")
     else:
-        function(Direct(session), words)
-
-
-def _call_typer(session: Session, name: str, function: Any, words: list[str]) -> None:
-    from bpfctl.cli import typed
-
-    typed.call(session, name, function, words)
+        function(Direct(session), **arguments)
 
 
 def _help(session: Session, words: Sequence[str]) -> None:
@@ -156,7 +148,7 @@ def _help(session: Session, words: Sequence[str]) -> None:
     word = words[1] if len(words) > 1 else None
     command = next((one for one in there if not one.word or (word and one.word.startswith(word))), None)
     if object_ and command and not session.options.json:
-        _call_typer(session, *_function(object_, command), ["--help"])
+        _call(session, object_, command, ["--help"], 0)
     else:
         _usage(session, object_)
 

@@ -1,95 +1,211 @@
-"""The options of commands, as annotations for Typer.
+"""The options of commands: what they are called, what they hold, and what is said of them.
 
-A command names them in its signature; they are looked up, and Typer is loaded, only when a command line has an
-option of ours in it, or asks for help. bpftool's plain words go straight to the function.
+A command names them as the annotations of its parameters. They are read by `bpfctl.cli.parse`.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from typing import Annotated, TypeAlias
 
-    from bpfctl.cli.session import Session
+    from bpfctl.cli.session import Direct
 
-    class Context(Protocol):
-        """Typer's context, as far as a command needs it."""
-
-        @property
-        def obj(self) -> Session:
-            """Return the run's output and options."""
-
-    Words = Sequence[str] | None
-    Type = str | None
-    Name = str | None
-    Owner = str | None
-    Pinned = bool
-    Sort = str | None
-    Watch = float | None
-    DryRun = bool
-    CheckOnly = bool
-    Replace = bool
-    Create = bool
-    Cpus = str | None
-    From = str | None
-    Limit = int | None
-    KeyPrefix = str | None
-    Where = list[str] | None
-    Sum = bool
-    Top = tuple[str, int] | None
-    Interval = float
-    SortTop = str
-    Count = int | None
-    LimitPrograms = int | None
-    Stats = bool
-    Lines = int | None
-    RecordType = str | None
-    Verbose = bool
-    PinPath = str | None
-    By = list[str] | None
-    Of = str | None
-    LinearScale = str | None
-    MaxHistograms = int
-    ProbeWhere = str | None
-    Pid = int | None
-    Cgroup = str | None
-    Way = str
-    Cookie = str | None
-    TellOnly = bool
-    EachInterval = float | None
-    Duration = float | None
-    TopRows = int | None
-    MaxEntries = int
-    TraceFields = list[str] | None
-    HitLimit = int | None
-    Buffer = int
-    Records = int | None
-    Seconds = float | None
-    Take = bool
-    Expand = bool
-    Kinds = list[str] | None
-    Embeds = str | None
-    PointsTo = str | None
-    TypeGlob = list[str] | None
-    Against = list[str] | None
-    Every = bool
-    FullReport = bool
-    Fresh = bool
-    Svg = str | None
-    Unmet = bool
-    Report = str | None
-    ReportBtf = str | None
-    Reports = str | None
-    EveryNeed = bool
-    TryLoad = bool
-
+    #: What a command is given before its words.
+    Context: TypeAlias = Direct
 else:
 
-    def __getattr__(name: str) -> Any:
-        from bpfctl.cli import typed
+    class Annotated:
+        """A pair of a type and an option; typing's own takes two milliseconds for all that follow."""
 
-        try:
-            return getattr(typed, name)
-        except AttributeError:
-            raise AttributeError(f"no option {name}") from None
+        def __class_getitem__(cls, pair: tuple[Any, Option]) -> tuple[Any, Option]:
+            return pair
+
+
+_U32 = (1 << 32) - 1
+_LAST_PID = 1 << 22  # PID_MAX_LIMIT in include/linux/threads.h
+
+
+class Option(NamedTuple):
+    """An option, but for the type of its values, which the annotation has."""
+
+    names: tuple[str, ...]
+    text: str  # what is said of it
+    metavar: str | None
+    low: int | None
+    high: int | None
+    alone: str | None  # the value that is meant where none follows
+
+
+def option(
+    *names: str,
+    text: str,
+    metavar: str | None = None,
+    low: int | None = None,
+    high: int | None = None,
+    alone: str | None = None,
+) -> Option:
+    """Return an option."""
+    return Option(names, text, metavar, low, high, alone)
+
+
+#: The words that are no options.
+Words = list[str] | None
+Type = Annotated[str | None, option("--type", metavar="TYPE", text="Only those of one type, such as xdp.")]
+Name = Annotated[str | None, option("--name", metavar="GLOB", text="Only those whose name matches.")]
+Owner = Annotated[
+    str | None,
+    option("--owner", metavar="PID|GLOB", text="Only those that a process holds: its id, or its name."),
+]
+Pinned = Annotated[bool, option("--pinned", text="Only those that are pinned; also shows where.")]
+Sort = Annotated[
+    str | None,
+    option("--sort", metavar="COLUMN", text="Sort by a column of the table; -COLUMN for the reverse order."),
+]
+Watch = Annotated[
+    float | None,
+    option("--watch", metavar="[SECONDS]", alone="2", text="Show again every so many seconds (2) until Ctrl-C."),
+]
+DryRun = Annotated[bool, option("--dry-run", text="Change nothing, but show the bytes of key and value.")]
+CheckOnly = Annotated[bool, option("--dry-run", text="Change nothing, but check all entries.")]
+Replace = Annotated[bool, option("--replace", text="Also delete the keys of the map that are not among these.")]
+Create = Annotated[bool, option("--create", text="Make the map, and pin it when all its entries are there.")]
+Cpus = Annotated[
+    str | None,
+    option("--cpus", metavar="same|fit", text="Refuse values of other CPUs than are here, or take those that fit."),
+]
+From = Annotated[
+    str | None, option("--from", metavar="ID|NAME", text="Which map of a file that has entries of several.")
+]
+Limit = Annotated[int | None, option("--limit", metavar="N", low=1, text="At most so many entries.")]
+KeyPrefix = Annotated[
+    str | None,
+    option("--key-prefix", metavar="DATA", text="Only keys that begin so: '0a 00', 'str abc', 10.0.0.0/8, fe80::/10."),
+]
+Where = Annotated[
+    list[str] | None,
+    option("--where", metavar="EXPR", text="Only entries for which this holds, such as '.pid > 1 && cpu == 0'."),
+]
+Sum = Annotated[bool, option("--sum", text="Add the numbers that the CPUs have, and show one value for each key.")]
+Top = Annotated[
+    tuple[str, int] | None,
+    option("--top", metavar="FIELD N", text="The N entries with the largest numbers in a field."),
+]
+Interval = Annotated[float, option("--interval", metavar="SECONDS", text="How long a round lasts.")]
+SortTop = Annotated[
+    str,
+    option(
+        "--sort",
+        metavar="COLUMN",
+        text="Sort by cpu, runs, runs/s, ns/run, missed, 'total runs', 'total time' (the largest first), id, type, "
+        "name or tag; -COLUMN for the reverse order.",
+    ),
+]
+Count = Annotated[int | None, option("--count", metavar="N", low=1, text="End after so many rounds.")]
+Lines = Annotated[int | None, option("--limit", metavar="N", low=1, text="End after so many lines.")]
+LimitPrograms = Annotated[int | None, option("--limit", metavar="N", low=1, text="At most so many programs.")]
+Stats = Annotated[
+    bool, option("--stats", text="Have the kernel count for some time (--interval), and tell what ran in it.")
+]
+RecordType = Annotated[
+    str | None, option("--type", metavar="TYPE", text="Show records as values of this BTF type, such as event.")
+]
+Verbose = Annotated[bool, option("--verbose", "-v", text="Also show what can be read at each.")]
+PinPath = Annotated[
+    str | None, option("--pin", metavar="FILE", text="Keep it attached by a pin there, and end at once.")
+]
+Of = Annotated[
+    str | None, option("--of", metavar="FIELD", text="The number that is put into buckets: args.NAME, ret, ...")
+]
+LinearScale = Annotated[
+    str | None,
+    option("--linear", metavar="MIN:MAX:STEP", text="Buckets of the same size; without it, powers of 2."),
+]
+MaxHistograms = Annotated[
+    int, option("--max-entries", metavar="N", low=1, text="How many sets of values have room (1000).")
+]
+By = Annotated[
+    list[str] | None,
+    option("--by", metavar="FIELD,...", text="Count by these: probe, comm, pid, cpu, args.NAME, ... (probe)."),
+]
+ProbeWhere = Annotated[
+    str | None,
+    option("--where", metavar="EXPR", text="Only hits for which this holds, such as 'pid == 7 && args.len > 0'."),
+]
+Pid = Annotated[
+    int | None,
+    option("--pid", "-p", metavar="PID", low=0, high=_LAST_PID, text="Only this process, with files as it sees them."),
+]
+Cgroup = Annotated[
+    str | None,
+    option("--cgroup", metavar="PATH", text="Only tasks in this cgroup, or below it: its folder, or cgroup:/PATH."),
+]
+Cookie = Annotated[
+    str | None,
+    option("--cookie", metavar="N", text="What bpf_get_attach_cookie() tells the program: a number of 64 bits."),
+]
+Way = Annotated[
+    str,
+    option("--way", metavar="WAY", text="Attach this way alone, such as 'perf event'; its beginning will do."),
+]
+TellOnly = Annotated[bool, option("--dry-run", text="Remove nothing, but tell what would be.")]
+EachInterval = Annotated[
+    float | None, option("--interval", metavar="SECONDS", text="Show the counts every so many seconds.")
+]
+Duration = Annotated[float | None, option("--duration", metavar="SECONDS", text="End after so many seconds.")]
+TopRows = Annotated[int | None, option("--top", metavar="N", low=1, text="Only the N largest counts.")]
+MaxEntries = Annotated[
+    int, option("--max-entries", metavar="N", low=1, high=_U32, text="How many sets of values have room (10000).")
+]
+TraceFields = Annotated[
+    list[str] | None,
+    option("--fields", metavar="FIELD,...", text="What is read: pid, comm, ..., args.NAME (all that there is)."),
+]
+HitLimit = Annotated[int | None, option("--limit", metavar="N", low=1, text="End after so many hits.")]
+Buffer = Annotated[int, option("--buffer", metavar="BYTES", text="Size of the ring buffer, a power of two (8388608).")]
+Records = Annotated[int | None, option("--limit", metavar="N", low=1, text="End after so many records.")]
+Seconds = Annotated[float | None, option("--seconds", metavar="S", low=0, text="End after so many seconds.")]
+Take = Annotated[
+    bool, option("--take", text="Take the records even if another process reads them, which then lacks them.")
+]
+Expand = Annotated[bool, option("--expand", "-E", text="Of a type: show members of members too.")]
+Kinds = Annotated[
+    list[str] | None,
+    option("--kind", metavar="KIND", text="Only these: struct, union, enum, typedef, func, var, member, type..."),
+]
+Embeds = Annotated[str | None, option("--embeds", metavar="TYPE", text="What has such a type by value.")]
+PointsTo = Annotated[str | None, option("--points-to", metavar="TYPE", text="What has a pointer to such a type.")]
+TypeGlob = Annotated[
+    list[str] | None, option("--type", metavar="GLOB", text="Only types whose name matches, or /regex/.")
+]
+Against = Annotated[
+    list[str] | None,
+    option("--against", metavar="FILE", text="Types of a kernel: a file of BTF; without it, the kernel that runs."),
+]
+Svg = Annotated[
+    str | None,
+    option("--svg", metavar="FILE", text="Have Graphviz's dot draw the control flow into a file."),
+]
+Every = Annotated[bool, option("--all", text="Also the relocations that resolve.")]
+FullReport = Annotated[
+    bool,
+    option("--full-report", text="All there is a probe for: what is there, what is not, what cannot be told."),
+]
+Fresh = Annotated[
+    bool, option("--fresh", text="Ask the kernel everything anew, also what it has answered since it was booted.")
+]
+Unmet = Annotated[bool, option("--unmet", text="Only the needs that are not met, or cannot be told.")]
+Report = Annotated[
+    str | None,
+    option("--report", metavar="FILE", text="Ask what 'feature probe -j' wrote elsewhere, not this kernel."),
+]
+ReportBtf = Annotated[
+    str | None, option("--btf", metavar="FILE", text="The types of the kernel of the report: its vmlinux.")
+]
+Reports = Annotated[
+    str | None,
+    option("--reports", metavar="DIR", text="Ask what a folder has of many hosts: NAME.json, and NAME.btf."),
+]
+EveryNeed = Annotated[bool, option("--all", text="With --reports: also the needs that all hosts meet.")]
+TryLoad = Annotated[bool, option("--load", text="Load each object too, and let it go; nothing is attached.")]
