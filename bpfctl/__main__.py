@@ -23,6 +23,7 @@ if __name__ == "__main__" and not sys.flags.safe_path and __file__ != f"{sys.pat
     # itself has imported from there to find us is beyond our reach: python -P -m bpfctl is safe from the start.
     del sys.path[0]
 
+import gc
 import os
 
 TYPE_CHECKING = False  # typing's own name for it costs milliseconds, in which Ctrl-C would still show a traceback
@@ -34,6 +35,11 @@ if TYPE_CHECKING:
     from bpfctl.errors import BpfctlError
     from bpfctl.render.output import Output
     from bpfctl.render.sink import Sink
+
+
+#: Objects that are made before garbage is looked for. Python's 700 are those of a few modules, which are no garbage:
+#: it would be a tenth of a short command's time.
+_GARBAGE = 10_000
 
 
 class _CtrlC:
@@ -52,6 +58,7 @@ class _CtrlC:
 
 def main() -> int:
     """Run the command line of this process; the result is the exit code, unless a signal ends it."""
+    gc.set_threshold(_GARBAGE)
     try:
         import signal
 
@@ -63,6 +70,8 @@ def main() -> int:
         return _guarded(ctrl_c)
     except KeyboardInterrupt:
         _die("SIGINT")
+    finally:
+        gc.freeze()  # what is left goes with the process, and need not be looked at once more
 
 
 def _guarded(ctrl_c: _CtrlC) -> int:

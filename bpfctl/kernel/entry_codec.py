@@ -26,8 +26,6 @@ from bpfctl.kernel.elements import FIXED_KEYS, pieces
 from bpfctl.kernel.map import PER_CPU
 from bpfctl.kernel.per_cpu import PerCPU
 from bpfctl.uapi.enums import MapType
-from btf.codec import Codec as Typed
-from btf.errors import BTFError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -163,6 +161,9 @@ def _plain(part: _Part, wanted: Any) -> Codec[Any]:
 
 
 def _typed(part: _Part, btf: BTF, wanted: Any) -> Codec[Any]:
+    from btf.codec import Codec as Typed  # noqa: PLC0415 - bytes and integers need no types
+    from btf.errors import BTFError  # noqa: PLC0415 - likewise
+
     try:
         typed = Typed(btf, part.type_id, Any if wanted is None else wanted)
     except BTFError as error:

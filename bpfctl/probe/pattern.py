@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from difflib import get_close_matches
 from fnmatch import translate
 from typing import TYPE_CHECKING
 
@@ -26,6 +25,8 @@ def chosen(names: Iterable[str], pattern: str, what: str) -> list[str]:
     if not is_pattern(pattern):
         if pattern in every:
             return [pattern]
+        from difflib import get_close_matches  # noqa: PLC0415 - needed for mistakes alone
+
         near = get_close_matches(pattern, every, 1, 0.65) or [name for name in every if pattern in name][:1]
         raise NotFound(f"there is no {what} '{pattern}'" + (f", did you mean '{near[0]}'?" if near else ""))
     match = re.compile(translate(pattern)).match

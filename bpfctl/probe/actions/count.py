@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from bpfctl.asm.insn import R0, R1, R3, R10
 from bpfctl.errors import KernelError
 from bpfctl.host import cpus
+from bpfctl.kernel.elements import Walk
 from bpfctl.kernel.map import Map
 from bpfctl.probe.action import Action
 from bpfctl.probe.keys import PROBE, Keys, add_one, look_up_or_make
@@ -76,7 +77,7 @@ class Count(Action):
         """Return what was counted, most first."""
         unpack, hits = _of_all_cpus().unpack, dict[tuple[Any, ...], int]()
         try:
-            for key, value in self._counts.raw.items():
+            for key, value in Walk(self._counts, self._counts.facts).pairs():
                 values = self._keys.values(key)  # of a point that several programs serve there are several keys
                 hits[values] = hits.get(values, 0) + sum(unpack(value))
         except KernelError as error:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from bpfctl.asm.insn import R0, R1, R3
 from bpfctl.errors import KernelError, UsageError
 from bpfctl.host import cpus
+from bpfctl.kernel.elements import Walk
 from bpfctl.kernel.map import Map
 from bpfctl.probe.action import Action, common_type
 from bpfctl.probe.code import MORE, OURS, OUT
@@ -146,7 +147,7 @@ class Hist(Action):
         unpack = Struct(f"={width * cpus.possible()}Q").unpack
         added: dict[tuple[Any, ...], list[int]] = {}
         try:
-            for key, value in self._hists.raw.items():
+            for key, value in Walk(self._hists, self._hists.facts).pairs():
                 numbers = unpack(value)
                 sums = added.setdefault(self._keys.values(key), [0] * width)
                 for at in range(width):
