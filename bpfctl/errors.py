@@ -5,6 +5,7 @@
     BpfctlError
     ├── UsageError            the words of a command make no sense
     ├── Nothing               there was nothing to answer, which the output says already
+    │   └── CommandEnded      a command that was counted has ended with an exit code, which is ours too
     ├── NotFound              nothing matches a name or a tag
     ├── Ambiguous             several objects match where one is needed
     ├── DoesNotFit            a key or value is not of a map's type (also a ValueError; has .done)
@@ -17,6 +18,8 @@
     ├── ObjectError           an object file is damaged, or none, or types are
     ├── SavedError            a saved map is damaged, or does not fit
     ├── Partial               a map was changed only in part (has .done)
+    ├── ToolError             another program is missing or failed
+    │   └── CannotStart       a command that was to be counted cannot be run
     ├── OutputError           the output could not be written
     └── PluginError           a plugin is broken
 """
@@ -79,6 +82,10 @@ class Nothing(BpfctlError):
     def __init__(self, exit_code: int) -> None:
         super().__init__("nothing there")
         self.exit_code = exit_code
+
+
+class CommandEnded(Nothing):
+    """A command that was counted has ended with an exit code that is not 0, and so do we."""
 
 
 class NotFound(BpfctlError):
@@ -185,6 +192,14 @@ class Partial(BpfctlError):
 
 class ToolError(BpfctlError):
     """Another program, which a command needs, is missing or failed."""
+
+
+class CannotStart(ToolError):
+    """A command that was to be counted cannot be run; ``exit_code`` is what a shell answers then."""
+
+    def __init__(self, message: str, *, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
 
 
 class OutputError(BpfctlError):

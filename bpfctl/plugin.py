@@ -7,7 +7,7 @@ kind of probe, its value a class that meets `Source`.
 - `Field` and the functions that make them say what can be read at a point, and with which instructions.
 - `attach_tracepoint`, `attach_raw_tracepoint` attach a program; each returns something with ``close()``.
 - `PerfEvent` is an event of perf_event_open(2); `attach_perf_event` attaches a program to it on each of its CPUs,
-  `attach_perf_event_in` in the threads of a process.
+  `attach_perf_event_in` in the threads of a process; `PerfCounter` is what the kernel counts without a program.
   `pmu` tells the units of this machine, `KernelSymbols` the addresses of the kernel's functions and variables.
 - `Tracefs` has the files of tracefs, wherever it is mounted.
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from bpfctl._sys.fd import Closing
     from bpfctl.asm.insn import R0, R1, R2, R3, R10, Reg
     from bpfctl.attach.cookie import has_cookies
+    from bpfctl.attach.counter import Counter as PerfCounter
     from bpfctl.attach.kprobe import Place as KprobePlace
     from bpfctl.attach.kprobe import attach as attach_kprobe
     from bpfctl.attach.kprobe import attach_multi as attach_kprobe_multi
@@ -79,7 +80,7 @@ if TYPE_CHECKING:
         word,
     )
     from bpfctl.probe.session import known
-    from bpfctl.probe.source import API, Group, Located, PerProcess, ProbePoint, Source
+    from bpfctl.probe.source import API, Countable, Group, Located, PerProcess, ProbePoint, Source
     from bpfctl.probe.syscall import is_text, syscall_number
     from bpfctl.probe.typed import Argument, first, reach, whole
     from bpfctl.probe.types import kernel_types, module_btf, module_types, types_of
@@ -101,6 +102,7 @@ _WHERE = {
     "CacheResult": "uapi.perf:CacheResult",
     "Closing": "_sys.fd:Closing",
     "Code": "probe.code:Code",
+    "Countable": "probe.source:Countable",
     "Field": "probe.field:Field",
     "Function": "elf.function:Function",
     "Group": "probe.source:Group",
@@ -120,6 +122,7 @@ _WHERE = {
     "ObjectError": "errors:ObjectError",
     "Opaque": "probe.field:Opaque",
     "POINT": "probe.code:POINT",
+    "PerfCounter": "attach.counter:Counter",
     "PerfEvent": "attach.perf_event:Event",
     "PerProcess": "probe.source:PerProcess",
     "PerfType": "uapi.perf:PerfType",
@@ -208,6 +211,7 @@ __all__ = [
     "CacheResult",
     "Closing",
     "Code",
+    "Countable",
     "Field",
     "Function",
     "Group",
@@ -226,6 +230,7 @@ __all__ = [
     "ObjectError",
     "Opaque",
     "PerProcess",
+    "PerfCounter",
     "PerfEvent",
     "PerfType",
     "ProbePoint",

@@ -10,7 +10,7 @@ from bpfctl._sys import calls
 from bpfctl._sys._ffi import ffi, lib
 from bpfctl._sys.fd import FD
 
-FLAG_FD_CLOEXEC = 8
+FLAG_PID_CGROUP, FLAG_FD_CLOEXEC = 4, 8
 
 # Bits of struct perf_event_attr's bit field.
 DISABLED, INHERIT, PINNED, EXCLUSIVE = 1 << 0, 1 << 1, 1 << 2, 1 << 3

@@ -43,8 +43,11 @@ class Event(NamedTuple):
     bp_type: int = 0
     cpus: Sequence[int] | None = None  # where to look; None: everywhere
 
-    def open(self, cpu: int, flags: int = 0, *, pid: int = -1) -> FD:
-        """Open it on a CPU, or in a thread on all of them, where ``cpu`` is -1; OSError."""
+    def open(self, cpu: int, flags: int = 0, *, pid: int = -1, **more: int) -> FD:
+        """Open it on a CPU, or in a thread on all of them, where ``cpu`` is -1; OSError.
+
+        ``more`` are arguments of open_event() that only counters need.
+        """
         members = {
             "sample_period": self.period,
             "config1": self.config1,
@@ -52,7 +55,7 @@ class Event(NamedTuple):
             "config3": self.config3,
             "bp_type": self.bp_type,
         }
-        return perf.open_event(self.type, self.config, pid=pid, cpu=cpu, flags=flags, **members)
+        return perf.open_event(self.type, self.config, pid=pid, cpu=cpu, flags=flags, **members, **more)
 
     def refusal(self) -> int:
         """Return 0 where it can be had, and otherwise the kernel's errno. It is opened for that, and closed."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from bpfctl.errors import NotFound, UsageError
 from bpfctl.host import cpus
@@ -21,6 +21,14 @@ DEVICES = "/sys/bus/event_source/devices"
 # The kernel registers its two clocks before any other unit and shows neither in sysfs (kernel/events/core.c,
 # perf_event_init). An event of type software with such a config is handed to them, and then says their number.
 _CLOCKS = {6: "cpu_clock", 7: "task_clock"}
+
+
+class Measure(NamedTuple):
+    """What a step of a counter is worth: ``scale`` of ``unit``; of a level it tells how much there is."""
+
+    unit: str = ""
+    scale: float = 1.0
+    is_level: bool = False
 
 
 def _text(path: str) -> str | None:
@@ -72,6 +80,22 @@ def events(unit: str) -> list[str]:
     return [entry for entry in _entries(f"{DEVICES}/{unit}/events") if not entry.endswith(_ABOUT)]
 
 
+def measure(unit: str, terms: str) -> Measure:
+    """Return what the count of terms is worth, by the event of the unit that is among them."""
+    known = events(unit)
+    name_ = next((term for term in map(str.strip, terms.split(",")) if term in known), None)
+    if name_ is None:
+        return Measure()
+    base = f"{DEVICES}/{unit}/events/{name_}"
+    try:
+        scale = float(_text(f"{base}.scale") or 1)
+    except ValueError:
+        scale = 1.0
+    return Measure(
+        _text(f"{base}.unit") or "", scale if 0 < scale < _INFINITE else 1.0, _text(f"{base}.snapshot") == "1"
+    )
+
+
 def where(unit: str) -> list[int] | None:
     """Return the CPUs on which a unit is asked, where it does not belong to each; None where it does."""
     for file in ("cpumask", "cpus"):
@@ -104,6 +128,7 @@ def words(unit: str, terms: str) -> dict[str, int]:
     return found
 
 
+_INFINITE = float("inf")
 _ABOUT = (".unit", ".scale", ".snapshot", ".per-pkg")
 _WORDS = ("config", "config1", "config2", "config3")
 

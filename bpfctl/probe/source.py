@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from contextlib import ExitStack
 
     from bpfctl._sys.fd import Closing
+    from bpfctl.attach.counter import Counter
     from bpfctl.host.process import Process
     from bpfctl.kernel.prog import Program
     from bpfctl.probe.code import Code
@@ -65,6 +66,17 @@ class PerProcess(Protocol):
         """Return such a source for one process alone: what it sees is looked up, and attached there and nowhere else.
 
         Whoever asks still chooses the hits of that process, since others may share its memory.
+        """
+
+
+@runtime_checkable
+class Countable(Protocol):
+    """What a source may have besides: the kernel counts its events where no program is."""
+
+    def counters(self, target: str) -> Sequence[Counter]:
+        """Return what is counted for a target; NotFound, UsageError.
+
+        Whoever opens it finds out whether this machine can count it. Of a pattern only those are returned that it can.
         """
 
 

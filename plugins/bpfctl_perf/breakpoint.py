@@ -9,7 +9,7 @@ import re
 from errno import EINVAL, EOPNOTSUPP
 
 from bpfctl.plugin import KernelSymbols, NotFound, NotSupported, PerfEvent, PerfType, UsageError
-from bpfctl_perf.source import PerfSource
+from bpfctl_perf.source import CountedSource
 
 _MODES = {"r": 1, "w": 2, "x": 4}
 _LENGTHS = (1, 2, 4, 8)
@@ -18,7 +18,7 @@ _KERNEL = 1 << 63
 _PLACE = re.compile(r"(?P<name>[^\W\d][\w.$]*)(?:\+(?P<offset>0x[0-9a-fA-F]{1,16}|\d{1,18}))?", re.ASCII)
 
 
-class BreakpointSource(PerfSource):
+class BreakpointSource(CountedSource):
     """Breakpoints of the CPUs' debug registers, of which there are few."""
 
     kind = "breakpoint"

@@ -7,7 +7,7 @@ from itertools import product
 from typing import TYPE_CHECKING
 
 from bpfctl.plugin import Cache, CacheOp, CacheResult, Hardware, PerfEvent, PerfType, UsageError
-from bpfctl_perf.source import PerfSource, counted, named, spelled
+from bpfctl_perf.source import CountedSource, counted, named, spelled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,7 +49,7 @@ _CACHES = {
 _OPERATIONS = {"load": CacheOp.READ, "store": CacheOp.WRITE, "prefetch": CacheOp.PREFETCH}
 
 
-class _Counter(PerfSource):
+class _Counter(CountedSource):
     """Events of the counters that a CPU has."""
 
     def absent(self, event: PerfEvent, errno: int) -> str:

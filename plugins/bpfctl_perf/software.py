@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bpfctl.plugin import PerfEvent, PerfType, Software
-from bpfctl_perf.source import PerfSource, counted, named, spelled
+from bpfctl_perf.source import CountedSource, counted, named, spelled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from bpfctl.plugin import PerfCounter
 
 _CONFIGS = {
     "cpu-clock": Software.CPU_CLOCK,
@@ -44,7 +46,7 @@ _ABOUT_ADDRESSES = frozenset(
 )
 
 
-class SoftwareSource(PerfSource):
+class SoftwareSource(CountedSource):
     """The events that the kernel itself counts (enum perf_sw_ids)."""
 
     kind = "software"
@@ -60,6 +62,11 @@ class SoftwareSource(PerfSource):
         name = named(name, _ALIASES, [*_CONFIGS], "software event")
         usual = _USUAL.get(name, 1)
         return spelled(name, count, usual), PerfEvent(PerfType.SOFTWARE, _CONFIGS[name], count or usual)
+
+    def told(self, name: str, counter: PerfCounter) -> PerfCounter:
+        """Return a counter, of a clock in milliseconds."""
+        counter = super().told(name, counter)
+        return counter._replace(unit="msec", scale=1e-6) if name in _USUAL else counter
 
     def has_address(self, event: PerfEvent) -> bool:
         """Return whether it is a fault."""

@@ -15,6 +15,7 @@ from bpfctl.plugin import (
     Group,
     KernelError,
     NotSupported,
+    PerfCounter,
     ProbePoint,
     ProgType,
     UsageError,
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
 _MOST = (1 << 63) - 1  # perf_event_open(2) takes no period with the highest bit
 #: What the kernel answers where an event cannot be had here, whoever asks.
 _ABSENT = frozenset({ENOENT, EINVAL, EOPNOTSUPP, ENODEV})
+_WITH_COUNT = re.compile(r".*:\d+", re.DOTALL | re.ASCII)
+#: What a counter leaves out: ``u`` the kernel, ``k`` user mode.
+_MODE = re.compile(r"(?P<target>.*):(?P<mode>uk?|ku?)", re.DOTALL)
 
 
 class PerfSource(ABC):
@@ -141,6 +145,33 @@ class PerfSource(ABC):
 
     def _field(self, point: ProbePoint, name: str) -> Field:
         return known(self.fields(point), name, str(point))
+
+
+class CountedSource(PerfSource):
+    """A kind of perf event that can also be counted without a program."""
+
+    def counters(self, target: str) -> Sequence[PerfCounter]:
+        """Return what ``TARGET[:u|k]`` counts, or of a pattern what this machine can count."""
+        match = _MODE.fullmatch(target)
+        target, mode = (match["target"], "".join(sorted(match["mode"], reverse=True))) if match else (target, "")
+        if not is_pattern(target):
+            return [self.counter(target)._replace(mode=mode)]
+        every = [self.counter(name)._replace(mode=mode) for name in sorted(self.targets())]
+        names = [counter.name for counter in every if counter.refusal() not in _ABSENT]
+        found = chosen(names, f"{self.kind}:{target}", f"{self.kind} event")
+        return [counter for counter in every if counter.name in found]
+
+    def counter(self, target: str) -> PerfCounter:
+        """Return what a target counts; UsageError, NotFound."""
+        name, event = self.event(target)
+        if _WITH_COUNT.fullmatch(name):
+            raise UsageError(f"'{self.kind}:{target}': a count is for what fires, and here everything is counted")
+        return self.told(name, PerfCounter(f"{self.kind}:{name}", event._replace(period=0)))
+
+    def told(self, name: str, counter: PerfCounter) -> PerfCounter:
+        """Return a counter with what else is known of it."""
+        del name
+        return counter._replace(reason=partial(self.absent, counter.event))
 
 
 def counted(target: str, kind: str) -> tuple[str, int | None]:

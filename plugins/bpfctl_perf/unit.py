@@ -6,10 +6,12 @@ import re
 from typing import TYPE_CHECKING
 
 from bpfctl.plugin import NotFound, PerfEvent, UsageError, chosen, pmu
-from bpfctl_perf.source import PerfSource, period, spelled
+from bpfctl_perf.source import CountedSource, period, spelled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from bpfctl.plugin import PerfCounter
 
 _USUAL = 1_000_000
 _TARGET = re.compile(r"(?P<unit>[^/]+)/(?P<terms>[^/]*)/(?P<count>:.*)?", re.DOTALL)
@@ -17,7 +19,7 @@ _TARGET = re.compile(r"(?P<unit>[^/]+)/(?P<terms>[^/]*)/(?P<count>:.*)?", re.DOT
 _OTHERS = frozenset({"breakpoint", "kprobe", "software", "tracepoint", "uprobe"})
 
 
-class UnitSource(PerfSource):
+class UnitSource(CountedSource):
     """Performance monitoring units (Documentation/ABI/testing/sysfs-bus-event_source-devices)."""
 
     kind = "pmu"
@@ -53,6 +55,11 @@ class UnitSource(PerfSource):
             raise NotFound(f"unit '{unit}' is gone: its module was unloaded")
         event = PerfEvent(number, words.pop("config", 0), count or _USUAL, cpus=pmu.where(unit), **words)
         return spelled(f"{unit}/{match['terms']}/", count, _USUAL), event
+
+    def told(self, name: str, counter: PerfCounter) -> PerfCounter:
+        """Return a counter with the unit of measure that sysfs has for it."""
+        unit, terms, *_ = name.split("/")
+        return super().told(name, counter)._replace(**pmu.measure(unit, terms)._asdict())
 
     def absent(self, event: PerfEvent, errno: int) -> str:
         """Speak of the unit: what its fields may hold is known to its driver alone."""

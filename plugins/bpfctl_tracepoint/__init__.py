@@ -14,6 +14,9 @@ from bpfctl.plugin import (
     KernelError,
     NotFound,
     NotSupported,
+    PerfCounter,
+    PerfEvent,
+    PerfType,
     ProbePoint,
     ProgType,
     Tracefs,
@@ -70,6 +73,13 @@ class TracepointSource:
                 names = []
             every = names or _targets(files)
             return [ProbePoint(self.kind, found) for found in chosen(every, target, "tracepoint")]
+
+    def counters(self, target: str) -> Sequence[PerfCounter]:
+        """Return what is counted of a ``CATEGORY:NAME`` or a pattern."""
+        return [
+            PerfCounter(str(point), PerfEvent(PerfType.TRACEPOINT, self._format(point).id, 0))
+            for point in self.resolve(target)
+        ]
 
     def fields(self, point: ProbePoint) -> Sequence[Field]:
         """Return the fields that the format file tells, but for those that begin with __: who wants one names it."""
