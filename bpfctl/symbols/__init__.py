@@ -1,0 +1,1 @@
+"""Names of addresses: of the kernel and of processes, for stacks."""

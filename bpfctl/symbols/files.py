@@ -1,0 +1,145 @@
+"""The files that processes have mapped, and their functions: each file is read once, whoever has mapped it.
+
+How much is kept is bounded; what was not used for the longest time goes first.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from functools import partial
+from typing import TYPE_CHECKING
+
+from bpfctl._sys.fd import FD, Closing
+from bpfctl.elf.image import Identity, Image
+from bpfctl.errors import BpfctlError
+from bpfctl.host import binary
+from bpfctl.symbols.table import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from bpfctl.symbols.space import Mapping
+
+_MOST = 256  # files, of which each has a descriptor
+_ROOM = 48 << 20  # bytes of their tables
+_MOST_KEYS = 1 << 14
+_REAL_DEVICE = 1 << 20  # a major number
+
+
+class _File:
+    """An open file and its functions, which are none where it is no ELF file."""
+
+    def __init__(self, fd: FD, identity: Identity) -> None:
+        self.fd, self.identity = fd, identity
+        self.table: Table | None = None
+
+    def read(self, path: str, root: str, demangle: Callable[[str], str]) -> None:
+        try:
+            image = Image(partial(_read, self.fd), path, self.identity)
+            self.table = Table(image, path, root, demangle)
+        except BpfctlError:  # no ELF file, or a damaged one
+            self.table = None
+
+
+class Files(Closing):
+    """The functions of mapped files."""
+
+    def __init__(self, demangle: Callable[[str], str]) -> None:
+        self._demangle = demangle
+        self._files: dict[Identity, _File] = {}  # the one used last is the last
+        self._keys: dict[tuple[int, int, str], Identity] = {}
+        self._missing: set[tuple[int, int, str, int]] = set()
+
+    def turn(self) -> None:
+        """Look again for files that were not there."""
+        self._missing.clear()
+
+    def table(self, mapping: Mapping, pids: Iterable[int]) -> Table | None:
+        """Return the functions of what one of the processes has mapped; None where nobody has them any more."""
+        key = mapping.device, mapping.inode, mapping.path
+        identity = self._keys.get(key)
+        file = self._files.pop(identity, None) if identity is not None else None
+        if file is None:
+            file = self._opened(mapping, pids)
+            if file is None:
+                return None
+            if len(self._keys) >= _MOST_KEYS:
+                self._keys.clear()
+            self._keys[key] = file.identity
+        self._files[file.identity] = file
+        return file.table
+
+    def _opened(self, mapping: Mapping, pids: Iterable[int]) -> _File | None:
+        for pid in pids:
+            missing = mapping.device, mapping.inode, mapping.path, pid
+            if missing in self._missing:
+                continue
+            for path, is_sure in _places(mapping, pid):
+                fd = _open(path, None if is_sure else mapping)
+                if fd is None:
+                    continue
+                status = os.fstat(fd.fileno())
+                identity = Identity(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+                known = self._files.pop(identity, None)
+                if known is not None:
+                    fd.close()
+                    return known
+                file = _File(fd, identity)
+                file.read(mapping.name, f"/proc/{pid}/root" if pid else "", self._demangle)
+                self._make_room(file.table.size if file.table else 0)
+                return file
+            if len(self._missing) < _MOST_KEYS:
+                self._missing.add(missing)
+        return None
+
+    def _make_room(self, size: int) -> None:
+        used = size + sum(file.table.size for file in self._files.values() if file.table)
+        while self._files and (used > _ROOM or len(self._files) >= _MOST):
+            file = self._files.pop(next(iter(self._files)))
+            used -= file.table.size if file.table else 0
+            file.fd.close()
+
+    def close(self) -> None:
+        """Close all files."""
+        files, self._files = self._files, {}
+        for file in files.values():
+            file.fd.close()
+
+
+def _places(mapping: Mapping, pid: int) -> Iterator[tuple[str, bool]]:
+    """Yield where a file may be opened, and whether that is the mapped one for sure; 0 is for us ourselves.
+
+    map_files takes CAP_CHECKPOINT_RESTORE (Linux 5.9) or CAP_SYS_ADMIN, and leads to deleted files too.
+    """
+    if pid:
+        yield f"/proc/{pid}/map_files/{mapping.start:x}-{mapping.end:x}", True
+    try:
+        yield binary.outside(mapping.path, f"/proc/{pid}/root" if pid else ""), False
+    except BpfctlError:  # links that go round in a circle
+        return
+
+
+def _open(path: str, mapping: Mapping | None) -> FD | None:
+    """Open a file, of which a mapping may tell which one it has to be; None where that is not there."""
+    try:
+        status = os.stat(path)
+        if stat.S_ISREG(status.st_mode) and (mapping is None or _is_same(status, mapping)):
+            return FD(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY))
+    except (OSError, ValueError):  # the process has ended, or the file is not ours to read
+        return None
+    return None
+
+
+def _is_same(status: os.stat_result, mapping: Mapping) -> bool:
+    # Where a file system has devices of its own (btrfs, overlayfs), stat(2) and the kernel do not agree on the number.
+    where = os.major(status.st_dev) << 20 | os.minor(status.st_dev)
+    same = where == mapping.device or where < _REAL_DEVICE or mapping.device < _REAL_DEVICE
+    return same and status.st_ino == mapping.inode
+
+
+def _read(fd: FD, offset: int, size: int) -> bytes:
+    try:
+        return os.pread(fd.fileno(), size, offset) if offset < 1 << 63 else b""
+    except OSError:  # a disk or a network that fails
+        return b""

@@ -1,0 +1,217 @@
+"""The functions of an ELF file by address, in little memory.
+
+Format: the System V ABI, chapter 4, "Symbol Table". A file of debug symbols may have a million functions. So there is
+no object for each: addresses, sizes and places of names stand in arrays, made from the columns of the table as it is
+read piece by piece, and a name is read when somebody asks for it. Arrays of so many are sorted one by one.
+"""
+
+from __future__ import annotations
+
+import sys
+from array import array
+from bisect import bisect_right
+from itertools import compress
+from typing import TYPE_CHECKING, NamedTuple
+
+from bpfctl.elf import debug
+from bpfctl.errors import BpfctlError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from bpfctl.elf.image import Image, Section
+
+_SYMTAB, _DYNSYM = 2, 11  # SHT_
+_CODE = 0x4  # SHF_EXECINSTR
+_NOTYPE, _FUNC, _IFUNC = 0, 2, 10  # STT_
+_BOUND = bytes(info >> 4 for info in range(256))
+_IS_FUNCTION = bytes((info & 15) in (_FUNC, _IFUNC) or info in (1 << 4, 2 << 4) for info in range(256))
+_IS_SET = bytes(bool(byte) for byte in range(256))
+_IS_REAL = bytes(byte != 0xFF for byte in range(256))  # above are SHN_LORESERVE and what follows it
+_PIECE = 1 << 17  # symbols of a piece of the table, and functions that are sorted together
+_MOST = 1 << 21  # functions of a file
+_LARGEST = 1 << 29  # bytes of a table
+_BACK = 16  # functions in front of an address that may reach to it
+_SHORT, _LONGEST = 128, 1 << 14  # bytes of a name
+_NAMES = 1 << 15  # that are kept
+_LOCAL, _WEAK = 0, 2  # STB_
+
+
+class Run(NamedTuple):
+    """Functions by address; ``names`` are places in the strings of the table that they come from."""
+
+    starts: array[int]
+    sizes: array[int]
+    names: array[int]
+    bound: array[int]
+    image: Image
+    strings: Section
+
+
+class Found(NamedTuple):
+    """A function, and where it begins."""
+
+    name: str
+    start: int
+
+
+class Table:
+    """The functions that a file and its debug files tell of.
+
+    ``path`` is the file's as those see it whose root folder ``root`` is; ``demangle`` makes names readable.
+    """
+
+    def __init__(self, image: Image, path: str, root: str, demangle: Callable[[str], str]) -> None:
+        self._image = image
+        self._demangle = demangle
+        self._names: dict[tuple[int, int], str] = {}
+        self._segments = sorted(image.segments, key=lambda one: not one.is_code)
+        self._runs = list(_of_file(image, path, root))
+
+    @property
+    def size(self) -> int:
+        """Bytes of its arrays."""
+        return sum(len(run.starts) * 17 for run in self._runs)
+
+    def address(self, offset: int) -> int | None:
+        """Return the address, as the linker knows it, of a place in the file; None where that is not loaded."""
+        for segment in self._segments:
+            if 0 <= offset - segment.offset < segment.size:
+                return segment.address + offset - segment.offset
+        return None
+
+    def find(self, address: int) -> Found | None:
+        """Return the function at an address; None where none is known."""
+        best: tuple[int, int, int] | None = None
+        for number, run in enumerate(self._runs):
+            index = bisect_right(run.starts, address) - 1
+            for at in range(index, max(index - _BACK, -1), -1):
+                if address - run.starts[at] < run.sizes[at]:
+                    if best is None or run.starts[at] > best[0]:
+                        best = run.starts[at], number, at
+                    break
+        if best is None:
+            return None
+        start, number, at = best
+        name = self._names.get((number, at))
+        if name is None:
+            if len(self._names) >= _NAMES:
+                self._names.clear()
+            name = self._names[number, at] = self._demangle(self._best(self._runs[number], at))
+        return Found(name, start)
+
+    def _best(self, run: Run, at: int) -> str:
+        """Return the name that people know best of those that a function has."""
+        start = run.starts[at]
+        names: list[tuple[bool, bool, int, str]] = []
+        while at >= 0 and run.starts[at] == start and len(names) < _BACK:
+            name = _name(run, at)
+            if name:
+                names.append((run.bound[at] == _LOCAL, run.bound[at] == _WEAK, len(name) - len(name.lstrip("_")), name))
+            at -= 1
+        return min(names)[-1] if names else ""
+
+
+def _name(run: Run, at: int) -> str:
+    size = _SHORT
+    while True:
+        data = run.image.part(run.strings, run.names[at], size)
+        end = data.find(b"\0")
+        if end >= 0 or len(data) < size or size >= _LONGEST:
+            return (data[:end] if end >= 0 else data).decode("utf-8", "surrogateescape")
+        size = _LONGEST
+
+
+def _of_file(image: Image, path: str, root: str) -> Iterator[Run]:
+    """Yield the functions of a file: a table of all of them is enough, one of those for others is not."""
+    yield from _of_image(image)
+    if image.has_symbols:
+        return
+    try:
+        for other in debug.images(image, path, root):
+            yield from _of_image(other)
+    except BpfctlError:  # what is damaged tells nothing
+        return
+
+
+def _of_image(image: Image) -> Iterator[Run]:
+    wanted = _SYMTAB if image.has_symbols else _DYNSYM
+    code = sorted((one.address, one.address + one.size) for one in image.sections if one.flags & _CODE)
+    for section in image.sections:
+        if section.type != wanted or section.is_compressed or not 0 < section.link < len(image.sections):
+            continue
+        for columns in _gathered(image, section):
+            yield _sorted(columns, code, image, image.sections[section.link])
+
+
+Columns = tuple["array[int]", "array[int]", "array[int]", "array[int]"]
+
+
+def _gathered(image: Image, section: Section) -> Iterator[Columns]:
+    """Yield addresses, sizes, places of names and kinds of functions."""
+    row = 24 if image.bits == 64 else 16
+    word = "Q" if image.bits == 64 else "I"
+    found: Columns = array(word), array(word), array("I"), array("B")
+    total = 0
+    for at in range(0, min(section.size, _LARGEST), row * _PIECE):
+        data = image.part(section, at, row * _PIECE)
+        for column, more in zip(found, _columns(data[: len(data) // row * row], image), strict=True):
+            column.extend(more)
+        if len(found[0]) >= _PIECE:
+            yield found
+            total += len(found[0])
+            found = array(word), array(word), array("I"), array("B")
+        if total >= _MOST or len(data) < row:
+            break
+    if found[0]:
+        yield found
+
+
+def _columns(data: bytes, image: Image) -> Columns:
+    """Return the columns of a piece of a table, of those rows that define functions."""
+    is_swapped = (image.sign == "<") != (sys.byteorder == "little")
+    narrow = array("I", data)
+    if is_swapped:
+        narrow.byteswap()
+    if image.bits == 64:
+        wide = array("Q", data)
+        if is_swapped:
+            wide.byteswap()
+        names, addresses, sizes = narrow[0::6], wide[1::3], wide[2::3]
+        info, low, high = data[4::24], data[6::24], data[7::24]
+    else:
+        wide = narrow
+        names, addresses, sizes = narrow[0::4], wide[1::4], wide[2::4]
+        info, low, high = data[12::16], data[14::16], data[15::16]
+    if image.sign == ">":
+        low, high = high, low
+    wanted = _both(_both(info.translate(_IS_FUNCTION), _either(low, high)), high.translate(_IS_REAL))
+    return (
+        array(wide.typecode, compress(addresses, wanted)),
+        array(wide.typecode, compress(sizes, wanted)),
+        array("I", compress(names, wanted)),
+        array("B", compress(info.translate(_BOUND), wanted)),
+    )
+
+
+def _both(one: bytes, other: bytes) -> bytes:
+    return (int.from_bytes(one, "big") & int.from_bytes(other, "big")).to_bytes(len(one), "big")
+
+
+def _either(one: bytes, other: bytes) -> bytes:
+    found = int.from_bytes(one.translate(_IS_SET), "big") | int.from_bytes(other.translate(_IS_SET), "big")
+    return found.to_bytes(len(one), "big")
+
+
+def _sorted(columns: Columns, code: list[tuple[int, int]], image: Image, strings: Section) -> Run:
+    addresses, sizes, names, bound = columns
+    order = sorted(range(len(addresses)), key=addresses.__getitem__)
+    starts = array("Q", map(addresses.__getitem__, order))
+    ends = array("I", (min(sizes[index], 0xFFFFFFFF) for index in order))
+    for at in [at for at, size in enumerate(ends) if not size]:  # of those in assembler: to the next, or to the end
+        following = bisect_right(starts, starts[at])
+        end = starts[following] if following < len(starts) else 1 << 64
+        index = bisect_right(code, (starts[at], 1 << 64)) - 1
+        ends[at] = min(max(min(end, code[index][1]) - starts[at], 0), 0xFFFFFFFF) if index >= 0 else 0
+    found = array("I", map(names.__getitem__, order)), array("B", map(bound.__getitem__, order))
+    return Run(starts, ends, *found, image, strings)

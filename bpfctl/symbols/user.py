@@ -1,0 +1,233 @@
+"""Functions of processes by addresses: of files that they have mapped, of what they compile, and of the kernel's own.
+
+What a process has mapped is known from its maps file, and from what the kernel tells of all processes as it happens:
+that holds for those that have ended before anybody could look at them. An address that a process had in an earlier
+program, or in a library that it has given back, is found there.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from bpfctl._sys.fd import Closing
+from bpfctl.symbols import jit, space
+from bpfctl.symbols.demangle import Demangler
+from bpfctl.symbols.files import Files
+from bpfctl.symbols.follow import Born, Executed, Mapped, SideBand
+from bpfctl.symbols.frame import Frame
+from bpfctl.symbols.space import Space
+from bpfctl.symbols.vdso import NAME as VDSO
+from bpfctl.symbols.vdso import Vdso
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from bpfctl.symbols.follow import Event
+    from bpfctl.symbols.space import Mapping
+    from bpfctl.symbols.table import Table
+
+_MOST_MAPPINGS = 1 << 18  # of all processes
+_MOST_FRAMES = 1 << 16  # that are kept
+_LARGEST = 1 << 24  # bytes of a maps file
+
+
+class Users(Closing):
+    """The functions of processes; with ``pid`` of that one alone.
+
+    Numbers of processes are those that /proc has for us. Nothing is an error here: what nobody knows has no name.
+    """
+
+    def __init__(self, pid: int | None = None) -> None:
+        self._pid = pid
+        self._demangle = Demangler()
+        self._files = Files(self._demangle)
+        self._vdso = Vdso()
+        self._band: SideBand | None = None
+        self._spaces: dict[int, Space] = {}
+        self._maps: dict[int, jit.Map | None] = {}
+        self._lost = 0
+        self._turn = 0
+        self._frames = 0
+
+    @property
+    def follows(self) -> bool:
+        """Whether the kernel tells what processes do, so that those that end are known."""
+        return self._band is not None
+
+    @property
+    def lost(self) -> int:
+        """How many things that processes did the kernel had no room to tell; those that run were looked at again."""
+        return self._band.lost if self._band else self._lost
+
+    def follow(self) -> None:
+        """Begin to follow what processes map, fork and execute, and look at what those that run have mapped.
+
+        Where the kernel refuses that, ``follows`` stays False, and processes that end are not known.
+        """
+        if self._band is None:
+            with suppress(OSError):
+                self._band = SideBand()
+        for word in os.listdir("/proc") if self._pid is None else [str(self._pid)]:
+            if word.isdecimal():
+                self._look(int(word))
+
+    def poll(self) -> None:
+        """Take what the kernel has told since the last time."""
+        self._turn += 1
+        self._files.turn()
+        if self._band is None:
+            return
+        before = self._band.lost
+        for event in self._band.take():
+            if self._pid is None or event.pid == self._pid:
+                self._happened(event)
+        if self._band.lost > before:  # what is missing is looked up where it is asked for
+            for one in self._spaces.values():
+                one.looked = -1
+
+    def _happened(self, event: Event) -> None:
+        known = self._spaces.get(event.pid)
+        if isinstance(event, Born):
+            self._keep(event.pid, Space(event.parent, self._spaces.get(event.parent)))
+            self._maps.pop(event.pid, None)
+            return
+        if known is None:
+            known = self._keep(event.pid, Space())
+        if isinstance(event, Mapped):
+            known.add(event.mapping)
+        elif isinstance(event, Executed):
+            known.execute()
+        else:
+            known.ended = True
+
+    def frames(self, pid: int, addresses: Sequence[int]) -> list[Frame]:
+        """Return what is at the addresses of a stack, the innermost first: behind it all are where calls return to."""
+        known = self._spaces.get(pid)
+        if known is None:
+            known = self._look(pid)
+        if self._frames > _MOST_FRAMES:
+            for one in self._spaces.values():
+                one.forget()
+            self._frames = 0
+        callers = known.callers
+        found = [callers.get(address) or self._caller(pid, known, address) for address in addresses]
+        if addresses:
+            leaf = addresses[0]
+            found[0] = known.leaves.get(leaf) or self._leaf(pid, known, leaf)
+        return found
+
+    def _leaf(self, pid: int, known: Space, address: int) -> Frame:
+        self._frames += 1
+        frame = known.leaves[address] = self._find(pid, known, address)
+        return frame
+
+    def _caller(self, pid: int, known: Space, address: int) -> Frame:
+        self._frames += 1
+        name, offset, module = self._find(pid, known, address - 1)  # the call may have been the last of its function
+        frame = known.callers[address] = Frame(name, offset + 1, module)
+        return frame
+
+    def _find(self, pid: int, known: Space, address: int) -> Frame:
+        mapping = known.at(address)
+        if mapping is None and known.looked != self._turn:
+            mapping = self._look(pid).at(address)
+        if mapping is None:
+            return Frame("", address)
+        if mapping.is_file:
+            return self._of_file(pid, known, mapping, address)
+        if mapping.path == VDSO:
+            table = self._vdso.table(mapping, pid)
+            found = table.find(address - mapping.start) if table else None
+            return (
+                Frame(found.name, address - mapping.start - found.start, VDSO) if found else _unnamed(mapping, address)
+            )
+        return self._of_jit(pid, address) or _unnamed(mapping, address)
+
+    def _of_file(self, pid: int, known: Space, mapping: Mapping, address: int) -> Frame:
+        table = self._files.table(mapping, self._who(pid, known))
+        found = _named(table, mapping, address)
+        if found is None and table is None:  # compilers write their code into files in memory, too
+            found = self._of_jit(pid, address)
+        return found or _unnamed(mapping, address)
+
+    def _who(self, pid: int, known: Space) -> Iterator[int]:
+        """Yield who may lead to a file that a process has mapped; the last is ourselves."""
+        yield pid
+        seen = {pid}
+        while known.parent and known.parent not in seen:
+            yield known.parent
+            seen.add(known.parent)
+            parent = self._spaces.get(known.parent)
+            if parent is None:
+                break
+            known = parent
+        yield 0
+
+    def _of_jit(self, pid: int, address: int) -> Frame | None:
+        if pid not in self._maps:
+            of = jit.owner(pid)
+            self._maps[pid] = jit.Map(of) if of else None
+        functions = self._maps[pid]
+        if functions is None:
+            return None
+        found = functions.find(address)
+        if found is None and functions.grow():
+            found = functions.find(address)
+        return Frame(self._demangle(found[0]), address - found[1], "[jit]") if found else None
+
+    def _look(self, pid: int) -> Space:
+        """Read what a process has mapped, which is nothing where it has ended or is not there."""
+        known = self._spaces.get(pid)
+        if known is None:
+            known = self._keep(pid, Space())
+        known.looked = self._turn
+        if known.ended:
+            return known
+        try:
+            with open(f"/proc/{pid}/maps", "rb") as file:
+                text = file.read(_LARGEST)
+            root = os.readlink(f"/proc/{pid}/root").rstrip("/") if text else ""
+        except OSError:  # it has ended, or may not be looked at
+            return known
+        for mapping in space.parse(text, root):
+            known.add(mapping)
+        return known
+
+    def _keep(self, pid: int, new: Space) -> Space:
+        self._spaces.pop(pid, None)
+        self._spaces[pid] = new
+        if len(self._spaces) % 256 == 0:
+            self._make_room()
+        return new
+
+    def _make_room(self) -> None:
+        size = sum(one.size + 1 for one in self._spaces.values())
+        oldest = sorted(self._spaces, key=lambda pid: not self._spaces[pid].ended)
+        for pid in oldest:
+            if size <= _MOST_MAPPINGS:
+                break
+            size -= self._spaces.pop(pid).size + 1
+            self._maps.pop(pid, None)
+
+    def close(self) -> None:
+        """Stop following, and close all files."""
+        band, self._band = self._band, None
+        if band is not None:
+            self._lost = band.lost
+            band.close()
+        self._files.close()
+        self._demangle.close()
+
+
+def _named(table: Table | None, mapping: Mapping, address: int) -> Frame | None:
+    at = table.address(address - mapping.start + mapping.offset) if table is not None else None
+    found = table.find(at) if table is not None and at is not None else None
+    return Frame(found.name, at - found.start, mapping.name) if found is not None and at is not None else None
+
+
+def _unnamed(mapping: Mapping, address: int) -> Frame:
+    if mapping.is_file or mapping.path == VDSO:
+        return Frame("", address - mapping.start + mapping.offset, mapping.name)
+    return Frame("", address)
