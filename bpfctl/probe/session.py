@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from bpfctl._sys import programs
 from bpfctl._sys.fd import Closing
 from bpfctl.asm.insn import R1
-from bpfctl.errors import KernelError, NotFound, NotSupported, PluginError, UsageError
+from bpfctl.errors import KernelError, NotFound, NotSupported, PluginError, UsageError, VerifierError
 from bpfctl.kernel.handle import privilege_hint
 from bpfctl.kernel.prog import Program
 from bpfctl.probe import registry
@@ -304,9 +304,13 @@ def load(made: Made) -> Program:
         return Program(attempt(0).fd)
     except OSError as error:
         number = error.errno or 0
-        hint = privilege_hint(number)
-        if hint:
-            raise KernelError(tried, number, hint=hint) from None
+    hint = privilege_hint(number)
+    if hint and number != EACCES:  # which is the verifier's answer too
+        raise KernelError(tried, number, hint=hint)
     from bpfctl.kernel.verifier import Asked  # noqa: PLC0415 - most programs are taken
 
-    return Program(Asked(tried, number, made.insns).load(attempt).fd)
+    try:
+        return Program(Asked(tried, number, made.insns).load(attempt).fd)
+    except VerifierError as error:
+        error.hint = "" if error.log else hint
+        raise

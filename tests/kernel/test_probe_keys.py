@@ -9,6 +9,7 @@ import threading
 import pytest
 
 from bpfctl.asm.insn import R0
+from bpfctl.errors import VerifierError
 from bpfctl.probe import session
 from bpfctl.probe.actions.count import Count
 from bpfctl.probe.actions.hist import Hist
@@ -86,3 +87,16 @@ def test_names_that_look_the_same_are_shown_apart():
         "same\xa0": 3,
         "same\u200b": 3,
     }
+
+
+def test_a_program_that_the_verifier_refuses_is_no_question_of_rights(monkeypatch):
+    """A plugin's, say: the kernel has the same answer to both."""
+
+    def unaligned(code, base, offset):
+        code.st(8, base, offset + 3, 0).st(8, base, offset + 8, 0)
+
+    monkeypatch.setitem(session.FIELDS, "comm", Field("comm", Text(16), unaligned, None))
+    with pytest.raises(VerifierError, match="misaligned") as error, probing(Count(("comm",)), YIELD):
+        pass
+
+    assert error.value.hint == ""
