@@ -59,7 +59,7 @@ _SWITCHES = (Switch("prev_pid", "next_pid", "prev_state"), Switch("prev.pid", "n
 
 
 class Stacks(Action):
-    """Tells hits apart by stack and by some fields, of the kernel, of processes, or both.
+    """Tells hits apart by stack, of the kernel, of processes, or both, and by fields: by thread name and process.
 
     ``of`` is added up instead of counting. With ``off_cpu`` a hit is a thread that goes off its CPU at a switch, and
     what is added up are nanoseconds until it is back, if they are at least ``over``. ``max_entries`` stacks have room,
@@ -68,7 +68,7 @@ class Stacks(Action):
 
     def __init__(
         self,
-        by: Sequence[str] = _USUAL,
+        by: Sequence[str] | None = None,
         *,
         kernel: bool = True,
         user: bool = True,
@@ -86,8 +86,9 @@ class Stacks(Action):
         self.off_cpu = off_cpu
         self._over = over
         self._kernel, self._user = kernel, user
-        self._shown = tuple(by)
-        self._keys = Keys(self._shown if not user or _PID in by else (*self._shown, _PID))
+        self.by_as_usual = by is None
+        self._shown = _USUAL if by is None else tuple(by)
+        self._keys = Keys(self._shown if not user or _PID in self._shown else (*self._shown, _PID))
         self._depth, self._max_entries = depth, max_entries
         self._switches: dict[str, Switch] = {}  # by kind of source
         self._signed = False

@@ -1,0 +1,201 @@
+"""Stacks: the hottest for people, paragraphs as stackcount of bcc writes them, and folded lines for flame graphs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from bpfctl.views.hits import missing
+from bpfctl.views.view import Board, Column
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from bpfctl.probe.named_stacks import NamedStack
+    from bpfctl.symbols.frame import Frame
+
+_JIT = "[jit]"
+_MILLISECOND = 10**6
+_MICROSECOND = 10**3
+#: What is added up off CPU.
+NANOSECONDS = "nanoseconds"
+_NOTHING = "[nothing known]"
+
+
+class Round(NamedTuple):
+    """What was counted until now."""
+
+    at: float  # seconds since 1970
+    seconds: float  # since the start
+    by: Sequence[str]
+    unit: str  # what is added up; empty where hits are counted
+    rows: Sequence[NamedStack]  # as many as are wanted
+    spelled: Sequence[Sequence[str]]  # their values, as people read them
+    every: int  # how many there are
+    hits: int  # of all
+    total: int  # of all
+    lost: int
+    missed: int
+    waiting: int | None  # threads whose time off CPU is not over; None where that is not asked
+
+
+class _Line(NamedTuple):
+    """A frame on a screen; what stands before the first of a stack is empty before the others."""
+
+    amount: str
+    percent: str
+    values: Sequence[str]
+    function: str
+    module: str
+
+
+def _json(told: Round) -> dict[str, Any]:
+    sums: dict[str, Any] = {"unit": told.unit, "total": told.total} if told.unit else {}
+    waiting = {} if told.waiting is None else {"waiting": told.waiting}
+    return {
+        "time": round(told.at, 3),
+        "seconds": round(told.seconds, 3),
+        "stacks": [_stack(told, row) for row in told.rows],
+        "left_out": told.every - len(told.rows),
+        "hits": told.hits,
+        **sums,
+        **waiting,
+        "lost": told.lost,
+        "missed": told.missed,
+    }
+
+
+def _stack(told: Round, row: NamedStack) -> dict[str, Any]:
+    return {
+        **dict(zip(told.by, row.values, strict=True)),
+        "count": row.hits,
+        **({"total": row.total} if told.unit else {}),
+        "kernel": _frames(row.kernel, row.addresses[0]),
+        "user": _frames(row.user, row.addresses[1]),
+    }
+
+
+def _frames(frames: Sequence[Frame], addresses: Sequence[int]) -> list[dict[str, Any]]:
+    return [
+        {
+            "function": frame.name or None,
+            "offset": frame.offset,
+            "module": frame.module or None,
+            "address": f"{address:#x}",
+        }
+        for frame, address in zip(frames, addresses, strict=True)
+    ]
+
+
+def _amount(told: Round, row: NamedStack) -> str:
+    if told.unit == NANOSECONDS:
+        return f"{row.total / _MILLISECOND:.3f} ms"
+    return str(row.total)
+
+
+def _share(told: Round, row: NamedStack) -> str:
+    return f"{100 * row.total / told.total:.1f}" if told.total > 0 else ""
+
+
+def _plain(told: Round) -> Iterator[str]:
+    for row, spelled in zip(told.rows, told.spelled, strict=True):
+        for frame in row.kernel:
+            yield f"  {_with_module(frame)}"
+        if row.kernel and row.user:
+            yield "  --"
+        for frame in row.user:
+            yield f"  {_with_module(frame)}"
+        if not row.kernel and not row.user:
+            yield f"  {_NOTHING}"
+        if spelled:
+            yield "    " + " ".join(f"{name}={value}" for name, value in zip(told.by, spelled, strict=True))
+        times = f" in {row.hits} hits" if told.unit else ""
+        yield f"    {_amount(told, row)}{times}"
+        yield ""
+    yield from remarks(told)
+
+
+def _with_module(frame: Frame) -> str:
+    """Return a frame with what it is part of, where its name does not say so."""
+    module = frame.module.rpartition("/")[2] or frame.module
+    return f"{frame} {module if module.startswith('[') else f'({module})'}" if frame.name and module else str(frame)
+
+
+def remarks(told: Round) -> Iterator[str]:
+    """Yield what else there is to say of what was counted: nothing is passed over in silence."""
+    if told.every > len(told.rows):
+        yield f"{told.every - len(told.rows)} more stacks are not shown"
+    if told.waiting:
+        yield f"{told.waiting} threads are still off CPU, and their time is not counted"
+    if told.lost:
+        yield f"{told.lost} hits were not counted: there was no room for their stacks (--max-entries N makes more)"
+    if told.missed:
+        yield missing(told.missed)
+
+
+def _head(told: Round) -> str:
+    return "; ".join([summary(told), *remarks(told)])
+
+
+def summary(told: Round) -> str:
+    """Return what was counted in a line."""
+    of = ""
+    if told.unit == NANOSECONDS:
+        of = f", {told.total / _MILLISECOND:.3f} ms off CPU"
+    elif told.unit:
+        of = f", {told.total} {told.unit}"
+    return f"{told.hits} hits{of} in {told.every} stacks, {told.seconds:.1f} s"
+
+
+def _columns(told: Round) -> tuple[Column, ...]:
+    def of(at: int) -> Column:
+        return Column(told.by[at], lambda line: line.values[at] if line.values else None, tone="name")
+
+    amount = {NANOSECONDS: "time", "": "count"}.get(told.unit, told.unit)
+    return (
+        Column(amount, lambda line: line.amount or None, "number"),
+        Column("%", lambda line: line.percent or None, "number"),
+        *map(of, range(len(told.by))),
+        Column("function", lambda line: line.function),
+        Column("module", lambda line: line.module or None, tone="quiet", rank=1),
+    )
+
+
+def _rows(told: Round) -> list[_Line]:
+    lines: list[_Line] = []
+    for row, spelled in zip(told.rows, told.spelled, strict=True):
+        frames = [*row.kernel, *row.user]
+        first = (_amount(told, row), _share(told, row), spelled)
+        if not frames:
+            lines.append(_Line(*first, _NOTHING, ""))
+        for at, frame in enumerate(frames):
+            module = "kernel" if at < len(row.kernel) and not frame.module else frame.module
+            lines.append(_Line(*(("", "", ()) if at else first), "  " * min(at, 1) + str(frame), module))
+    return lines
+
+
+def folded(rows: Iterable[tuple[Sequence[str], NamedStack]], unit: str) -> Iterator[str]:
+    """Yield a line for each path from the root of calls to a leaf, and what was met there, as flamegraph.pl reads it.
+
+    Before the root are the values given; behind the functions of the kernel stands ``_[k]``, and behind those of a JIT
+    compiler ``_[j]``. Time is in microseconds, as offcputime of bcc tells it.
+    """
+    together: dict[str, int] = {}
+    for values, row in rows:
+        path = ";".join(part.replace(";", ":").replace("\n", " ") for part in (*values, *path_of(row)))
+        together[path] = together.get(path, 0) + row.total
+    for path, total in together.items():
+        number = round(total / _MICROSECOND) if unit == NANOSECONDS else total
+        if number > 0:
+            yield f"{path} {number}"
+
+
+def path_of(row: NamedStack) -> Iterator[str]:
+    """Yield the calls of a stack from its root on."""
+    for frame in reversed(row.user):
+        yield f"{frame}_[j]" if frame.module == _JIT else str(frame)
+    for frame in reversed(row.kernel):
+        yield f"{frame}_[k]"
+
+
+#: Stacks that grow.
+BOARD: Board[Round] = Board(_json, _plain, _head, _columns, _rows, "nothing was hit yet", measures=True)
