@@ -31,9 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import NoReturn
 
-    from bpfctl.cli.options import Options
     from bpfctl.errors import BpfctlError
-    from bpfctl.render.output import Output
     from bpfctl.render.sink import Sink
 
 
@@ -96,13 +94,13 @@ def _guarded(ctrl_c: _CtrlC) -> int:
 
 def run(arguments: Sequence[str], sink: Sink) -> int:
     """Run a command line and return its exit code; ClosedPipe and OutputError when the output cannot be written."""
-    from bpfctl.cli import app, options
+    from bpfctl.cli import app, options, voice
     from bpfctl.cli.session import Session
     from bpfctl.errors import BpfctlError, Nothing, OutputError
     from bpfctl.render.sink import ClosedPipe
 
     chosen, words = options.split(arguments)
-    out = _output(sink, chosen)
+    out = voice.output(sink, chosen)
     code = 0
     try:
         if chosen.debug:
@@ -142,20 +140,6 @@ def _explain(error: BpfctlError, *, debug: bool) -> None:
         _complain("  (-d shows all of it)")
     elif log:
         _complain("\n".join(["the whole log:", *map(safe, log.splitlines())]))
-
-
-def _output(sink: Sink, chosen: Options) -> Output:
-    if chosen.json:
-        from bpfctl.render.json import JsonOutput
-
-        return JsonOutput(sink, pretty=chosen.pretty, extra=chosen.extra)
-    if not chosen.plain and os.isatty(sink.fd):
-        from bpfctl.render.table import TableOutput
-
-        return TableOutput(sink)
-    from bpfctl.render.plain import PlainOutput
-
-    return PlainOutput(sink)
 
 
 def _fault(error: Exception, *, debug: bool) -> str:

@@ -15,6 +15,8 @@ from bpfctl.render.text import safe
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+#: Those that run another command, whose words are its own.
+_RUNS_ANOTHER = frozenset({("probe", "stat")})
 _TAKES_DATA = frozenset({"update", "lookup", "getnext", "delete", "push", "enqueue", "edit"})
 
 
@@ -126,6 +128,9 @@ def _run(session: Session, object_: str, command: Command, words: list[str], lit
 
 def _call(session: Session, object_: str, command: Command, words: list[str], literal: int) -> None:
     name, function = _function(object_, command)
+    if (object_, command.word) in _RUNS_ANOTHER and literal:
+        words, behind = words[:-literal], words[-literal:]
+        session, literal = session._replace(command=tuple(behind)), 0
     options = words[: len(words) - literal] if literal else words
     if command.word in _TAKES_DATA:
         # Numbers may be negative: behind the first of them stand words alone.

@@ -141,6 +141,27 @@ Cgroup = Annotated[
     str | None,
     option("--cgroup", metavar="PATH", text="Only tasks in this cgroup, or below it: its folder, or cgroup:/PATH."),
 ]
+CountPid = Annotated[
+    int | None,
+    option("--pid", "-p", metavar="PID", low=1, high=_LAST_PID, text="This process, and what it starts from now on."),
+]
+AllCpus = Annotated[
+    bool, option("--all-cpus", "-a", text="Whatever runs on this machine; the default without COMMAND.")
+]
+CpuList = Annotated[
+    str | None,
+    option("--cpu", "-C", metavar="LIST", text="On these CPUs, such as 0-3,8; without -p whatever runs there."),
+]
+PerCpu = Annotated[bool, option("--per-cpu", text="Tell each CPU apart.")]
+AsGroup = Annotated[bool, option("--group", text="Count all at the same times or not at all, as '{EVENT,EVENT}' does.")]
+NoScale = Annotated[bool, option("--no-scale", text="Leave counts as they are that had to share a CPU's counters.")]
+Repeat = Annotated[
+    int, option("--repeat", "-r", metavar="N", low=1, high=_U32, text="Run COMMAND N times, and tell the mean.")
+]
+CountsFile = Annotated[
+    str | None,
+    option("--output", "-o", metavar="FILE", text="Write the counts there, apart from what COMMAND writes."),
+]
 Cookie = Annotated[
     str | None,
     option("--cookie", metavar="N", text="What bpf_get_attach_cookie() tells the program: a number of 64 bits."),
@@ -179,35 +200,6 @@ PointsTo = Annotated[str | None, option("--points-to", metavar="TYPE", text="Wha
 TypeGlob = Annotated[
     list[str] | None, option("--type", metavar="GLOB", text="Only types whose name matches, or /regex/.")
 ]
-StacksBy = Annotated[
-    list[str] | None,
-    option("--by", metavar="FIELD,...", text="Tell stacks apart by these: probe, comm, pid, cpu, ... (comm,pid)."),
-]
-StacksOf = Annotated[
-    str | None, option("--of", metavar="FIELD", text="Add up this number instead of counting: args.NAME, ...")
-]
-OffCpu = Annotated[
-    bool, option("--off-cpu", text="Add up how long threads were off CPU after a switch (sched:sched_switch).")
-]
-OverOffCpu = Annotated[
-    str | None, option("--over", metavar="TIME", text="With --off-cpu: only what took so long at least, such as 1ms.")
-]
-KernelStacks = Annotated[bool, option("--kernel", text="Only the calls in the kernel.")]
-UserStacks = Annotated[bool, option("--user", text="Only the calls in processes.")]
-StackDepth = Annotated[
-    int | None, option("--depth", metavar="N", low=1, text="The innermost N calls of each stack (127).")
-]
-TopStacks = Annotated[int | None, option("--top", metavar="N", low=1, text="Only the N hottest stacks.")]
-MaxStacks = Annotated[
-    int, option("--max-entries", metavar="N", low=1, high=_U32, text="How many different stacks have room (10000).")
-]
-Folded = Annotated[
-    bool, option("--folded", text="A line for each stack, from its root on, for flamegraph.pl and others.")
-]
-FlameGraph = Annotated[
-    str | None, option("--svg", metavar="FILE", text="Write a flame graph that a browser searches and zooms.")
-]
-Pprof = Annotated[str | None, option("--pprof", metavar="FILE", text="Write a profile for pprof.")]
 Against = Annotated[
     list[str] | None,
     option("--against", metavar="FILE", text="Types of a kernel: a file of BTF; without it, the kernel that runs."),

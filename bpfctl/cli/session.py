@@ -15,6 +15,7 @@ class Session(NamedTuple):
     out: Output
     options: Options
     depth: int = 0  # how many batch files are running each other
+    command: tuple[str, ...] = ()  # what stands behind --, for commands that run another
 
 
 class Direct(NamedTuple):

@@ -37,7 +37,7 @@ class Within(Closing):
     """
 
     def __init__(self, name: str) -> None:
-        with _folder(name) as folder:
+        with open_folder(name) as folder:
             try:
                 self._map = Map.create(MapType.CGROUP_ARRAY, 4, 4, 1, name="cgroup")
             except KernelError as error:
@@ -66,7 +66,7 @@ class Within(Closing):
         self._map.close()
 
 
-def _folder(name: str) -> FD:
+def open_folder(name: str) -> FD:
     """Open the folder of a cgroup."""
     path = name.removeprefix(_PREFIX)
     mounts = [mount.path for mount in bpffs.mounts() if mount.type == "cgroup2"]

@@ -117,6 +117,7 @@ class Counters(Closing):
 
     def _told(self, every: list[list[Reading]]) -> list[Tally]:
         sums: dict[tuple[int, int, int | None], tuple[float, int, int]] = {}
+        every = self._by_cpu(every)
         for (at, counting), readings in zip(self._open, every, strict=True):
             cpu = counting.place.cpu if self._scope.each_cpu else None
             for which, reading in enumerate(readings):
@@ -131,6 +132,34 @@ class Counters(Closing):
                 if not mine:
                     found.append(Tally(counter, None, 0, 0, 0, self.refused.get(counter, ENODEV)))
         return found
+
+    def _by_cpu(self, every: list[list[Reading]]) -> list[list[Reading]]:
+        """Have the counter of a thread on one CPU be wanted only while the thread was there.
+
+        To the kernel it is wanted wherever the thread runs. So the time on a CPU is that in which it counted there,
+        larger by what all CPUs together lack of the time in which the thread ran.
+        """
+        times: dict[tuple[int, int, int], tuple[int, int]] = {}
+        for (at, counting), readings in zip(self._open, every, strict=True):
+            for which, reading in enumerate(readings):
+                wanted, ran = times.get((at, which, counting.place.pid), (0, 0))
+                times[at, which, counting.place.pid] = max(wanted, reading.enabled), ran + reading.running
+
+        def enabled(key: tuple[int, int, int], running: int) -> int:
+            wanted, ran = times[key]
+            if self._scope.cpus is not None or not ran or wanted <= ran:  # of other CPUs nothing is known
+                return running if ran else wanted
+            return round(running * wanted / ran)
+
+        return [
+            [
+                reading._replace(enabled=enabled((at, which, counting.place.pid), reading.running))
+                if counting.place.is_task and counting.place.cpu >= 0
+                else reading
+                for which, reading in enumerate(readings)
+            ]
+            for (at, counting), readings in zip(self._open, every, strict=True)
+        ]
 
     def _steps(self, reading: Reading) -> float:
         if self._scaled and 0 < reading.running < reading.enabled:

@@ -31,6 +31,7 @@ class Ended(NamedTuple):
     exit_code: int
     user: float  # seconds
     system: float
+    is_stopped: bool = False  # whether somebody wanted that
 
 
 class Workload(Closing):
@@ -42,7 +43,7 @@ class Workload(Closing):
     def __init__(self, words: Sequence[str], *, stdout: int = 1) -> None:
         self._words, self._stdout = list(words), stdout
         self.ended: Ended | None = None
-        self.is_stopped = False  # whether somebody wanted it to stop
+        self._is_stopped = False
         self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, _AWAITED)
         self._child = signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # who ignores it gets no exit code
         wait, go = map(FD, os.pipe())
@@ -105,7 +106,7 @@ class Workload(Closing):
             if came is None and left < _LONG:
                 return self._is_over()
             if came is not None and came.si_signo != signal.SIGCHLD:
-                self.is_stopped = True
+                self._is_stopped = True
                 if came.si_code <= 0:  # kill(2) has sent it to us alone; a terminal sends it to the command too
                     os.kill(self.pid, came.si_signo)
         return True
@@ -114,7 +115,7 @@ class Workload(Closing):
         if self.ended is None:
             pid, status, usage = os.wait4(self.pid, os.WNOHANG)
             if pid:
-                self.ended = _ended(status, usage)
+                self.ended = _ended(status, usage)._replace(is_stopped=self._is_stopped)
         return self.ended is not None
 
     def close(self) -> None:

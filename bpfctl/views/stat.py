@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bpfctl.probe.ratio import PER_SECOND
-from bpfctl.views.view import Board, Column, View
+from bpfctl.probe.ratio import PER_SECOND, Ratios
+from bpfctl.views.view import Board, Column, Section, View
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from bpfctl.probe.ratio import Ratio
     from bpfctl.probe.workload import Ended
 
+_ALL = 0.9995  # of the time
+_MANY = 10**6
 _POWERS = ((10**9, "G"), (10**6, "M"), (10**3, "K"))
 
 
@@ -32,6 +35,7 @@ class Round(NamedTuple):
     seconds: float  # that were counted
     lines: Sequence[Line]
     remarks: Sequence[str] = ()
+    is_sum: bool = False  # whether it is of all the time
     ended: Ended | None = None  # the command, at its end
     runs: int = 1
 
@@ -43,9 +47,11 @@ def _state(tally: Tally) -> str:
 
 
 def _number(tally: Tally) -> int | float | None:
+    """Return the count, whole where it is counted one by one; but for the mean of several runs."""
     if not tally.is_counted:
         return None
-    return tally.value if tally.counter.unit or tally.counter.scale != 1 else round(tally.steps)
+    is_whole = not tally.counter.unit and tally.counter.scale == 1 and float(tally.steps).is_integer()
+    return int(tally.steps) if is_whole else tally.value
 
 
 def _line_json(line: Line) -> dict[str, Any]:
@@ -59,20 +65,22 @@ def _line_json(line: Line) -> dict[str, Any]:
         "state": _state(tally),
         "enabled": tally.enabled,
         "running": tally.running,
-        "ratio": ratio and ratio.value,
+        "ratio": ratio and round(ratio.value, 6),
         "ratio_unit": ratio and ratio.unit,
     }
-    return found if line.deviation is None else found | {"deviation": line.deviation}
+    return found if line.deviation is None else found | {"deviation": round(line.deviation, 3)}
 
 
 def _json(told: Round) -> dict[str, Any]:
     found: dict[str, Any] = {
         "time": round(told.at, 3),
         "seconds": round(told.seconds, 6),
+        "sum": told.is_sum,
         "counts": [_line_json(line) for line in told.lines],
     }
     if told.ended:
-        found |= {"user": told.ended.user, "system": told.ended.system, "exit_code": told.ended.exit_code}
+        user, system = round(told.ended.user, 6), round(told.ended.system, 6)
+        found |= {"user": user, "system": system, "exit_code": told.ended.exit_code}
     return found | ({"runs": told.runs} if told.runs > 1 else {}) | ({"remarks": told.remarks} if told.remarks else {})
 
 
@@ -81,7 +89,7 @@ def _count(line: Line) -> str:
     number = _number(tally)
     if number is None:
         return f"<{_state(tally)}>"
-    return str(number) if isinstance(number, int) else f"{number:.2f}"
+    return str(number) if isinstance(number, int) else f"{number:.2f}" if number < _MANY else f"{number:.0f}"
 
 
 def _ratio(line: Line) -> str:
@@ -89,18 +97,22 @@ def _ratio(line: Line) -> str:
         return ""
     value, unit = line.ratio
     if unit != PER_SECOND:
-        return f"{value:.3g} {unit}" if value < 1000 else f"{value:.0f} {unit}"
+        return f"{value:.3f} {unit}"
     power, letter = next(((power, letter) for power, letter in _POWERS if value >= power), (1, ""))
     return f"{value / power:.3f} {letter}/s"
 
 
+def is_shared(tally: Tally) -> bool:
+    """Return whether others had the CPU's counters for a time that is worth telling."""
+    return tally.is_counted and tally.share < _ALL
+
+
 def _share(line: Line) -> str:
-    tally = line.tally
-    return f"({100 * tally.share:.1f} %)" if tally.is_counted and tally.share < 1 else ""
+    return f"({100 * line.tally.share:.1f} %)" if is_shared(line.tally) else ""
 
 
 def _deviation(line: Line) -> str:
-    return "" if line.deviation is None else f"± {line.deviation:.2f} %"
+    return f"± {line.deviation:.2f} %" if line.deviation is not None and line.tally.is_counted else ""
 
 
 def _cpu(line: Line) -> str:
@@ -165,7 +177,41 @@ def _cpu_number(line: Line) -> str | None:
 
 def _followed(told: Round) -> Iterator[str]:
     yield from _plain(told)
-    yield ""
+    if not told.is_sum:
+        yield ""
+
+
+def mean(runs: Sequence[Round]) -> Round:
+    """Return what several runs of a command came to on average; the last one's end is that of all."""
+    *_, last = runs
+    if len(runs) == 1:
+        return last
+    lines = [_mean(lines) for lines in zip(*(found.lines for found in runs), strict=True)]
+    seconds = sum(found.seconds for found in runs) / len(runs)
+    ended = last.ended and last.ended._replace(
+        user=sum(found.ended.user for found in runs if found.ended) / len(runs),
+        system=sum(found.ended.system for found in runs if found.ended) / len(runs),
+    )
+    ratios = Ratios([line.tally for line in lines], seconds)
+    lines = [line._replace(ratio=ratios.of(line.tally)) for line in lines]
+    return last._replace(seconds=seconds, lines=lines, ended=ended, runs=len(runs))
+
+
+def _mean(lines: Sequence[Line]) -> Line:
+    """Return the mean of a counter, and the standard deviation of that, as perf stat -r tells it."""
+    tallies, count = [line.tally for line in lines], len(lines)
+    every = [tally.steps for tally in tallies]
+    average = sum(every) / count
+    spread = math.sqrt(sum((steps - average) ** 2 for steps in every) / (count - 1) / count)
+    tally = tallies[0]._replace(
+        steps=average, enabled=sum(one.enabled for one in tallies), running=sum(one.running for one in tallies)
+    )
+    return Line(tally, None, 100 * spread / average if average else 0.0)
+
+
+def section(told: Round) -> Section:
+    """Return the table of a round."""
+    return Section("counts", lambda: _json(told), lambda: _plain(told), _head(told), _columns(told), told.lines)
 
 
 #: Counts that grow, or what has come in each round.
