@@ -200,6 +200,35 @@ PointsTo = Annotated[str | None, option("--points-to", metavar="TYPE", text="Wha
 TypeGlob = Annotated[
     list[str] | None, option("--type", metavar="GLOB", text="Only types whose name matches, or /regex/.")
 ]
+StacksBy = Annotated[
+    list[str] | None,
+    option("--by", metavar="FIELD,...", text="Tell stacks apart by these: probe, comm, pid, cpu, ... (comm,pid)."),
+]
+StacksOf = Annotated[
+    str | None, option("--of", metavar="FIELD", text="Add up this number instead of counting: args.NAME, ...")
+]
+OffCpu = Annotated[
+    bool, option("--off-cpu", text="Add up how long threads were off CPU after a switch (sched:sched_switch).")
+]
+OverOffCpu = Annotated[
+    str | None, option("--over", metavar="TIME", text="With --off-cpu: only what took so long at least, such as 1ms.")
+]
+KernelStacks = Annotated[bool, option("--kernel", text="Only the calls in the kernel.")]
+UserStacks = Annotated[bool, option("--user", text="Only the calls in processes.")]
+StackDepth = Annotated[
+    int | None, option("--depth", metavar="N", low=1, text="The innermost N calls of each stack (127).")
+]
+TopStacks = Annotated[int | None, option("--top", metavar="N", low=1, text="Only the N hottest stacks.")]
+MaxStacks = Annotated[
+    int, option("--max-entries", metavar="N", low=1, high=_U32, text="How many different stacks have room (10000).")
+]
+Folded = Annotated[
+    bool, option("--folded", text="A line for each stack, from its root on, for flamegraph.pl and others.")
+]
+FlameGraph = Annotated[
+    str | None, option("--svg", metavar="FILE", text="Write a flame graph that a browser searches and zooms.")
+]
+Pprof = Annotated[str | None, option("--pprof", metavar="FILE", text="Write a profile for pprof.")]
 Against = Annotated[
     list[str] | None,
     option("--against", metavar="FILE", text="Types of a kernel: a file of BTF; without it, the kernel that runs."),

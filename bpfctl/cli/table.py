@@ -37,7 +37,7 @@ OURS = {
     "map": frozenset({"restore", "copy", "diff", "edit", "watch", "stat"}),
     "feature": frozenset({"check", "diff"}),
     "btf": frozenset({"find", "diff", "check"}),
-    "probe": frozenset({"list", "count", "trace", "hist", "show", "attach", "dry-run", "clean", "stat"}),
+    "probe": frozenset({"list", "count", "trace", "hist", "stacks", "show", "attach", "dry-run", "clean", "stat"}),
     "plugin": frozenset({"list"}),
     "events": frozenset({""}),
 }
@@ -180,6 +180,7 @@ OBJECTS: dict[str, tuple[Command, ...]] = {
         Command("show", "probe_show:show", "show what can be read at probes, and whether they can be attached"),
         Command("attach", "probe_attach:attach", "attach a loaded program"),
         Command("dry-run", "probe_show:dry_run", "show the programs of a count or trace, and how they are attached"),
+        Command("stacks", "probe_stacks:stacks", "count the calls that led to hits, or add up time off CPU"),
         Command("clean", "probe_clean:clean", "remove events of tracefs that a killed bpfctl has left"),
         Command("stat", "probe_stat:stat", "count events of the kernel and of CPUs, of a command or of all"),
         Command("help", "", ""),
