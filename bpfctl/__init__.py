@@ -14,7 +14,7 @@
 ``programs()``, ``maps()``, ``links()`` and ``btfs()`` yield rows: facts about each object with its surroundings, as
 long as it exists when its turn comes. ``Program``, ``Map``, ``Link`` and ``Btf`` are open handles, to be closed with
 ``with`` or ``close()``; so are ``RingBuffer`` and ``PerfBuffer``, which yield what programs send. Errors are in
-``bpfctl.errors``; all of them are ``BpfctlError``.
+``bpfctl.errors``; all of them are ``BpfctlError``. ``session()`` has probes counted, traced and put into histograms.
 
 Names are looked up when they are first used, so that importing this package costs nothing.
 """
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
         UsageError,
         VerifierError,
     )
+    from bpfctl.gauge.session import Session
+    from bpfctl.gauge.session import Session as session  # noqa: N813 - a function to those who call it
     from bpfctl.kernel.btf import Btf, BtfInfo, BtfRow
     from bpfctl.kernel.btf import rows as btfs
     from bpfctl.kernel.link import Link, LinkInfo, LinkRow
@@ -92,6 +94,7 @@ _WHERE = {
     "Sample": "kernel.perf_buffer",
     "SavedError": "errors",
     "Select": "kernel.select",
+    "Session": "gauge.session",
     "Statistics": "kernel.usage",
     "TraceLog": "kernel.trace_log",
     "TypedMap": "kernel.mapping",
@@ -104,9 +107,11 @@ _WHERE = {
     "maps": "kernel.map",
     "programs": "kernel.prog",
     "restore": "kernel.restore",
+    "session": "gauge.session",
 }
 
-_LISTS = frozenset({"btfs", "links", "maps", "programs"})
+#: What some are called where they are.
+_THERE = {"btfs": "rows", "links": "rows", "maps": "rows", "programs": "rows", "session": "Session"}
 
 __all__ = [
     "Ambiguous",
@@ -141,6 +146,7 @@ __all__ = [
     "Sample",
     "SavedError",
     "Select",
+    "Session",
     "Statistics",
     "TraceLog",
     "TypedMap",
@@ -153,6 +159,7 @@ __all__ = [
     "maps",
     "programs",
     "restore",
+    "session",
 ]
 
 
@@ -163,7 +170,7 @@ def __getattr__(name: str) -> Any:
     from importlib import import_module  # noqa: PLC0415 - nothing is loaded before it is used
 
     module = import_module(f"bpfctl.{room}")
-    value = getattr(module, "rows" if name in _LISTS else name)
+    value = getattr(module, _THERE.get(name, name))
     globals()[name] = value
     return value
 

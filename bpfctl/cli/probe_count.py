@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
+from functools import partial
 
 from bpfctl.cli import opt  # noqa: TC001 - Typer reads the annotations
 from bpfctl.cli.probe_run import listed, positive, probing, rounds
+from bpfctl.gauge.count import Counts
 from bpfctl.probe.actions.count import Count
-from bpfctl.views.hits import BOARD, Round
 
 
 def count(
@@ -31,21 +31,5 @@ def count(
     positive(interval=interval, duration=duration)
     counts = Count(listed(by), max_entries=max_entries)
     with probing(ctx.obj, words, counts, where=where, pid=pid, cgroup=cgroup, way=way) as run:
-        begin = time.monotonic()
-
-        def ask() -> Round:
-            rows = counts.rows()
-            spelled = [(counts.spelled(row), row.hits) for row in rows[:top]]
-            return Round(
-                time.time(),
-                time.monotonic() - begin,
-                counts.by,
-                rows[:top],
-                spelled,
-                len(rows),
-                sum(row.hits for row in rows),
-                counts.lost(),
-                run.missed(),
-            )
-
-        rounds(ctx.obj, BOARD, ask, run, interval=interval, duration=duration)
+        ask = partial(Counts(counts, run).round, top)
+        rounds(ctx.obj, Counts.board, ask, run, interval=interval, duration=duration)

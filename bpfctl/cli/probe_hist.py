@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import time
+from functools import partial
 
 from bpfctl.cli import opt  # noqa: TC001 - Typer reads the annotations
 from bpfctl.cli.probe_run import listed, positive, probing, rounds
 from bpfctl.errors import UsageError
+from bpfctl.gauge.hist import Histograms
 from bpfctl.probe.actions.hist import Hist, Linear
-from bpfctl.views.histogram import BOARD, Round
 
 _LINEAR = re.compile(r"(-?\d+):(-?\d+):(\d+)", re.ASCII)
 
@@ -36,24 +36,8 @@ def hist(
         raise UsageError("--of FIELD says which number is meant; probe show SPEC tells the fields")
     hists = Hist(of, listed(by), linear=_scale(linear), max_entries=max_entries)
     with probing(ctx.obj, words, hists, where=where, pid=pid, cgroup=cgroup, way=way) as run:
-        begin = time.monotonic()
-
-        def ask() -> Round:
-            rows = hists.rows()
-            return Round(
-                time.time(),
-                time.monotonic() - begin,
-                of,
-                hists.by,
-                rows[:top],
-                [hists.spelled(row) for row in rows[:top]],
-                len(rows),
-                sum(row.hits for row in rows),
-                hists.lost(),
-                run.missed(),
-            )
-
-        rounds(ctx.obj, BOARD, ask, run, interval=interval, duration=duration)
+        ask = partial(Histograms(hists, run).round, top)
+        rounds(ctx.obj, Histograms.board, ask, run, interval=interval, duration=duration)
 
 
 def _scale(word: str | None) -> Linear | None:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import math
 import os
-from contextlib import ExitStack, contextmanager
-from functools import partial, reduce
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from bpfctl.cli import grammar
 from bpfctl.cli.over import over_with
 from bpfctl.cli.stop import held_back, hurry, wait
 from bpfctl.errors import UsageError
-from bpfctl.probe.session import Probing, Sources, Wanted
-from bpfctl.probe.where import Binary, Name, Number, parse
+from bpfctl.probe.choose import chosen
+from bpfctl.probe.session import Probing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from bpfctl.cli import opt
     from bpfctl.cli.session import Session
     from bpfctl.probe.action import Action
-    from bpfctl.probe.where import Tree
+    from bpfctl.probe.session import Sources, Wanted
     from bpfctl.views.view import Board
 
     Row = TypeVar("Row")
@@ -38,20 +37,8 @@ def wanted(
     names = specs(grammar.Words(words))
     if session.depth:
         raise UsageError("probes go on until somebody stops them, so they are no command for a batch")
-    sources = Sources(pid)
-    with ExitStack() as held:
-        parts: list[Tree] = []
-        if pid is not None:
-            parts.append(Binary("==", Name("pid"), Number(pid)))
-        if cgroup is not None:
-            from bpfctl.probe.cgroup import Within
-
-            parts.append(held.enter_context(Within(cgroup)).holds)
-        if where is not None:
-            parts.append(parse(where))
-        condition = reduce(partial(Binary, "&&"), parts) if parts else None
-        points = sources.resolve(names)
-        yield sources, Wanted(points, condition, way, frozenset(sources.several))
+    with chosen(names, where=where, pid=pid, cgroup=cgroup, way=way) as found:
+        yield found
 
 
 def _tell(session: Session, run: Probing) -> None:

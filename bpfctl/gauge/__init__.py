@@ -1,0 +1,1 @@
+"""What probes gather, read while they run: for the commands, for session files, and for Python programs."""
