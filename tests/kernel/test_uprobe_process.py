@@ -236,6 +236,7 @@ def test_the_commands_tell_what_a_process_sees(path, tmp_path):
 def test_patterns_for_the_files_of_a_process(path):
     counts = Count()
     with called(path) as process:
+        process.does("nothing")  # a process that has just begun may not have mapped all its files yet
         specs = ["uprobe:wor*:work", "usdt:*:p:n", "usdt:*:n", "uprobe:*:puts"]
         with probing(counts, process.pid, *specs) as run_:
             process.does("work", 20)
@@ -263,7 +264,7 @@ def test_a_file_that_has_gone_is_still_the_one_it_runs(path, tmp_path, way, is_r
     shutil.copy(path, copied)
     counts = Count()
     with called(copied) as process:
-        process.does("nothing")  # a process that has just begun may not have mapped the file yet
+        process.does("nothing")  # as above
         copied.unlink()
         if is_replaced:
             shutil.copy("/bin/true", copied)
