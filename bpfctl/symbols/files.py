@@ -21,25 +21,33 @@ if TYPE_CHECKING:
 
     from bpfctl.symbols.space import Mapping
 
+    Key = tuple[int, int, str]
+
 _MOST = 256  # files, of which each has a descriptor
 _ROOM = 48 << 20  # bytes of their tables
 _MOST_KEYS = 1 << 14
-_REAL_DEVICE = 1 << 20  # a major number
+_REAL_DEVICE = 1 << 20  # those of btrfs and overlayfs, below, are not what stat(2) tells
 
 
 class _File:
-    """An open file and its functions, which are none where it is no ELF file."""
+    """An open file; it is read when its functions are asked for, which are none where it is no ELF file."""
 
-    def __init__(self, fd: FD, identity: Identity) -> None:
-        self.fd, self.identity = fd, identity
+    def __init__(self, fd: FD, identity: Identity, path: str, root: str) -> None:
+        self.fd, self.identity, self._path, self._root = fd, identity, path, root
+        self.is_read = False
         self.table: Table | None = None
 
-    def read(self, path: str, root: str, demangle: Callable[[str], str]) -> None:
+    def read(self, demangle: Callable[[str], str]) -> None:
+        self.is_read = True
         try:
-            image = Image(partial(_read, self.fd), path, self.identity)
-            self.table = Table(image, path, root, demangle)
+            image = Image(partial(_read, self.fd), self._path, self.identity)
+            self.table = Table(image, self._path, self._root, demangle)
         except BpfctlError:  # no ELF file, or a damaged one
             self.table = None
+
+    @property
+    def size(self) -> int:
+        return self.table.size if self.table else 0
 
 
 class Files(Closing):
@@ -48,8 +56,9 @@ class Files(Closing):
     def __init__(self, demangle: Callable[[str], str]) -> None:
         self._demangle = demangle
         self._files: dict[Identity, _File] = {}  # the one used last is the last
-        self._keys: dict[tuple[int, int, str], Identity] = {}
-        self._missing: set[tuple[int, int, str, int]] = set()
+        self._keys: dict[Key, Identity] = {}
+        self._missing: set[tuple[Key, int]] = set()
+        self._seen: set[Key] = set()
 
     def turn(self) -> None:
         """Look again for files that were not there."""
@@ -57,7 +66,28 @@ class Files(Closing):
 
     def table(self, mapping: Mapping, pids: Iterable[int]) -> Table | None:
         """Return the functions of what one of the processes has mapped; None where nobody has them any more."""
-        key = mapping.device, mapping.inode, mapping.path
+        file = self._file(mapping, pids)
+        if file is None:
+            return None
+        if not file.is_read:
+            file.read(self._demangle)
+            self._make_room()
+        return file.table
+
+    def hold(self, mapping: Mapping, pid: int) -> None:
+        """Open what a process has mapped if it cannot be opened any more when the process has ended."""
+        key = _key(mapping)
+        if key in self._seen or not mapping.is_file:
+            return
+        if len(self._seen) >= _MOST_KEYS:
+            self._seen.clear()
+        self._seen.add(key)
+        if not _is_there(mapping):
+            self._file(mapping, (pid,))
+
+    def _file(self, mapping: Mapping, pids: Iterable[int]) -> _File | None:
+        """Return an open file, and keep it open for a while."""
+        key = _key(mapping)
         identity = self._keys.get(key)
         file = self._files.pop(identity, None) if identity is not None else None
         if file is None:
@@ -68,11 +98,13 @@ class Files(Closing):
                 self._keys.clear()
             self._keys[key] = file.identity
         self._files[file.identity] = file
-        return file.table
+        if len(self._files) > _MOST:
+            self._make_room()
+        return file
 
     def _opened(self, mapping: Mapping, pids: Iterable[int]) -> _File | None:
         for pid in pids:
-            missing = mapping.device, mapping.inode, mapping.path, pid
+            missing = _key(mapping), pid
             if missing in self._missing:
                 continue
             for path, is_sure in _places(mapping, pid):
@@ -84,20 +116,17 @@ class Files(Closing):
                 known = self._files.pop(identity, None)
                 if known is not None:
                     fd.close()
-                    return known
-                file = _File(fd, identity)
-                file.read(mapping.name, f"/proc/{pid}/root" if pid else "", self._demangle)
-                self._make_room(file.table.size if file.table else 0)
-                return file
+                return known or _File(fd, identity, mapping.name, f"/proc/{pid}/root" if pid else "")
             if len(self._missing) < _MOST_KEYS:
                 self._missing.add(missing)
         return None
 
-    def _make_room(self, size: int) -> None:
-        used = size + sum(file.table.size for file in self._files.values() if file.table)
-        while self._files and (used > _ROOM or len(self._files) >= _MOST):
+    def _make_room(self) -> None:
+        """Close files but for the one used last, until there is room."""
+        used = sum(file.size for file in self._files.values())
+        while len(self._files) > 1 and (used > _ROOM or len(self._files) > _MOST):
             file = self._files.pop(next(iter(self._files)))
-            used -= file.table.size if file.table else 0
+            used -= file.size
             file.fd.close()
 
     def close(self) -> None:
@@ -105,6 +134,10 @@ class Files(Closing):
         files, self._files = self._files, {}
         for file in files.values():
             file.fd.close()
+
+
+def _key(mapping: Mapping) -> Key:
+    return mapping.device, mapping.inode, mapping.path
 
 
 def _places(mapping: Mapping, pid: int) -> Iterator[tuple[str, bool]]:
@@ -123,16 +156,24 @@ def _places(mapping: Mapping, pid: int) -> Iterator[tuple[str, bool]]:
 def _open(path: str, mapping: Mapping | None) -> FD | None:
     """Open a file, of which a mapping may tell which one it has to be; None where that is not there."""
     try:
-        status = os.stat(path)
-        if stat.S_ISREG(status.st_mode) and (mapping is None or _is_same(status, mapping)):
+        if _is_right(os.stat(path), mapping):
             return FD(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY))
     except (OSError, ValueError):  # the process has ended, or the file is not ours to read
         return None
     return None
 
 
-def _is_same(status: os.stat_result, mapping: Mapping) -> bool:
+def _is_there(mapping: Mapping) -> bool:
+    try:
+        return _is_right(os.stat(mapping.path), mapping)
+    except (OSError, ValueError):
+        return False
+
+
+def _is_right(status: os.stat_result, mapping: Mapping | None) -> bool:
     # Where a file system has devices of its own (btrfs, overlayfs), stat(2) and the kernel do not agree on the number.
+    if not stat.S_ISREG(status.st_mode) or mapping is None:
+        return stat.S_ISREG(status.st_mode)
     where = os.major(status.st_dev) << 20 | os.minor(status.st_dev)
     same = where == mapping.device or where < _REAL_DEVICE or mapping.device < _REAL_DEVICE
     return same and status.st_ino == mapping.inode

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import mmap
 import os
+import time
+from bisect import bisect_right
 from contextlib import ExitStack
 from struct import Struct, error
 from typing import TYPE_CHECKING, NamedTuple
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
 # Bits of struct perf_event_attr's bit field.
 _MMAP, _COMM, _TASK = 1 << 8, 1 << 9, 1 << 13
-_ALL_HAVE_TIMES, _MMAP2, _COMM_EXEC = 1 << 18, 1 << 23, 1 << 24
+_ALL_HAVE_TIMES, _MMAP2, _COMM_EXEC, _USE_CLOCKID = 1 << 18, 1 << 23, 1 << 24, 1 << 25
 
 _IS_EXEC = 1 << 13  # PERF_RECORD_MISC_COMM_EXEC
 _SIZES = (512 << 10, 128 << 10, 32 << 10)  # bytes of a buffer: kernel.perf_event_mlock_kb allows 512 KiB by default
@@ -72,6 +74,7 @@ class SideBand(Closing):
     def __init__(self) -> None:
         self.lost = 0  # records for which there was no room
         self._rings: list[PerfRing] = []
+        self._early: list[tuple[int, Event]] = []  # what happened while another buffer was read
         with ExitStack() as opening:
             for cpu in cpus.online():
                 self._open(opening, cpu)
@@ -83,7 +86,8 @@ class SideBand(Closing):
                 PerfType.SOFTWARE,
                 Software.DUMMY,
                 cpu=cpu,
-                flags=_MMAP | _COMM | _TASK | _ALL_HAVE_TIMES | _MMAP2 | _COMM_EXEC,
+                flags=_MMAP | _COMM | _TASK | _ALL_HAVE_TIMES | _MMAP2 | _COMM_EXEC | _USE_CLOCKID,
+                clockid=time.CLOCK_MONOTONIC,
                 sample_type=Sample.TIME,
             )
         )
@@ -97,16 +101,19 @@ class SideBand(Closing):
                 return
 
     def take(self) -> list[Event]:
-        """Return what has happened since the last time, in order."""
-        told: list[tuple[int, Event]] = []
+        """Return what has happened since the last time until now, in order."""
+        now = time.monotonic_ns()
+        told, self._early = self._early, []
         for ring in self._rings:
             while records := self._taken(ring):
                 for record in records:
                     event = self._event(record)
                     if event is not None:
                         told.append((_TIME.unpack_from(record, len(record) - _TIME.size)[0], event))
-        told.sort(key=lambda one: one[0])
-        return [event for _, event in told]
+        told.sort(key=_when)
+        until = bisect_right(told, now, key=_when)
+        self._early = told[until:]
+        return [event for _, event in told[:until]]
 
     def _taken(self, ring: PerfRing) -> list[bytes]:
         try:
@@ -131,6 +138,10 @@ class SideBand(Closing):
         """Stop following."""
         self._rings = []
         self._opened.close()
+
+
+def _when(told: tuple[int, Event]) -> int:
+    return told[0]
 
 
 def _mapped(record: bytes, _: int) -> Event | None:

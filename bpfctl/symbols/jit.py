@@ -37,9 +37,16 @@ def owner(pid: int) -> Owner | None:
         with open(f"/proc/{pid}/status", "rb") as file:
             status = dict(line.split(b":", 1) for line in file if b":" in line)
         number = int(status.get(b"NSpid", b"%d" % pid).split()[-1])  # Linux 4.1
-        return Owner(number, frozenset({0, *map(int, status[b"Uid"].split()[:2])}), f"/proc/{pid}/root")
+        users = frozenset({0, *map(int, status[b"Uid"].split()[:2])})
+        return Owner(number, users, "" if _sees_as_we_do(pid) else f"/proc/{pid}/root")
     except (OSError, KeyError, ValueError, IndexError):
         return None
+
+
+def _sees_as_we_do(pid: int) -> bool:
+    """Return whether a process has our folders, where its file stays when it has ended."""
+    there = f"/proc/{pid}"
+    return os.path.samefile(f"{there}/root", "/") and os.path.samefile(f"{there}/ns/mnt", "/proc/self/ns/mnt")
 
 
 class _Run(NamedTuple):
@@ -56,23 +63,29 @@ class Map:
         self.owner = of
         self._runs: list[_Run] = []
         self._identity: tuple[int, int] | None = None
+        self.turn = -1  # when it was last asked to grow
         self._read = 0  # bytes
         self._count = 0
 
-    def grow(self) -> bool:
-        """Read what has come since the last time; False where there is nothing."""
+    @property
+    def is_read(self) -> bool:
+        """Whether anything was read."""
+        return bool(self._read)
+
+    def grow(self) -> None:
+        """Read what has come since the last time."""
         fd = _open(self.owner)
         if fd is None:
-            return False
+            return
         try:
             status = os.fstat(fd)
             identity = status.st_dev, status.st_ino
             if identity != self._identity or status.st_size < self._read:  # another file, or written anew
                 self._runs, self._identity, self._read, self._count = [], identity, 0, 0
-            before = self._read
             while self._read < min(status.st_size, _MOST_BYTES) and self._count < _MOST and self._piece(fd):
                 pass
-            return self._read > before
+        except OSError:  # a disk that fails
+            return
         finally:
             os.close(fd)
 

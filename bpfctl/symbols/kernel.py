@@ -1,14 +1,17 @@
 """The kernel's own functions by their addresses, with those of its modules and of BPF programs.
 
-Source: /proc/kallsyms (kernel/kallsyms.c). The kernel's proper symbols come first and by address, as the kernel itself
-looks them up by halving, so that their text is searched as it stands. Those of modules and BPF programs come behind
-them in no order, and are put into one.
+Source: /proc/kallsyms (kernel/kallsyms.c). The kernel's proper symbols come first and by address; those of modules and
+BPF programs come behind them in no order. There is no object for each of them: addresses and places of lines stand in
+arrays.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from typing import TYPE_CHECKING
+import sys
+from array import array
+from bisect import bisect_left, bisect_right
+from itertools import accumulate
+from typing import TYPE_CHECKING, NamedTuple
 
 from bpfctl.host.kallsyms import FILE
 from bpfctl.symbols.frame import Frame
@@ -20,6 +23,14 @@ _MODULES = "/proc/modules"
 _LONGEST = 1 << 20  # bytes of a function: only BPF programs get that long
 _MOST = 1 << 16  # frames that are kept
 _OF_NO_CODE = b"aA"  # absolute symbols, which are numbers and no places
+_MARKS = (b"$x", b"$d")  # where code and data begin in it, on arm64
+
+
+class _Part(NamedTuple):
+    """Symbols by address, and where their lines begin in the text."""
+
+    starts: array[int]
+    lines: array[int]
 
 
 class Kernel:
@@ -31,14 +42,12 @@ class Kernel:
     def __init__(self, file: str = FILE, modules: str = _MODULES) -> None:
         self._file, self._modules = file, modules
         self._known: dict[int, Frame] = {}
-        self._text: bytes | None = None
-        self._width = 0
-        self._end = 0  # of the kernel proper in the text
-        self._starts: list[int] = []  # of the functions of modules and BPF programs
-        self._names: list[bytes] = []
+        self._text = b""
+        self._width = 0  # of an address in digits
+        self._proper = self._others = _Part(array("Q"), array("I"))
         self._areas: list[tuple[int, int]] = []  # of modules
         self._unknown = 0  # addresses without a name
-        self._patience = 1  # so many of those until the file is read again
+        self._patience = 1  # so many of those until the file is read
 
     def frame(self, address: int) -> Frame:
         """Return what is at an address."""
@@ -58,8 +67,6 @@ class Kernel:
         return frames
 
     def _find(self, address: int) -> Frame:
-        if self._text is None:
-            self._read()
         found = self._look_up(address)
         if found is None:
             self._unknown += 1
@@ -72,75 +79,61 @@ class Kernel:
     def _read(self) -> None:
         try:
             with open(self._file, "rb") as file:
-                text = b"\n" + file.read()
+                self._text = file.read()
         except OSError:  # no /proc, or not ours to read
-            text = b"\n"
-        first = text.find(b"\t[")
-        end = text.rfind(b"\n", 0, first) if first >= 0 else len(text) - 1
-        self._text, self._end = text, max(end, 0)
-        self._width = max(text.find(b" ") - 1, 0)
-        lines = [line for line in text[end + 1 :].split(b"\n") if line]
-        lines.sort(key=lambda line: line[: self._width])  # of several at an address the first stays the first
-        self._starts, self._names = [], []
-        for line in lines:
-            start = _number(line[: self._width])
-            if start and (not self._starts or start > self._starts[-1]) and line[self._width + 1] not in _OF_NO_CODE:
-                self._starts.append(start)
-                self._names.append(line[self._width + 3 :])
+            self._text = b""
+        text = self._text
+        self._width = max(text.find(b" "), 0)
+        first = text.find(b"\t[")  # of a module
+        end = text.rfind(b"\n", 0, first) + 1 if first >= 0 else len(text)
+        self._proper = _part(text, 0, end, self._width)
+        starts, lines = _part(text, end, len(text), self._width)
+        order = sorted(range(len(starts)), key=starts.__getitem__)  # of several at an address the first stays the first
+        self._others = _Part(
+            array("Q", map(starts.__getitem__, order)),
+            array("I", map(lines.__getitem__, order)),
+        )
         self._areas = _areas(self._modules)
 
     def _look_up(self, address: int) -> Frame | None:
-        index = bisect_right(self._starts, address) - 1
+        starts = self._others.starts
+        index = bisect_right(starts, address) - 1
         if index >= 0:
-            start, name = self._starts[index], self._names[index]
-            function, _, module = name.partition(b"\t")
-            area = next((area for area in self._areas if area[0] <= start < area[1]), None)
-            if address < (area[1] if area else start + _LONGEST):
-                return Frame(_text(function), address - start, _text(module))
-        return self._of_kernel(address)
+            area = next((area for area in self._areas if area[0] <= starts[index] < area[1]), None)
+            if address < (area[1] if area else starts[index] + _LONGEST):
+                return self._frame(self._others, index, address)
+        starts = self._proper.starts
+        index = bisect_right(starts, address) - 1
+        # Behind the last symbol there is no kernel any more.
+        if 0 <= index < len(starts) - 1 and address - starts[index] < _LONGEST:
+            return self._frame(self._proper, index, address)
+        return None
 
-    def _of_kernel(self, address: int) -> Frame | None:
-        """Return the first of the last symbols before an address, as the kernel itself chooses."""
-        text, width = self._text or b"", self._width
-        wanted = b"%0*x" % (width, address)
-        if len(wanted) != width:
-            return None
-        low, high, at = 0, self._end, -1  # newlines, each before a line
-        while low < high:
-            line = text.rfind(b"\n", low, (low + high) // 2 + 1)
-            if text[line + 1 : line + 1 + width] <= wanted:
-                at = line
-                low = text.find(b"\n", line + 1)
-            else:
-                high = line
-        return self._line(at, address) if at >= 0 else None
-
-    def _line(self, at: int, address: int) -> Frame | None:
-        text, width = self._text or b"", self._width
-        if text.find(b"\n", at + 1, self._end) < 0:  # the last one is the end of the kernel
-            return None
-        digits = text[at + 1 : at + 1 + width]
-        start = _number(digits)
-        while True:
-            before = text.rfind(b"\n", 0, at)
-            if before < 0 or text[before + 1 : before + 1 + width] != digits:
-                break
-            at = before
-        if not start or address - start >= _LONGEST or text[at + 2 + width] in _OF_NO_CODE:
-            return None
-        end = text.find(b"\n", at + 1)
-        return Frame(_text(text[at + 4 + width : end]), address - start)
+    def _frame(self, part: _Part, index: int, address: int) -> Frame | None:
+        """Return the first symbol at an address, as the kernel itself chooses."""
+        start = part.starts[index]
+        for at in range(bisect_left(part.starts, start), index + 1):
+            line = part.lines[at]
+            name = self._text[line + self._width + 3 : self._text.find(b"\n", line)]
+            if self._text[line + self._width + 1] not in _OF_NO_CODE and not name.startswith(_MARKS):
+                function, _, module = name.decode("utf-8", "surrogateescape").partition("\t")
+                return Frame(function, address - start, module) if start else None
+        return None
 
 
-def _number(digits: bytes) -> int:
+def _part(text: bytes, start: int, end: int, width: int) -> _Part:
+    """Return the symbols of some lines as they stand; none where those are no lines of symbols."""
+    lines = text[start:end].split(b"\n")[:-1]
+    digits = b"".join([line[:width] for line in lines])
+    starts = array("Q" if width == 16 else "I")
     try:
-        return int(digits, 16)
+        starts.frombytes(bytes.fromhex(digits.decode("ascii")))
     except ValueError:
-        return 0
-
-
-def _text(name: bytes) -> str:
-    return name.decode("utf-8", "surrogateescape")
+        return _Part(array("Q"), array("I"))
+    if sys.byteorder == "little":
+        starts.byteswap()
+    places = array("I", accumulate((len(line) + 1 for line in lines[:-1]), initial=start))
+    return _Part(starts, places) if len(starts) == len(places) else _Part(array("Q"), array("I"))
 
 
 def _areas(file: str) -> list[tuple[int, int]]:
@@ -150,5 +143,5 @@ def _areas(file: str) -> list[tuple[int, int]]:
             words = [line.split() for line in lines]
     except OSError:  # a kernel without modules
         return []
-    sizes = [(_number(word[5]), int(word[1])) for word in words if len(word) > 5 and word[1].isdigit()]
+    sizes = [(int(word[5], 16), int(word[1])) for word in words if len(word) > 5 and word[1].isdigit()]
     return [(start, start + size) for start, size in sizes if start]

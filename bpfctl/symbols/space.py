@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
     from bpfctl.symbols.frame import Frame
 
-_LINE = re.compile(rb"([0-9a-f]{1,16})-([0-9a-f]{1,16}) ..x\S* ([0-9a-f]{1,16}) ([0-9a-f]+):([0-9a-f]+) (\d+) *(.*)")
+_LINE = re.compile(
+    rb"^([0-9a-f]{1,16})-([0-9a-f]{1,16}) ..x\S* ([0-9a-f]{1,16}) ([0-9a-f]+):([0-9a-f]+) (\d+) *(.*)", re.MULTILINE
+)
 _MINOR_BITS = 20
 _DELETED = " (deleted)"
 _MOST = 1 << 14  # mappings of a process, more than which are no honest ones

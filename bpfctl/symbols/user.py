@@ -77,6 +77,9 @@ class Users(Closing):
         """Take what the kernel has told since the last time."""
         self._turn += 1
         self._files.turn()
+        for pid, functions in self._maps.items():
+            if functions is not None and functions.is_read and pid in self._spaces:  # code moves, and more is compiled
+                self._spaces[pid].forget()
         if self._band is None:
             return
         before = self._band.lost
@@ -85,7 +88,7 @@ class Users(Closing):
                 self._happened(event)
         if self._band.lost > before:  # what is missing is looked up where it is asked for
             for one in self._spaces.values():
-                one.looked = -1
+                one.looked, one.ended = -1, False
 
     def _happened(self, event: Event) -> None:
         known = self._spaces.get(event.pid)
@@ -97,6 +100,9 @@ class Users(Closing):
             known = self._keep(event.pid, Space())
         if isinstance(event, Mapped):
             known.add(event.mapping)
+            self._files.hold(event.mapping, event.pid)
+            if not event.mapping.is_file and event.mapping.path != VDSO:
+                self._compiled(event.pid)
         elif isinstance(event, Executed):
             known.execute()
         else:
@@ -119,14 +125,18 @@ class Users(Closing):
         return found
 
     def _leaf(self, pid: int, known: Space, address: int) -> Frame:
-        self._frames += 1
-        frame = known.leaves[address] = self._find(pid, known, address)
+        frame = self._find(pid, known, address)
+        if frame.module:
+            self._frames += 1
+            known.leaves[address] = frame
         return frame
 
     def _caller(self, pid: int, known: Space, address: int) -> Frame:
-        self._frames += 1
         name, offset, module = self._find(pid, known, address - 1)  # the call may have been the last of its function
-        frame = known.callers[address] = Frame(name, offset + 1, module)
+        frame = Frame(name, offset + 1, module)
+        if module:
+            self._frames += 1
+            known.callers[address] = frame
         return frame
 
     def _find(self, pid: int, known: Space, address: int) -> Frame:
@@ -166,16 +176,21 @@ class Users(Closing):
         yield 0
 
     def _of_jit(self, pid: int, address: int) -> Frame | None:
+        functions = self._compiled(pid)
+        if functions is None:
+            return None
+        if functions.turn != self._turn:
+            functions.turn = self._turn
+            functions.grow()
+        found = functions.find(address)
+        return Frame(self._demangle(found[0]), address - found[1], "[jit]") if found else None
+
+    def _compiled(self, pid: int) -> jit.Map | None:
+        """Return what a process tells of the functions that it compiles; None where it has ended before."""
         if pid not in self._maps:
             of = jit.owner(pid)
             self._maps[pid] = jit.Map(of) if of else None
-        functions = self._maps[pid]
-        if functions is None:
-            return None
-        found = functions.find(address)
-        if found is None and functions.grow():
-            found = functions.find(address)
-        return Frame(self._demangle(found[0]), address - found[1], "[jit]") if found else None
+        return self._maps[pid]
 
     def _look(self, pid: int) -> Space:
         """Read what a process has mapped, which is nothing where it has ended or is not there."""
@@ -193,6 +208,8 @@ class Users(Closing):
             return known
         for mapping in space.parse(text, root):
             known.add(mapping)
+            if not mapping.is_file and not mapping.path.startswith("[v"):  # [vdso], [vsyscall]
+                self._compiled(pid)
         return known
 
     def _keep(self, pid: int, new: Space) -> Space:
