@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import signal
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,7 +15,7 @@ from bpfctl.errors import NotSupported
 from bpfctl.probe.counting import Counters, Scope, why
 from bpfctl.probe.ratio import Ratios
 from bpfctl.probe.workload import Ended, Workload
-from bpfctl.render.watch import rounds
+from bpfctl.render.watch import stops
 from bpfctl.views.stat import BOARD, ROUNDS, Line, Round, is_shared, mean, section
 
 if TYPE_CHECKING:
@@ -94,15 +95,20 @@ def until_stopped(wanted: Wanted, out: Output, pid: int | None, options: Options
         clock = _Clock(counters)
         counters.begin()
 
+        whole: list[Round] = []
+
         def last() -> Round:
             hurry()
             counters.end()
-            return clock.all()
+            whole.append(clock.all())
+            return whole[-1]
 
         if voice.is_table(out.sink, options):
-            seconds = wanted.interval or min(_INTERVAL, wanted.duration or _INTERVAL)
+            rounds = math.ceil((wanted.duration or 1) / (wanted.interval or _INTERVAL))
+            seconds = wanted.interval or (wanted.duration or 1) / rounds
             ask = clock.all if wanted.interval is None else clock.more
-            out.board(BOARD, ask, seconds=seconds, count=_count(wanted.duration, seconds), last=last)
+            out.board(BOARD, ask, seconds=seconds, count=rounds if wanted.duration else None, last=last)
+            _note(out, whole)
         else:
             if os.isatty(2) and wanted.duration is None:
                 out.note("counting, Ctrl-C ends")
@@ -111,17 +117,30 @@ def until_stopped(wanted: Wanted, out: Output, pid: int | None, options: Options
             out.note(f"process {pid} has ended")
 
 
-def _count(duration: float | None, seconds: float) -> int | None:
-    return None if duration is None else math.ceil(duration / seconds)
+def _note(out: Output, told: Sequence[Round]) -> None:
+    """Say behind a table what a reader of its numbers has to know."""
+    for remark in (remark for found in told for remark in found.remarks):
+        out.note(remark)
 
 
 def _in_turn(wanted: Wanted, clock: _Clock, last: Callable[[], Round]) -> Iterator[list[Round]]:
     if wanted.interval is None:
         wait(wanted.duration)
     else:
-        for _ in rounds(wanted.interval, _count(wanted.duration, wanted.interval), first=wanted.interval):
+        for _ in _intervals(wanted.interval, wanted.duration):
             yield [clock.more()]
     yield [last()]
+
+
+def _intervals(seconds: float, duration: float | None) -> Iterator[None]:
+    """Yield each time that an interval is over, and when all is, until somebody wants a stop."""
+    due = time.monotonic()
+    end = math.inf if duration is None else due + duration
+    while due < end:
+        due = min(due + seconds, end)
+        if signal.sigtimedwait(stops(), max(0.0, due - time.monotonic())):
+            return
+        yield
 
 
 def of_command(wanted: Wanted, command: Sequence[str], out: Output, stdout: int, options: Options) -> int:
@@ -145,6 +164,7 @@ def of_command(wanted: Wanted, command: Sequence[str], out: Output, stdout: int,
     whole = mean(runs)
     if voice.is_table(out.sink, options):
         out.report([section(whole)])
+        _note(out, [whole])
     else:
         out.follow(ROUNDS, [[whole]])
     return _code(whole)

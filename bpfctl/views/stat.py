@@ -154,10 +154,6 @@ def _times(told: Round) -> str:
     return f"{told.seconds:.6f} s elapsed, {told.ended.user:.6f} s user, {told.ended.system:.6f} s system{runs}"
 
 
-def _head(told: Round) -> str:
-    return "; ".join([_times(told), *told.remarks])
-
-
 def _columns(told: Round) -> tuple[Column, ...]:
     del told
     return (
@@ -165,7 +161,7 @@ def _columns(told: Round) -> tuple[Column, ...]:
         Column("count", _count, "number"),
         Column("unit", lambda line: line.tally.counter.unit or None),
         Column("probe", lambda line: str(line.tally.counter), tone="name"),
-        Column("which is", lambda line: _ratio(line) or None),
+        Column("rate", lambda line: _ratio(line) or None),
         Column("±", lambda line: _deviation(line) or None),
         Column("of the time", lambda line: _share(line).strip("()") or None, tone="alarm"),
     )
@@ -211,12 +207,12 @@ def _mean(lines: Sequence[Line]) -> Line:
 
 def section(told: Round) -> Section:
     """Return the table of a round."""
-    return Section("counts", lambda: _json(told), lambda: _plain(told), _head(told), _columns(told), told.lines)
+    return Section("counts", lambda: _json(told), lambda: _plain(told), _times(told), _columns(told), told.lines)
 
 
 #: Counts that grow, or what has come in each round.
 BOARD: Board[Round] = Board(
-    _json, _plain, _head, _columns, lambda told: told.lines, "nothing is counted", measures=True
+    _json, _plain, _times, _columns, lambda told: told.lines, "nothing is counted", measures=True
 )
 #: The same, round after round, where nothing is drawn anew: the command that is counted writes there too.
 ROUNDS: View[Round] = View("rounds", _json, _followed, (), lambda _told: {})
