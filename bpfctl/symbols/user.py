@@ -117,11 +117,9 @@ class Users(Closing):
             for one in self._spaces.values():
                 one.forget()
             self._frames = 0
-        callers = known.callers
-        found = [callers.get(address) or self._caller(pid, known, address) for address in addresses]
-        if addresses:
-            leaf = addresses[0]
-            found[0] = known.leaves.get(leaf) or self._leaf(pid, known, leaf)
+        leaves, callers = known.leaves, known.callers
+        found = [leaves.get(address) or self._leaf(pid, known, address) for address in addresses[:1]]
+        found += [callers.get(address) or self._caller(pid, known, address) for address in addresses[1:]]
         return found
 
     def _leaf(self, pid: int, known: Space, address: int) -> Frame:

@@ -59,6 +59,7 @@ class Told:
     """A process, and the addresses that it has told by word."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
         self.pid = process.pid
         self.addresses: defaultdict[str, list[int]] = defaultdict(list)
         assert process.stdout
@@ -68,6 +69,12 @@ class Told:
             word, address = line.rsplit(maxsplit=1)
             self.addresses[word].append(int(address, 16))
         raise AssertionError("it has ended")
+
+    def end(self) -> None:
+        """Let it end."""
+        assert self._process.stdin
+        self._process.stdin.close()
+        self._process.wait()
 
     def __getitem__(self, word: str) -> int:
         return self.addresses[word][0]
