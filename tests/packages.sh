@@ -21,6 +21,8 @@ need openssl openssl            # signs programs
 need ip iproute2                # network namespaces of the zoo
 need unshare util-linux
 need dot graphviz                # draws the graphs of programs
+need chromium chromium          # opens flame graphs
+need chromedriver chromium-driver
 if [ "$1" = bench ]; then
     need bpftrace bpftrace       # the peer of probes
 fi
