@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from fnmatch import translate
+from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from bpfctl.plugin import (
@@ -20,7 +21,7 @@ from bpfctl.plugin import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 _TARGET = re.compile(
     r"(?:(?P<module>\w+):)?(?P<symbol>[\w.$]+)(?:\+(?P<offset>0x[0-9a-fA-F]+|\d+))?(?:,maxactive=(?P<active>\d+))?$",
@@ -43,6 +44,7 @@ class Target(NamedTuple):
     maxactive: int = 0  # calls that are followed until they return; 0: as many as the kernel thinks fit
 
     @classmethod
+    @cache
     def parse(cls, target: str) -> Target:
         """Return what a target means; UsageError where it means nothing."""
         if _ADDRESS.match(target):
@@ -79,7 +81,8 @@ class Functions:
         """Return the targets that one with wildcards matches; of one without, itself, if it is there."""
         if is_pattern(target):
             pattern, comma, option = target.partition(",")
-            return [f"{name}{comma}{option}" for name in chosen(self._every(), pattern, "function of the kernel")]
+            found = chosen(self.matching(pattern), pattern, "function of the kernel")
+            return [f"{name}{comma}{option}" for name in found]
         parsed = Target.parse(target)
         if parsed.symbol:
             self._check(parsed, target)
@@ -95,36 +98,31 @@ class Functions:
             self._of_modules = {name: module for name, module in self._symbols.functions() if module}
         return self._of_modules.get(target.symbol, "")
 
-    def matching(self, pattern: str) -> Iterator[str]:
-        """Yield the functions that can be traced and match."""
-        match = re.compile(translate(pattern)).match
-        return (name for name in self._every() if match(name))
-
-    def _every(self) -> list[str]:
-        """Return the names of all functions that can be traced, those of modules as MODULE:SYMBOL.
+    def matching(self, pattern: str) -> list[str]:
+        """Return the names of the functions that can be traced and match, those of modules as MODULE:SYMBOL.
 
         Those that several functions have are left out, as a name alone means none of them then.
         """
-        if self._traceable is None:
-            protected = protected_functions()
-            names = Counter(self._names())
-            self._traceable = sorted(
-                name for name, times in names.items() if times == 1 and name.rpartition(":")[2] not in protected
-            )
-        return self._traceable
+        found = Counter(filter(re.compile(translate(pattern)).match, self._names()))
+        protected = protected_functions() if found else frozenset()
+        return sorted(
+            name
+            for name, times in found.items()
+            if times == 1 and name.rpartition(":")[2] not in protected and not name.startswith(_NO_ADDRESS)
+        )
 
-    def _names(self) -> Iterator[str]:
-        try:
-            with Tracefs.open() as files:
-                lines = files.read("available_filter_functions").splitlines()
-        except (OSError, BpfctlError):  # no tracefs, or no ftrace in this kernel: then every function is tried
-            for name, module in self._symbols.functions():
-                yield f"{module}:{name}" if module else name
-            return
-        for line in lines:
-            name, _, module = line.partition(" [")
-            if not name.startswith(_NO_ADDRESS):
-                yield f"{module.rstrip(']')}:{name}" if module else name
+    def _names(self) -> list[str]:
+        """Return the names of all places that can be traced, as the kernel has them; there are some 50,000."""
+        if self._traceable is None:
+            try:
+                with Tracefs.open() as files:
+                    lines = files.read("available_filter_functions").splitlines()
+            except (OSError, BpfctlError):  # no tracefs, or no ftrace in this kernel: then every function is tried
+                every = self._symbols.functions()
+                self._traceable = [f"{module}:{name}" if module else name for name, module in every]
+            else:
+                self._traceable = [_of_module(line) if line[-1:] == "]" else line for line in lines]
+        return self._traceable
 
     def _check(self, target: Target, text: str) -> None:
         """Raise the reason why a name is none of a function, or of several."""
@@ -172,8 +170,13 @@ class Functions:
         """Return why the kernel refuses a probe at a function; empty where nothing tells."""
         if target.symbol in protected_functions():
             return "the kernel protects it from probes: they would run into themselves"
-        names = set(self._names())
         here = {target.symbol, f"{self.module(target)}:{target.symbol}"}
-        if target.is_entry and self._symbols.has(target.symbol) and not names & here:
+        if target.is_entry and self._symbols.has(target.symbol) and here.isdisjoint(self._names()):
             return "the kernel keeps tracers out of it (notrace)"
         return ""
+
+
+def _of_module(line: str) -> str:
+    """Return what a line about a function of a module, NAME [MODULE], means."""
+    name, _, module = line.partition(" [")
+    return f"{module[:-1]}:{name}"
