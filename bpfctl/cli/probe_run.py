@@ -16,7 +16,7 @@ from bpfctl.probe.session import Probing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from typing import TypeVar
+    from typing import Protocol, TypeVar
 
     from bpfctl.cli import opt
     from bpfctl.cli.session import Session
@@ -25,6 +25,13 @@ if TYPE_CHECKING:
     from bpfctl.views.view import Board
 
     Row = TypeVar("Row")
+
+    class Stoppable(Protocol):
+        """What gathers until it is stopped."""
+
+        def stop(self) -> None:
+            """Gather no more."""
+
 
 _INTERVAL = 1.0  # seconds
 
@@ -41,7 +48,7 @@ def wanted(
         yield found
 
 
-def _tell(session: Session, run: Probing) -> None:
+def tell(session: Session, run: Probing) -> None:
     """Tell a person that it has begun, since attaching may take a moment and the first hit may be long in coming.
 
     And everybody what was left out.
@@ -74,7 +81,7 @@ def probing(
         Probing(sources, what, action) as run,  # which Ctrl-C cuts short
         held_back(),
     ):
-        _tell(session, run)
+        tell(session, run)
         yield run
         if is_over():
             session.out.note(f"process {pid} has ended")
@@ -84,7 +91,7 @@ def rounds(
     session: Session,
     board: Board[Row],
     ask: Callable[[], Row],
-    run: Probing,
+    run: Stoppable,
     *,
     interval: float | None,
     duration: float | None,

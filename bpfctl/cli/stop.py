@@ -90,3 +90,8 @@ def wait(seconds: float | None) -> None:
             signal.sigwaitinfo(stops())
         else:
             signal.sigtimedwait(stops(), seconds)
+
+
+def stopped_within(seconds: float) -> bool:
+    """Wait for so many seconds, and return whether a signal that means a stop came; they must be held back."""
+    return signal.sigtimedwait(stops(), seconds) is not None

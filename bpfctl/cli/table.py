@@ -37,7 +37,9 @@ OURS = {
     "map": frozenset({"restore", "copy", "diff", "edit", "watch", "stat"}),
     "feature": frozenset({"check", "diff"}),
     "btf": frozenset({"find", "diff", "check"}),
-    "probe": frozenset({"list", "count", "trace", "hist", "stacks", "show", "attach", "dry-run", "clean", "stat"}),
+    "probe": frozenset(
+        {"list", "count", "trace", "hist", "stacks", "show", "attach", "dry-run", "clean", "stat", "run"},
+    ),
     "plugin": frozenset({"list"}),
     "events": frozenset({""}),
 }
@@ -183,6 +185,7 @@ OBJECTS: dict[str, tuple[Command, ...]] = {
         Command("stacks", "probe_stacks:stacks", "count the calls that led to hits, or add up time off CPU"),
         Command("clean", "probe_clean:clean", "remove events of tracefs that a killed bpfctl has left"),
         Command("stat", "probe_stat:stat", "count events of the kernel and of CPUs, of a command or of all"),
+        Command("run", "probe_file:run", "measure several things at once, as a session file says"),
         Command("help", "", ""),
     ),
     "plugin": (Command("list", "plugin:list_", "show the installed plugins"), Command("help", "", "")),

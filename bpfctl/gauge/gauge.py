@@ -26,18 +26,18 @@ class Running(Closing, Generic[A]):
 
     def __init__(self, action: A, run: Probing) -> None:
         self._action = action
-        self._run = run
+        self.run = run
         self._begin = time.monotonic()
 
     @property
     def points(self) -> Sequence[ProbePoint]:
         """The points that are probed."""
-        return [point for point in self._run.wanted.points if point not in self._run.left_out]
+        return [point for point in self.run.wanted.points if point not in self.run.left_out]
 
     @property
     def left_out(self) -> Mapping[ProbePoint, BpfctlError]:
         """Of the points that a pattern means those that the kernel refuses, and why."""
-        return self._run.left_out
+        return self.run.left_out
 
     @property
     def seconds(self) -> float:
@@ -46,15 +46,15 @@ class Running(Closing, Generic[A]):
 
     def missed(self) -> int:
         """Return how many hits the kernel has kept from the programs."""
-        return self._run.missed()
+        return self.run.missed()
 
     def stop(self) -> None:
         """Detach; what was gathered can still be read."""
-        self._run.stop()
+        self.run.stop()
 
     def close(self) -> None:
         """Detach, and give all back."""
-        self._run.close()
+        self.run.close()
         self._action.close()
 
 

@@ -50,6 +50,7 @@ _TITLE = Style(bold=True)
 _QUIET = Style(dim=True)
 _END = Segment("\n")
 _GAP = " " * columns.GAP
+_AROUND = 4  # lines around the rows of each of several tables
 _SOON = 0.25  # seconds: nobody likes to look at nothing for longer
 _BLOCK = 1000  # entries that are measured before their table is laid out
 
@@ -107,8 +108,7 @@ class TableOutput(PlainOutput):
 
         def draw(height: int) -> Iterable[Line]:
             found = ask()
-            table = self._drawn(board, found, board.rows(found)[:height])
-            drawn[:] = [*self._head(board.head(found), seconds), *table]
+            drawn[:] = [*self._head(board.head(found), seconds), *self._drawn(board, found, height)]
             return drawn
 
         first = (min(seconds, _SOON) if count is None else seconds) if board.measures else 0
@@ -116,12 +116,21 @@ class TableOutput(PlainOutput):
         if last is not None:
             found = last()
             self._console.print(_Lines([[Segment(safe(board.head(found)), _QUIET)], []]), end="")
-            self._console.print(_Lines(self._drawn(board, found, board.rows(found))), end="")
+            self._console.print(_Lines(self._drawn(board, found)), end="")
         elif count is not None:
             self._console.print(_Lines(drawn), end="")
 
-    def _drawn(self, board: Board[Row], found: Row, rows: Sequence[Any]) -> Iterable[Line]:
-        return self._table(board.columns(found), rows) if rows else [[Segment(board.empty, _QUIET)]]
+    def _drawn(self, board: Board[Any], found: Any, height: int | None = None) -> Iterator[Line]:
+        """Draw a table of as many rows, or several tables that share them."""
+        if board.parts:
+            parts = board.parts(found)
+            for at, (one, told) in enumerate(parts):
+                yield from [[]] * (at > 0)
+                yield [Segment(safe(one.head(told)), _QUIET)]
+                yield from self._drawn(one, told, height and max(height // len(parts) - _AROUND, 1))
+        else:
+            rows = board.rows(found)[:height]
+            yield from self._table(board.columns(found), rows) if rows else [[Segment(board.empty, _QUIET)]]
 
     def _head(self, text: str, seconds: float) -> Iterator[Line]:
         head = f"{text}   {time.strftime('%H:%M:%S')}   every {seconds:g} s   Ctrl-C ends"

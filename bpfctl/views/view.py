@@ -99,6 +99,8 @@ class Board(NamedTuple, Generic[Row]):
     rows: Callable[[Row], Sequence[Any]]
     empty: str  # the sentence for a table without rows
     measures: bool = False  # a round tells what happened in its time, so that the first one comes at the end of that
+    #: Where a round is of several things: each with its board. A table of each is drawn then, and none of its own.
+    parts: Callable[[Row], Sequence[tuple[Board[Any], Any]]] | None = None
 
 
 class Lines(Protocol):
