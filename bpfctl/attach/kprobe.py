@@ -9,10 +9,7 @@ from errno import EACCES, EADDRNOTAVAIL, EILSEQ, EINVAL, ENOENT, EOPNOTSUPP, EPE
 from typing import TYPE_CHECKING, NamedTuple
 
 from bpfctl._sys import attach as attach_calls
-from bpfctl._sys import perf
-from bpfctl.attach import perf_event, tracefs
 from bpfctl.errors import KernelError, NotSupported
-from bpfctl.host import pmu
 from bpfctl.kernel.handle import privilege_hint
 from bpfctl.kernel.link import Link
 from bpfctl.uapi.enums import AttachType
@@ -71,6 +68,9 @@ def attach(program: Program, places: Sequence[Place], *, returns: bool = False) 
 
     A cookie that is not 0 needs Linux 5.15. NotSupported where the kernel has no kprobes.
     """
+    from bpfctl.attach import perf_event  # noqa: PLC0415 - with one link for all there are no events
+    from bpfctl.host import pmu  # noqa: PLC0415
+
     unit = pmu.number(_UNIT)
     if unit is None:
         raise NotSupported("this kernel has no kprobes (CONFIG_KPROBE_EVENTS)")
@@ -78,6 +78,9 @@ def attach(program: Program, places: Sequence[Place], *, returns: bool = False) 
 
 
 def _event(program: Program, unit: int, place: Place, returns: bool) -> Closing:
+    from bpfctl._sys import perf  # noqa: PLC0415 - as above
+    from bpfctl.attach import perf_event  # noqa: PLC0415
+
     try:
         event = perf.open_probe(unit, int(returns), place.symbol or None, place.offset, cpu=0)
     except OSError as error:
@@ -90,6 +93,8 @@ def attach_tracefs(program: Program, places: Sequence[Place], *, returns: bool =
 
     A cookie that is not 0 needs Linux 5.15. NotSupported where the kernel has no kprobes.
     """
+    from bpfctl.attach import tracefs  # noqa: PLC0415 - as above
+
     events = [
         tracefs.Place(tracefs.KERNEL, _told(place), returns=returns, maxactive=place.maxactive, cookie=place.cookie)
         for place in places

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from contextlib import suppress
 from errno import EADDRNOTAVAIL, EINVAL, ENOENT, ESRCH
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from bpfctl.plugin import (
     API,
-    Argument,
     AttachType,
     Code,
     Group,
@@ -24,25 +23,19 @@ from bpfctl.plugin import (
     attach_kprobe,
     attach_kprobe_multi,
     attach_kprobe_tracefs,
-    first,
     has_cookies,
     known,
-    pmu,
-    reach,
     registers,
     returned_fields,
-    whole,
-    word,
 )
 from bpfctl_kprobe.names import Functions, Target
-from bpfctl_kprobe.prototype import Prototypes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from contextlib import ExitStack
 
-    from bpfctl.plugin import Closing, Field, Program
-    from bpfctl_kprobe.prototype import Prototype
+    from bpfctl.plugin import Argument, Closing, Field, Program
+    from bpfctl_kprobe.prototype import Prototype, Prototypes
 
 RETURNED = "retval"
 #: What the kernel answers to a place where no probe can be.
@@ -59,8 +52,13 @@ class KprobeSource:
     takes_maxactive = False
 
     def __init__(self) -> None:
-        self._prototypes = Prototypes()
         self._functions = Functions(lambda name: self._prototypes.of("", name) is not None)
+
+    @cached_property
+    def _prototypes(self) -> Prototypes:
+        from bpfctl_kprobe.prototype import Prototypes  # noqa: PLC0415 - who reads no arguments needs no types
+
+        return Prototypes()
 
     def discover(self, pattern: str) -> Iterator[ProbePoint]:
         """Yield the functions that can be traced and match; NotSupported where the kernel has no kprobes."""
@@ -69,6 +67,8 @@ class KprobeSource:
 
     @staticmethod
     def _check() -> None:
+        from bpfctl.plugin import pmu  # noqa: PLC0415 - as few names as possible before the first hit
+
         if pmu.number("kprobe") is None:
             raise NotSupported("functions of the kernel cannot be probed: it has no kprobes (CONFIG_KPROBE_EVENTS)")
 
@@ -81,6 +81,8 @@ class KprobeSource:
 
     def fields(self, point: ProbePoint) -> Sequence[Field]:
         """Return the arguments by their names where the types tell them, and by their numbers."""
+        from bpfctl.plugin import whole  # noqa: PLC0415 - as for types
+
         found = []
         for argument in self._arguments(point):
             with suppress(NotFound):
@@ -108,6 +110,8 @@ class KprobeSource:
         found = self._prototype(point)
         if found is None:
             return []
+        from bpfctl.plugin import Argument, word  # noqa: PLC0415 - as for types
+
         _, btf, _, proto = found
         here = registers()
         if self.returns:
@@ -128,8 +132,7 @@ class KprobeSource:
         Kernels before 5.15 do not tell a program where it is, so that each function needs one of its own.
         """
         del held
-        plain = {field.name for field in self._plain_fields()}
-        together = names <= plain and has_cookies()
+        together = names <= {field.name for field in self._plain_fields()} and has_cookies()
         of_ways: dict[Callable[[tuple[ProbePoint, ...]], Group], list[ProbePoint]] = {}
         for point in points:
             of_ways.setdefault(self._first_way(point), []).append(point)
@@ -202,6 +205,8 @@ class KprobeSource:
             error.hint = self._functions.obstacle(target) or error.hint
 
     def _field(self, points: Sequence[ProbePoint], name: str) -> Field:
+        from bpfctl.plugin import first, reach  # noqa: PLC0415 - as for types
+
         if len(points) == 1:
             for argument in self._arguments(points[0]):
                 if argument.name == first(name):
