@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING
 
 from bpfctl.cli import opt  # noqa: TC001 - the annotations are read
@@ -11,16 +11,12 @@ from bpfctl.cli.probe_run import is_watched, listed, positive, probing, rounds
 from bpfctl.cli.stop import hurry, wait
 from bpfctl.errors import UsageError
 from bpfctl.probe.actions.stacks import Stacks
-from bpfctl.views.stacks import BOARD, Round
 from bpfctl.views.view import Document
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
     from bpfctl.cli.new_file import NewFile
     from bpfctl.cli.session import Session
-    from bpfctl.probe.named_stacks import NamedStack, Names
-    from bpfctl.probe.session import Probing
+    from bpfctl.views.stacks import Round
 
 _SHOWN = 10  # of stacks that a person looks at
 
@@ -67,96 +63,37 @@ def stacks(
     with ExitStack() as held:
         drawing, profile = (held.enter_context(_file(path)) if path else None for path in (svg, pprof))
         run = held.enter_context(probing(session, words, action, where=where, pid=pid, cgroup=cgroup, way=way))
-        from bpfctl.probe.named_stacks import Names
+        from bpfctl.gauge.stacks import Stacked
 
-        told = _Told(action, run, held.enter_context(Names(pid)))
+        gauge = held.enter_context(Stacked(action, run, pid))
         if folded or files_alone:
             wait(duration)
             hurry()
         else:
-            few = top or (_SHOWN if is_watched(session) else None)
-            rounds(
-                session,
-                BOARD,
-                lambda: told.round(few, exact=session.options.json),
-                run,
-                interval=interval,
-                duration=duration,
-            )
+            ask = partial(gauge.round, top or (_SHOWN if is_watched(session) else None), exact=session.options.json)
+            rounds(session, Stacked.board, ask, run, interval=interval, duration=duration)
         if not (folded or drawing or profile):
             return
         run.stop()
-        whole = told.round()
+        whole = gauge.round()
         if folded:
-            from bpfctl.views.stacks import folded as lines
-
-            session.out.document(Document(lambda _: (f"{line}\n" for line in lines(told.paths(whole), whole.unit))))
+            lines = gauge.folded(whole)
+            session.out.document(Document(lambda _: (f"{line}\n" for line in lines)))
         if drawing:
-            drawing.write(told.drawn(whole, " ".join(words or ())))
+            drawing.write([gauge.svg(" ".join(words or ()), whole).encode(errors="replace")])
         if profile:
-            profile.write([told.profiled(whole)])
+            profile.write([gauge.pprof(whole)])
         if folded or files_alone:
-            told.tell(session, whole)
+            _tell(session, whole)
 
 
-class _Told:
-    """What was counted, with names."""
+def _tell(session: Session, told: Round) -> None:
+    """Tell a person how much it was, and everybody what is missing."""
+    from bpfctl.views.stacks import remarks, summary
 
-    def __init__(self, action: Stacks, run: Probing, names: Names) -> None:
-        self._action, self._run, self._names = action, run, names
-        self._began, self._begin = time.time(), time.monotonic()
-
-    def round(self, top: int | None = None, *, exact: bool = True) -> Round:
-        """Return what was counted until now; ``exact``: by addresses within functions."""
-        action = self._action
-        seconds = time.monotonic() - self._begin
-        rows = self._names.named(action.rows())
-        if not exact:
-            from bpfctl.probe.named_stacks import by_function
-
-            rows = by_function(rows)
-        return Round(
-            time.time(),
-            seconds,
-            action.by,
-            action.unit,
-            rows[:top],
-            [action.spelled(row.values) for row in rows[:top]],
-            len(rows),
-            sum(row.hits for row in rows),
-            sum(row.total for row in rows),
-            action.lost(),
-            self._run.missed(),
-            action.waiting() if action.off_cpu else None,
-        )
-
-    def paths(self, told: Round) -> Iterator[tuple[Sequence[str], NamedStack]]:
-        """Yield the stacks, and what stands before their roots: the name of the thread where nobody has asked."""
-        usual = self._action.by_as_usual
-        for values, row in zip(told.spelled, told.rows, strict=True):
-            yield values[:1] if usual else values, row
-
-    def drawn(self, told: Round, title: str) -> Iterator[bytes]:
-        """Yield the flame graph."""
-        from bpfctl.views.flame import svg
-        from bpfctl.views.stacks import summary
-
-        for text in svg(self.paths(told), title, summary(told), told.unit or "hits"):
-            yield text.encode(errors="replace")
-
-    def profiled(self, told: Round) -> bytes:
-        """Return the profile for pprof."""
-        from bpfctl.views.pprof import profile
-
-        return profile(told.rows, told.by, told.unit, at=self._began, seconds=told.seconds)
-
-    def tell(self, session: Session, told: Round) -> None:
-        """Tell a person how much it was, and everybody what is missing."""
-        from bpfctl.views.stacks import remarks, summary
-
-        session.out.note(summary(told))
-        for remark in remarks(told):
-            session.out.warn(remark)
+    session.out.note(summary(told))
+    for remark in remarks(told):
+        session.out.warn(remark)
 
 
 def _nanoseconds(word: str | None) -> int:

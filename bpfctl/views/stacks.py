@@ -92,6 +92,10 @@ def _amount(told: Round, row: NamedStack) -> str:
     return str(row.total)
 
 
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"
+
+
 def _share(told: Round, row: NamedStack) -> str:
     return f"{100 * row.total / told.total:.1f}" if told.total > 0 else ""
 
@@ -108,7 +112,7 @@ def _plain(told: Round) -> Iterator[str]:
             yield f"  {_NOTHING}"
         if spelled:
             yield "    " + " ".join(f"{name}={value}" for name, value in zip(told.by, spelled, strict=True))
-        times = f" in {row.hits} hits" if told.unit else ""
+        times = f" in {_counted(row.hits, 'hit')}" if told.unit else ""
         yield f"    {_amount(told, row)}{times}"
         yield ""
     yield from remarks(told)
@@ -125,7 +129,9 @@ def remarks(told: Round) -> Iterator[str]:
     if told.every > len(told.rows):
         yield f"{told.every - len(told.rows)} more stacks are not shown"
     if told.waiting:
-        yield f"{told.waiting} threads are still off CPU, and their time is not counted"
+        one = told.waiting == 1
+        who = "1 thread is still off CPU, and its" if one else f"{told.waiting} threads are still off CPU, and their"
+        yield f"{who} time is not counted"
     if told.lost:
         yield f"{told.lost} hits were not counted: there was no room for their stacks (--max-entries N makes more)"
     if told.missed:
@@ -143,7 +149,7 @@ def summary(told: Round) -> str:
         of = f", {told.total / _MILLISECOND:.3f} ms off CPU"
     elif told.unit:
         of = f", {told.total} {told.unit}"
-    return f"{told.hits} hits{of} in {told.every} stacks, {told.seconds:.1f} s"
+    return f"{_counted(told.hits, 'hit')}{of} in {_counted(told.every, 'stack')}, {told.seconds:.1f} s"
 
 
 def _columns(told: Round) -> tuple[Column, ...]:

@@ -43,7 +43,7 @@ def test_time_off_cpu():
 
     assert shown[2] == "    1.235 ms in 3 hits"
     assert shown[4] == "2 threads are still off CPU, and their time is not counted"
-    assert BOARD.head(told(row, unit="nanoseconds", waiting=0)) == "3 hits, 1.235 ms off CPU in 1 stacks, 2.0 s"
+    assert BOARD.head(told(row, unit="nanoseconds", waiting=0)) == "3 hits, 1.235 ms off CPU in 1 stack, 2.0 s"
 
 
 def test_json():
