@@ -91,16 +91,13 @@ def _check(
     command = ctx.obj.command
     if ctx.obj.depth:
         raise UsageError("probe stat goes on until somebody stops it, so it is no command for a batch")
-    chosen = [
-        name for name, is_there in (("--pid", pid is not None), ("--cgroup", cgroup), ("-a", all_cpus)) if is_there
-    ]
-    if len(chosen) > 1 and "--pid" in chosen:
-        raise UsageError(f"{' and '.join(chosen)} exclude each other")
+    if pid is not None and (all_cpus or cgroup is not None):
+        raise UsageError(f"--pid and {'--all-cpus' if all_cpus else '--cgroup'} exclude each other")
     if command and duration is not None:
         raise UsageError("--duration is for counting without a command, whose end is that of the counting")
     if repeat > 1 and (not command or interval is not None):
         raise UsageError(
-            "--repeat runs a command several times" + (", without --interval" if command else ": -- COMMAND")
+            f"--repeat runs a command several times{', without --interval' if command else ': -- COMMAND'}"
         )
 
 
@@ -116,9 +113,9 @@ def _scope(held: ExitStack, *, pid: int | None, cpu: str | None, per_cpu: bool, 
         folder = held.enter_context(open_folder(cgroup))
     chosen = None
     if cpu is not None:
-        if not _CPUS.fullmatch(cpu):
+        chosen = cpus.numbers(cpu) if _CPUS.fullmatch(cpu) else []
+        if not chosen:
             raise UsageError(f"--cpu: '{cpu[:40]}' should be a list of CPUs, such as 0-3,8")
-        chosen = cpus.numbers(cpu)
     return Scope(process, None, folder, chosen, per_cpu)
 
 

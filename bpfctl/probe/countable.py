@@ -9,7 +9,7 @@ from bpfctl.probe import registry
 from bpfctl.probe.source import Countable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from bpfctl.attach.counter import Counter
     from bpfctl.probe.session import Sources
@@ -28,12 +28,17 @@ def groups(sources: Sources, words: Sequence[str], *, together: bool = False) ->
         for item in split(word):
             if item.startswith(_OPEN):
                 names = split(item[1:-1])
-                found.append(tuple(dict.fromkeys(counter for name in names for counter in _counters(sources, name))))
+                found.append(_once(counter for name in names for counter in _counters(sources, name)))
             else:
                 found += ((counter,) for counter in _counters(sources, item))
     if together:
-        return [tuple(dict.fromkeys(counter for group in found for counter in group))]
-    return list(dict.fromkeys(found))
+        return [_once(counter for group in found for counter in group)]
+    return list({tuple(map(str, group)): group for group in found}.values())
+
+
+def _once(counters: Iterable[Counter]) -> Group:
+    """Return counters in their order, each once."""
+    return tuple({str(counter): counter for counter in counters}.values())
 
 
 def split(word: str) -> list[str]:
