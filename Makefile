@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 SOURCES = pyproject.toml $(wildcard bpfctl/_sys/*.c bpfctl/_sys/*.h btf/*.c)
 
-.PHONY: demo test test-vm check bench fuzz sweep wheel gen packages test-packages clean
+.PHONY: demo test test-vm check bench bench-functions fuzz sweep wheel gen packages test-packages clean
 
 demo: $(VENV)/installed ## install bpfctl into .venv and show what the kernel runs
 	$(BIN)/python docs/examples/demo.py
@@ -32,6 +32,10 @@ bench: $(VENV)/installed test-packages ## times and memory beside bpftool in the
 	tests/packages.sh bench
 	peer=bpftool:$$($(BIN)/python -m tests.vm bpftool); for each in startup map_dump map_restore map_items ring btf_dump btf_show btf_merge prog_dump feature probe; do \
 		BPFCTL_BPFTOOL=$$peer $(BIN)/python benchmarks/$$each.py || exit; done
+
+bench-functions: $(VENV)/installed test-packages ## many functions of the kernel beside bpftrace, in a guest
+	tests/packages.sh bench
+	$(BIN)/python -m tests.vm run --kernel newest --timeout 1800 "$(abspath $(BIN))/python benchmarks/probe.py --kernel-functions"
 
 fuzz: $(VENV)/developed test-packages ## a million instruction words, 500,000 values, and a million mutated BTFs, each time others
 	$(BIN)/python -m tests.fuzz.insns 1000000 --seed $$(date +%s)

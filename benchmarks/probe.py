@@ -1,7 +1,10 @@
 """Probes beside bpftrace in the same run: from start to first hit, all system calls, records a second, cost of a hit.
 
 Run as root, where the package is installed (not in editable mode): python benchmarks/probe.py [--all]
-With --all bpftrace also attaches to all system calls, which takes it half a minute.
+With --all bpftrace also attaches to all system calls, which takes it half a minute. With --kernel-functions many
+functions of the kernel are counted instead; a guest (tests/vm) has kprobes where this machine has none:
+
+    python -m tests.vm run --kernel newest --timeout 1800 "VENV/bin/python benchmarks/probe.py --kernel-functions"
 """
 
 from __future__ import annotations
@@ -31,13 +34,15 @@ BPFCTL = str(Path(sys.executable).parent / "bpfctl")
 BPFTRACE = shutil.which("bpftrace")
 EXIT, YIELD = "tracepoint:sched:sched_process_exit", "tracepoint:syscalls:sys_enter_sched_yield"
 EVERY = "tracepoint:syscalls:sys_enter_*"
-RUNS = 11
+RUNS, FEW_RUNS = 11, 3
 RATES = (50_000, 100_000, 160_000, 200_000, 250_000)
 SECONDS = 3
 BURST = 100
 PATIENCE = 60  # seconds
 # bpftrace 0.17 looks for tracepoints below debugfs alone.
 MOUNTED = "mount -t debugfs none /sys/kernel/debug; mount -t tracefs none /sys/kernel/debug/tracing"
+#: Patterns of functions of the kernel: some eighty, and some five thousand.
+FUNCTIONS = ("kprobe:vfs_*", "kprobe:p*")
 COUNTS = {"by probe": ("", "@ = count();"), "by comm and pid": ("comm,pid", "@[comm, pid] = count();")}
 
 
@@ -48,6 +53,9 @@ def main() -> None:
         os.execvpe("unshare", ["unshare", "-m", *again], os.environ | {"TRACING": "1"})
     if not BPFTRACE:
         print("bpftrace is not installed: bpfctl alone")
+    if "--kernel-functions" in sys.argv:
+        functions()
+        return
     whole()
     first()
     rate()
@@ -68,6 +76,19 @@ def whole() -> None:
     if BPFTRACE and "--all" in sys.argv:
         words = {"bpftrace, all": [BPFTRACE, "-e", f"{EVERY} {{ @[probe] = count(); }} BEGIN {{ exit(); }}"]}
         print(clock.table(clock.measure(words, 1), "bpftrace, all"))
+
+
+def functions() -> None:
+    """Time whole processes that count the hits of many functions of the kernel by name, for a tenth of a second."""
+    os.environ["BPFTRACE_MAX_PROBES"] = "100000"
+    for pattern in FUNCTIONS:
+        listed = subprocess.run([BPFCTL, "--plain", "probe", "list", pattern], capture_output=True, check=True).stdout
+        commands = {"bpfctl": [BPFCTL, "probe", "count", pattern, "--duration", "0.1"]}
+        if BPFTRACE:
+            program = f"{pattern} {{ @[func] = count(); }} interval:ms:100 {{ exit(); }}"
+            commands["bpftrace"] = [BPFTRACE, "-e", program]
+        print(f"{pattern}: {len(listed.splitlines())} functions")
+        print(clock.table(clock.measure(commands, FEW_RUNS), "bpftrace" if BPFTRACE else "bpfctl"))
 
 
 def tools(by: str, theirs: str) -> dict[str, list[str]]:
