@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, suppress
-from errno import EACCES, EAGAIN, EINVAL, ENODEV, EPERM
+from errno import EACCES, EAGAIN, EBADF, EINVAL, ENODEV, ENOENT, EPERM
 from typing import TYPE_CHECKING, NamedTuple
 
 from bpfctl._sys.fd import Closing
-from bpfctl.attach.counter import ABSENT, Counting, Place, Reading
-from bpfctl.attach.perf_event import event_hint
-from bpfctl.errors import KernelError, NotFound, NotSupported
+from bpfctl.attach.counter import ABSENT, Counter, Counting, Place, Reading
+from bpfctl.attach.perf_event import Event, event_hint
+from bpfctl.errors import KernelError, NotFound, NotSupported, UsageError
 from bpfctl.host import cpus
+from bpfctl.uapi.perf import PerfType, Software
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from bpfctl._sys.fd import FD
-    from bpfctl.attach.counter import Counter
     from bpfctl.host.process import Process
     from bpfctl.probe.countable import Group
 
@@ -78,6 +78,8 @@ class Counters(Closing):
         self._scope, self._scaled = scope, scaled
         self._open: list[tuple[int, Counting]] = []  # with the group's place among all
         self._before: list[list[Reading]] = []
+        if scope.cgroup is not None:
+            _check(scope.cgroup)
         with ExitStack() as held:
             for at in range(len(self.groups)):
                 for counting in self._opened(at):
@@ -263,6 +265,23 @@ class Counters(Closing):
         if missing:
             raise NotFound(f"there is no CPU {missing[0]} that runs")
         return [cpu for cpu in online if cpu in wanted]
+
+
+def _check(cgroup: FD) -> None:
+    """Raise UsageError or NotSupported for a folder whose tasks cannot be counted, whatever the event.
+
+    Kernel: perf_cgroup_connect() in kernel/events/core.c, css_tryget_online_from_dir() in kernel/cgroup/cgroup.c.
+    """
+    dummy = Event(PerfType.SOFTWARE, Software.DUMMY, 0)
+    try:
+        Counting([Counter("software:dummy", dummy)], Place(cgroup.fileno(), cpus.online()[0], is_cgroup=True)).close()
+    except OSError as error:
+        if error.errno == EBADF:
+            raise UsageError("that folder is no cgroup") from None
+        if error.errno == ENOENT:
+            raise UsageError("that cgroup is of version 1, and counts nothing: it takes one of perf_event") from None
+        if error.errno == EINVAL:
+            raise NotSupported("this kernel counts no cgroups (CONFIG_CGROUP_PERF)") from None
 
 
 class _Gone(Exception):

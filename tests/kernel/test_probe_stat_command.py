@@ -159,6 +159,7 @@ def test_a_process_and_its_end():
         (["cs", "-C", "3-2", "--", "true"], 2, "--cpu: '3-2' should be a list of CPUs"),
         (["cs", "-C", "99999", "--", "true"], 3, "there is no CPU 99999 that runs"),
         (["cs", "-p", "4194304"], 3, "there is no process 4194304"),
+        (["cs", "--cgroup", "/tmp"], 2, "that folder is no cgroup"),
         (["cs", "--cgroup", "/nonexistent"], 3, "there is no cgroup '/nonexistent'"),
         (["\x1b[31m\udcff", "--", "true"], 3, r"\x1b[31m"),
     ],
