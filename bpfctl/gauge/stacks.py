@@ -74,7 +74,14 @@ class Stacked(Gauge[Stacks, Round]):
         from bpfctl.views.pprof import profile  # noqa: PLC0415 - few are made
 
         whole = told or self.round()
-        return profile(whole.rows, whole.by, whole.unit, at=self._began, seconds=whole.seconds)
+        return profile(
+            whole.rows,
+            whole.by,
+            whole.unit,
+            at=self._began,
+            seconds=whole.seconds,
+            build_id=self._names.build_id,
+        )
 
     def _paths(self, told: Round) -> Iterator[tuple[Sequence[str], NamedStack]]:
         """Yield the stacks, and what stands before their roots: the name of the thread where nobody has asked."""

@@ -77,6 +77,11 @@ class Names(Closing):
         addresses = row.kernel[leaf:], row.user
         return NamedStack(row.values, tuple(kernel[leaf:]), tuple(user), addresses, row.pid, row.hits, row.total)
 
+    def build_id(self, pid: int, address: int) -> str:
+        """Return what the linker calls the build of the file that a process has at an address; empty for unknown."""
+        with self._lock:
+            return self._users.build_id(pid, address)
+
     def close(self) -> None:
         """Forget all processes."""
         self._over.set()

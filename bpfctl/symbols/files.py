@@ -14,6 +14,7 @@ from bpfctl._sys.fd import FD, Closing
 from bpfctl.elf.image import Identity, Image
 from bpfctl.errors import BpfctlError
 from bpfctl.host import binary
+from bpfctl.symbols import jit
 from bpfctl.symbols.table import Table
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ class Files(Closing):
                 known = self._files.pop(identity, None)
                 if known is not None:
                     fd.close()
-                return known or _File(fd, identity, mapping.name, f"/proc/{pid}/root" if pid else "")
+                return known or _File(fd, identity, mapping.name, _root(pid))
             if len(self._missing) < _MOST_KEYS:
                 self._missing.add(missing)
         return None
@@ -138,6 +139,14 @@ class Files(Closing):
 
 def _key(mapping: Mapping) -> Key:
     return mapping.device, mapping.inode, mapping.path
+
+
+def _root(pid: int) -> str:
+    """Return where a process has its folders; empty where they are ours, since those are there when it has ended."""
+    try:
+        return f"/proc/{pid}/root" if pid and not jit.sees_as_we_do(pid) else ""
+    except OSError:  # it has ended
+        return ""
 
 
 def _places(mapping: Mapping, pid: int) -> Iterator[tuple[str, bool]]:

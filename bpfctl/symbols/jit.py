@@ -38,12 +38,12 @@ def owner(pid: int) -> Owner | None:
             status = dict(line.split(b":", 1) for line in file if b":" in line)
         number = int(status.get(b"NSpid", b"%d" % pid).split()[-1])  # Linux 4.1
         users = frozenset({0, *map(int, status[b"Uid"].split()[:2])})
-        return Owner(number, users, "" if _sees_as_we_do(pid) else f"/proc/{pid}/root")
+        return Owner(number, users, "" if sees_as_we_do(pid) else f"/proc/{pid}/root")
     except (OSError, KeyError, ValueError, IndexError):
         return None
 
 
-def _sees_as_we_do(pid: int) -> bool:
+def sees_as_we_do(pid: int) -> bool:
     """Return whether a process has our folders, where its file stays when it has ended."""
     there = f"/proc/{pid}"
     return os.path.samefile(f"{there}/root", "/") and os.path.samefile(f"{there}/ns/mnt", "/proc/self/ns/mnt")

@@ -73,6 +73,14 @@ class Table:
         """Bytes of its arrays."""
         return sum(len(run.starts) * 17 for run in self._runs)
 
+    @property
+    def build_id(self) -> str:
+        """What the linker calls this build of the file, in hexadecimal; empty where it says nothing."""
+        try:
+            return self._image.build_id
+        except BpfctlError:  # its notes are damaged
+            return ""
+
     def address(self, offset: int) -> int | None:
         """Return the address, as the linker knows it, of a place in the file; None where that is not loaded."""
         for segment in self._segments:
@@ -115,7 +123,10 @@ class Table:
 def _name(run: Run, at: int) -> str:
     size = _SHORT
     while True:
-        data = run.image.part(run.strings, run.names[at], size)
+        try:
+            data = run.image.part(run.strings, run.names[at], size)
+        except BpfctlError:  # a debug file that was there is no more
+            return ""
         end = data.find(b"\0")
         if end >= 0 or len(data) < size or size >= _LONGEST:
             return (data[:end] if end >= 0 else data).decode("utf-8", "surrogateescape")

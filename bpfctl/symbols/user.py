@@ -122,6 +122,15 @@ class Users(Closing):
         found += [callers.get(address) or self._caller(pid, known, address) for address in addresses[1:]]
         return found
 
+    def build_id(self, pid: int, address: int) -> str:
+        """Return what the linker calls the build of the file at an address; empty where nobody knows."""
+        known = self._spaces.get(pid)
+        mapping = known.at(address) if known else None
+        if known is None or mapping is None or not mapping.is_file:
+            return ""
+        table = self._files.table(mapping, self._who(pid, known))
+        return table.build_id if table else ""
+
     def _leaf(self, pid: int, known: Space, address: int) -> Frame:
         frame = self._find(pid, known, address)
         if frame.module:

@@ -7,7 +7,6 @@ Protocol Buffers). Names are places in a table of strings, whose first is empty.
 from __future__ import annotations
 
 import gzip
-from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from bpfctl.views.stacks import NANOSECONDS
@@ -54,12 +53,13 @@ def _varint(value: int) -> bytes:
 class _Profile:
     """What several samples have in common is written once, and has a number from 1 on."""
 
-    def __init__(self, build_id: Callable[[str], str]) -> None:
+    def __init__(self, build_id: Callable[[int, int], str]) -> None:
         self.message = _Message()
         self._strings = {"": 0}
-        self._mappings: dict[str, int] = {}
+        self._mappings: dict[tuple[str, str], int] = {}
         self._functions: dict[tuple[str, str], int] = {}
         self._locations: dict[tuple[int, str, int], int] = {}
+        self._builds: dict[tuple[int, str], str] = {}
         self._build_id = build_id
 
     def string(self, text: str) -> int:
@@ -71,14 +71,25 @@ class _Profile:
         message.number(2, self.string(unit))
         self.message.bytes(member, message.data)
 
-    def _mapping(self, module: str) -> int:
-        number = self._mappings.get(module)
+    def _build(self, pid: int, address: int, module: str) -> str:
+        """Return the build of a file in a process, which is asked for once."""
+        if not pid or not module.startswith("/"):
+            return ""
+        found = self._builds.get((pid, module))
+        if found is None:
+            found = self._builds[pid, module] = self._build_id(pid, address)
+        return found
+
+    def _mapping(self, module: str, build: str) -> int:
+        if not module:
+            return 0
+        number = self._mappings.get((module, build))
         if number is None:
-            number = self._mappings[module] = len(self._mappings) + 1
+            number = self._mappings[module, build] = len(self._mappings) + 1
             message = _Message()
             message.number(1, number)
             message.number(5, self.string(module))
-            message.number(6, self.string(self._build_id(module)))
+            message.number(6, self.string(build))
             message.number(7, 1)  # it has the names of functions, so that nobody looks them up again
             self.message.bytes(3, message.data)
         return number
@@ -94,11 +105,10 @@ class _Profile:
             self.message.bytes(5, message.data)
         return number
 
-    def location(self, frame: Frame, address: int, module: str) -> int:
-        name = str(frame)
-        number = self._locations.get((address, name, self._mapping(module) if module else 0))
+    def location(self, frame: Frame, address: int, module: str, pid: int = 0) -> int:
+        name, mapping = str(frame), self._mapping(module, self._build(pid, address, module))
+        number = self._locations.get((address, name, mapping))
         if number is None:
-            mapping = self._mapping(module) if module else 0
             number = self._locations[address, name, mapping] = len(self._locations) + 1
             line = _Message()
             line.number(1, self._function(name, module))
@@ -123,11 +133,12 @@ def profile(
     *,
     at: float,
     seconds: float,
-    build_id: Callable[[str], str] = lambda _: "",
+    build_id: Callable[[int, int], str] = lambda _pid, _address: "",
 ) -> bytes:
-    """Return the profile of some seconds that began at a time; ``build_id`` tells that of a file, as hexadecimal.
+    """Return the profile of some seconds that began at a time.
 
     Each sample has its hits, and what was added up; the values by which hits are told apart are its labels.
+    ``build_id`` tells the build of the file that a process has at an address, in hexadecimal.
     """
     made = _Profile(build_id)
     made.value_type(1, "hits", "count")
@@ -147,12 +158,11 @@ def profile(
 
 def _locations(made: _Profile, row: NamedStack) -> list[int]:
     """Return the calls of a stack, leaf first; in the addresses of all others their call instructions end."""
-    kernel = zip(row.kernel, row.addresses[0], [frame.module or _KERNEL for frame in row.kernel], strict=True)
-    user = zip(row.user, row.addresses[1], [frame.module for frame in row.user], strict=True)
     numbers = []
-    for at, (frame, address, module) in enumerate(chain(kernel, user)):
-        returns = at not in (0, len(row.kernel))
-        numbers.append(made.location(frame, address - returns, module))
+    for at, (frame, address) in enumerate(zip(row.kernel, row.addresses[0], strict=True)):
+        numbers.append(made.location(frame, address - (at > 0), frame.module or _KERNEL))
+    for at, (frame, address) in enumerate(zip(row.user, row.addresses[1], strict=True)):
+        numbers.append(made.location(frame, address - (at > 0), frame.module, row.pid))
     return numbers
 
 

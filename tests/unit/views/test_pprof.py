@@ -118,11 +118,12 @@ def test_sums():
 
 
 def test_build_ids():
-    read = Read([stack((), USER)], build_id=lambda file: "abcdef" if file == LIBC else "")
-    found = {read.text(mapping, 5): read.text(mapping, 6) for mapping in read.mappings.values()}
+    rows = [stack((), USER[:1], pid=pid, values=("cat", pid)) for pid in (7, 8, 9, 7)]
+    read = Read(rows, build_id=lambda pid, _: {7: "abcdef", 9: "123456"}.get(pid, ""))
 
-    assert found[LIBC] == "abcdef"
-    assert found[PROGRAM] == ""
+    assert [read.text(one, 5) for one in read.mappings.values()] == [LIBC] * 3
+    assert [read.text(one, 6) for one in read.mappings.values()] == ["abcdef", "", "123456"]
+    assert read.samples[0][1] == read.samples[3][1] != read.samples[1][1]
 
 
 def test_any_name():
