@@ -78,6 +78,9 @@ def process_groups(
         attach_cookie=by(uprobe.attach),
         otherwise=lambda: of_tracefs,
     )
+    if not has_cookies():  # links of many came later
+        yield of_events
+        return
     yield of_events._replace(
         way="multi-uprobe link",
         attach=by(uprobe.attach_multi),
