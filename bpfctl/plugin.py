@@ -74,13 +74,14 @@ if TYPE_CHECKING:
         Registers,
         argument_fields,
         argument_strings,
+        call_frame,
         registers,
         returned_fields,
         user_memory,
         word,
     )
     from bpfctl.probe.session import known
-    from bpfctl.probe.source import API, Countable, Group, Located, PerProcess, ProbePoint, Source
+    from bpfctl.probe.source import API, Countable, Group, Located, Paired, PerProcess, ProbePoint, Source
     from bpfctl.probe.syscall import is_text, syscall_number
     from bpfctl.probe.typed import Argument, first, reach, whole
     from bpfctl.probe.types import kernel_types, module_btf, module_types, types_of
@@ -124,6 +125,7 @@ _WHERE = {
     "POINT": "probe.code:POINT",
     "PerfCounter": "attach.counter:Counter",
     "PerfEvent": "attach.perf_event:Event",
+    "Paired": "probe.source:Paired",
     "PerProcess": "probe.source:PerProcess",
     "PerfType": "uapi.perf:PerfType",
     "Process": "host.process:Process",
@@ -153,6 +155,7 @@ _WHERE = {
     "attach_raw_tracepoint": "attach.raw_tracepoint:attach",
     "attach_tracepoint": "attach.perf_event:tracepoint",
     "attach_tracing": "attach.tracing:attach",
+    "call_frame": "probe.registers:call_frame",
     "called_with": "probe.called:called_with",
     "field_of": "probe.called:field_of",
     "fields_of": "probe.called:fields_of",
@@ -229,6 +232,7 @@ __all__ = [
     "Numbers",
     "ObjectError",
     "Opaque",
+    "Paired",
     "PerProcess",
     "PerfCounter",
     "PerfEvent",
@@ -255,6 +259,7 @@ __all__ = [
     "attach_raw_tracepoint",
     "attach_tracepoint",
     "attach_tracing",
+    "call_frame",
     "called_with",
     "chosen",
     "copied",

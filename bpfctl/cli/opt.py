@@ -200,6 +200,40 @@ PointsTo = Annotated[str | None, option("--points-to", metavar="TYPE", text="Wha
 TypeGlob = Annotated[
     list[str] | None, option("--type", metavar="GLOB", text="Only types whose name matches, or /regex/.")
 ]
+CallsBy = Annotated[
+    list[str] | None,
+    option("--by", metavar="FIELD,...", text="A histogram for each of these: probe, comm, args.NAME, retval, ..."),
+]
+FromProbe = Annotated[
+    list[str] | None,
+    option("--from", metavar="PROBE", text="Time what begins here, and ends at --to; may be repeated."),
+]
+ToProbe = Annotated[list[str] | None, option("--to", metavar="PROBE", text="Where that ends; may be repeated.")]
+SameKey = Annotated[
+    list[str] | None,
+    option(
+        "--key",
+        metavar="FIELD[=FIELD],...",
+        text="What belongs together has the same values of these, there and at --to; without it, the same thread.",
+    ),
+]
+TimeScale = Annotated[
+    str | None,
+    option("--linear", metavar="MIN:MAX:STEP", text="Buckets of the same size, such as 0:10ms:500us."),
+]
+TimeUnit = Annotated[
+    str | None, option("--unit", metavar="ns|us|ms|s", text="Buckets, and what is shown, in this unit.")
+]
+SlowerThan = Annotated[
+    str | None, option("--over", metavar="TIME", text="A line for each call that takes so long at least, such as 10ms.")
+]
+CallFields = Annotated[
+    list[str] | None,
+    option("--fields", metavar="FIELD,...", text="With --over: what is read: pid, args.NAME, retval, ... (all)."),
+]
+MaxCalls = Annotated[
+    int, option("--max-calls", metavar="N", low=1, high=_U32, text="How many calls may be on their way (10240).")
+]
 StacksBy = Annotated[
     list[str] | None,
     option("--by", metavar="FIELD,...", text="Tell stacks apart by these: probe, comm, pid, cpu, ... (comm,pid)."),

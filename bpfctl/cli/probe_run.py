@@ -76,6 +76,15 @@ def probing(
     """Have an action at what the words mean, and tell when it begins, and when the process of ``pid`` has ended."""
     with (
         wanted(session, words, where=where, pid=pid, cgroup=cgroup, way=way) as (sources, what),
+        at_work(session, sources, what, action, pid) as run,
+    ):
+        yield run
+
+
+@contextmanager
+def at_work(session: Session, sources: Sources, what: Wanted, action: Action, pid: int | None) -> Iterator[Probing]:
+    """Have an action at points that were found."""
+    with (
         action,
         over_with(pid) as is_over,
         Probing(sources, what, action) as run,  # which Ctrl-C cuts short

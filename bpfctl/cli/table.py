@@ -38,7 +38,7 @@ OURS = {
     "feature": frozenset({"check", "diff"}),
     "btf": frozenset({"find", "diff", "check"}),
     "probe": frozenset(
-        {"list", "count", "trace", "hist", "stacks", "show", "attach", "dry-run", "clean", "stat", "run"},
+        {"list", "count", "trace", "hist", "stacks", "show", "attach", "dry-run", "clean", "stat", "run", "latency"},
     ),
     "plugin": frozenset({"list"}),
     "events": frozenset({""}),
@@ -184,6 +184,7 @@ OBJECTS: dict[str, tuple[Command, ...]] = {
         Command("dry-run", "probe_show:dry_run", "show the programs of a count or trace, and how they are attached"),
         Command("stacks", "probe_stacks:stacks", "count the calls that led to hits, or add up time off CPU"),
         Command("clean", "probe_clean:clean", "remove events of tracefs that a killed bpfctl has left"),
+        Command("latency", "probe_latency:latency", "show how long calls take, or what is between two probes"),
         Command("stat", "probe_stat:stat", "count events of the kernel and of CPUs, of a command or of all"),
         Command("run", "probe_file:run", "measure several things at once, as a session file says"),
         Command("help", "", ""),

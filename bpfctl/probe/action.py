@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from bpfctl.probe.code import Code
+    from bpfctl.probe.field import Load
     from bpfctl.probe.source import ProbePoint
+    from bpfctl.probe.where import Tree
 
 
 class Part(NamedTuple):
@@ -22,10 +24,20 @@ class Part(NamedTuple):
     points: Sequence[ProbePoint]
     first: int
     field: Callable[[str], Field]
+    frame: Load | None = None  # as of a `Group`
 
 
 class Action(Closing):
     """Something that is done at each hit. It is made of what the user wants, and closed when that is over."""
+
+    def sides(self, points: Sequence[ProbePoint]) -> Sequence[Sequence[ProbePoint]]:
+        """Return points that no program may serve together apart, in the order in which they are attached."""
+        return [points]
+
+    def condition(self, points: Sequence[ProbePoint], where: Tree | None) -> Tree | None:
+        """Return which hits of points of one side count, of what was said for all."""
+        del points
+        return where
 
     @abstractmethod
     def names(self, points: Sequence[ProbePoint], own: Callable[[ProbePoint], Sequence[Field]]) -> frozenset[str]:

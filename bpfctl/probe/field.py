@@ -10,6 +10,7 @@ import sys
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from bpfctl.asm.insn import R0, R1, R2, R3, R10
+from bpfctl.probe import duration
 from bpfctl.probe.code import CTX
 from bpfctl.uapi.helpers import Helper
 
@@ -42,6 +43,21 @@ class Integer(NamedTuple):
         """Return what people read."""
         name = next((name for number, name in self.names if number == value), "")
         return name or (f"{value:#x}" if self.hexadecimal else str(value))
+
+
+class Duration(NamedTuple):
+    """Nanoseconds, which people read in the unit that suits them, or in a given one."""
+
+    unit: str = ""
+    size: int = 8
+
+    def decode(self, data: bytes) -> int:
+        """Return the number."""
+        return int.from_bytes(data, sys.byteorder)
+
+    def spell(self, value: int) -> str:
+        """Return what people read."""
+        return duration.spell(value, self.unit)
 
 
 class Text(NamedTuple):
@@ -131,7 +147,7 @@ class Opaque(NamedTuple):
         return "?"
 
 
-Type: TypeAlias = Integer | Text | Blob | Bytes | Numbers | Opaque
+Type: TypeAlias = Integer | Duration | Text | Blob | Bytes | Numbers | Opaque
 
 
 class Field(NamedTuple):

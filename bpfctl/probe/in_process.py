@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bpfctl.attach.uprobe import Place
     from bpfctl.host.process import Process
     from bpfctl.kernel.prog import Program
-    from bpfctl.probe.field import Field
+    from bpfctl.probe.field import Field, Load
     from bpfctl.probe.source import ProbePoint
 
 
@@ -42,6 +42,7 @@ def process_groups(
     *,
     returns: bool = False,
     process: Process | None = None,
+    frame: Load | None = None,
 ) -> Iterator[Group]:
     """Yield groups for points with the same fields, each of which may be at several places.
 
@@ -50,7 +51,7 @@ def process_groups(
     """
     if len(points) > 1 and not has_cookies():
         for point in points:
-            yield from process_groups([point], places, field, returns=returns, process=process)
+            yield from process_groups([point], places, field, returns=returns, process=process, frame=frame)
         return
     several, pid = len(points) > 1, process.pid if process is not None else None
     numbered = [place._replace(cookie=number) for number, point in enumerate(points) for place in places(point)]
@@ -71,6 +72,7 @@ def process_groups(
         by(uprobe.attach_tracefs),
         Code.point_from_cookie if several else None,
         attach_cookie=by(uprobe.attach_tracefs),
+        frame=frame,
     )
     of_events = of_tracefs._replace(
         way=f"perf event{plural}",

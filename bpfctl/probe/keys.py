@@ -12,8 +12,9 @@ from bpfctl.probe.field import Integer
 from bpfctl.uapi.helpers import Helper
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Container, Mapping, Sequence
 
+    from bpfctl.asm.insn import Reg
     from bpfctl.kernel.map import Map
     from bpfctl.probe.action import Part
     from bpfctl.probe.code import Code
@@ -38,13 +39,16 @@ class Keys:
         """The fields that are read."""
         return frozenset(self.by) - {PROBE}
 
-    def settle(self, parts: Sequence[Part]) -> None:
-        """Decide what lies where in a key; UsageError where fields cannot be told by one type."""
+    def settle(self, parts: Sequence[Part], having: Mapping[str, Sequence[Part]] | None = None) -> None:
+        """Decide what lies where in a key; UsageError where fields cannot be told by one type.
+
+        ``having`` tells the parts that have a field, where these are not all.
+        """
         self.points = tuple(point for part in parts for point in part.points)
         at = 4 if PROBE in self.by else 0
         for name in self.by:
             if name != PROBE:
-                type_ = common_type(name, [part.field(name).type for part in parts])
+                type_ = common_type(name, [part.field(name).type for part in (having or {}).get(name, parts)])
                 at = at if not isinstance(type_, Integer) else -(-at // 8) * 8
                 self.slots.append(Slot(name, at, type_))
                 at += type_.size
@@ -53,16 +57,16 @@ class Keys:
     def store(self, code: Code, part: Part, at: int | None = None) -> int:
         """Write the key of this hit to the stack, into cleared room where that is given; return where it is."""
         key = code.cleared(self.size) if at is None else at
-        if PROBE in self.by:
-            code.stx(4, R10, key, POINT)
-        for slot in self.slots:
-            field = part.field(slot.name)
-            if field.load and isinstance(slot.type, Integer):  # numbers of all sizes share a slot of 64 bits
-                field.load(code, R0)
-                code.stx(8, R10, key + slot.at, R0)
-            else:
-                field.store(code, R10, key + slot.at)
+        self.write(code, part, self.by, R10, key)
         return key
+
+    def write(self, code: Code, part: Part, names: Container[str], base: Reg, at: int) -> None:
+        """Write those of these names to a key that begins at ``base + at``, and is cleared."""
+        if PROBE in self.by and PROBE in names:
+            code.stx(4, base, at, POINT)
+        for slot in self.slots:
+            if slot.name in names:
+                write(code, part, slot, base, at)
 
     def values(self, key: bytes) -> tuple[Any, ...]:
         """Return the values of a key, in the order of the fields."""
@@ -78,6 +82,16 @@ class Keys:
             str(value) if name == PROBE else types[name].spell(value)
             for name, value in zip(self.by, values, strict=True)
         ]
+
+
+def write(code: Code, part: Part, slot: Slot, base: Reg, at: int) -> None:
+    """Write a field to its slot of what begins at ``base + at``, and is cleared."""
+    field = part.field(slot.name)
+    if field.load and isinstance(slot.type, Integer):  # numbers of all sizes share a slot
+        field.load(code, R0)
+        code.stx(slot.type.size, base, at + slot.at, R0)
+    else:
+        field.store(code, base, at + slot.at)
 
 
 def look_up(code: Code, map_: Map, key: int) -> None:

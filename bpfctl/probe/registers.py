@@ -37,6 +37,7 @@ class Registers(NamedTuple):
     returned: str
     pc: str
     sp: str
+    popped: int  # bytes of the stack that a return takes away
 
 
 X86_64 = Registers(
@@ -46,6 +47,7 @@ X86_64 = Registers(
     "rax",
     "rip",
     "rsp",
+    8,
 )
 ARM64 = Registers(
     "aarch64",
@@ -54,6 +56,7 @@ ARM64 = Registers(
     "x0",
     "pc",
     "sp",
+    0,
 )
 
 
@@ -93,6 +96,18 @@ def returned_fields(*, user: bool) -> tuple[Field, Field]:
         in_context("retval", at, Integer(8, signed=True), "long"),
         string("retstr", word(at), user=user, told="char *"),
     )
+
+
+def call_frame(*, returns: bool) -> Load:
+    """Return what loads where the frame of a call is, when a function is entered or when it has returned."""
+
+    def load(code: Code, register: Reg) -> None:
+        here = registers()
+        code.ldx(8, register, CTX, here.at[here.sp])
+        if returns and here.popped:
+            code.sub(register, here.popped)
+
+    return load
 
 
 def word(at: int) -> Load:

@@ -148,6 +148,10 @@ def known(fields: Sequence[Field], name: str, place: str) -> Field:
     raise NotFound(f"{place} has no field '{name}'{hint}")
 
 
+def _part(group: Group, first: int) -> Part:
+    return Part(group.points, first, partial(_field, group), group.frame)
+
+
 def _field(group: Group, name: str) -> Field:
     """Return a field that is read at every point, or one of the group's own, which ``args.`` may be put before."""
     return FIELDS.get(name) or group.field(name.removeprefix(_OWN))
@@ -244,18 +248,20 @@ class Probing(Closing):
 
 def make(sources: Sources, wanted: Wanted, action: Action, held: ExitStack) -> list[Made]:
     """Return the programs for points; ``held`` owns what they refer to."""
-    names = frozenset(named(wanted.where)) if wanted.where else frozenset()
     groups: list[tuple[Group, frozenset[str]]] = []
-    for kind in dict.fromkeys(point.kind for point in wanted.points):
-        points = [point for point in wanted.points if point.kind == kind]
-        source = sources.of(kind)
-        there = (action.names(points, source.fields) | names) - FIELDS.keys()
-        read = frozenset(name.removeprefix(_OWN) for name in there)
-        groups += ((only(group, wanted.way), read) for group in source.groups(points, read, held))
+    for side in action.sides(wanted.points):
+        where = action.condition(side, wanted.where)
+        names = frozenset(named(where)) if where else frozenset()
+        for kind in dict.fromkeys(point.kind for point in side):
+            points = [point for point in side if point.kind == kind]
+            source = sources.of(kind)
+            there = (action.names(points, source.fields) | names) - FIELDS.keys()
+            read = frozenset(name.removeprefix(_OWN) for name in there)
+            groups += ((only(group, wanted.way), read) for group in source.groups(points, read, held))
     parts: list[Part] = []
     for group, _ in groups:
         first = parts[-1].first + len(parts[-1].points) if parts else 0
-        parts.append(Part(group.points, first, partial(_field, group)))
+        parts.append(_part(group, first))
     try:
         action.open(parts)
     except KernelError as error:
@@ -269,17 +275,17 @@ def make(sources: Sources, wanted: Wanted, action: Action, held: ExitStack) -> l
 
 def assemble(group: Group, first: int, where: Tree | None, action: Action, names: frozenset[str]) -> Made:
     """Return the program of a group whose first point has this number."""
-    code, field = Code(), partial(_field, group)
+    code, part = Code(), _part(group, first)
     code.mov(CTX, R1)
     if group.choose is None:
         code.mov(POINT, first)
     else:
         group.choose(code)
         code.add(POINT, first)
-    part = Part(group.points, first, field)
     action.always(code, part)
+    where = action.condition(group.points, where)
     if where is not None:
-        Filter(code, field).unless(where, OUT)
+        Filter(code, part.field).unless(where, OUT)
     action.emit(code, part)
     return Made(group, part, code.end(), names)
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from bpfctl.host.process import Process
     from bpfctl.kernel.prog import Program
     from bpfctl.probe.code import Code
-    from bpfctl.probe.field import Field
+    from bpfctl.probe.field import Field, Load
     from bpfctl.uapi.enums import AttachType, ProgType
 
 #: The version of the plugin interface; a plugin says which one it was written for.
@@ -48,6 +48,9 @@ class Group(NamedTuple):
     #: The same as ``attach``, with a number that the user's own program is told; None where nothing tells it.
     attach_cookie: Callable[[Program, int], list[Closing]] | None = None
     for_all: bool = False  # whether others are hit too, though a process was asked for
+    #: Loads a number that a thread has for one call alone while that goes on, the same where it begins and where it
+    #: returns: where its frame is. None where nothing tells one call of a thread from another.
+    frame: Load | None = None
 
 
 @runtime_checkable
@@ -78,6 +81,14 @@ class Countable(Protocol):
 
         Whoever opens it finds out whether this machine can count it. Of a pattern only those are returned that it can.
         """
+
+
+@runtime_checkable
+class Paired(Protocol):
+    """What a source may have besides: its points are where calls begin, or where they return."""
+
+    def call(self, point: ProbePoint) -> tuple[ProbePoint, ProbePoint]:
+        """Return where the calls begin that a point is about, and where they return; UsageError for no such point."""
 
 
 class Source(Protocol):

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from bpfctl.views.calls import remarks_on_calls
 from bpfctl.views.hits import remarks
 from bpfctl.views.view import Board, Column
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
-    from bpfctl.probe.actions.hist import Bucket, Histogram
+    from bpfctl.probe.histograms import Bucket, Histogram
+    from bpfctl.probe.started import Tally
 
 _PERCENT = (50, 90, 99)
 _WIDTH = 40  # characters of the longest bar
@@ -30,6 +32,10 @@ class Round(NamedTuple):
     hits: int  # of all
     lost: int
     missed: int
+    noun: str = "hits"  # what was counted
+    unit: str = ""  # of the numbers, where they have one
+    spell: Callable[[float], str] | None = None  # what people read instead of a number
+    tally: Tally | None = None  # what became of calls
 
 
 class _Bar(NamedTuple):
@@ -42,16 +48,20 @@ class _Bar(NamedTuple):
 
 
 def _json(told: Round) -> dict[str, Any]:
-    return {
-        "time": round(told.at, 3),
-        "seconds": round(told.seconds, 3),
-        "of": told.of,
-        "histograms": [_histogram(told, row) for row in told.rows],
-        "left_out": told.every - len(told.rows),
-        "hits": told.hits,
-        "lost": told.lost,
-        "missed": told.missed,
-    }
+    return (
+        {
+            "time": round(told.at, 3),
+            "seconds": round(told.seconds, 3),
+            "of": told.of,
+            "histograms": [_histogram(told, row) for row in told.rows],
+            "left_out": told.every - len(told.rows),
+            "hits": told.hits,
+            "lost": told.lost,
+            "missed": told.missed,
+        }
+        | ({"unit": told.unit} if told.unit else {})
+        | ({"calls": told.tally._asdict()} if told.tally else {})
+    )
 
 
 def _histogram(told: Round, row: Histogram) -> dict[str, Any]:
@@ -72,26 +82,36 @@ def _number(number: int) -> str:
     return str(number)
 
 
-def _range(bucket: Bucket) -> str:
-    low, below = bucket.low, bucket.below
-    if low is not None and below == low + 1:
-        return f"[{_number(low)}]"
-    begin = "(..." if low is None else f"[{_number(low)}"
-    return f"{begin}, {'...' if below is None else _number(below)})"
+def _range(told: Round, bucket: Bucket) -> str:
+    spell, low, below = told.spell or _number, bucket.low, bucket.below
+    if low is not None and below == low + 1 and told.spell is None:
+        return f"[{spell(low)}]"
+    begin = "(..." if low is None else f"[{spell(low)}"
+    return f"{begin}, {'...' if below is None else spell(below)})"
 
 
-def _summary(row: Histogram) -> str:
-    parts = [f"{row.hits} hits", f"mean {row.mean:.4g}"]
+def _summary(told: Round, row: Histogram) -> str:
+    spell = told.spell or _number
+    parts = [_hits(told, row.hits), f"mean {told.spell(row.mean) if told.spell else f'{row.mean:.4g}'}"]
     for percent in _PERCENT:
         below = row.below(percent)
         if below is not None:
-            parts.append(f"{percent} % below {_number(below)}")
+            parts.append(f"{percent} % below {spell(below)}")
     return ", ".join(parts)
 
 
-def _bars(row: Histogram) -> list[tuple[str, int, str]]:
+def _bars(told: Round, row: Histogram) -> list[tuple[str, int, str]]:
     most = max((bucket.hits for bucket in row.buckets), default=1)
-    return [(_range(bucket), bucket.hits, "@" * (bucket.hits * _WIDTH // most)) for bucket in row.buckets]
+    return [(_range(told, bucket), bucket.hits, "@" * (bucket.hits * _WIDTH // most)) for bucket in row.buckets]
+
+
+def _hits(told: Round, number: int) -> str:
+    return f"{number} {told.noun}" if number != 1 or told.tally is None else f"1 {told.noun.removesuffix('s')}"
+
+
+def _of(told: Round) -> str:
+    """Return what people read of which number is meant: its unit too, where each number does not tell that."""
+    return f"{told.of} ({told.unit})" if told.unit and told.spell is None else told.of
 
 
 def _plain(told: Round) -> Iterator[str]:
@@ -99,8 +119,8 @@ def _plain(told: Round) -> Iterator[str]:
         if at:
             yield ""
         values = " ".join(f"{name}={value}" for name, value in zip(told.by, spelled, strict=True))
-        yield f"{values or told.of}: {_summary(row)}"
-        bars = _bars(row)
+        yield f"{values or _of(told)}: {_summary(told, row)}"
+        bars = _bars(told, row)
         widths = max(len(bar[0]) for bar in bars), max(len(str(bar[1])) for bar in bars)
         for range_, hits, bar in bars:
             yield f"{range_:<{widths[0]}}  {hits:>{widths[1]}}  |{bar:<{_WIDTH}}|"
@@ -108,12 +128,14 @@ def _plain(told: Round) -> Iterator[str]:
 
 
 def _remarks(told: Round) -> Iterator[str]:
-    return remarks(left_out=told.every - len(told.rows), lost=told.lost, missed=told.missed)
+    yield from remarks(left_out=told.every - len(told.rows), lost=told.lost, missed=told.missed)
+    if told.tally is not None:
+        yield from remarks_on_calls(told.tally)
 
 
 def _head(told: Round) -> str:
-    alone = [_summary(told.rows[0])] if len(told.rows) == 1 else [f"{told.hits} hits"]
-    return "; ".join([f"{told.of}: {alone[0]} in {told.seconds:.1f} s", *_remarks(told)])
+    alone = [_summary(told, told.rows[0])] if len(told.rows) == 1 else [_hits(told, told.hits)]
+    return "; ".join([f"{_of(told)}: {alone[0]} in {told.seconds:.1f} s", *_remarks(told)])
 
 
 def _columns(told: Round) -> tuple[Column, ...]:
@@ -122,7 +144,7 @@ def _columns(told: Round) -> tuple[Column, ...]:
 
     return (
         *map(of, range(len(told.by))),
-        Column(told.of, lambda bar: bar.range),
+        Column(_of(told), lambda bar: bar.range),
         Column("count", lambda bar: bar.hits, "number"),
         Column("", lambda bar: bar.bar),
     )
@@ -132,7 +154,7 @@ def _rows(told: Round) -> list[_Bar]:
     return [
         _Bar(() if at else spelled, *bar)
         for row, spelled in zip(told.rows, told.spelled, strict=True)
-        for at, bar in enumerate(_bars(row))
+        for at, bar in enumerate(_bars(told, row))
     ]
 
 

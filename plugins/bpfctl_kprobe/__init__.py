@@ -23,6 +23,7 @@ from bpfctl.plugin import (
     attach_kprobe,
     attach_kprobe_multi,
     attach_kprobe_tracefs,
+    call_frame,
     has_cookies,
     known,
     registers,
@@ -47,6 +48,7 @@ class KprobeSource:
 
     api = API
     kind = "kprobe"
+    kinds = ("kprobe", "kretprobe")  # where functions are entered, and where they return
     summary = "functions of the kernel when they are entered, by [MODULE:]SYMBOL[+OFFSET] or ADDRESS"
     returns = False
     takes_maxactive = False
@@ -140,6 +142,14 @@ class KprobeSource:
             for part in [tuple(served)] if together else [(point,) for point in served]:
                 yield way(part)
 
+    def call(self, point: ProbePoint) -> tuple[ProbePoint, ProbePoint]:
+        """Return where a function is entered, and where it returns; UsageError for a place within one."""
+        target = self._target(point)
+        if target.offset and target.symbol:
+            raise UsageError(f"{point} is a place within a function: calls are from where one is entered")
+        entry = point.target.partition(",")[0]
+        return ProbePoint(self.kinds[0], entry), ProbePoint(self.kinds[1], point.target)
+
     def _first_way(self, point: ProbePoint) -> Callable[[tuple[ProbePoint, ...]], Group]:
         target = self._target(point)
         if target.maxactive:
@@ -158,6 +168,7 @@ class KprobeSource:
             attach_type=AttachType.TRACE_KPROBE_MULTI,
             otherwise=partial(self._events, points),
             attach_cookie=attach,
+            frame=call_frame(returns=self.returns),
         )
 
     def _events(self, points: tuple[ProbePoint, ...]) -> Group:
@@ -184,6 +195,7 @@ class KprobeSource:
             choose=Code.point_from_cookie if several else None,
             otherwise=otherwise,
             attach_cookie=attach,
+            frame=call_frame(returns=self.returns),
         )
 
     def _attach(

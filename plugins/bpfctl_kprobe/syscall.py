@@ -68,6 +68,7 @@ class KsyscallSource(KprobeSource):
     """System calls as they begin."""
 
     kind = "ksyscall"
+    kinds = ("ksyscall", "kretsyscall")
     summary = "system calls when they begin, in the function that does them, by NAME"
 
     def __init__(self) -> None:

@@ -32,6 +32,7 @@ class FentrySource(KprobeSource):
     """Functions as they are entered (Linux 5.5, of modules 5.11; arm64: 6.0)."""
 
     kind = "fentry"
+    kinds = ("fentry", "fexit")
     summary = "functions of the kernel whose types are known, when they are entered, by [MODULE:]SYMBOL"
     attach_type = AttachType.TRACE_FENTRY
 
@@ -92,6 +93,7 @@ class FentrySource(KprobeSource):
                 attach_type=self.attach_type,
                 btf_id=found.id,
                 btf_fd=types.fileno() if types is not None else 0,
+                frame=_frame,
             )
 
     def _attach_to(self, point: ProbePoint, program: Program, cookie: int = 0) -> list[Closing]:
@@ -109,6 +111,14 @@ class FexitSource(FentrySource):
     summary = "functions of the kernel whose types are known, when they return, by [MODULE:]SYMBOL"
     attach_type = AttachType.TRACE_FEXIT
     returns = True
+
+
+def _frame(code: Code, register: Reg) -> None:
+    """Load half of the address of the context: both programs of a call get the same, in the frame of the trampoline.
+
+    Half of it is a number to the verifier, where all of it is a pointer, which may not be in a key before Linux 5.13.
+    """
+    code.mov32(register, CTX)
 
 
 def _slot(at: int, code: Code, register: Reg) -> None:

@@ -28,6 +28,7 @@ from bpfctl.plugin import (
     known,
 )
 from bpfctl_tracepoint.format import Format, parse
+from bpfctl_tracepoint.names import ENTER, EXIT, called, one_call
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -123,8 +124,23 @@ class TracepointSource:
         def attach(program: Program, cookie: int = 0) -> list[Closing]:
             return [attach_tracepoint(program, self._format(point).id, point.target, cookie)]
 
-        field = partial(self._field, point)
-        return Group("perf event", (point,), ProgType.TRACEPOINT, field, attach, attach_cookie=attach)
+        return Group(
+            "perf event",
+            (point,),
+            ProgType.TRACEPOINT,
+            partial(self._field, point),
+            attach,
+            attach_cookie=attach,
+            frame=one_call if called(point) else None,
+        )
+
+    def call(self, point: ProbePoint) -> tuple[ProbePoint, ProbePoint]:
+        """Return where a system call begins, and where it ends; UsageError for an event that is none."""
+        name = called(point)
+        if not name:
+            raise UsageError(f"{point} is no call that returns: --from and --to tell two probes, and the time between")
+        begin, end = (ProbePoint(self.kind, f"syscalls:{prefix}{name}") for prefix in (ENTER, EXIT))
+        return begin, end
 
     def _field(self, point: ProbePoint, name: str) -> Field:
         format_ = self._format(point)

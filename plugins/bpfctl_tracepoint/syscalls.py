@@ -35,6 +35,7 @@ from bpfctl.plugin import (
     kernel_types,
     memory,
 )
+from bpfctl_tracepoint.names import ENTER, EXIT, called, one_call
 from bpfctl_tracepoint.numbers import numbers
 from btf.errors import BTFError
 from btf.place import find
@@ -46,7 +47,6 @@ if TYPE_CHECKING:
 
     from bpfctl.plugin import Closing, Code, Field, ProbePoint, Program
 
-_ENTER, _EXIT = "sys_enter_", "sys_exit_"
 _FEW = 8  # calls, which are asked for one by one faster than they are looked up
 
 
@@ -75,8 +75,8 @@ def together(
     if machine not in _MACHINES:
         return []
     found = []
-    for prefix, name in ((_ENTER, "sys_enter"), (_EXIT, "sys_exit")):
-        wanted = {point: number for point in points if (number := known.get(_call(point, prefix))) is not None}
+    for prefix, name in ((ENTER, "sys_enter"), (EXIT, "sys_exit")):
+        wanted = {point: number for point in points if (number := known.get(called(point, prefix))) is not None}
         if wanted:
             calls = tuple(wanted)
             try:
@@ -92,15 +92,10 @@ def together(
                     partial(_attach, name),
                     choose=choose,
                     otherwise=partial(by_event, calls[0]) if len(calls) == 1 else None,
+                    frame=one_call,
                 )
             )
     return found
-
-
-def _call(point: ProbePoint, prefix: str) -> str:
-    """Return the name of the system call of an event; empty if it is none of those."""
-    category, _, name = point.target.partition(":")
-    return name.removeprefix(prefix) if category == "syscalls" and name.startswith(prefix) else ""
 
 
 def _attach(name: str, program: Program) -> list[Closing]:
@@ -114,7 +109,7 @@ def _chooser(machine: _Machine, prefix: str, wanted: Sequence[int], held: ExitSt
     known = partial(_compared, wanted) if len(wanted) <= _FEW else _looked_up(wanted, held)
 
     def choose(code: Code) -> None:
-        if prefix == _ENTER:
+        if prefix == ENTER:
             code.ldx(8, R0, CTX, 8)
         else:
             code.ldx(8, R0, CTX, 0)

@@ -18,6 +18,7 @@ from bpfctl.plugin import (
     UsageError,
     argument_fields,
     argument_strings,
+    call_frame,
     is_pattern,
     known,
     process_files,
@@ -177,8 +178,21 @@ class UprobeSource:
         for point in points:
             by_kind.setdefault(self._likeness(point, names), []).append(point)
         for alike in by_kind.values():
-            field = partial(self._field, alike)
-            yield from process_groups(alike, self._places, field, returns=self._returns, process=self._process)
+            yield from process_groups(
+                alike,
+                self._places,
+                partial(self._field, alike),
+                returns=self._returns,
+                process=self._process,
+                frame=call_frame(returns=self._returns) if self._file(alike[0]).binary.is_native else None,
+            )
+
+    def call(self, point: ProbePoint) -> tuple[ProbePoint, ProbePoint]:
+        """Return where a function is entered, and where it returns; UsageError for a place within one."""
+        _, name = _split(point.target)
+        if self._split(name)[1]:
+            raise UsageError(f"{point} is a place within a function: calls are from where one is entered")
+        return ProbePoint(UprobeSource.kind, point.target), ProbePoint(UretprobeSource.kind, point.target)
 
     def _file(self, point: ProbePoint) -> Functions:
         return self._functions(_split(point.target)[0])

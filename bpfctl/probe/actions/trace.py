@@ -22,11 +22,11 @@ from bpfctl.uapi.enums import MapType
 from bpfctl.uapi.helpers import Helper
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from bpfctl.probe.action import Part
     from bpfctl.probe.code import Code
-    from bpfctl.probe.field import Field
+    from bpfctl.probe.field import Field, Type
     from bpfctl.probe.source import ProbePoint
 
 #: What is read where nothing else is said, beside the point's own fields.
@@ -60,6 +60,23 @@ class Layout(NamedTuple):
             value if isinstance(slot.type, Integer) else slot.type.decode(value)
             for slot, value in zip(self.slots, values, strict=True)
         )
+
+
+def laid_out(point: ProbePoint, fields: Iterable[tuple[str, Type]]) -> Layout:
+    """Return the layout of records that begin with the time and the number of the point."""
+    slots, at, form = [], _HEAD, "=QQ"
+    for name, type_ in fields:
+        if isinstance(type_, Integer):
+            at, form = _aligned(at, type_.size, form)
+            letter = _UNSIGNED[type_.size]
+            form += letter.lower() if type_.signed else letter
+        else:
+            at, form = _aligned(at, 8, form)
+            form += f"{type_.size}s"
+        slots.append(Slot(name, at, type_))
+        at += type_.size
+    at, form = _aligned(at, 8, form)
+    return Layout(point, tuple(slots), at, Struct(form).unpack)
 
 
 class Hits:
@@ -116,20 +133,8 @@ class Trace(Action):
                 self._layouts[number] = self._layout(part, point)
 
     def _layout(self, part: Part, point: ProbePoint) -> Layout:
-        slots, at, form = [], _HEAD, "=QQ"
-        for name in self._fields or (*USUAL, *self._own[point]):
-            type_ = part.field(name).type
-            if isinstance(type_, Integer):
-                at, form = _aligned(at, type_.size, form)
-                letter = _UNSIGNED[type_.size]
-                form += letter.lower() if type_.signed else letter
-            else:
-                at, form = _aligned(at, 8, form)
-                form += f"{type_.size}s"
-            slots.append(Slot(name, at, type_))
-            at += type_.size
-        at, form = _aligned(at, 8, form)
-        return Layout(point, tuple(slots), at, Struct(form).unpack)
+        names = self._fields or (*USUAL, *self._own[point])
+        return laid_out(point, [(name, part.field(name).type) for name in names])
 
     def emit(self, code: Code, part: Part) -> None:
         """Fill a record, if there is room for one."""

@@ -1,0 +1,177 @@
+"""bpfctl probe latency."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
+
+from bpfctl.cli import opt  # noqa: TC001 - the annotations are read
+from bpfctl.cli.follow import check_buffer, follow
+from bpfctl.cli.probe_run import at_work, listed, positive, rounds, wanted
+from bpfctl.cli.stop import stopping
+from bpfctl.cli.times import nanoseconds
+from bpfctl.errors import UsageError
+from bpfctl.gauge.latency import Latencies
+from bpfctl.probe import calls
+from bpfctl.probe.actions.latency import Latency, SlowCalls
+from bpfctl.probe.duration import UNITS
+from bpfctl.probe.histograms import Linear
+from bpfctl.probe.keys import PROBE
+from bpfctl.views.calls import remarks_on_calls
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from typing import TypeVar
+
+    from bpfctl.cli.session import Session
+    from bpfctl.probe.actions.latency import Timed
+    from bpfctl.probe.calls import Call
+    from bpfctl.probe.session import Probing
+
+    A = TypeVar("A", bound=Timed)
+
+
+def latency(
+    ctx: opt.Context,
+    words: opt.Words = None,
+    *,
+    begin: opt.FromProbe = None,
+    end: opt.ToProbe = None,
+    key: opt.SameKey = None,
+    by: opt.CallsBy = None,
+    linear: opt.TimeScale = None,
+    unit: opt.TimeUnit = None,
+    over: opt.SlowerThan = None,
+    fields: opt.CallFields = None,
+    where: opt.ProbeWhere = None,
+    pid: opt.Pid = None,
+    cgroup: opt.Cgroup = None,
+    way: opt.Way = "",
+    interval: opt.EachInterval = None,
+    duration: opt.Duration = None,
+    limit: opt.HitLimit = None,
+    top: opt.TopRows = None,
+    buffer: opt.Buffer = 8 << 20,
+    max_entries: opt.MaxHistograms = 1000,
+    max_calls: opt.MaxCalls = 10_240,
+) -> None:
+    """Show how long calls take from where they begin to where they return: SPEC...
+
+    Or how long it is from one probe to another: --from PROBE --to PROBE. --over has a line for each that took so long.
+    """
+    session = ctx.obj
+    positive(interval=interval, duration=duration)
+    check_buffer(buffer)
+    _check(begin, end, key, words)
+    unit = _unit(unit)
+    pairs, names = [*map(_pair, listed(key))], listed(fields if over else by)
+    place = _Place(words or begin, end, where, pid, cgroup, way)
+    if over is None:
+        if fields or limit is not None:
+            raise UsageError(f"{'--fields' if fields else '--limit'} is for lines of slow calls: --over TIME")
+        scale = _scale(linear, unit)
+
+        def times(found: Sequence[Call], at_end: frozenset[str]) -> Latency:
+            return Latency(
+                found,
+                names,
+                linear=scale,
+                unit=unit,
+                max_entries=max_entries,
+                at_end=at_end,
+                key=pairs,
+                nested=bool(begin),
+                max_calls=max_calls,
+            )
+
+        with _timing(session, place, names, times) as (timed, run):
+            ask = partial(Latencies(timed, run).round, top)
+            rounds(session, Latencies.board, ask, run, interval=interval, duration=duration)
+        return
+    if by or linear or interval is not None or top is not None:
+        name = "--by" if by else "--linear" if linear else "--top" if top else "--interval"
+        raise UsageError(f"{name} is for histograms: --over has a line for each call")
+    least = nanoseconds(over, "--over")
+
+    def lines(found: Sequence[Call], at_end: frozenset[str]) -> SlowCalls:
+        return SlowCalls(
+            found,
+            least,
+            names,
+            unit=unit,
+            size=buffer,
+            at_end=at_end,
+            key=pairs,
+            nested=bool(begin),
+            max_calls=max_calls,
+        )
+
+    with _timing(session, place, names, lines) as (slow, run), stopping() as stop:
+        follow(session, slow, run, stop, limit=limit, duration=duration, one=len(slow.calls) == 1)
+        for remark in remarks_on_calls(slow.tally()):
+            session.out.warn(remark)
+
+
+class _Place(NamedTuple):
+    """Which calls are meant."""
+
+    begin: opt.Words
+    end: Sequence[str] | None  # None: where functions return
+    where: str | None
+    pid: int | None
+    cgroup: str | None
+    way: str
+
+
+def _check(begin: list[str] | None, end: list[str] | None, key: list[str] | None, words: opt.Words) -> None:
+    if bool(begin) != bool(end):
+        raise UsageError("--from and --to belong together")
+    if begin and words:
+        raise UsageError(f"'{words[0]}': either calls of functions are timed, or what is between --from and --to")
+    if key and not begin:
+        raise UsageError("--key is for what is between --from and --to: a call is known by its thread and its frame")
+
+
+def _unit(word: str | None) -> str:
+    if word is not None and word not in UNITS:
+        raise UsageError(f"--unit: '{word}' should be one of {', '.join(UNITS)}")
+    return word or ""
+
+
+def _pair(word: str) -> tuple[str, str]:
+    begin, equals, end = word.partition("=")
+    if not begin or (equals and not end):
+        raise UsageError(f"--key: '{word}' should be FIELD, or FIELD=FIELD")
+    return begin, end or begin
+
+
+def _scale(word: str | None, unit: str) -> Linear | None:
+    """Return the scale of MIN:MAX:STEP in the unit, where numbers alone are of that unit, or nanoseconds."""
+    if word is None:
+        return None
+    parts = word.split(":")
+    if len(parts) != len(Linear._fields) or not all(parts):
+        raise UsageError(f"--linear: '{word}' should be MIN:MAX:STEP, such as 0:10ms:500us")
+    times = [nanoseconds(f"{part}{unit or 'ns'}" if part[-1].isdigit() else part, "--linear") for part in parts]
+    size = UNITS[unit or "ns"]
+    if any(time % size for time in times):
+        raise UsageError(f"--linear: '{word}' is no whole numbers of {unit}")
+    return Linear(*(time // size for time in times))
+
+
+@contextmanager
+def _timing(
+    session: Session, place: _Place, names: Sequence[str], make: Callable[[Sequence[Call], frozenset[str]], A]
+) -> Iterator[tuple[A, Probing]]:
+    """Have calls timed; ``make`` is told which there are, and which of the fields are read where they end."""
+    _, end, where, pid, cgroup, way = place
+    with wanted(session, place.begin, where=where, pid=pid, cgroup=cgroup, way=way) as (sources, what):
+        if end is None:
+            found = calls.of_functions(sources, what.points)
+        else:
+            found = calls.between(what.points, sources.resolve(end))
+        action = make(found, calls.read_at_end(sources, found, [name for name in names if name != PROBE]))
+        every = what._replace(points=calls.points(found), any_of=frozenset(sources.several))
+        with at_work(session, sources, every, action, pid) as run:
+            yield action, run
