@@ -122,6 +122,8 @@ _GATHERED = _ALL | {"by": _texts, "max_entries": _number}
 _ACTIONS: Mapping[str, Mapping[str, Callable[[Any], Any]]] = {
     "count": _GATHERED,
     "hist": _GATHERED | {"of": _text, "linear": _scale},
+    "stacks": _GATHERED
+    | {"of": _text, "kernel": _flag, "user": _flag, "depth": _number, "off_cpu": _flag, "over": _seconds},
     "trace": _ALL | {"fields": _texts, "buffer": _number},
 }
 _MUST = {"hist": ("of",)}

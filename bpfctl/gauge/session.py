@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from bpfctl._sys.fd import Closing
@@ -21,10 +22,13 @@ if TYPE_CHECKING:
     from typing import Any
 
     from bpfctl.gauge.gauge import Running
+    from bpfctl.gauge.stacks import Stacked
     from bpfctl.probe.action import Action
 
 A = TypeVar("A", bound="Action")
 G = TypeVar("G", bound="Running[Any]")
+
+_SECOND = 10**9  # nanoseconds
 
 
 class Session(Closing):
@@ -66,6 +70,40 @@ class Session(Closing):
         """
         scale = Linear(*linear) if linear else None
         return self._begin(Histograms, Hist(of, _names(by), linear=scale, max_entries=max_entries), specs, where, way)
+
+    def stacks(
+        self,
+        *specs: str,
+        by: str | Sequence[str] | None = None,
+        kernel: bool = True,
+        user: bool = True,
+        of: str | None = None,
+        depth: int | None = None,
+        off_cpu: bool = False,
+        over: float = 0,
+        where: str | None = None,
+        way: str = "",
+        max_entries: int = 10_000,
+    ) -> Stacked:
+        """Count hits by the calls that led to them, by default of each thread's name and process.
+
+        As ``bpfctl probe stacks`` does: ``of`` is added up instead, or with ``off_cpu`` the time that threads are off
+        CPU, of at least ``over`` seconds.
+        """
+        from bpfctl.gauge.stacks import Stacked  # noqa: PLC0415 - few want names of addresses
+        from bpfctl.probe.actions.stacks import Stacks  # noqa: PLC0415 - likewise
+
+        action = Stacks(
+            None if by is None else _names(by),
+            kernel=kernel,
+            user=user,
+            of=of,
+            depth=depth,
+            off_cpu=off_cpu,
+            over=round(over * _SECOND),
+            max_entries=max_entries,
+        )
+        return self._begin(partial(Stacked, pid=self._pid), action, specs, where, way)
 
     def trace(
         self,

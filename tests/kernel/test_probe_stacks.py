@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import json
 import os
 import platform
 import subprocess
@@ -12,12 +13,14 @@ from pathlib import Path
 
 import pytest
 
+import bpfctl
 from bpfctl.errors import KernelError, UsageError
 from bpfctl.host import pmu
 from bpfctl.probe.actions.stacks import Stacks
 from bpfctl.probe.callchain import deepest
 from bpfctl.probe.named_stacks import Names
 from tests.build.called import NOTES, TALK, built, called
+from tests.kernel.command import run
 from tests.kernel.probing import probing, until
 
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -371,3 +374,34 @@ def test_threads_that_have_ended_do_not_wait():
 def test_mistakes(make, spec, why):
     with pytest.raises(UsageError, match=why), probing(make(), spec):
         pass
+
+
+def test_from_python(chain):
+    with bpfctl.session(pid=chain.pid) as session:
+        stacks = session.stacks(GETPPID, by="comm,pid")
+        off = session.stacks(SWITCH, off_cpu=True, over=0.001, kernel=False)
+        chain.does("calls", 30)
+        chain.does("naps", 3)
+        stacks.stop()
+        off.stop()
+
+        (row,) = stacks.rows()
+        (record,) = stacks.records()
+        (line,) = stacks.folded()
+        assert (row.hits, record["count"]) == (30, 30)
+        assert line.startswith(f"chain;{chain.pid};")
+        assert line.endswith(" 30")
+        assert ";main;does;a;b;c;" in line
+        assert "<title>b (" in stacks.svg("a title")
+        assert stacks.pprof()[:2] == b"\x1f\x8b"
+        assert sum(row.total for row in off.rows()) >= 3 * 20_000_000
+        assert off.lost() == off.missed() == 0
+
+
+def test_in_a_session_file(chain, tmp_path):
+    path = tmp_path / "session.toml"
+    path.write_text(f'duration = 0.5\n[[stacks]]\nprobes = "{SWITCH}"\noff_cpu = true\nkernel = true\nuser = false\n')
+    done = run("-j", "probe", "run", str(path), "-p", str(chain.pid))
+
+    (told,) = json.loads(done.stdout)["measurements"]
+    assert (told["action"], told["stacks"], told["unit"]) == ("stacks", [], "nanoseconds")
