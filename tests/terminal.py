@@ -50,6 +50,16 @@ class Terminal:
         """Do what a window manager does when the window is dragged."""
         self._resize(self._fd, (columns, lines))
 
+    def type(self, keys: bytes) -> None:
+        """Press keys."""
+        os.write(self._fd, keys)
+
+    @property
+    def echoes(self) -> bool:
+        """Whether the terminal shows what is typed, and takes whole lines."""
+        flags = termios.tcgetattr(self._fd)[3]
+        return bool(flags & termios.ECHO and flags & termios.ICANON)
+
     def press_ctrl_c(self) -> None:
         """Type it."""
         os.write(self._fd, b"\x03")

@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import sys
 import time
-from itertools import chain, islice
+from contextlib import closing, nullcontext
+from itertools import chain, islice, takewhile
 from typing import IO, TYPE_CHECKING, Any, TypeVar, cast
 
 from rich.cells import cell_len
@@ -19,6 +20,8 @@ from rich.segment import Segment
 from rich.style import Style
 
 from bpfctl.render import cell, columns
+from bpfctl.render.keyboard import keyboard
+from bpfctl.render.live import Live
 from bpfctl.render.plain import PlainOutput
 from bpfctl.render.text import safe
 from bpfctl.render.watch import rounds
@@ -84,9 +87,9 @@ class TableOutput(PlainOutput):
             super().watch(view, ask, listing=listing, seconds=seconds)
             return
 
-        def draw(height: int) -> Iterable[Line]:
+        def draw(height: int, **_: bool) -> Iterable[Line]:
             rows = list(ask())
-            yield from self._head(f"{view.noun}: {len(rows)}", seconds)
+            yield from self._head(f"{view.noun}: {len(rows)}   {_clock(seconds)}   Ctrl-C ends")
             yield from self._lines(view, rows[:height], listing=listing)
 
         self._redraw(draw, rounds(seconds))
@@ -104,15 +107,27 @@ class TableOutput(PlainOutput):
         if self._console.is_dumb_terminal:
             super().board(board, ask, seconds=seconds, count=count, last=last)
             return
+        live = Live(board, ask, utf8=self._utf8)
         drawn: list[Line] = []
+        has_keys = bool(board.growth or board.orders or board.parts)
+        with keyboard() if has_keys else nullcontext() as pressed:
 
-        def draw(height: int) -> Iterable[Line]:
-            found = ask()
-            drawn[:] = [*self._head(board.head(found), seconds), *self._drawn(board, found, height)]
-            return drawn
+            def draw(height: int, *, anew: bool) -> Iterable[Line]:
+                found = live.look(anew=anew)
+                head = f"{board.head(found)}   {live.curve()}".rstrip()
+                keys = f"{_clock(seconds)}   {live.help(found, keys=pressed is not None)}"
+                heads = [head, keys] if has_keys else [f"{head}   {keys}"]
+                drawn[:] = [*self._head(*heads), *self._drawn(board, found, height, live)]
+                return drawn
 
-        first = (min(seconds, _SOON) if count is None else seconds) if board.measures else 0
-        self._redraw(draw, rounds(seconds, count, first=first))
+            def woken() -> bool:
+                keys = pressed() if pressed else ""
+                live.press(keys)
+                return bool(keys)
+
+            first = (min(seconds, _SOON) if count is None else seconds) if board.measures else 0
+            with closing(rounds(seconds, count, first=first, woken=woken if pressed else None)) as every:
+                self._redraw(draw, takewhile(lambda _: not live.is_over, every))
         if last is not None:
             found = last()
             self._console.print(_Lines([[Segment(safe(board.head(found)), _QUIET)], []]), end="")
@@ -120,7 +135,9 @@ class TableOutput(PlainOutput):
         elif count is not None:
             self._console.print(_Lines(drawn), end="")
 
-    def _drawn(self, board: Board[Any], found: Any, height: int | None = None) -> Iterator[Line]:
+    def _drawn(
+        self, board: Board[Any], found: Any, height: int | None = None, live: Live[Any] | None = None
+    ) -> Iterator[Line]:
         """Draw a table of as many rows, or several tables that share them."""
         if board.parts:
             parts = board.parts(found)
@@ -129,19 +146,20 @@ class TableOutput(PlainOutput):
                 yield [Segment(safe(one.head(told)), _QUIET)]
                 yield from self._drawn(one, told, height and max(height // len(parts) - _AROUND, 1))
         else:
-            rows = board.rows(found)[:height]
-            yield from self._table(board.columns(found), rows) if rows else [[Segment(board.empty, _QUIET)]]
+            rows = (live or board).rows(found)[:height]
+            shown = (live or board).columns(found)
+            yield from self._table(shown, rows) if rows else [[Segment(board.empty, _QUIET)]]
 
-    def _head(self, text: str, seconds: float) -> Iterator[Line]:
-        head = f"{text}   {time.strftime('%H:%M:%S')}   every {seconds:g} s   Ctrl-C ends"
-        yield from ([Segment(safe(head), _QUIET)], [])
+    def _head(self, *lines: str) -> Iterator[Line]:
+        yield from ([Segment(safe(line), _QUIET)] for line in lines)
+        yield []
 
-    def _redraw(self, draw: Callable[[int], Iterable[Line]], every: Iterator[None]) -> None:
+    def _redraw(self, draw: Callable[..., Iterable[Line]], every: Iterable[bool]) -> None:
         """Fill the screen in every round with as many lines as it has room for."""
         with self._console.screen() as screen:
-            for _ in every:
+            for anew in every:
                 self._console.size = _, height = _size(self.sink.fd)
-                lines = list(draw(height))
+                lines = list(draw(height, anew=anew))
                 if len(lines) > height:
                     lines[height - 1 :] = [[Segment("... and more than the screen has room for", _QUIET)]]
                 self._console.control(Control.home())
@@ -348,6 +366,10 @@ class _File:
     def isatty(self) -> bool:
         """Return True: nobody makes tables for anything else."""
         return True
+
+
+def _clock(seconds: float) -> str:
+    return f"{time.strftime('%H:%M:%S')}   every {seconds:g} s"
 
 
 def _size(fd: int) -> tuple[int, int]:

@@ -7,8 +7,9 @@ import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Generator
 
+_SOON = 0.05  # seconds: nobody notices
 _STOP = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
 
 
@@ -17,25 +18,37 @@ def stops() -> frozenset[signal.Signals]:
     return _STOP if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN else _STOP - {signal.SIGHUP}
 
 
-def rounds(seconds: float, count: int | None = None, *, first: float = 0) -> Iterator[None]:
-    """Yield for each round: every so many seconds, and when the terminal changes its size, until a signal that ends it.
+def rounds(
+    seconds: float, count: int | None = None, *, first: float = 0, woken: Callable[[], bool] | None = None
+) -> Generator[bool, None, None]:
+    """Yield True for each round, every so many seconds, until a signal that ends it.
 
-    ``count`` is how many rounds there are at most, and ``first`` the seconds until the first of them. The signals wait
-    while a round is drawn, so that none is ever left half drawn.
+    And False when something else is to be drawn meanwhile: the terminal has another size, or ``woken``, which is asked
+    several times in a second, says so. ``count`` is how many rounds there are at most, and ``first`` the seconds until
+    the first of them. The signals wait while a round is drawn, so that none is ever left half drawn.
     """
     ends = stops()
     waited = ends | {signal.SIGWINCH}
     before = signal.pthread_sigmask(signal.SIG_BLOCK, waited)
     try:
         due, left = time.monotonic() + first, count
-        came = signal.sigtimedwait(waited, first) if first else None
-        while came is None or came.si_signo not in ends:
-            if came is None:  # else the size has changed, and the round is not over
+        while (came := _came(waited, due, woken)) not in ends:
+            if came is None:
                 due = time.monotonic() + seconds
                 left = None if left is None else left - 1
-            yield
+            yield came is None
             if left == 0:
                 return
-            came = signal.sigtimedwait(waited, max(0.0, due - time.monotonic()))
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _came(waited: frozenset[signal.Signals], due: float, woken: Callable[[], bool] | None) -> int | None:
+    """Wait, and return the signal that came, 0 for none but ``woken``; None where the time is over."""
+    while (left := due - time.monotonic()) > 0:
+        came = signal.sigtimedwait(waited, left if woken is None else min(left, _SOON))
+        if came is not None:
+            return came.si_signo
+        if woken is not None and woken():
+            return 0
+    return None

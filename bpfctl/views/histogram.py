@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bpfctl.views.calls import remarks_on_calls
 from bpfctl.views.hits import remarks
-from bpfctl.views.view import Board, Column
+from bpfctl.views.view import Board, Column, Growth
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -159,4 +159,6 @@ def _rows(told: Round) -> list[_Bar]:
 
 
 #: Histograms that grow.
-BOARD: Board[Round] = Board(_json, _plain, _head, _columns, _rows, "nothing was hit yet", measures=True)
+BOARD: Board[Round] = Board(
+    _json, _plain, _head, _columns, _rows, "nothing was hit yet", measures=True, growth=Growth(lambda told: told.hits)
+)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bpfctl.views.view import Board, Column, View
+from bpfctl.views.view import Board, Column, Growth, View
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from bpfctl.probe.actions.count import Row
     from bpfctl.probe.actions.trace import Hit
@@ -94,8 +94,27 @@ def _columns(told: Round) -> tuple[Column, ...]:
     return (Column("count", lambda row: row[1], "number"), *map(of, range(len(told.by))))
 
 
+def _orders(told: Round) -> list[tuple[str, Callable[[Any], Any], bool]]:
+    def of(at: int) -> Callable[[Any], Any]:
+        exact = {id(shown): row.values[at] for shown, row in zip(told.spelled, told.rows, strict=True)}
+        is_number = all(isinstance(value, int) for value in exact.values())
+        return lambda shown: exact[id(shown)] if is_number else str(shown[0][at])
+
+    return [("count", lambda row: row[1], True), *((name, of(at), False) for at, name in enumerate(told.by))]
+
+
 #: Counts that grow.
-BOARD: Board[Round] = Board(_round_json, _round_plain, _head, _columns, _shown, "nothing was hit yet", measures=True)
+BOARD: Board[Round] = Board(
+    _round_json,
+    _round_plain,
+    _head,
+    _columns,
+    _shown,
+    "nothing was hit yet",
+    measures=True,
+    growth=Growth(lambda told: told.hits, lambda row: tuple(row[0]), lambda row: row[1]),
+    orders=_orders,
+)
 
 
 def _members(hit: Hit) -> dict[str, Any]:

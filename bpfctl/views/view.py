@@ -86,6 +86,14 @@ class Document(NamedTuple):
     json: Callable[[int | None, Callable[[Any], str]], Iterator[bytes]] | None = None
 
 
+class Growth(NamedTuple):
+    """What grows from round to round, and so has a rate: a total, and the amount of each row by what it is known by."""
+
+    total: Callable[[Any], float]
+    key: Callable[[Any], Any] | None = None
+    amount: Callable[[Any], float] = float
+
+
 class Board(NamedTuple, Generic[Row]):
     """What is looked at again and again: to programs and logs an object each round, to people a table of what is in it.
 
@@ -99,6 +107,9 @@ class Board(NamedTuple, Generic[Row]):
     rows: Callable[[Row], Sequence[Any]]
     empty: str  # the sentence for a table without rows
     measures: bool = False  # a round tells what happened in its time, so that the first one comes at the end of that
+    growth: Growth | None = None
+    #: What its rows may be sorted by, the order that they have first: name, key, whether the largest stand first.
+    orders: Callable[[Row], Sequence[tuple[str, Callable[[Any], Any], bool]]] | None = None
     #: Where a round is of several things: each with its board. A table of each is drawn then, and none of its own.
     parts: Callable[[Row], Sequence[tuple[Board[Any], Any]]] | None = None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import signal
 from contextlib import contextmanager
 
@@ -83,3 +84,31 @@ def test_programs_are_shown():
 
     assert lines[0].startswith("raw_tracepoint program, attached as raw tracepoint")
     assert lines[1:3] == [f"    {FORK}", "     0: (bf) r6 = r1"]
+
+
+def test_keys(child):
+    """A key sorts, stops and ends; the terminal echoes none of them, and is as it was before."""
+    with at_work("count", YIELD, FORK, "-p", str(child.pid)) as terminal:
+        terminal.wait_for(b"s sorts (count, down)")
+        child.does("yields", 77)
+        terminal.type(b"s")
+        terminal.wait_for(b"s sorts (per s, down)")
+        terminal.type(b" ")
+        terminal.wait_for(b"space goes on")
+        terminal.type(b"q")
+        assert terminal.finish() == 0
+        _, _, left = terminal.seen.rpartition(b"\x1b[?1049l")
+        echoes = terminal.echoes
+
+    assert b"77 hits" in left
+    assert echoes
+
+
+def test_a_display_in_the_background_reads_no_keys(child):
+    """Who is not in the foreground would be stopped for it."""
+    shell = shlex.join([*BPFCTL, "probe", "count", YIELD, "-p", str(child.pid), "--duration", "1.5"])
+    with Terminal(["sh", "-mc", f"{shell} & wait $!; echo ended with $?"], env=ON_TERMINAL) as terminal:
+        assert terminal.finish() == 0
+
+    assert b"ended with 0" in terminal.seen
+    assert b"space pauses" not in terminal.seen
