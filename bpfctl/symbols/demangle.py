@@ -12,9 +12,13 @@ from bpfctl.symbols import rust
 
 if TYPE_CHECKING:
     import subprocess
+    from collections.abc import Iterable
 
-_CXX = re.compile(r"(_Z[\w$]+)((?:\.[\w.]+)?)")  # behind a dot is what the compiler made of a function
-_LONGEST = 1 << 10  # of which the demangler of GCC takes no more anyway
+_CXX = re.compile(r"(_Z[\w$]+)((?:\.[\w.]+)?)", re.ASCII)  # behind a dot is what the compiler made of a function
+_MANGLED = ("_Z", "_R", "__ZN")
+_LONGEST = 1 << 10  # bytes, of which the demangler of GCC takes no more anyway
+_BATCH = 32  # names, which a pipe has room for
+_MOST = 1 << 16  # names that are kept
 _MOST_FAULTS = 4
 
 
@@ -27,36 +31,56 @@ class Demangler(Closing):
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
         self._faults = 0
+        self._known: dict[str, str] = {}
 
     def __call__(self, symbol: str) -> str:
         """Return a name as people write it."""
-        if not symbol.startswith(("_Z", "_R", "__ZN")):
+        if not symbol.startswith(_MANGLED):
             return symbol
-        return rust.plain(symbol) or self._cxx(symbol) or symbol
+        if symbol not in self._known:
+            self.expect([symbol])
+        return self._known[symbol]
 
-    def _cxx(self, symbol: str) -> str:
-        found = _CXX.fullmatch(symbol)
-        if found is None or len(symbol) > _LONGEST:
-            return ""
-        name = self._asked(found[1]) or cxx.plain(found[1])
-        return name + found[2] if name else ""
+    def expect(self, symbols: Iterable[str]) -> None:
+        """Make names readable that are asked for next: several at once cost little more than one."""
+        if len(self._known) >= _MOST:
+            self._known.clear()
+        new = [symbol for symbol in symbols if symbol.startswith(_MANGLED) and symbol not in self._known]
+        of_cxx: dict[str, re.Match[str]] = {}
+        for symbol in new:
+            found = _CXX.fullmatch(symbol) if len(symbol) <= _LONGEST else None
+            self._known[symbol] = rust.plain(symbol) or symbol
+            if found is not None and self._known[symbol] == symbol:
+                of_cxx[symbol] = found
+        parts = list(dict.fromkeys(found[1] for found in of_cxx.values()))
+        names: dict[str, str] = {}
+        for at in range(0, len(parts), _BATCH):
+            names |= self._asked(parts[at : at + _BATCH])
+        for symbol, found in of_cxx.items():
+            name = names.get(found[1]) or cxx.plain(found[1])
+            self._known[symbol] = name + found[2] if name else symbol
 
-    def _asked(self, symbol: str) -> str:
-        if self._faults >= _MOST_FAULTS:
-            return ""
-        try:
-            process = self._process or self._started()
-            to, back = _pipes(process)
-            to.write(symbol.encode() + b"\n")
-            to.flush()
-            line = back.readline()
-            if line.endswith(b"\n"):
-                return line[:-1].decode("utf-8", "replace")
-        except (OSError, ValueError):  # it has ended, or could not begin
-            line = b""
-        self._faults += 1
-        self.close()
-        return ""
+    def _asked(self, symbols: list[str]) -> dict[str, str]:
+        """Return the names of symbols; one at which the other process ended has none."""
+        found: dict[str, str] = {}
+        while len(found) < len(symbols) and self._faults < _MOST_FAULTS:
+            left = symbols[len(found) :]
+            try:
+                to, back = _pipes(self._process or self._started())
+                to.write("".join(f"{symbol}\n" for symbol in left).encode())  # so little that the pipe takes it all
+                to.flush()
+                for symbol in left:
+                    line = back.readline()
+                    if not line.endswith(b"\n"):
+                        break
+                    found[symbol] = line[:-1].decode("utf-8", "replace")
+            except (OSError, ValueError):  # it has ended, or could not begin
+                self._faults += 1
+            if len(found) < len(symbols):
+                found[symbols[len(found)]] = ""
+                self._faults += 1
+                self.close()
+        return found
 
     def _started(self) -> subprocess.Popen[bytes]:
         import subprocess  # noqa: PLC0415 - few programs are of C++

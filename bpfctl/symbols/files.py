@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import os
 import stat
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
 from bpfctl._sys.fd import FD, Closing
+from bpfctl.elf import debug
 from bpfctl.elf.image import Identity, Image
 from bpfctl.errors import BpfctlError
 from bpfctl.host import binary
@@ -18,13 +20,13 @@ from bpfctl.symbols import jit
 from bpfctl.symbols.table import Table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
     from bpfctl.symbols.space import Mapping
 
     Key = tuple[int, int, str]
 
-_MOST = 256  # files, of which each has a descriptor
+_MOST = 128  # files, of which each has a descriptor, and its debug file has another
 _ROOM = 48 << 20  # bytes of their tables
 _MOST_KEYS = 1 << 14
 _REAL_DEVICE = 1 << 20  # those of btrfs and overlayfs, below, are not what stat(2) tells
@@ -37,14 +39,30 @@ class _File:
         self.fd, self.identity, self._path, self._root = fd, identity, path, root
         self.is_read = False
         self.table: Table | None = None
+        self._debug: list[FD] = []
 
-    def read(self, demangle: Callable[[str], str]) -> None:
+    def read(self) -> None:
         self.is_read = True
         try:
             image = Image(partial(_read, self.fd), self._path, self.identity)
-            self.table = Table(image, self._path, self._root, demangle)
+            self.table = Table(image, self._others(image))
         except BpfctlError:  # no ELF file, or a damaged one
             self.table = None
+
+    def _others(self, image: Image) -> Iterator[Image]:
+        """Yield what has symbols of a file beside it, until something is damaged."""
+        with suppress(BpfctlError):
+            for other in debug.images(image, self._path, self._root):
+                fd = _open(other.name, None) if other.identity else None
+                if fd is not None:  # many names are read, and it may be replaced
+                    self._debug.append(fd)
+                    yield Image(partial(_read, fd), other.name)
+                elif not other.identity:
+                    yield other
+
+    def close(self) -> None:
+        for fd in (self.fd, *self._debug):
+            fd.close()
 
     @property
     def size(self) -> int:
@@ -54,8 +72,7 @@ class _File:
 class Files(Closing):
     """The functions of mapped files."""
 
-    def __init__(self, demangle: Callable[[str], str]) -> None:
-        self._demangle = demangle
+    def __init__(self) -> None:
         self._files: dict[Identity, _File] = {}  # the one used last is the last
         self._keys: dict[Key, Identity] = {}
         self._missing: set[tuple[Key, int]] = set()
@@ -71,7 +88,7 @@ class Files(Closing):
         if file is None:
             return None
         if not file.is_read:
-            file.read(self._demangle)
+            file.read()
             self._make_room()
         return file.table
 
@@ -128,13 +145,13 @@ class Files(Closing):
         while len(self._files) > 1 and (used > _ROOM or len(self._files) > _MOST):
             file = self._files.pop(next(iter(self._files)))
             used -= file.size
-            file.fd.close()
+            file.close()
 
     def close(self) -> None:
         """Close all files."""
         files, self._files = self._files, {}
         for file in files.values():
-            file.fd.close()
+            file.close()
 
 
 def _key(mapping: Mapping) -> Key:

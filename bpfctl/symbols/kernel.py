@@ -42,6 +42,7 @@ class Kernel:
     def __init__(self, file: str = FILE, modules: str = _MODULES) -> None:
         self._file, self._modules = file, modules
         self._known: dict[int, Frame] = {}
+        self._callers: dict[int, Frame] = {}  # by addresses that calls return to
         self._text = b""
         self._width = 0  # of an address in digits
         self._proper = self._others = _Part(array("Q"), array("I"))
@@ -60,11 +61,17 @@ class Kernel:
 
     def frames(self, addresses: Sequence[int]) -> list[Frame]:
         """Return what is at the addresses of a stack, the innermost first: behind it all are where calls return to."""
+        callers = self._callers
         frames = [self.frame(address) for address in addresses[:1]]
-        for address in addresses[1:]:
-            name, offset, module = self.frame(address - 1)  # the call may have been the last of its function
-            frames.append(Frame(name, offset + 1, module))
+        frames += [callers.get(address) or self._caller(address) for address in addresses[1:]]
         return frames
+
+    def _caller(self, address: int) -> Frame:
+        name, offset, module = self._find(address - 1)  # the call may have been the last of its function
+        if len(self._callers) >= _MOST:
+            self._callers.clear()
+        frame = self._callers[address] = Frame(name, offset + 1, module)
+        return frame
 
     def _find(self, address: int) -> Frame:
         found = self._look_up(address)

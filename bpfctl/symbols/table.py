@@ -13,11 +13,10 @@ from bisect import bisect_right
 from itertools import compress
 from typing import TYPE_CHECKING, NamedTuple
 
-from bpfctl.elf import debug
 from bpfctl.errors import BpfctlError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterable, Iterator
 
     from bpfctl.elf.image import Image, Section
 
@@ -35,6 +34,7 @@ _BACK = 16  # functions in front of an address that may reach to it
 _SHORT, _LONGEST = 128, 1 << 14  # bytes of a name
 _NAMES = 1 << 15  # that are kept
 _LOCAL, _WEAK = 0, 2  # STB_
+_WIDEST = 0xFFFFFFFF
 
 
 class Run(NamedTuple):
@@ -56,17 +56,16 @@ class Found(NamedTuple):
 
 
 class Table:
-    """The functions that a file and its debug files tell of.
+    """The functions of a file, and those of ``others`` that have symbols of it, by names as linkers have them."""
 
-    ``path`` is the file's as those see it whose root folder ``root`` is; ``demangle`` makes names readable.
-    """
-
-    def __init__(self, image: Image, path: str, root: str, demangle: Callable[[str], str]) -> None:
+    def __init__(self, image: Image, others: Iterable[Image] = ()) -> None:
         self._image = image
-        self._demangle = demangle
         self._names: dict[tuple[int, int], str] = {}
         self._segments = sorted(image.segments, key=lambda one: not one.is_code)
-        self._runs = list(_of_file(image, path, root))
+        self._runs = list(_of_image(image))
+        if not image.has_symbols:  # but only those that others may call
+            for other in others:
+                self._runs += _of_image(other)
 
     @property
     def size(self) -> int:
@@ -105,44 +104,30 @@ class Table:
         if name is None:
             if len(self._names) >= _NAMES:
                 self._names.clear()
-            name = self._names[number, at] = self._demangle(self._best(self._runs[number], at))
+            name = self._names[number, at] = _best(self._runs[number], at)
         return Found(name, start)
 
-    def _best(self, run: Run, at: int) -> str:
-        """Return the name that people know best of those that a function has."""
-        start = run.starts[at]
-        names: list[tuple[bool, bool, int, str]] = []
-        while at >= 0 and run.starts[at] == start and len(names) < _BACK:
-            name = _name(run, at)
-            if name:
-                names.append((run.bound[at] == _LOCAL, run.bound[at] == _WEAK, len(name) - len(name.lstrip("_")), name))
-            at -= 1
-        return min(names)[-1] if names else ""
+
+def _best(run: Run, at: int) -> str:
+    """Return the name that people know best of those that a function has."""
+    start = run.starts[at]
+    names: list[tuple[bool, bool, int, str]] = []
+    while at >= 0 and run.starts[at] == start and len(names) < _BACK:
+        name = _name(run, at)
+        if name:
+            names.append((run.bound[at] == _LOCAL, run.bound[at] == _WEAK, len(name) - len(name.lstrip("_")), name))
+        at -= 1
+    return min(names)[-1] if names else ""
 
 
 def _name(run: Run, at: int) -> str:
     size = _SHORT
     while True:
-        try:
-            data = run.image.part(run.strings, run.names[at], size)
-        except BpfctlError:  # a debug file that was there is no more
-            return ""
+        data = run.image.part(run.strings, run.names[at], size)
         end = data.find(b"\0")
         if end >= 0 or len(data) < size or size >= _LONGEST:
             return (data[:end] if end >= 0 else data).decode("utf-8", "surrogateescape")
         size = _LONGEST
-
-
-def _of_file(image: Image, path: str, root: str) -> Iterator[Run]:
-    """Yield the functions of a file: a table of all of them is enough, one of those for others is not."""
-    yield from _of_image(image)
-    if image.has_symbols:
-        return
-    try:
-        for other in debug.images(image, path, root):
-            yield from _of_image(other)
-    except BpfctlError:  # what is damaged tells nothing
-        return
 
 
 def _of_image(image: Image) -> Iterator[Run]:
@@ -153,6 +138,7 @@ def _of_image(image: Image) -> Iterator[Run]:
             continue
         for columns in _gathered(image, section):
             yield _sorted(columns, code, image, image.sections[section.link])
+        return  # one that has several is not honest
 
 
 Columns = tuple["array[int]", "array[int]", "array[int]", "array[int]"]
@@ -218,11 +204,14 @@ def _sorted(columns: Columns, code: list[tuple[int, int]], image: Image, strings
     addresses, sizes, names, bound = columns
     order = sorted(range(len(addresses)), key=addresses.__getitem__)
     starts = array("Q", map(addresses.__getitem__, order))
-    ends = array("I", (min(sizes[index], 0xFFFFFFFF) for index in order))
-    for at in [at for at, size in enumerate(ends) if not size]:  # of those in assembler: to the next, or to the end
-        following = bisect_right(starts, starts[at])
-        end = starts[following] if following < len(starts) else 1 << 64
-        index = bisect_right(code, (starts[at], 1 << 64)) - 1
-        ends[at] = min(max(min(end, code[index][1]) - starts[at], 0), 0xFFFFFFFF) if index >= 0 else 0
+    if max(sizes) > _WIDEST:
+        sizes = array("Q", [min(size, _WIDEST) for size in sizes])
+    reach = array("I", map(sizes.__getitem__, order))
+    if 0 in reach:  # those in assembler may not tell: they reach to the next, or to the end
+        for at in [at for at, size in enumerate(reach) if not size]:
+            following = bisect_right(starts, starts[at])
+            end = starts[following] if following < len(starts) else 1 << 64
+            index = bisect_right(code, (starts[at], 1 << 64)) - 1
+            reach[at] = min(max(min(end, code[index][1]) - starts[at], 0), _WIDEST) if index >= 0 else 0
     found = array("I", map(names.__getitem__, order)), array("B", map(bound.__getitem__, order))
-    return Run(starts, ends, *found, image, strings)
+    return Run(starts, reach, *found, image, strings)

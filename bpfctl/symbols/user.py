@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from bpfctl._sys.fd import Closing
 from bpfctl.symbols import jit, space
@@ -42,7 +42,7 @@ class Users(Closing):
     def __init__(self, pid: int | None = None) -> None:
         self._pid = pid
         self._demangle = Demangler()
-        self._files = Files(self._demangle)
+        self._files = Files()
         self._vdso = Vdso()
         self._band: SideBand | None = None
         self._spaces: dict[int, Space] = {}
@@ -118,9 +118,19 @@ class Users(Closing):
                 one.forget()
             self._frames = 0
         leaves, callers = known.leaves, known.callers
-        found = [leaves.get(address) or self._leaf(pid, known, address) for address in addresses[:1]]
-        found += [callers.get(address) or self._caller(pid, known, address) for address in addresses[1:]]
-        return found
+        frames = [leaves.get(address) for address in addresses[:1]]
+        frames += [callers.get(address) for address in addresses[1:]]
+        new = [index for index, frame in enumerate(frames) if frame is None]
+        if new:
+            # A call may be the last of its function: where it returns to is in the next one.
+            found = [self._find(pid, known, addresses[index] - bool(index)) for index in new]
+            self._demangle.expect([frame.name for frame in found])
+            for index, (name, offset, module) in zip(new, found, strict=True):
+                frame = frames[index] = Frame(self._demangle(name), offset + bool(index), module)
+                if module:  # what is not known yet may be soon
+                    (callers if index else leaves)[addresses[index]] = frame
+            self._frames += len(new)
+        return cast(list[Frame], frames)
 
     def build_id(self, pid: int, address: int) -> str:
         """Return what the linker calls the build of the file at an address; empty where nobody knows."""
@@ -131,22 +141,8 @@ class Users(Closing):
         table = self._files.table(mapping, self._who(pid, known))
         return table.build_id if table else ""
 
-    def _leaf(self, pid: int, known: Space, address: int) -> Frame:
-        frame = self._find(pid, known, address)
-        if frame.module:
-            self._frames += 1
-            known.leaves[address] = frame
-        return frame
-
-    def _caller(self, pid: int, known: Space, address: int) -> Frame:
-        name, offset, module = self._find(pid, known, address - 1)  # the call may have been the last of its function
-        frame = Frame(name, offset + 1, module)
-        if module:
-            self._frames += 1
-            known.callers[address] = frame
-        return frame
-
     def _find(self, pid: int, known: Space, address: int) -> Frame:
+        """Return what is at an address, by the name that linkers have for it."""
         mapping = known.at(address)
         if mapping is None and known.looked != self._turn:
             mapping = self._look(pid).at(address)
@@ -155,11 +151,7 @@ class Users(Closing):
         if mapping.is_file:
             return self._of_file(pid, known, mapping, address)
         if mapping.path == VDSO:
-            table = self._vdso.table(mapping, pid)
-            found = table.find(address - mapping.start) if table else None
-            return (
-                Frame(found.name, address - mapping.start - found.start, VDSO) if found else _unnamed(mapping, address)
-            )
+            return _named(self._vdso.table(mapping, pid), mapping, address) or _unnamed(mapping, address)
         return self._of_jit(pid, address) or _unnamed(mapping, address)
 
     def _of_file(self, pid: int, known: Space, mapping: Mapping, address: int) -> Frame:
@@ -190,7 +182,7 @@ class Users(Closing):
             functions.turn = self._turn
             functions.grow()
         found = functions.find(address)
-        return Frame(self._demangle(found[0]), address - found[1], "[jit]") if found else None
+        return Frame(found[0], address - found[1], "[jit]") if found else None
 
     def _compiled(self, pid: int) -> jit.Map | None:
         """Return what a process tells of the functions that it compiles; None where it has ended before."""

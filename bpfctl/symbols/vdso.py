@@ -49,6 +49,6 @@ def _read(pid: int | str, mapping: Mapping) -> Table | None:
         with open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
             memory.seek(mapping.start)
             data = memory.read(min(mapping.end - mapping.start, _LARGEST))
-        return Table(Image.of(data, NAME), NAME, "", str)
+        return Table(Image.of(data, NAME))
     except (OSError, OverflowError, ValueError, BpfctlError):  # it has ended, or may not be looked at
         return None
