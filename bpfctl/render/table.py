@@ -11,6 +11,7 @@ import sys
 import time
 from contextlib import closing, nullcontext
 from itertools import chain, islice, takewhile
+from textwrap import wrap
 from typing import IO, TYPE_CHECKING, Any, TypeVar, cast
 
 from rich.cells import cell_len
@@ -130,7 +131,7 @@ class TableOutput(PlainOutput):
                 self._redraw(draw, takewhile(lambda _: not live.is_over, every))
         if last is not None:
             found = last()
-            self._console.print(_Lines([[Segment(safe(board.head(found)), _QUIET)], []]), end="")
+            self._console.print(_Lines(self._head(board.head(found))), end="")
             self._console.print(_Lines(self._drawn(board, found)), end="")
         elif count is not None:
             self._console.print(_Lines(drawn), end="")
@@ -143,7 +144,7 @@ class TableOutput(PlainOutput):
             parts = board.parts(found)
             for at, (one, told) in enumerate(parts):
                 yield from [[]] * (at > 0)
-                yield [Segment(safe(one.head(told)), _QUIET)]
+                yield from self._quiet(one.head(told))
                 yield from self._drawn(one, told, height and max(height // len(parts) - _AROUND, 1))
         else:
             rows = (live or board).rows(found)[:height]
@@ -151,8 +152,13 @@ class TableOutput(PlainOutput):
             yield from self._table(shown, rows) if rows else [[Segment(board.empty, _QUIET)]]
 
     def _head(self, *lines: str) -> Iterator[Line]:
-        yield from ([Segment(safe(line), _QUIET)] for line in lines)
+        for line in lines:
+            yield from self._quiet(line)
         yield []
+
+    def _quiet(self, text: str) -> Iterator[Line]:
+        """Yield what stands beside a table, in as many lines as it takes."""
+        yield from ([Segment(line, _QUIET)] for line in wrap(safe(text), self._console.width, break_long_words=False))
 
     def _redraw(self, draw: Callable[..., Iterable[Line]], every: Iterable[bool]) -> None:
         """Fill the screen in every round with as many lines as it has room for."""
