@@ -1,4 +1,4 @@
-"""The process that makes names of C++ readable: a line in, a line out. It is run by its path, and imports no bpfctl.
+"""The process that makes names of C++ readable: lines in, lines out. It is run by its path and imports no bpfctl.
 
 The demangler of libstdc++ is the best there is, but a name of 200 bytes may make it write gigabytes, and its faults
 are those of C. Names come from files of any user. So it works here, with little memory, little time for each name, and
@@ -15,13 +15,13 @@ import sys
 from contextlib import suppress
 
 _MEMORY = 256 << 20  # bytes
-_SECONDS = 0.5  # of the processor for a name
+_SECONDS = 0.5  # of the processor for the names of a batch
 _LONGEST = 1 << 12  # bytes of a name in words
 _NOBODY = 65534
 
 
 def main() -> None:
-    """Answer each line on standard input; an empty line says that a name is none."""
+    """Answer the lines on standard input whenever one is empty; an empty answer says that a name is none."""
     library = ctypes.CDLL("libstdc++.so.6")
     demangle, free = library["__cxa_demangle"], library["free"]
     demangle.restype, demangle.argtypes = ctypes.c_void_p, [ctypes.c_char_p, *[ctypes.c_void_p] * 3]
@@ -35,14 +35,20 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
     sys.stdout.buffer.write(b"\n")
     sys.stdout.buffer.flush()
+    answers: list[bytes] = []
     for line in sys.stdin.buffer:
-        signal.setitimer(signal.ITIMER_VIRTUAL, _SECONDS)  # ends the process
-        found = demangle(line.rstrip(b"\n"), None, None, None)
-        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        name = line.rstrip(b"\n")
+        if not name:
+            sys.stdout.buffer.write(b"".join(answers))
+            sys.stdout.buffer.flush()
+            answers.clear()
+            continue
+        if not answers:
+            signal.setitimer(signal.ITIMER_VIRTUAL, _SECONDS)  # ends the process
+        found = demangle(name, None, None, None)
         text = ctypes.string_at(found)[:_LONGEST] if found else b""
         free(found)
-        sys.stdout.buffer.write(text.replace(b"\n", b" ") + b"\n")
-        sys.stdout.buffer.flush()
+        answers.append(text.replace(b"\n", b" ") + b"\n")
 
 
 if __name__ == "__main__":

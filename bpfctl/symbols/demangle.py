@@ -19,7 +19,7 @@ _MANGLED = ("_Z", "_R", "__ZN")
 _LONGEST = 1 << 10  # bytes, of which the demangler of GCC takes no more anyway
 _BATCH = 32  # names, which a pipe has room for
 _MOST = 1 << 16  # names that are kept
-_MOST_FAULTS = 4
+_MOST_FAULTS = 8  # of that process, until names stay as they are
 
 
 class Demangler(Closing):
@@ -61,25 +61,23 @@ class Demangler(Closing):
             self._known[symbol] = name + found[2] if name else symbol
 
     def _asked(self, symbols: list[str]) -> dict[str, str]:
-        """Return the names of symbols; one at which the other process ended has none."""
+        """Return the names of symbols, as far as there are any: at some the other process ends."""
+        if self._faults >= _MOST_FAULTS:
+            return {}
+        try:
+            to, back = _pipes(self._process or self._started())
+            to.write("".join(f"{symbol}\n" for symbol in symbols).encode() + b"\n")
+            to.flush()
+            lines = [back.readline() for _ in symbols]
+        except (OSError, ValueError):  # it has ended, or could not begin
+            lines = [b""]
+        if lines[-1].endswith(b"\n"):
+            return {symbol: line[:-1].decode("utf-8", "replace") for symbol, line in zip(symbols, lines, strict=True)}
+        self._faults += 1
+        self.close()
         found: dict[str, str] = {}
-        while len(found) < len(symbols) and self._faults < _MOST_FAULTS:
-            left = symbols[len(found) :]
-            try:
-                to, back = _pipes(self._process or self._started())
-                to.write("".join(f"{symbol}\n" for symbol in left).encode())  # so little that the pipe takes it all
-                to.flush()
-                for symbol in left:
-                    line = back.readline()
-                    if not line.endswith(b"\n"):
-                        break
-                    found[symbol] = line[:-1].decode("utf-8", "replace")
-            except (OSError, ValueError):  # it has ended, or could not begin
-                self._faults += 1
-            if len(found) < len(symbols):
-                found[symbols[len(found)]] = ""
-                self._faults += 1
-                self.close()
+        for symbol in symbols if len(symbols) > 1 else ():
+            found |= self._asked([symbol])
         return found
 
     def _started(self) -> subprocess.Popen[bytes]:

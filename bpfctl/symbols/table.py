@@ -35,12 +35,17 @@ _SHORT, _LONGEST = 128, 1 << 14  # bytes of a name
 _NAMES = 1 << 15  # that are kept
 _LOCAL, _WEAK = 0, 2  # STB_
 _WIDEST = 0xFFFFFFFF
+_ROW = 21  # bytes of a function in arrays
 
 
 class Run(NamedTuple):
-    """Functions by address; ``names`` are places in the strings of the table that they come from."""
+    """Functions: their addresses in order, which function each is of, and what is known of the functions as they come.
+
+    ``names`` are places in the strings of the table that they come from.
+    """
 
     starts: array[int]
+    order: array[int]
     sizes: array[int]
     names: array[int]
     bound: array[int]
@@ -70,7 +75,7 @@ class Table:
     @property
     def size(self) -> int:
         """Bytes of its arrays."""
-        return sum(len(run.starts) * 17 for run in self._runs)
+        return sum(len(run.starts) * _ROW for run in self._runs)
 
     @property
     def build_id(self) -> str:
@@ -93,7 +98,7 @@ class Table:
         for number, run in enumerate(self._runs):
             index = bisect_right(run.starts, address) - 1
             for at in range(index, max(index - _BACK, -1), -1):
-                if address - run.starts[at] < run.sizes[at]:
+                if address - run.starts[at] < run.sizes[run.order[at]]:
                     if best is None or run.starts[at] > best[0]:
                         best = run.starts[at], number, at
                     break
@@ -110,20 +115,21 @@ class Table:
 
 def _best(run: Run, at: int) -> str:
     """Return the name that people know best of those that a function has."""
-    start = run.starts[at]
+    start, bound = run.starts[at], run.bound
     names: list[tuple[bool, bool, int, str]] = []
     while at >= 0 and run.starts[at] == start and len(names) < _BACK:
-        name = _name(run, at)
+        index = run.order[at]
+        name = _name(run, run.names[index])
         if name:
-            names.append((run.bound[at] == _LOCAL, run.bound[at] == _WEAK, len(name) - len(name.lstrip("_")), name))
+            names.append((bound[index] == _LOCAL, bound[index] == _WEAK, len(name) - len(name.lstrip("_")), name))
         at -= 1
     return min(names)[-1] if names else ""
 
 
-def _name(run: Run, at: int) -> str:
+def _name(run: Run, place: int) -> str:
     size = _SHORT
     while True:
-        data = run.image.part(run.strings, run.names[at], size)
+        data = run.image.part(run.strings, place, size)
         end = data.find(b"\0")
         if end >= 0 or len(data) < size or size >= _LONGEST:
             return (data[:end] if end >= 0 else data).decode("utf-8", "surrogateescape")
@@ -204,14 +210,11 @@ def _sorted(columns: Columns, code: list[tuple[int, int]], image: Image, strings
     addresses, sizes, names, bound = columns
     order = sorted(range(len(addresses)), key=addresses.__getitem__)
     starts = array("Q", map(addresses.__getitem__, order))
-    if max(sizes) > _WIDEST:
-        sizes = array("Q", [min(size, _WIDEST) for size in sizes])
-    reach = array("I", map(sizes.__getitem__, order))
+    reach = array("I", sizes if max(sizes) <= _WIDEST else [min(size, _WIDEST) for size in sizes])
     if 0 in reach:  # those in assembler may not tell: they reach to the next, or to the end
         for at in [at for at, size in enumerate(reach) if not size]:
-            following = bisect_right(starts, starts[at])
+            following = bisect_right(starts, addresses[at])
             end = starts[following] if following < len(starts) else 1 << 64
-            index = bisect_right(code, (starts[at], 1 << 64)) - 1
-            reach[at] = min(max(min(end, code[index][1]) - starts[at], 0), _WIDEST) if index >= 0 else 0
-    found = array("I", map(names.__getitem__, order)), array("B", map(bound.__getitem__, order))
-    return Run(starts, reach, *found, image, strings)
+            index = bisect_right(code, (addresses[at], 1 << 64)) - 1
+            reach[at] = min(max(min(end, code[index][1]) - addresses[at], 0), _WIDEST) if index >= 0 else 0
+    return Run(starts, array("I", order), reach, names, bound, image, strings)
