@@ -83,9 +83,12 @@ class Binary:
 
     @cached_property
     def _dwarf(self) -> Dwarf | None:
+        image = next((image for image in (self.image, *self._debug) if image.section(".debug_info")), None)
+        if image is None:
+            return None
         from bpfctl.elf.dwarf import Dwarf  # noqa: PLC0415 - types are read where somebody asks for them
 
-        return next((Dwarf(image) for image in (self.image, *self._debug) if image.section(".debug_info")), None)
+        return Dwarf(image)
 
     @property
     def is_stripped(self) -> bool:

@@ -192,24 +192,32 @@ class Image:
             return self.contents(section)
         if section.type == _NOBITS:
             return b""
-        data = self._exactly(section.offset, section.size, section.name)
-        head = Struct(self.sign + ("IIQQ" if self.bits == 64 else "III"))
-        if len(data) < head.size:
-            raise ObjectError(f"{self.name}: {section.name} is cut off")
-        kind, *rest = head.unpack_from(data)
-        size = rest[-2]
+        kind, size, start = self._packed(section)
         if kind != _ZLIB:
             return b""
         if size > _LARGEST_UNPACKED:
             raise ObjectError(f"{self.name}: {section.name} claims {size} bytes")
         unpacker = zlib.decompressobj()
         try:
-            found = unpacker.decompress(data[head.size :], size or 1)
+            found = unpacker.decompress(self._exactly(section.offset, section.size, section.name)[start:], size or 1)
         except zlib.error:
             found = b""
         if len(found) != size:
             raise ObjectError(f"{self.name}: {section.name} is damaged")
         return found
+
+    def _packed(self, section: Section) -> tuple[int, int, int]:
+        """Return how a section is packed, how large it is unpacked, and where in it what is packed begins."""
+        head = Struct(self.sign + ("IIQQ" if self.bits == 64 else "III"))
+        data = self.part(section, 0, head.size)
+        if len(data) < head.size:
+            raise ObjectError(f"{self.name}: {section.name} is cut off")
+        kind, *_, size, _ = head.unpack(data)
+        return kind, size, head.size
+
+    def unpacked_size(self, section: Section) -> int:
+        """Return how much is in a section, which may be compressed."""
+        return self._packed(section)[1] if section.is_compressed else section.size
 
     def notes(self, section: Section) -> Iterator[Note]:
         """Yield the notes of a section."""

@@ -9,7 +9,6 @@ import sys
 from itertools import islice, takewhile
 from typing import TYPE_CHECKING, NamedTuple
 
-from bpfctl.elf.dwarf_unit import DECLARATION
 from btf import types
 from btf.read import BTF
 from btf.write import Builder
@@ -17,17 +16,18 @@ from btf.write import Builder
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from bpfctl.elf.dwarf_unit import Die
+    from bpfctl.elf.dwarf_entry import Entry
 
-    # A type by the file, the unit and the entry that tell of it; of an array of several dimensions, also which one.
-    Key = tuple[int, int, int, int]
+    # A type by the file and the entry that tell of it; of an array of several dimensions, also which one.
+    Key = tuple[int, int, int]
 
-_TYPE, _BYTE_SIZE, _ENCODING, _CONST_VALUE = 0x49, 0x0B, 0x3E, 0x1C
-_MEMBER_AT, _BIT_SIZE, _BIT_OFFSET, _DATA_BIT_OFFSET = 0x38, 0x0D, 0x0C, 0x6B
-_COUNT, _UPPER_BOUND, _LANGUAGE, _CONVENTION, _NORMAL = 0x37, 0x2F, 0x13, 0x36, 1
-_BOOL, _SIGNED, _SIGNED_CHAR = 2, 5, 6
+_TYPE, _BYTE_SIZE, _MEMBER_AT = "DW_AT_type", "DW_AT_byte_size", "DW_AT_data_member_location"
+_DECLARATION, _SIGNATURE = "DW_AT_declaration", "DW_AT_signature"
+_NORMAL = 1  # DW_CC_normal
+_BOOL, _SIGNED, _SIGNED_CHAR = 2, 5, 6  # DW_ATE_boolean and so on
 _FLOATS = frozenset({0x03, 0x04, 0x09, 0x0F})  # complex, real, imaginary, decimal
-_INSIDE = frozenset({0x0B, 0x1D, 0x48, 0x4109})  # blocks, what is inlined there, and what is called from there
+#: What is in the body of a function.
+_INSIDE = frozenset({"DW_TAG_lexical_block", "DW_TAG_inlined_subroutine", "DW_TAG_call_site", "DW_TAG_GNU_call_site"})
 _MOST_PARTS = 0xFFFF  # that BTF has room for
 _PLUS = 0x23  # DW_OP_plus_uconst
 _MOST_TYPES = 20_000
@@ -35,13 +35,17 @@ _LANGUAGES = frozenset({0x01, 0x02, 0x0C, 0x1D, 0x2C, 0x10, 0x8001, None})  # C 
 _CPLUSPLUS = frozenset({0x04, 0x1A, 0x21, 0x2B, 0x3A})  # DW_LANG_C_plus_plus and its editions
 
 
-class Tag:
+class _Tag:
     """What entries are."""
 
-    ARRAY, CLASS, ENUM, PARAMETER, MEMBER, POINTER, REFERENCE = 0x01, 0x02, 0x04, 0x05, 0x0D, 0x0F, 0x10
-    STRUCT, SUBROUTINE, TYPEDEF, UNION, INHERITANCE, MEMBER_POINTER = 0x13, 0x15, 0x16, 0x17, 0x1C, 0x1F
-    SUBRANGE, BASE, CONST, ENUMERATOR, VOLATILE, RESTRICT = 0x21, 0x24, 0x26, 0x28, 0x35, 0x37
-    RVALUE, ATOMIC = 0x42, 0x47
+    ARRAY, SUBRANGE = "DW_TAG_array_type", "DW_TAG_subrange_type"
+    BASE, ENUM, ENUMERATOR = "DW_TAG_base_type", "DW_TAG_enumeration_type", "DW_TAG_enumerator"
+    PARAMETER, SUBROUTINE = "DW_TAG_formal_parameter", "DW_TAG_subroutine_type"
+    STRUCT, CLASS, UNION = "DW_TAG_structure_type", "DW_TAG_class_type", "DW_TAG_union_type"
+    MEMBER, INHERITANCE, MEMBER_POINTER = "DW_TAG_member", "DW_TAG_inheritance", "DW_TAG_ptr_to_member_type"
+    POINTER, REFERENCE, RVALUE = "DW_TAG_pointer_type", "DW_TAG_reference_type", "DW_TAG_rvalue_reference_type"
+    TYPEDEF, CONST, VOLATILE = "DW_TAG_typedef", "DW_TAG_const_type", "DW_TAG_volatile_type"
+    RESTRICT, ATOMIC = "DW_TAG_restrict_type", "DW_TAG_atomic_type"
 
 
 class Prototype(NamedTuple):
@@ -54,18 +58,21 @@ class Prototype(NamedTuple):
     is_object: bool  # whether the language has objects that decide themselves how they are passed
 
 
-def prototype(function: Die, *, is_whole: bool) -> Prototype:
+def prototype(function: Entry, *, is_whole: bool) -> Prototype:
     """Return what a function takes and returns; ObjectError where that is damaged.
 
     Members of structures are told where it ``is_whole``, which may take long.
     """
-    made = _Types(is_whole=is_whole)
+    with function.dwarf.question():
+        return _prototype(function, _Types(is_whole=is_whole))
+
+
+def _prototype(function: Entry, made: _Types) -> Prototype:
     outside = takewhile(lambda child: child.tag not in _INSIDE, function.children())
-    params = tuple((child.name(), made.of(child)) for child in outside if child.tag == Tag.PARAMETER)
+    params = tuple((child.name(), made.of(child)) for child in outside if child.tag == _Tag.PARAMETER)
     returned = made.of(function)
-    top = function.unit.top
-    language = top.number(_LANGUAGE) if top is not None else None
-    is_plain = function.number(_CONVENTION) in (None, _NORMAL) and language in _LANGUAGES | _CPLUSPLUS
+    language = function.top.number("DW_AT_language")
+    is_plain = function.number("DW_AT_calling_convention") in (None, _NORMAL) and language in _LANGUAGES | _CPLUSPLUS
     return Prototype(made.build(), params, returned, is_plain, language in _CPLUSPLUS)
 
 
@@ -98,15 +105,17 @@ class _Types:
             at += 1
         return BTF.from_bytes(self._builder.build())
 
-    def of(self, die: Die) -> int:
+    def of(self, entry: Entry) -> int:
         """Return the id of the type that an entry has, 0 for none."""
-        if die.value(_TYPE) is None:
+        if not entry.says(_TYPE):
             return 0
-        of = die.refers(_TYPE)
+        of = entry.refers(_TYPE)
         for _ in range(16):  # BTF has no word for atomic
-            if of is None or of.tag != Tag.ATOMIC:
+            if of is None or of.tag != _Tag.ATOMIC:
                 break
             of = of.refers(_TYPE)
+        if of is not None and of.own(_SIGNATURE):  # a type that is told once for all units
+            of = of.refers(_SIGNATURE) or of
         return self._id(of) if of is not None else self._opaque()
 
     def _opaque(self) -> int:
@@ -119,108 +128,107 @@ class _Types:
         self._left.append(add)
         return len(self._left)
 
-    def _id(self, die: Die, dimension: int = 0) -> int:
-        key = (id(die.unit.dwarf), die.unit.offset, die.offset, dimension)
+    def _id(self, entry: Entry, dimension: int = 0) -> int:
+        key = (*entry.key, dimension)
         if key not in self._ids:
             if len(self._ids) >= _MOST_TYPES:
                 return self._opaque()
-            self._ids[key] = self._reserve(lambda: self._add(die, dimension))
+            self._ids[key] = self._reserve(lambda: self._add(entry, dimension))
         return self._ids[key]
 
-    def _add(self, die: Die, dimension: int) -> None:  # noqa: C901 - one case for each kind
+    def _add(self, entry: Entry, dimension: int) -> None:  # noqa: C901 - one case for each kind
         """Add one type, whose id is the next."""
-        builder, name = self._builder, die.name()
-        match die.tag:
-            case Tag.STRUCT | Tag.CLASS | Tag.UNION:
-                self._record(die, name)
-            case Tag.BASE:
-                self._base(die, name)
-            case Tag.POINTER | Tag.REFERENCE | Tag.RVALUE:
-                builder.add_ptr(self.of(die))
-            case Tag.TYPEDEF:
-                builder.add_typedef(name, self.of(die))
-            case Tag.CONST:
-                builder.add_const(self.of(die))
-            case Tag.VOLATILE:
-                builder.add_volatile(self.of(die))
-            case Tag.RESTRICT:
-                builder.add_restrict(self.of(die))
-            case Tag.ENUM:
-                self._enum(die, name)
-            case Tag.ARRAY:
-                self._array(die, dimension)
-            case Tag.SUBROUTINE:
-                params = [("", self.of(child)) for child in die.children() if child.tag == Tag.PARAMETER]
-                builder.add_func_proto(self.of(die), params[:_MOST_PARTS])
-            case Tag.MEMBER_POINTER:
-                builder.add_int("member", die.number(_BYTE_SIZE) or 8)
+        builder, name = self._builder, entry.name()
+        match entry.tag:
+            case _Tag.STRUCT | _Tag.CLASS | _Tag.UNION:
+                self._record(entry, name)
+            case _Tag.BASE:
+                self._base(entry, name)
+            case _Tag.POINTER | _Tag.REFERENCE | _Tag.RVALUE:
+                builder.add_ptr(self.of(entry))
+            case _Tag.TYPEDEF:
+                builder.add_typedef(name, self.of(entry))
+            case _Tag.CONST:
+                builder.add_const(self.of(entry))
+            case _Tag.VOLATILE:
+                builder.add_volatile(self.of(entry))
+            case _Tag.RESTRICT:
+                builder.add_restrict(self.of(entry))
+            case _Tag.ENUM:
+                self._enum(entry, name)
+            case _Tag.ARRAY:
+                self._array(entry, dimension)
+            case _Tag.SUBROUTINE:
+                params = [("", self.of(child)) for child in entry.children() if child.tag == _Tag.PARAMETER]
+                builder.add_func_proto(self.of(entry), params[:_MOST_PARTS])
+            case _Tag.MEMBER_POINTER:
+                builder.add_int("member", entry.number(_BYTE_SIZE) or 8)
             case _:
                 builder.add_fwd(name or "unknown")
 
-    def _base(self, die: Die, name: str) -> None:
-        size, encoding = die.number(_BYTE_SIZE) or 0, die.number(_ENCODING)
+    def _base(self, entry: Entry, name: str) -> None:
+        size, encoding = entry.number(_BYTE_SIZE) or 0, entry.number("DW_AT_encoding")
         if encoding in _FLOATS or size not in (1, 2, 4, 8, 16):
             self._builder.add_float(name, size)
             return
         bits = {_BOOL: types.BOOL, _SIGNED: types.SIGNED, _SIGNED_CHAR: types.SIGNED}
         self._builder.add_int(name, size, encoding=bits.get(encoding or 0, 0))
 
-    def _enum(self, die: Die, name: str) -> None:
-        size = die.number(_BYTE_SIZE) or 4
-        found = islice((child for child in die.children() if child.tag == Tag.ENUMERATOR), _MOST_PARTS)
-        values = [(child.name(), child.number(_CONST_VALUE) or 0) for child in found]
+    def _enum(self, entry: Entry, name: str) -> None:
+        size = entry.number(_BYTE_SIZE) or 4
+        found = islice((child for child in entry.children() if child.tag == _Tag.ENUMERATOR), _MOST_PARTS)
+        values = [(child.name(), child.number("DW_AT_const_value") or 0) for child in found]
         is_signed = any(value < 0 for _, value in values)
         add = self._builder.add_enum if size <= 4 else self._builder.add_enum64
         add(name, values, size=size, signed=is_signed)
 
-    def _array(self, die: Die, dimension: int) -> None:
-        lengths = [_length(child) for child in die.children() if child.tag == Tag.SUBRANGE] or [0]
+    def _array(self, entry: Entry, dimension: int) -> None:
+        lengths = [_length(child) for child in entry.children() if child.tag == _Tag.SUBRANGE] or [0]
         is_last = dimension + 1 >= len(lengths)
-        item = self.of(die) if is_last else self._id(die, dimension + 1)
+        item = self.of(entry) if is_last else self._id(entry, dimension + 1)
         self._builder.add_array(item, 0, lengths[min(dimension, len(lengths) - 1)])
 
-    def _record(self, die: Die, name: str) -> None:
-        if die.number(DECLARATION):
-            self._builder.add_fwd(name, union=die.tag == Tag.UNION)
+    def _record(self, entry: Entry, name: str) -> None:
+        if entry.own(_DECLARATION):
+            self._builder.add_fwd(name, union=entry.tag == _Tag.UNION)
             return
-        add = self._builder.add_union if die.tag == Tag.UNION else self._builder.add_struct
-        found = islice(filter(_is_member, die.children()), _MOST_PARTS if self._is_whole else 0)
+        add = self._builder.add_union if entry.tag == _Tag.UNION else self._builder.add_struct
+        found = islice(filter(_is_member, entry.children()), _MOST_PARTS if self._is_whole else 0)
         members = [self._member(child) for child in found]
-        add(name, die.number(_BYTE_SIZE) or 0, members, kind_flag=any(width for *_, width in members))
+        add(name, entry.number(_BYTE_SIZE) or 0, members, kind_flag=any(width for *_, width in members))
 
-    def _member(self, die: Die) -> tuple[str, int, int, int]:
+    def _member(self, entry: Entry) -> tuple[str, int, int, int]:
         """Return a member's name, type, place in bits, and width where it is a bitfield; a base class has no name."""
-        width, at = die.number(_BIT_SIZE) or 0, 8 * _place(die)
-        bit, old = die.number(_DATA_BIT_OFFSET), die.number(_BIT_OFFSET)
+        width, at = entry.number("DW_AT_bit_size") or 0, 8 * _place(entry)
+        bit, old = entry.number("DW_AT_data_bit_offset"), entry.number("DW_AT_bit_offset")
         if bit is not None:
             at = bit
         elif old is not None:  # counted from the other end, until DWARF 4
-            of = die.refers(_TYPE)
-            size = die.number(_BYTE_SIZE) or (of.number(_BYTE_SIZE) if of is not None else None) or 4
+            of = entry.refers(_TYPE)
+            size = entry.number(_BYTE_SIZE) or (of.number(_BYTE_SIZE) if of is not None else None) or 4
             at += 8 * size - old - width if sys.byteorder == "little" else old
-        return ("" if die.tag == Tag.INHERITANCE else die.name()), self.of(die), at, width
+        return ("" if entry.tag == _Tag.INHERITANCE else entry.name()), self.of(entry), at, width
 
 
-def _is_member(die: Die) -> bool:
+def _is_member(entry: Entry) -> bool:
     """Return whether something is in each of a kind, and not in the kind as such."""
-    is_static = die.number(DECLARATION) and _MEMBER_AT not in die.attributes
-    return die.tag == Tag.INHERITANCE or (die.tag == Tag.MEMBER and not is_static)
+    is_static = entry.own(_DECLARATION) and entry.own(_MEMBER_AT) is None
+    return entry.tag == _Tag.INHERITANCE or (entry.tag == _Tag.MEMBER and not is_static)
 
 
-def _place(die: Die) -> int:
-    value = die.attributes.get(_MEMBER_AT)
-    if value is None:
-        return 0
-    if isinstance(value.number, int):
-        return value.number
-    if value.number[:1] == bytes([_PLUS]):
-        return sum((byte & 0x7F) << 7 * at for at, byte in enumerate(value.number[1:]))
+def _place(entry: Entry) -> int:
+    said = entry.own(_MEMBER_AT)
+    match said.value if said is not None else 0:
+        case int(place):
+            return place
+        case [int(does), *number] if does == _PLUS:
+            return sum((byte & 0x7F) << 7 * at for at, byte in enumerate(number))
     return 0
 
 
-def _length(die: Die) -> int:
+def _length(entry: Entry) -> int:
     """Return how many items an array has, 0 where that is not known."""
-    count, last = die.number(_COUNT), die.number(_UPPER_BOUND)
+    count, last = entry.number("DW_AT_count"), entry.number("DW_AT_upper_bound")
     if count is None and last is not None:
         count = last + 1
     return count if count is not None and 0 <= count < 1 << 31 else 0

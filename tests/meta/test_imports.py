@@ -41,6 +41,16 @@ def loaded_by(*words: str) -> set[str]:
     return set(done.stderr.split())
 
 
+def test_types_of_processes_are_read_where_somebody_asks_for_them():
+    code = (
+        "import sys; from bpfctl.elf.binary import Binary\n"
+        "assert Binary(sys.executable).functions\n"
+        "sys.exit('elftools' in sys.modules)"
+    )
+
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
 @pytest.mark.parametrize(
     "words", [("-j", "prog", "list"), ("prog", "list"), ("-j", "map", "list"), ("-j", "link", "list")]
 )

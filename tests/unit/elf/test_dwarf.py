@@ -7,10 +7,14 @@ import shutil
 import subprocess
 
 import pytest
+from elftools.common.construct_utils import ULEB128
+from elftools.construct import Array, ConstructError, ULInt8
 
+from bpfctl.elf import dwarf_stream
 from bpfctl.elf.binary import Binary
 from bpfctl.elf.dwarf import Dwarf
-from bpfctl.elf.dwarf_unit import Die
+from bpfctl.elf.dwarf_entry import Entry
+from bpfctl.elf.dwarf_stream import Patience, Stream
 from bpfctl.elf.function import functions
 from bpfctl.elf.image import Image
 from bpfctl.elf.prototype import prototype
@@ -121,13 +125,34 @@ def test_types_that_a_file_has_as_btf():
 @pytest.mark.parametrize(("language", "is_known"), [(0x1D, True), (0x21, True), (0x16, False), (0x1C, False)])
 def test_languages_with_ways_of_their_own_are_not_guessed(monkeypatch, language, is_known):
     """What C and C++ agree upon holds neither for Go nor for Rust."""
-    asked = Die.number
-    monkeypatch.setattr(Die, "number", lambda die, attribute: language if attribute == 0x13 else asked(die, attribute))
+    asked = Entry.number
+    monkeypatch.setattr(
+        Entry, "number", lambda entry, name: language if name == "DW_AT_language" else asked(entry, name)
+    )
     made = Binary(str(compiled("gcc", "-gdwarf-4")))
     found = made.prototype(addresses(made.image)["first"])
 
     assert bool(called_with(found)) is is_known
     assert bool(returned(found)) is is_known
+
+
+SIGNED = r"""
+namespace names { struct Inner { int deep; }; struct Outer { Inner inner; Outer *next; }; }
+extern "C" __attribute__((noinline)) int first(names::Outer *outer) { return outer->inner.deep; }
+int main() { names::Outer outer = {}; return first(&outer); }
+"""
+
+
+@pytest.mark.parametrize("compiler", ["g++", "clang++"])
+@pytest.mark.parametrize("version", [4, 5])
+def test_types_in_units_of_their_own(compiler, version):
+    options = (f"-gdwarf-{version}", "-fdebug-types-section")
+    path = built(f"signed-{compiler}-{version}", SIGNED, *options, compiler=compiler, language="c++")
+    made = Binary(str(path))
+    btf = made.prototype(addresses(made.image)["first"], is_whole=True).btf
+
+    assert [each.name for each in btf.find("Outer", types.Struct).members] == ["inner", "next"]
+    assert [each.name for each in btf.find("Inner", types.Struct).members] == ["deep"]
 
 
 @pytest.mark.parametrize("options", ["-gdwarf-4", "-gdwarf-5"])
@@ -186,6 +211,56 @@ def test_damage(compiler, options):
             answers.add(_outcome(bytes(data), address))
 
     assert answers == {"types", "nothing", "error"}
+
+
+class Claims:
+    """A file of nothing but one section, which is whatever somebody says."""
+
+    def __init__(self, data):
+        self.image = Image.of(compiled("gcc", "-gdwarf-4").read_bytes(), "claims")
+        self.image.part = lambda _, at, size: data[at : at + size]
+        self.section = self.image.section(".debug_info")._replace(size=len(data))
+
+
+def test_a_number_without_an_end():
+    """Each byte of it would take longer than the one before."""
+    claims = Claims(b"\x80" * (1 << 20))
+    stream = Stream(claims.image, claims.section, Patience())
+
+    with pytest.raises(ObjectError, match="has no end"):
+        ULEB128("").parse_stream(stream)
+    assert stream.tell() < 1 << 13
+
+
+def test_a_list_without_an_end(monkeypatch):
+    """It is as long as the file says, until nobody wants to wait for it any more."""
+    monkeypatch.setattr(dwarf_stream, "_MOST_READS", 1000)
+    claims = Claims(bytes(1 << 16))
+    patience = Patience()
+    stream = Stream(claims.image, claims.section, patience)
+
+    with pytest.raises((ObjectError, ConstructError), match="has no end"):
+        Array(0xFFFFFFFF, ULInt8("")).parse_stream(stream)
+    assert stream.tell() == 1001
+    patience.renew()
+    stream.seek(0)
+    assert len(Array(999, ULInt8("")).parse_stream(stream)) == 999
+
+
+@pytest.mark.parametrize("whole", [16, 1 << 20])
+def test_a_section_is_read_piece_by_piece(monkeypatch, whole):
+    monkeypatch.setattr(dwarf_stream, "_WHOLE", whole)
+    monkeypatch.setattr(dwarf_stream, "_PIECE", 16)
+    data = random.Random(1).randbytes(1000)
+    claims = Claims(data)
+    stream = Stream(claims.image, claims.section, Patience())
+    chance = random.Random(2)
+    for _ in range(500):
+        at, size = chance.randrange(1100), chance.choice((1, 2, 8, 40, 2000))
+        stream.seek(at)
+        assert stream.read(size) == data[at : at + size]
+        assert stream.tell() == max(at, min(at + size, len(data)))
+    assert len(stream._piece) <= (1000 if whole > 16 else 2032)
 
 
 def _outcome(data, address):
