@@ -6,6 +6,7 @@ import subprocess
 
 import pytest
 
+from bpfctl.attach.cookie import has_cookies
 from bpfctl.errors import NotFound, UsageError
 from bpfctl.probe.actions.count import Count
 from bpfctl.probe.actions.trace import Trace
@@ -205,7 +206,8 @@ def test_functions_that_are_called_alike_share_a_program(path):
             ("a name", specs[1]): 3,
             ("sister", specs[2]): 3,
         }
-        assert sorted(len(program.group.points) for program in run.made) == [1, 2]
+        served = [1, 2] if has_cookies() else [1, 1, 1]  # a program learns where it is from its cookie
+        assert sorted(len(program.group.points) for program in run.made) == served
 
 
 CLASSES = (
