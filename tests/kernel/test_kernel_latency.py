@@ -1,0 +1,131 @@
+"""Latencies of functions of the kernel, by each way that it has: the calls of a process are known, and so is their time."""
+
+from __future__ import annotations
+
+import os
+import time
+from threading import Thread
+
+import pytest
+
+from bpfctl.attach.cookie import has_cookies
+from bpfctl.errors import KernelError, NotSupported, UsageError
+from bpfctl.host import pmu
+from bpfctl.probe.actions.latency import SlowCalls
+from tests.kernel.probing import named, until
+from tests.kernel.timed import timed
+
+SLEEP, OPEN, FIND = "hrtimer_nanosleep", "do_sys_openat2", "do_filp_open"
+WAYS = ("", "multi-kprobe link", "perf event", "tracefs event")
+OURS = f"pid == {os.getpid()}"
+ENOENT = -2
+MS = 10**6
+
+
+@pytest.fixture(autouse=True)
+def _kprobes():
+    if pmu.number("kprobe") is None:
+        pytest.skip("this kernel has no kprobes (CONFIG_KPROBE_EVENTS)")
+
+
+def sums(times):
+    """Return how many calls were timed, by their values; all that began are accounted for."""
+    tally = times.tally()
+    assert tally.begun == tally.ended + tally.running + tally.never_ended + tally.no_room
+    return {row.values: row.hits for row in times.rows()}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_each_way_times_the_same(child, way):
+    try:
+        with timed(f"kprobe:{SLEEP}", way=way, where=f"pid == {child.pid}") as (times, run):
+            child.does("sleeps", 200)
+            run.stop()
+
+            assert sums(times) == {(): 200}
+            assert times.rows()[0].buckets[0].low >= 1 << 16  # 0.1 ms were asked for
+            assert times.tally()[:4] == (200, 200, 0, 0)
+            assert times.tally().began_before == 0
+    except (NotSupported, UsageError, KernelError):
+        if way != WAYS[1] or has_cookies():
+            raise
+        pytest.skip("this kernel has no multi-kprobe links (Linux 5.18, CONFIG_FPROBE)")
+
+
+def test_trampolines(child):
+    with timed(f"fentry:{SLEEP}", by=("retval",), where=f"pid == {child.pid}") as (times, run):
+        child.does("sleeps", 200)
+        run.stop()
+
+        assert sums(times) == {(0,): 200}
+        assert times.rows()[0].buckets[0].low >= 1 << 16
+
+
+def test_system_calls(child):
+    with timed("ksyscall:openat", by=("retval", "comm"), where=f"pid == {child.pid}") as (times, run):
+        child.does("opens", 300)
+        run.stop()
+
+        assert [(values[0], hits) for values, hits in sums(times).items()] == [(ENOENT, 300)]
+
+
+@pytest.mark.parametrize("kind", ["kprobe", "fentry"])
+def test_calls_within_others(child, kind):
+    with timed(f"{kind}:{OPEN}", f"{kind}:{FIND}", by=("probe",), where=f"pid == {child.pid}") as (times, run):
+        child.does("opens", 300)
+        run.stop()
+        means = {row.values[0]: row.mean for row in times.rows()}
+
+        assert sums(times) == {(f"{kind}:{OPEN}",): 300, (f"{kind}:{FIND}",): 300}
+        assert means[f"{kind}:{OPEN}"] > means[f"{kind}:{FIND}"]
+
+
+def test_a_pattern(child):
+    with timed("kprobe:vfs_*", by=("probe",), where=f"pid == {child.pid}") as (times, run):
+        child.does("opens", 50)
+        run.stop()
+
+        assert sums(times)["kprobe:vfs_read",] >= 1  # what it is told to do
+        assert times.tally().ended > 1
+
+
+def sleep_together(count, seconds):
+    threads = [Thread(target=time.sleep, args=(seconds,)) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def test_more_calls_than_are_followed():
+    """Of threads that have ended it is known that a call which did not return never will."""
+    sleep_together(1, 0.01)
+    with timed(f"kretprobe:{SLEEP},maxactive=1", where=OURS) as (times, run):
+        sleep_together(4, 0.3)
+        run.stop()
+        tally = times.tally()
+
+        assert (tally.begun, tally.ended + run.missed()) == (4, 4)
+        assert tally.ended < 4
+        assert until(lambda: times.tally().running == 0)
+        assert sums(times) == {(): tally.ended}
+        assert times.tally().never_ended == 4 - tally.ended
+
+
+def test_as_many_as_are_asked_for():
+    with timed(f"kretprobe:{SLEEP},maxactive=64", where=OURS) as (times, run):
+        sleep_together(40, 0.3)
+        run.stop()
+
+        assert sums(times) == {(): 40}
+
+
+def test_slow_calls():
+    with timed(f"kprobe:{SLEEP}", make=SlowCalls, over=50 * MS, where=OURS) as (slow, run), slow.reader() as reader:
+        for seconds in (0.001, 0.001, 0.06, 0.001, 0.07):
+            time.sleep(seconds)
+        run.stop()
+        found = named(slow.hits(reader.read(100)))
+
+        assert [hit["latency"] // (10 * MS) for hit in found] == [6, 7] or len(found) == 2
+        assert [(hit["args.retval"], hit["pid"]) for hit in found] == [(0, os.getpid())] * 2
