@@ -81,7 +81,17 @@ if TYPE_CHECKING:
         word,
     )
     from bpfctl.probe.session import known
-    from bpfctl.probe.source import API, Countable, Group, Located, Paired, PerProcess, ProbePoint, Source
+    from bpfctl.probe.source import (
+        API,
+        Countable,
+        Group,
+        InSessions,
+        Located,
+        Paired,
+        PerProcess,
+        ProbePoint,
+        Source,
+    )
     from bpfctl.probe.syscall import is_text, syscall_number
     from bpfctl.probe.typed import Argument, first, reach, whole
     from bpfctl.probe.types import kernel_types, module_btf, module_types, types_of
@@ -109,6 +119,7 @@ _WHERE = {
     "Group": "probe.source:Group",
     "Hardware": "uapi.perf:Hardware",
     "Helper": "uapi.helpers:Helper",
+    "InSessions": "probe.source:InSessions",
     "Integer": "probe.field:Integer",
     "KernelError": "errors:KernelError",
     "KernelSymbols": "host.kallsyms:Symbols",
@@ -220,6 +231,7 @@ __all__ = [
     "Group",
     "Hardware",
     "Helper",
+    "InSessions",
     "Integer",
     "KernelError",
     "KernelSymbols",

@@ -44,17 +44,19 @@ class Place(NamedTuple):
         return f"{self.symbol}+{self.offset:#x}" if self.symbol and self.offset else self.symbol or f"{self.offset:#x}"
 
 
-def attach_multi(program: Program, places: Sequence[Place], *, returns: bool = False) -> list[Closing]:
+def attach_multi(
+    program: Program, places: Sequence[Place], *, returns: bool = False, session: bool = False
+) -> list[Closing]:
     """Attach to the beginnings of functions by one link; KernelError, NotSupported before Linux 5.18.
 
-    The program must be loaded for AttachType.TRACE_KPROBE_MULTI.
+    The program must be loaded for AttachType.TRACE_KPROBE_MULTI. With ``session`` it is run where a function is entered
+    and again where that call returns (Linux 6.10); it is then one for AttachType.TRACE_KPROBE_SESSION.
     """
     names, cookies = [place.symbol for place in places], [place.cookie for place in places]
     try:
-        flags = KprobeMultiFlag.RETURN if returns else 0
-        link = attach_calls.kprobe_multi(
-            program.fileno(), names, cookies, attach_type=AttachType.TRACE_KPROBE_MULTI, flags=flags
-        )
+        flags = KprobeMultiFlag.RETURN if returns and not session else 0
+        kind = AttachType.TRACE_KPROBE_SESSION if session else AttachType.TRACE_KPROBE_MULTI
+        link = attach_calls.kprobe_multi(program.fileno(), names, cookies, attach_type=kind, flags=flags)
     except OSError as error:
         if error.errno == EOPNOTSUPP:
             raise NotSupported("this kernel cannot probe many functions at once (CONFIG_FPROBE)") from None

@@ -71,24 +71,29 @@ class Place(NamedTuple):
 
 
 def attach_multi(
-    program: Program, places: Sequence[Place], *, returns: bool = False, pid: int | None = None
+    program: Program, places: Sequence[Place], *, returns: bool = False, pid: int | None = None, session: bool = False
 ) -> list[Closing]:
     """Attach to all places by a link for each file; KernelError EINVAL before Linux 6.6, and nothing stays.
 
     With ``pid`` no other process runs the program, or into the breakpoint. NotFound where the kernel cannot probe an
     instruction, and where the process has ended. NotSupported where the kernel looks at a single thread instead.
 
-    The program must be loaded for AttachType.TRACE_UPROBE_MULTI.
+    The program must be loaded for AttachType.TRACE_UPROBE_MULTI. With ``session`` it is run where a function is entered
+    and again where that call returns (Linux 6.13); it is then one for AttachType.TRACE_UPROBE_SESSION.
     """
     _check(places)
     if pid is not None and not _looks_at_processes(program):
         raise NotSupported(
             "links of this kernel to places in files look at one thread, and not at a process (Linux 6.10)"
         )
+    kind = AttachType.TRACE_UPROBE_SESSION if session else AttachType.TRACE_UPROBE_MULTI
+    flags = UprobeMultiFlag.RETURN if returns and not session else 0
     of_files: dict[str, list[tuple[int, int, int]]] = {}
     for place in places:
         of_files.setdefault(place.path, []).append((place.offset, place.counter, place.cookie))
-    return perf_event.all_or_none(_link(program, path, rows, returns, pid) for path, rows in of_files.items())
+    return perf_event.all_or_none(
+        _link(program, path, rows, kind=kind, flags=flags, pid=pid) for path, rows in of_files.items()
+    )
 
 
 def _looks_at_processes(program: Program) -> bool:
@@ -112,15 +117,17 @@ def _check(places: Sequence[Place]) -> None:
             raise NotFound(f"{path} was replaced while its functions were looked up")
 
 
-def _link(program: Program, path: str, rows: Sequence[tuple[int, int, int]], returns: bool, pid: int | None) -> Link:
+def _link(
+    program: Program, path: str, rows: Sequence[tuple[int, int, int]], *, kind: AttachType, flags: int, pid: int | None
+) -> Link:
     try:
         return Link(
             attach_calls.uprobe_multi(
                 program.fileno(),
                 path,
                 rows,
-                attach_type=AttachType.TRACE_UPROBE_MULTI,
-                flags=UprobeMultiFlag.RETURN if returns else 0,
+                attach_type=kind,
+                flags=flags,
                 pid=pid or 0,
             )
         )
@@ -129,7 +136,7 @@ def _link(program: Program, path: str, rows: Sequence[tuple[int, int, int]], ret
             raise _refused(path, [offset for offset, _, _ in rows], error, pid) from None
     half = len(rows) // 2  # the kernel does not tell which one it is
     for part in (rows[:half], rows[half:]):
-        _link(program, path, part, returns, pid).close()
+        _link(program, path, part, kind=kind, flags=flags, pid=pid).close()
     raise KernelError(f"can't attach to {path}", EAGAIN)  # it was one of them, but is no more
 
 

@@ -34,6 +34,11 @@ class Action(Closing):
         """Return points that no program may serve together apart, in the order in which they are attached."""
         return [points]
 
+    def end(self, point: ProbePoint) -> ProbePoint | None:
+        """Return where what begins at a point ends, where one program may be at both; None where that is not so."""
+        del point
+        return None
+
     def condition(self, points: Sequence[ProbePoint], where: Tree | None) -> Tree | None:
         """Return which hits of points of one side count, of what was said for all."""
         del points

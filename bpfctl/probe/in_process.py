@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from bpfctl.attach import uprobe
@@ -43,11 +44,12 @@ def process_groups(
     returns: bool = False,
     process: Process | None = None,
     frame: Load | None = None,
+    session: bool = False,
 ) -> Iterator[Group]:
     """Yield groups for points with the same fields, each of which may be at several places.
 
     With ``process`` they are attached in that one alone. What tells a program where it was hit is its cookie; kernels
-    before 5.15 have none: a program for each point.
+    before 5.15 have none: a program for each point. ``session`` has one program at both ends of calls (Linux 6.13).
     """
     if len(points) > 1 and not has_cookies():
         for point in points:
@@ -80,6 +82,16 @@ def process_groups(
         attach_cookie=by(uprobe.attach),
         otherwise=lambda: of_tracefs,
     )
+    if session:
+        attach_session = partial(uprobe.attach_multi, session=True)
+        yield of_events._replace(
+            way="uprobe session",
+            attach=by(attach_session),
+            attach_cookie=by(attach_session),
+            attach_type=AttachType.TRACE_UPROBE_SESSION,
+            otherwise=None,
+        )
+        return
     if not has_cookies():  # links of many came later
         yield of_events
         return

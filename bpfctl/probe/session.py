@@ -15,16 +15,19 @@ from bpfctl.kernel.handle import privilege_hint
 from bpfctl.kernel.prog import Program
 from bpfctl.probe import registry
 from bpfctl.probe.action import Part
+from bpfctl.probe.both_ends import assemble as both_ends
+from bpfctl.probe.both_ends import began, returned
+from bpfctl.probe.both_ends import functions as has_sessions
 from bpfctl.probe.code import CTX, OUT, POINT, Code
 from bpfctl.probe.common import FIELDS
 from bpfctl.probe.filter import Filter
-from bpfctl.probe.source import PerProcess
+from bpfctl.probe.source import InSessions, PerProcess
 from bpfctl.probe.way import only, reason
 from bpfctl.probe.where import names as named
 from bpfctl.uapi.enums import ProgType
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from bpfctl._sys.programs import Loaded
     from bpfctl.errors import BpfctlError
@@ -61,6 +64,8 @@ class Made(NamedTuple):
     part: Part
     insns: bytes
     names: frozenset[str]  # fields that are read there
+    end: Part | None = None  # where calls return, of a program that is at both ends
+    end_names: frozenset[str] = frozenset()
 
 
 class Sources:
@@ -185,6 +190,10 @@ class Probing(Closing):
         try:
             done, program = self._attached(action, made, held)
         except (KernelError, NotFound, NotSupported) as error:
+            if made.end is not None and getattr(error, "errno", None) not in _OF_US and not self._is_only_way(made):
+                self._attach_anew(action, made.end.points, made.end.first, made.end_names, held)
+                self._attach_anew(action, points, made.part.first, made.names, held)
+                return
             if getattr(error, "errno", None) in _OF_US or not self.wanted.any_of.issuperset(points):
                 raise
             if len(points) == 1:
@@ -195,11 +204,21 @@ class Probing(Closing):
             self._programs.append(program)
             return
         half = len(points) // 2  # nobody says which one it is
-        for some in points[:half], points[half:]:
-            for group in self._sources.of(some[0].kind).groups(some, made.names, held):
-                first = made.part.first + points.index(group.points[0])
-                again = assemble(only(group, self.wanted.way), first, self.wanted.where, action, made.names)
-                self._attach(action, again, held)
+        self._attach_anew(action, points[:half], made.part.first, made.names, held)
+        self._attach_anew(action, points[half:], made.part.first + half, made.names, held)
+
+    def _is_only_way(self, made: Made) -> bool:
+        """Return whether nothing but a session was asked for."""
+        return bool(self.wanted.way) and made.group.way.startswith(self.wanted.way)
+
+    def _attach_anew(
+        self, action: Action, points: Sequence[ProbePoint], first: int, names: frozenset[str], held: ExitStack
+    ) -> None:
+        """Attach to points whose first has this number, in other groups than before."""
+        for group in self._sources.of(points[0].kind).groups(points, names, held):
+            number = first + points.index(group.points[0])
+            again = assemble(only(group, self.wanted.way), number, self.wanted.where, action, names)
+            self._attach(action, again, held)
 
     def _attached(self, action: Action, made: Made, held: ExitStack) -> tuple[Made, Program]:
         """Load and attach a program, or that of the next way where this one is refused."""
@@ -248,18 +267,15 @@ class Probing(Closing):
 
 def make(sources: Sources, wanted: Wanted, action: Action, held: ExitStack) -> list[Made]:
     """Return the programs for points; ``held`` owns what they refer to."""
+    pairs = list(_pairs(sources, wanted, action))
+    served = {point for group, _, end, _ in pairs for point in (*group.points, *end.points)}
     groups: list[tuple[Group, frozenset[str]]] = []
     for side in action.sides(wanted.points):
-        where = action.condition(side, wanted.where)
-        names = frozenset(named(where)) if where else frozenset()
-        for kind in dict.fromkeys(point.kind for point in side):
-            points = [point for point in side if point.kind == kind]
-            source = sources.of(kind)
-            there = (action.names(points, source.fields) | names) - FIELDS.keys()
-            read = frozenset(name.removeprefix(_OWN) for name in there)
-            groups += ((only(group, wanted.way), read) for group in source.groups(points, read, held))
+        for points, read in _by_kind(sources, wanted, action, [point for point in side if point not in served]):
+            found = sources.of(points[0].kind).groups(points, read, held)
+            groups += ((only(group, wanted.way), read) for group in found)
     parts: list[Part] = []
-    for group, _ in groups:
+    for group in (*(group for group, _ in groups), *(group for begin, _, end, _ in pairs for group in (begin, end))):
         first = parts[-1].first + len(parts[-1].points) if parts else 0
         parts.append(_part(group, first))
     try:
@@ -267,10 +283,48 @@ def make(sources: Sources, wanted: Wanted, action: Action, held: ExitStack) -> l
     except KernelError as error:
         error.hint = error.hint or privilege_hint(error.errno or 0)
         raise
-    return [
+    made = [
         assemble(group, part.first, wanted.where, action, read)
-        for (group, read), part in zip(groups, parts, strict=True)
+        for (group, read), part in zip(groups, parts, strict=False)
     ]
+    both = parts[len(groups) :]
+    for (group, names, _, end_names), begin, end in zip(pairs, both[::2], both[1::2], strict=True):
+        wheres = (action.condition(begin.points, wanted.where), action.condition(end.points, wanted.where))
+        made.append(Made(group, begin, both_ends(group, begin, end, wheres, action), names, end, end_names))
+    return made
+
+
+def _by_kind(
+    sources: Sources, wanted: Wanted, action: Action, points: Sequence[ProbePoint]
+) -> Iterator[tuple[list[ProbePoint], frozenset[str]]]:
+    """Yield points of one side by their kinds, and the fields that are read there."""
+    if not points:
+        return
+    where = action.condition(points, wanted.where)
+    names = frozenset(named(where)) if where else frozenset()
+    for kind in dict.fromkeys(point.kind for point in points):
+        of_kind = [point for point in points if point.kind == kind]
+        there = (action.names(of_kind, sources.of(kind).fields) | names) - FIELDS.keys()
+        yield of_kind, frozenset(name.removeprefix(_OWN) for name in there)
+
+
+def _pairs(
+    sources: Sources, wanted: Wanted, action: Action
+) -> Iterator[tuple[Group, frozenset[str], Group, frozenset[str]]]:
+    """Yield groups of both ends of calls that one program can be at, and the fields that are read at each end."""
+    begins = [point for point in wanted.points if action.end(point) is not None]
+    if not begins or has_sessions() is None:
+        return
+    for points, read in _by_kind(sources, wanted, action, begins):
+        source = sources.of(points[0].kind)
+        for group in source.sessions(points, read) if isinstance(source, InSessions) else ():
+            ends = tuple(end for point in group.points if (end := action.end(point)) is not None)
+            other = sources.of(ends[0].kind)
+            if group.way.startswith(wanted.way) and isinstance(other, InSessions):
+                for there, end_read in _by_kind(sources, wanted, action, ends):
+                    found = list(other.sessions(there, end_read))
+                    if [end.points for end in found] == [ends]:
+                        yield group._replace(frame=began), read, found[0]._replace(frame=returned), end_read
 
 
 def assemble(group: Group, first: int, where: Tree | None, action: Action, names: frozenset[str]) -> Made:

@@ -62,6 +62,17 @@ class Located(Protocol):
 
 
 @runtime_checkable
+class InSessions(Protocol):
+    """What a source with calls may have besides: one program can be at both ends of them (Linux 6.10)."""
+
+    def sessions(self, points: Sequence[ProbePoint], names: frozenset[str]) -> Iterator[Group]:
+        """Yield groups as ``groups()`` does, of those points that can be in a session.
+
+        The groups of where calls begin attach a program to both ends; those of where they return tell the fields there.
+        """
+
+
+@runtime_checkable
 class PerProcess(Protocol):
     """What a source may have besides: it can look at one process, so that others do not pay for it."""
 

@@ -60,7 +60,7 @@ class Tally(NamedTuple):
     never_ended: int
     too_deep: int
     no_room: int
-    #: Calls that ended and had begun before anybody looked; None where they cannot be told from those left out.
+    #: Calls that ended and had begun before anybody looked; None where others cannot be told from them.
     began_before: int | None
 
 
@@ -243,7 +243,7 @@ class Started(Closing):
         )
         too_deep = replaced if self._nested else 0
         never = self._gone + lost + replaced - too_deep
-        return Tally(begun, ended, running, never, too_deep, no_room, before)
+        return Tally(begun, ended, running, never, too_deep, no_room, None if no_room else before)
 
     def _running(self) -> tuple[int, int]:
         """Return how many calls are in the table that may still return, and how many never will."""

@@ -142,6 +142,20 @@ class KprobeSource:
             for part in [tuple(served)] if together else [(point,) for point in served]:
                 yield way(part)
 
+    def sessions(self, points: Sequence[ProbePoint], names: frozenset[str]) -> Iterator[Group]:
+        """Yield the same for programs that are at both ends of calls (Linux 6.10), but for a given maxactive."""
+        together = names <= {field.name for field in self._plain_fields()}
+        served = [point for point in points if self._first_way(point) == self._multi]
+        for part in [tuple(served)] if together and served else [(point,) for point in served]:
+            attach = partial(self._attach, partial(attach_kprobe_multi, session=True), part)
+            yield self._multi(part)._replace(
+                way="kprobe session",
+                attach=attach,
+                attach_cookie=attach,
+                attach_type=AttachType.TRACE_KPROBE_SESSION,
+                otherwise=None,
+            )
+
     def call(self, point: ProbePoint) -> tuple[ProbePoint, ProbePoint]:
         """Return where a function is entered, and where it returns; UsageError for a place within one."""
         target = self._target(point)

@@ -96,6 +96,11 @@ class FentrySource(KprobeSource):
                 frame=_frame,
             )
 
+    def sessions(self, points: Sequence[ProbePoint], names: frozenset[str]) -> Iterator[Group]:
+        """Yield nothing: each end of a call has a program."""
+        del points, names
+        yield from ()
+
     def _attach_to(self, point: ProbePoint, program: Program, cookie: int = 0) -> list[Closing]:
         try:
             return [attach_tracing(program, self.attach_type, cookie)]

@@ -174,6 +174,13 @@ class UprobeSource:
     def groups(self, points: Sequence[ProbePoint], names: frozenset[str], held: ExitStack) -> Iterator[Group]:
         """Yield a group for all points where the fields that are read lie in the same registers."""
         del held
+        yield from self._groups(points, names)
+
+    def sessions(self, points: Sequence[ProbePoint], names: frozenset[str]) -> Iterator[Group]:
+        """Yield the same for programs that are at both ends of calls (Linux 6.13)."""
+        yield from self._groups(points, names, session=True)
+
+    def _groups(self, points: Sequence[ProbePoint], names: frozenset[str], *, session: bool = False) -> Iterator[Group]:
         by_kind: dict[object, list[ProbePoint]] = {}
         for point in points:
             by_kind.setdefault(self._likeness(point, names), []).append(point)
@@ -185,6 +192,7 @@ class UprobeSource:
                 returns=self._returns,
                 process=self._process,
                 frame=call_frame(returns=self._returns) if self._file(alike[0]).binary.is_native else None,
+                session=session,
             )
 
     def call(self, point: ProbePoint) -> tuple[ProbePoint, ProbePoint]:

@@ -1,4 +1,4 @@
-"""Latencies of functions of the kernel, by each way that it has: the calls of a process are known, and so is their time."""
+"""Latencies of functions of the kernel, by each way that it has: calls of a process are known, and so is their time."""
 
 from __future__ import annotations
 
@@ -8,15 +8,21 @@ from threading import Thread
 
 import pytest
 
-from bpfctl.attach.cookie import has_cookies
 from bpfctl.errors import KernelError, NotSupported, UsageError
 from bpfctl.host import pmu
 from bpfctl.probe.actions.latency import SlowCalls
+from tests.kernel.facts import Facts
 from tests.kernel.probing import named, until
 from tests.kernel.timed import timed
 
 SLEEP, OPEN, FIND = "hrtimer_nanosleep", "do_sys_openat2", "do_filp_open"
-WAYS = ("", "multi-kprobe link", "perf event", "tracefs event")
+WAYS = {
+    "": "",
+    "kprobe session": "this kernel has no sessions of kprobes (Linux 6.10, CONFIG_FPROBE)",
+    "multi-kprobe link": "this kernel has no multi-kprobe links (Linux 5.18, CONFIG_FPROBE)",
+    "perf event": "",
+    "tracefs event": "",
+}
 OURS = f"pid == {os.getpid()}"
 ENOENT = -2
 MS = 10**6
@@ -46,10 +52,11 @@ def test_each_way_times_the_same(child, way):
             assert times.rows()[0].buckets[0].low >= 1 << 16  # 0.1 ms were asked for
             assert times.tally()[:4] == (200, 200, 0, 0)
             assert times.tally().began_before == 0
+            assert all(made.group.way.startswith(way) for made in run.made)
     except (NotSupported, UsageError, KernelError):
-        if way != WAYS[1] or has_cookies():
+        if not WAYS[way] or (Facts("").has("enum:BPF_TRACE_KPROBE_SESSION") and Facts("").has("func:fprobe_handler")):
             raise
-        pytest.skip("this kernel has no multi-kprobe links (Linux 5.18, CONFIG_FPROBE)")
+        pytest.skip(WAYS[way])
 
 
 def test_trampolines(child):

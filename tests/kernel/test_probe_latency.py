@@ -7,10 +7,12 @@ import signal
 
 import pytest
 
+from bpfctl.probe import session
 from bpfctl.probe.actions.latency import SlowCalls
 from bpfctl.probe.histograms import Linear
 from tests.build.called import built, called
 from tests.kernel.command import run, running
+from tests.kernel.facts import Facts
 from tests.kernel.probing import named, until, with_all, without_cookies, without_multi
 from tests.kernel.timed import CALLS, timed
 
@@ -38,7 +40,12 @@ def told(times):
     return rows, tally
 
 
-@pytest.mark.parametrize("lack", [with_all, without_multi, without_cookies])
+def without_sessions(monkeypatch):
+    """Have the kernel lack what Linux 6.10 brought."""
+    monkeypatch.setattr(session, "has_sessions", lambda: None)
+
+
+@pytest.mark.parametrize("lack", [with_all, without_sessions, without_multi, without_cookies])
 def test_sleeps(path, process, monkeypatch, lack):
     lack(monkeypatch)
     with timed(f"uprobe:{path}:nap", where=f"pid == {process.pid}") as (times, run):
@@ -47,13 +54,17 @@ def test_sleeps(path, process, monkeypatch, lack):
         rows, tally = told(times)
         (row,) = times.rows()
 
+    in_session = Facts("").has("enum:BPF_TRACE_UPROBE_SESSION") and lack is with_all
+    assert (run.made[0].group.way == "uprobe session") == in_session
     assert rows == {(): 200}
     assert (tally.began_before, tally.never_ended, tally.running) == (0, 0, 0)
     assert sum(bucket.hits for bucket in row.buckets if bucket.below <= 1 << 19) == 0  # 0.52 ms: none is as short
     assert row.mean > MS
 
 
-def test_each_call_of_itself(path, process):
+@pytest.mark.parametrize("lack", [with_all, without_sessions])
+def test_each_call_of_itself(path, process, monkeypatch, lack):
+    lack(monkeypatch)
     with timed(f"uprobe:{path}:itself", by=("arg0", "retval"), where=f"pid == {process.pid}") as (times, run):
         process.does("itself", 100)
         run.stop()
@@ -71,7 +82,9 @@ def test_a_call_of_itself_takes_longer_than_what_it_calls(path, process):
     assert [means[left] for left in range(21)] == sorted(means.values())
 
 
-def test_calls_of_each_other(path, process):
+@pytest.mark.parametrize("lack", [with_all, without_sessions])
+def test_calls_of_each_other(path, process, monkeypatch, lack):
+    lack(monkeypatch)
     specs = [f"uprobe:{path}:nap", f"uretprobe:{path}:outer"]
     with timed(*specs, by=("probe", "arg0"), where=f"pid == {process.pid}") as (times, run):
         process.does("outer", 20)
@@ -95,7 +108,9 @@ def test_deeper_than_the_kernel_follows(path, process):
     assert (tally.begun, tally.never_ended, tally.running) == (100, 100 - DEEPEST, 0)
 
 
-def test_calls_that_are_left_otherwise(path, process):
+@pytest.mark.parametrize("lack", [with_all, without_sessions])
+def test_calls_that_are_left_otherwise(path, process, monkeypatch, lack):
+    lack(monkeypatch)
     with timed(f"uprobe:{path}:leaves", where=f"pid == {process.pid}") as (times, run):
         process.does("leaves", 10)
         process.does("returns", 5)
@@ -137,6 +152,18 @@ def test_calls_that_had_begun(process):
 
         assert rows == {}
         assert (tally.running, tally.began_before) == (1, before)
+
+
+@pytest.mark.parametrize("lack", [with_all, without_sessions])
+def test_conditions(path, process, monkeypatch, lack):
+    lack(monkeypatch)
+    with timed(f"uprobe:{path}:itself", by=("arg0",), where="arg0 % 3 == 0") as (times, run):
+        process.does("itself", 10)
+        run.stop()
+        rows, tally = told(times)
+
+    assert rows == {(left,): 10 for left in (0, 3, 6, 9)}
+    assert tally.began_before is None
 
 
 def test_no_room_for_calls(path, process):

@@ -78,6 +78,11 @@ class Timed(Action):
         ends = [point for point in points if point in self._ends]
         return [ends, [point for point in points if point in self._begins]]
 
+    def end(self, point: ProbePoint) -> ProbePoint | None:
+        """Return where calls of a function return; what is between probes has no return."""
+        number = self._begins.get(point)
+        return None if number is None or self._nested or self._key else self.calls[number].end[0]
+
     def condition(self, points: Sequence[ProbePoint], where: Tree | None) -> Tree | None:
         """Return the condition where calls begin; where they end it is not asked, but for what a thread keeps."""
         if points[0] in self._begins or where is None:
