@@ -25,6 +25,7 @@ need chromium chromium          # opens flame graphs
 need chromedriver chromium-driver
 if [ "$1" = bench ]; then
     need bpftrace bpftrace       # the peer of probes
+    need perf linux-perf         # the peer of stacks
 fi
 if [ "$1" = arm64 ]; then
     need qemu-system-aarch64 qemu-system-arm

@@ -30,7 +30,7 @@ class NewFile:
             raise KernelError(f"can't write '{path}'", error.errno or 0) from None
 
     def _opened(self) -> int:
-        if os.path.lexists(self._path) and not os.path.isfile(self._path):
+        if os.path.exists(self._path) and not os.path.isfile(self._path):
             return os.open(self._path, os.O_WRONLY | os.O_CLOEXEC)
         real = os.path.realpath(self._path)
         folder, name = os.path.split(real)

@@ -22,7 +22,7 @@ _OF_PROBES = re.compile(
     r"bpf_prog_[0-9a-f]{16}|bpf_trampoline_|bpf_trace_run|bpf_get_stack|__bpf_trace_|__traceiter_|perf_trace_|"
     r"trace_call_bpf|__bpf_prog_"
 )
-_POLL = 0.1  # seconds
+_POLL = 0.25  # seconds
 
 
 class NamedStack(NamedTuple):
