@@ -42,7 +42,6 @@ _READING = 24  # struct bpf_perf_event_value: counter, enabled, running
 _RUNS, _OPEN, _FIRST = 0, 8, 16  # where what lies in the value of the state
 _CURRENT_CPU = -1  # BPF_F_CURRENT_CPU, as the 32 bits that are moved
 _LICENSE = b"Dual BSD/GPL"
-_ENOTSUPP = 524  # the kernel's own, which no header of the C library has
 
 
 class Metric(NamedTuple):
@@ -221,10 +220,8 @@ def _load(target: Program, function: int, kind: AttachType, code: bytes) -> Prog
 def _attached(program: Program) -> Link:
     try:
         return tracing.attach(program)
-    except KernelError as error:
-        if error.errno == _ENOTSUPP:
-            raise NotSupported("this kernel cannot attach to programs on this architecture") from None
-        raise
+    except NotSupported:
+        raise NotSupported("this kernel cannot attach to programs on this architecture") from None
 
 
 def _before(state: int, events: Sequence[int]) -> bytes:

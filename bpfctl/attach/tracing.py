@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from errno import EINVAL
 from typing import TYPE_CHECKING
@@ -15,9 +16,11 @@ if TYPE_CHECKING:
     from bpfctl._sys.fd import FD
     from bpfctl.kernel.prog import Program
 
+_ENOTSUPP = 524  # the kernel's own, which no header of the C library has
+
 
 def attach(program: Program, attach_type: AttachType | int = 0, cookie: int = 0) -> Link:
-    """Attach a program; KernelError with ENOTSUPP (524) where this kernel cannot on this architecture.
+    """Attach a program; KernelError, NotSupported where this kernel cannot on this architecture.
 
     A cookie that is not 0 needs the type for which the program was loaded, and Linux 5.19, or 6.10 for TRACE_RAW_TP;
     NotSupported before.
@@ -29,6 +32,11 @@ def attach(program: Program, attach_type: AttachType | int = 0, cookie: int = 0)
             since = "6.10" if attach_type == AttachType.TRACE_RAW_TP else "5.19"
             raise NotSupported(
                 f"this kernel has no cookies for tracing programs of this type (Linux {since})"
+            ) from None
+        if error.errno == _ENOTSUPP:
+            since = " (Linux 6.0)" if os.uname().machine == "aarch64" else ""
+            raise NotSupported(
+                f"this kernel cannot attach tracing programs to functions on this architecture{since}"
             ) from None
         raise KernelError("can't attach the tracing program", error.errno or 0) from None
 

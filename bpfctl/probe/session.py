@@ -346,6 +346,15 @@ def assemble(group: Group, first: int, where: Tree | None, action: Action, names
 
 def load(made: Made) -> Program:
     """Load a program; KernelError, or VerifierError with the log."""
+    try:
+        return _loaded(made)
+    except KernelError as error:
+        if made.group.unloaded is None:
+            raise
+        raise made.group.unloaded(error) from None
+
+
+def _loaded(made: Made) -> Program:
     group, tried = made.group, f"can't load the program for {made.group.points[0]}"
 
     def attempt(log_level: int) -> Loaded:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from bpfctl._sys.fd import Closing
     from bpfctl.attach.counter import Counter
+    from bpfctl.errors import KernelError
     from bpfctl.host.process import Process
     from bpfctl.kernel.prog import Program
     from bpfctl.probe.code import Code
@@ -51,6 +52,8 @@ class Group(NamedTuple):
     #: Loads a number that a thread has for one call alone while that goes on, the same where it begins and where it
     #: returns: where its frame is. None where nothing tells one call of a thread from another.
     frame: Load | None = None
+    #: Returns what it means that the program cannot be loaded, where that binds it to the points already.
+    unloaded: Callable[[KernelError], KernelError] | None = None
 
 
 @runtime_checkable

@@ -94,6 +94,7 @@ class FentrySource(KprobeSource):
                 btf_id=found.id,
                 btf_fd=types.fileno() if types is not None else 0,
                 frame=_frame,
+                unloaded=partial(self._unloaded, point),
             )
 
     def sessions(self, points: Sequence[ProbePoint], names: frozenset[str]) -> Iterator[Group]:
@@ -105,8 +106,14 @@ class FentrySource(KprobeSource):
         try:
             return [attach_tracing(program, self.attach_type, cookie)]
         except KernelError as error:
-            self._explain(error, point)
-            raise
+            from bpfctl_kprobe import refusal  # noqa: PLC0415 - most are taken
+
+            raise refusal.of_attach(point, error, self._functions.obstacle(self._target(point))) from None
+
+    def _unloaded(self, point: ProbePoint, error: KernelError) -> KernelError:
+        from bpfctl_kprobe import refusal  # noqa: PLC0415
+
+        return refusal.of_load(point, error, self._functions.obstacle(self._target(point)))
 
 
 class FexitSource(FentrySource):

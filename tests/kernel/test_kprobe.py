@@ -8,7 +8,7 @@ import re
 import pytest
 
 from bpfctl.attach.cookie import has_cookies
-from bpfctl.errors import KernelError, NotFound, UsageError
+from bpfctl.errors import KernelError, NotFound, NotSupported, UsageError
 from bpfctl.host import pmu
 from bpfctl.host.kallsyms import Symbols
 from bpfctl.probe.actions.count import Count
@@ -100,9 +100,39 @@ def test_trampolines(kind, fields):
     except KernelError as error:
         if "lockdown" in str(error):
             pytest.skip("lockdown forbids tracing programs")
-        if error.errno == 524:
-            pytest.skip("this kernel cannot attach tracing programs on this architecture")
         raise
+    except NotSupported:
+        pytest.skip("this kernel cannot attach tracing programs on this architecture")
+
+
+@pytest.mark.parametrize(
+    ("names", "why"),
+    [
+        # Kernels that have this function also know that programs run it before their own first instruction.
+        (("migrate_disable",), "may do"),
+        (("_printk", "printk"), "it takes any number of arguments; kprobe:"),
+    ],
+)
+def test_functions_that_tracing_programs_cannot_have(names, why):
+    spec = next((f"fentry:{name}" for name in names if _resolves(f"fentry:{name}")), None)
+    if spec is None:
+        pytest.skip("this kernel has none of these functions")
+    with pytest.raises((KernelError, NotSupported)) as caught, probing(Count(), spec, where="pid == 1"):
+        pass
+    if isinstance(caught.value, NotSupported):
+        pytest.skip("this kernel cannot attach tracing programs on this architecture")
+    if "lockdown" in str(caught.value):
+        pytest.skip("lockdown forbids tracing programs")
+
+    assert str(caught.value).startswith(f"can't attach to {spec}: Invalid argument (")
+    assert why in str(caught.value)
+
+
+def _resolves(spec):
+    try:
+        return Sources().resolve([spec])
+    except NotFound:
+        return ()
 
 
 def test_several_kinds_at_once():
