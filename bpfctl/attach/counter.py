@@ -6,8 +6,9 @@ Kernel: perf_read() in kernel/events/core.c, enum perf_event_read_format in incl
 from __future__ import annotations
 
 import os
-from contextlib import ExitStack
-from errno import EINVAL, EMFILE, ENODEV, ENOENT, ENOSYS, ENXIO, EOPNOTSUPP
+import resource
+from contextlib import ExitStack, contextmanager
+from errno import EINVAL, ENODEV, ENOENT, ENOSYS, ENXIO, EOPNOTSUPP
 from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -17,7 +18,7 @@ from bpfctl.errors import KernelError
 from bpfctl.uapi.perf import ReadFormat
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from bpfctl._sys.fd import FD
     from bpfctl.attach.perf_event import Event
@@ -102,17 +103,9 @@ class Counting(Closing):
         open_flags = perf.FLAG_FD_CLOEXEC | (perf.FLAG_PID_CGROUP if place.is_cgroup else 0)
         leader = self._fds[0].fileno() if self._fds else -1
 
-        def attempt() -> FD:
-            return counter.event.open(
-                place.cpu, flags, pid=place.pid, group_fd=leader, open_flags=open_flags, read_format=self._format
-            )
-
-        try:
-            return attempt()
-        except OSError as error:
-            if error.errno != EMFILE or not _more_files():
-                raise
-        return attempt()
+        return counter.event.open(
+            place.cpu, flags, pid=place.pid, group_fd=leader, open_flags=open_flags, read_format=self._format
+        )
 
     def enable(self) -> None:
         """Begin to count, also in all threads that were started meanwhile; KernelError."""
@@ -147,12 +140,12 @@ class Counting(Closing):
         self._held.close()
 
 
-def _more_files() -> bool:
-    """Allow this process as many files as it may allow itself, and return whether these are more."""
-    import resource  # noqa: PLC0415 - only machines with many CPUs need it
-
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft == hard:
-        return False
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    return True
+@contextmanager
+def many_files() -> Iterator[None]:
+    """Allow this process as many files as it may allow itself: each counter on each CPU is one."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (before[1], before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)

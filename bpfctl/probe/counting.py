@@ -7,7 +7,7 @@ from errno import EACCES, EAGAIN, EBADF, EINVAL, ENODEV, ENOENT, EPERM
 from typing import TYPE_CHECKING, NamedTuple
 
 from bpfctl._sys.fd import Closing
-from bpfctl.attach.counter import ABSENT, Counter, Counting, Place, Reading
+from bpfctl.attach.counter import ABSENT, Counter, Counting, Place, Reading, many_files
 from bpfctl.attach.perf_event import Event, event_hint
 from bpfctl.errors import KernelError, NotFound, NotSupported, UsageError
 from bpfctl.host import cpus
@@ -81,6 +81,7 @@ class Counters(Closing):
         if scope.cgroup is not None:
             _check(scope.cgroup)
         with ExitStack() as held:
+            held.enter_context(many_files())
             for at in range(len(self.groups)):
                 for counting in self._opened(at):
                     held.enter_context(counting)
@@ -179,8 +180,8 @@ class Counters(Closing):
                     raise
                 try:
                     found = self._everywhere(group)
-                except OSError:
-                    raise error from None
+                except OSError as other:
+                    raise (other if other.errno in ABSENT else error) from None
                 self.groups[at] = group
                 return found
         except OSError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -432,6 +433,21 @@ def test_nothing_is_left_open():
         with pytest.raises(NotSupported, match="cannot be counted as a group: nobody: this kernel has no such event"):
             Counters([(faults,), (faults, nobody)], Scope(each_cpu=True))
     assert os.listdir("/proc/self/fd") == before
+
+
+def test_more_files_than_are_usual():
+    """As many as the kernel lets this process have, and only meanwhile: what it starts has the usual number."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    usual = len(os.listdir("/proc/self/fd")) + 20
+    resource.setrlimit(resource.RLIMIT_NOFILE, (usual, before[1]))
+    try:
+        with Counters(
+            groups(Sources(), ["software:*", "software:*:u", "software:*:k"]), Scope(each_cpu=True)
+        ) as counters:
+            assert len(counters.read()) > 20
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (usual, before[1])
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 def test_a_place():
