@@ -6,6 +6,7 @@ import math
 import os
 import signal
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING, NamedTuple
 
 from bpfctl.cli import voice
@@ -19,7 +20,7 @@ from bpfctl.render.watch import stops
 from bpfctl.views.stat import BOARD, ROUNDS, Line, Round, is_shared, mean, section
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
     from bpfctl.cli.options import Options
     from bpfctl.probe.countable import Group
@@ -147,19 +148,20 @@ def of_command(wanted: Wanted, command: Sequence[str], out: Output, stdout: int,
     """Run a command so often as is wanted, tell what was counted meanwhile, and return its last exit code."""
     if wanted.interval is not None:
         told: list[Round] = []
+        with closing(_run(wanted, command, stdout)) as found:  # also where nobody reads what is told any more
 
-        def noted() -> Iterator[list[Round]]:
-            for found in _run(wanted, command, stdout):
-                told[:] = [found]
-                yield told
+            def noted() -> Iterator[list[Round]]:
+                for one in found:
+                    told[:] = [one]
+                    yield told
 
-        out.follow(ROUNDS, noted())
+            out.follow(ROUNDS, noted())
         return _code(told[-1])
     runs: list[Round] = []
     for _ in range(wanted.repeat):
-        *_, found = _run(wanted, command, stdout)
-        runs.append(found)
-        if found.ended and found.ended.is_stopped:
+        *_, last = _run(wanted, command, stdout)
+        runs.append(last)
+        if last.ended and last.ended.is_stopped:
             break
     whole = mean(runs)
     if voice.is_table(out.sink, options):
@@ -170,7 +172,7 @@ def of_command(wanted: Wanted, command: Sequence[str], out: Output, stdout: int,
     return _code(whole)
 
 
-def _run(wanted: Wanted, command: Sequence[str], stdout: int) -> Iterator[Round]:
+def _run(wanted: Wanted, command: Sequence[str], stdout: int) -> Generator[Round, None, None]:
     """Run a command, and yield what has come in each interval, and in the end all."""
     with Workload(command, stdout=stdout) as workload:
         scope = wanted.scope._replace(command=workload.pid) if wanted.of_command else wanted.scope

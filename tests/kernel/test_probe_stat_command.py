@@ -199,6 +199,20 @@ def test_a_signal_for_us_is_one_for_the_command():
     assert "software:context-switches" in errors
 
 
+def test_nobody_reads_the_rounds_any_more():
+    """Then the command is told to end, and we end as whoever writes into such a pipe."""
+    script = "trap 'echo ended >&2; exit' TERM; echo $$ >&2; while :; do sleep 0.01; done"
+    with running("-j", "probe", "stat", "cs", "--interval", "0.05", "--", "sh", "-c", script) as process:
+        process.stdout.readline()
+        process.stdout.close()
+        pid, ended = (process.stderr.readline().strip() for _ in range(2))
+        process.wait()
+
+    assert pid.isdecimal()
+    assert ended == "ended"
+    assert process.returncode == -signal.SIGPIPE
+
+
 def test_a_table_on_a_terminal():
     words = ["probe", "stat", "task-clock", "faults", "--", load(), "pages", "100"]
     with Terminal([*BPFCTL, *words], env=ON_TERMINAL) as terminal:
