@@ -7,6 +7,7 @@ arrays.
 
 from __future__ import annotations
 
+import re
 import sys
 from array import array
 from bisect import bisect_left, bisect_right
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 _MODULES = "/proc/modules"
 _LONGEST = 1 << 20  # bytes of a function: only BPF programs get that long
 _MOST = 1 << 16  # frames that are kept
+_MODULE = re.compile(rb"^\S+ (\d{1,12}) \S+ \S+ \S+ 0x([0-9a-f]{8,16})\b", re.MULTILINE)
 _OF_NO_CODE = b"aA"  # absolute symbols, which are numbers and no places
 _MARKS = (b"$x", b"$d")  # where code and data begin in it, on arm64
 
@@ -130,7 +132,7 @@ class Kernel:
 
 def _part(text: bytes, start: int, end: int, width: int) -> _Part:
     """Return the symbols of some lines as they stand; none where those are no lines of symbols."""
-    lines = text[start:end].split(b"\n")[:-1]
+    lines = text[start:end].splitlines(keepends=True)
     digits = b"".join([line[:width] for line in lines])
     starts = array("Q" if width == 16 else "I")
     try:
@@ -139,16 +141,16 @@ def _part(text: bytes, start: int, end: int, width: int) -> _Part:
         return _Part(array("Q"), array("I"))
     if sys.byteorder == "little":
         starts.byteswap()
-    places = array("I", accumulate((len(line) + 1 for line in lines[:-1]), initial=start))
-    return _Part(starts, places) if len(starts) == len(places) else _Part(array("Q"), array("I"))
+    places = array("I", accumulate(map(len, lines[:-1]), initial=start))
+    return _Part(starts, places) if len(starts) == len(lines) else _Part(array("Q"), array("I"))
 
 
 def _areas(file: str) -> list[tuple[int, int]]:
     """Return where modules lie (kernel/module/procfs.c): name, size, users, by whom, state, address."""
     try:
         with open(file, "rb") as lines:
-            words = [line.split() for line in lines]
+            found = _MODULE.findall(lines.read())
     except OSError:  # a kernel without modules
         return []
-    sizes = [(int(word[5], 16), int(word[1])) for word in words if len(word) > 5 and word[1].isdigit()]
+    sizes = [(int(start, 16), int(size)) for size, start in found]
     return [(start, start + size) for start, size in sizes if start]

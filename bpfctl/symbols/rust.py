@@ -17,7 +17,7 @@ _DEEPEST = 100
 _MOST = 1 << 13  # steps, since a name may repeat its parts and those theirs
 
 _LEGACY = re.compile(r"_{1,2}ZN([\w.$]+)17h[0-9a-f]{16}E((?:\.[\w.]+)?)", re.ASCII)
-_LENGTH = re.compile(r"\d{1,4}")
+_LENGTH = re.compile("0|[1-9][0-9]{0,3}")
 _ESCAPE = re.compile(r"\$(?:(SP|BP|RF|LT|GT|LP|RP|C)|u([0-9a-f]{1,6}))\$|\.\.")
 _SIGNS = {"SP": "@", "BP": "*", "RF": "&", "LT": "<", "GT": ">", "LP": "(", "RP": ")", "C": ","}
 
