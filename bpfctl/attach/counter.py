@@ -40,8 +40,8 @@ class Counter(NamedTuple):
     unit: str = ""
     scale: float = 1.0
     is_level: bool = False  # whether it tells how much there is, and not how much has come
-    #: Why the kernel's answer is that it cannot be counted here; None where nothing more is known.
-    reason: Callable[[int], str] | None = None
+    #: Why it cannot be counted here, by the kernel's errno.
+    reason: Callable[[int], str] = lambda _errno: "this machine cannot count it"
 
     def __str__(self) -> str:
         """Return the spec with its mode."""

@@ -13,7 +13,7 @@ from bpfctl.cli import voice
 from bpfctl.cli.over import over_with
 from bpfctl.cli.stop import held_back, hurry, wait
 from bpfctl.errors import NotSupported
-from bpfctl.probe.counting import Counters, Scope, why
+from bpfctl.probe.counting import Counters, Scope
 from bpfctl.probe.ratio import Ratios
 from bpfctl.probe.workload import Ended, Workload
 from bpfctl.render.watch import stops
@@ -71,7 +71,7 @@ def _remarks(counters: Counters, tallies: Sequence[Tally]) -> list[str]:
     """Say what a reader of the numbers has to know."""
     reasons: dict[str, list[str]] = {}
     for counter, errno in counters.refused.items():
-        reasons.setdefault(why(counter, errno), []).append(str(counter))
+        reasons.setdefault(counter.reason(errno), []).append(str(counter))
     found = [
         f"not supported: {reason}" + (f" ({', '.join(names)})" if len(reasons) > 1 else "")
         for reason, names in reasons.items()
@@ -92,7 +92,7 @@ def until_stopped(wanted: Wanted, out: Output, pid: int | None, options: Options
     ):
         if len(counters.refused) == sum(map(len, wanted.groups)):
             counter, errno = next(iter(counters.refused.items()))
-            raise NotSupported(f"{counter} cannot be counted: {why(counter, errno)}")
+            raise NotSupported(f"{counter} cannot be counted: {counter.reason(errno)}")
         clock = _Clock(counters)
         counters.begin()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bpfctl.errors import BpfctlError, NotFound, PluginError, UsageError
+from bpfctl.errors import BpfctlError, NotFound, NotSupported, PluginError, UsageError
 from bpfctl.probe import registry
 from bpfctl.probe.source import Countable
 
@@ -85,7 +85,7 @@ def _by_name(sources: Sources, name: str, error: NotFound) -> Sequence[Counter]:
     for source in _every(sources):
         try:
             return source.counters(name)
-        except (NotFound, UsageError) as other:
+        except (NotFound, NotSupported, UsageError) as other:
             if isinstance(other, NotFound) and "did you mean" in str(other):
                 near = other
     raise near

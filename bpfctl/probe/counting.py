@@ -207,7 +207,7 @@ class Counters(Closing):
             for counting in self._everywhere((counter,)):
                 counting.close()
         except OSError as error:
-            return f"{counter}: {why(counter, error.errno or 0)}"
+            return f"{counter}: {counter.reason(error.errno or 0)}"
         return ""
 
     def _everywhere(self, group: Group) -> list[Counting]:
@@ -304,8 +304,3 @@ def _all(made: Iterator[Counting]) -> list[Counting]:
         found = [held.enter_context(one) for one in made]
         held.pop_all()
     return found
-
-
-def why(counter: Counter, errno: int) -> str:
-    """Return why this machine cannot count something."""
-    return counter.reason(errno) if counter.reason else "this machine cannot count it"

@@ -157,7 +157,10 @@ class CountedSource(PerfSource):
         if not is_pattern(target):
             return [self.counter(target)._replace(mode=mode)]
         every = [self.counter(name)._replace(mode=mode) for name in sorted(self.targets())]
-        names = [counter.name for counter in every if counter.refusal() not in _ABSENT]
+        refusals = {counter.name: counter.refusal() for counter in every}
+        names = [name for name, errno in refusals.items() if errno not in _ABSENT]
+        if every and not names:
+            raise NotSupported(f"no {self.kind} event can be counted: {every[0].reason(refusals[every[0].name])}")
         found = chosen(names, f"{self.kind}:{target}", f"{self.kind} event")
         return [counter for counter in every if counter.name in found]
 

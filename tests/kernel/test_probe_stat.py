@@ -354,6 +354,9 @@ def test_a_machine_without_counters():
     ):
         counted(["{faults,cycles}"], "asks", 1)
 
+    with pytest.raises(NotSupported, match="no cache event can be counted: this machine has no hardware"):
+        groups(Sources(), ["cache:*"])
+
 
 @pytest.mark.skipif(not Path(pmu.DEVICES, "msr").exists(), reason="this machine has no unit 'msr'")
 def test_a_unit_that_only_counts():

@@ -9,7 +9,7 @@ from bpfctl_perf.software import SoftwareSource
 from bpfctl_perf.timer import ProfileSource
 from bpfctl_perf.unit import UnitSource
 
-from bpfctl.errors import NotFound, UsageError
+from bpfctl.errors import NotFound, NotSupported, UsageError
 from bpfctl.host.pmu import Measure, measure
 from bpfctl.plugin import Countable, PerfEvent
 from tests.unit.units import CPU, made
@@ -117,6 +117,13 @@ def test_patterns_mean_what_this_machine_counts(monkeypatch):
     ]
     with pytest.raises(NotFound, match="no software event matches 'software:cpu\\*'"):
         SoftwareSource().counters("cpu*")
+
+
+def test_a_pattern_where_there_is_nothing(monkeypatch):
+    monkeypatch.setattr(PerfEvent, "refusal", lambda _event: 2)
+
+    with pytest.raises(NotSupported, match="no cache event can be counted: this machine has no hardware counters"):
+        CacheSource().counters("*")
 
 
 def test_why_not():
