@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from bpfctl.cli.session import Session
     from bpfctl.cli.stop import Stop
     from bpfctl.kernel.ring_buffer import RingBuffer
-    from bpfctl.probe.actions.trace import Hits
+    from bpfctl.probe.actions.trace import Hit, Hits
     from bpfctl.probe.session import Probing
+    from bpfctl.views.view import View
 
 _LARGEST = 1 << 30
 _AT_ONCE = 4096  # hits
@@ -36,6 +37,11 @@ class Lines(Protocol):
         """Return how many hits found the buffer full."""
 
 
+def lines(*, one: bool) -> View[Hit]:
+    """Return how hits are shown; ``one`` says that a person knows where they come from."""
+    return (OF_ONE if one else HITS)._replace(lines=HitLines())
+
+
 def check_buffer(size: int) -> None:
     """Raise UsageError for the size of a ring buffer that the kernel has not."""
     if size < 4096 or size & size - 1 or size > _LARGEST:
@@ -43,12 +49,16 @@ def check_buffer(size: int) -> None:
 
 
 def follow(
-    session: Session, action: Lines, run: Probing, stop: Stop, *, limit: int | None, duration: float | None, one: bool
+    session: Session,
+    action: Lines,
+    run: Probing,
+    stop: Stop,
+    view: View[Hit],
+    *,
+    limit: int | None,
+    duration: float | None,
 ) -> None:
-    """Show hits as they come, until somebody stops us, or so many have come, or the time is over; then detach.
-
-    ``one`` says that a person knows where they come from.
-    """
+    """Show hits as they come, until somebody stops us, or so many have come, or the time is over; then detach."""
     out, told = session.out, 0
 
     def tell_lost() -> None:
@@ -75,8 +85,7 @@ def follow(
             if more := sum(map(len, rest)):
                 out.warn(f"{more} more hits are not shown: the terminal was slower than they came")
 
-        view = OF_ONE if one else HITS
-        out.follow(view._replace(lines=HitLines()), batches())
+        out.follow(view, batches())
         tell_lost()
         if missed := run.missed():
             out.warn(missing(missed))

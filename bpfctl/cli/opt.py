@@ -231,6 +231,7 @@ CallFields = Annotated[
     list[str] | None,
     option("--fields", metavar="FIELD,...", text="With --over: what is read: pid, args.NAME, retval, ... (all)."),
 ]
+CallStacks = Annotated[bool, option("--stacks", text="With --over: also the calls in the kernel and in the process.")]
 MaxCalls = Annotated[
     int, option("--max-calls", metavar="N", low=1, high=_U32, text="How many calls may be on their way (10240).")
 ]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from bpfctl.cli import opt  # noqa: TC001 - the annotations are read
-from bpfctl.cli.follow import check_buffer, follow
+from bpfctl.cli.follow import check_buffer, follow, lines
 from bpfctl.cli.probe_run import at_work, listed, positive, rounds, wanted
 from bpfctl.cli.stop import stopping
 from bpfctl.cli.times import nanoseconds
@@ -19,6 +19,7 @@ from bpfctl.probe.duration import UNITS
 from bpfctl.probe.histograms import Linear
 from bpfctl.probe.keys import PROBE
 from bpfctl.views.calls import remarks_on_calls
+from bpfctl.views.slow_calls import with_stacks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from bpfctl.probe.actions.latency import Timed
     from bpfctl.probe.calls import Call
     from bpfctl.probe.session import Probing
+    from bpfctl.views.slow_calls import Name
 
     A = TypeVar("A", bound=Timed)
 
@@ -44,6 +46,7 @@ def latency(
     unit: opt.TimeUnit = None,
     over: opt.SlowerThan = None,
     fields: opt.CallFields = None,
+    stacks: opt.CallStacks = False,
     where: opt.ProbeWhere = None,
     pid: opt.Pid = None,
     cgroup: opt.Cgroup = None,
@@ -68,8 +71,9 @@ def latency(
     pairs, names = [*map(_pair, listed(key))], listed(fields if over else by)
     place = _Place(words or begin, end, where, pid, cgroup, way)
     if over is None:
-        if fields or limit is not None:
-            raise UsageError(f"{'--fields' if fields else '--limit'} is for lines of slow calls: --over TIME")
+        if fields or stacks or limit is not None:
+            name = "--fields" if fields else "--stacks" if stacks else "--limit"
+            raise UsageError(f"{name} is for lines of slow calls: --over TIME")
         scale = _scale(linear, unit)
 
         def times(found: Sequence[Call], at_end: frozenset[str]) -> Latency:
@@ -94,23 +98,38 @@ def latency(
         raise UsageError(f"{name} is for histograms: --over has a line for each call")
     least = nanoseconds(over, "--over")
 
-    def lines(found: Sequence[Call], at_end: frozenset[str]) -> SlowCalls:
+    def slow_ones(found: Sequence[Call], at_end: frozenset[str]) -> SlowCalls:
         return SlowCalls(
             found,
             least,
             names,
             unit=unit,
             size=buffer,
+            stacks=stacks,
             at_end=at_end,
             key=pairs,
             nested=bool(begin),
             max_calls=max_calls,
         )
 
-    with _timing(session, place, names, lines) as (slow, run), stopping() as stop:
-        follow(session, slow, run, stop, limit=limit, duration=duration, one=len(slow.calls) == 1)
+    with _timing(session, place, names, slow_ones) as (slow, run), stopping() as stop:
+        view = lines(one=len(slow.calls) == 1)
+        with ExitStack() as held:
+            if stacks:
+                view = with_stacks(view, held.enter_context(_names(pid)))
+            follow(session, slow, run, stop, view, limit=limit, duration=duration)
         for remark in remarks_on_calls(slow.tally()):
             session.out.warn(remark)
+
+
+@contextmanager
+def _names(pid: int | None) -> Iterator[Name]:
+    """Have stacks named, one by one."""
+    from bpfctl.probe.actions.stacks import Stack
+    from bpfctl.probe.named_stacks import Names
+
+    with Names(pid) as names:
+        yield lambda pid, kernel, user: names.named([Stack((), pid, kernel, user, 1, 1)])[0]
 
 
 class _Place(NamedTuple):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bpfctl.cli import opt  # noqa: TC001 - the annotations are read
-from bpfctl.cli.follow import check_buffer, follow
+from bpfctl.cli.follow import check_buffer, follow, lines
 from bpfctl.cli.probe_run import listed, positive, probing
 from bpfctl.cli.stop import stopping
 from bpfctl.probe.actions.trace import Trace
@@ -30,4 +30,4 @@ def trace(
         probing(ctx.obj, words, hits, where=where, pid=pid, cgroup=cgroup, way=way) as run,
         stopping() as stop,
     ):
-        follow(ctx.obj, hits, run, stop, limit=limit, duration=duration, one=len(run.wanted.points) == 1)
+        follow(ctx.obj, hits, run, stop, lines(one=len(run.wanted.points) == 1), limit=limit, duration=duration)

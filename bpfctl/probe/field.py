@@ -7,6 +7,7 @@ others as they are.
 from __future__ import annotations
 
 import sys
+from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from bpfctl.asm.insn import R0, R1, R2, R3, R10
@@ -132,6 +133,26 @@ class Numbers(NamedTuple):
         return f"[{', '.join(map(self.item.spell, value))}]"
 
 
+class Addresses(NamedTuple):
+    """The calls that led to a hit, the innermost first: their length in bytes, whose they are, and where each is."""
+
+    depth: int
+
+    @property
+    def size(self) -> int:
+        """Bytes with what stands before them."""
+        return 16 + 8 * self.depth
+
+    def decode(self, data: bytes) -> tuple[int, tuple[int, ...]]:
+        """Return the number of the process, and the addresses; none where the kernel could not tell."""
+        length, pid, *found = Struct(f"=qQ{self.depth}Q").unpack(data)
+        return pid, tuple(found[: max(length, 0) // 8])
+
+    def spell(self, value: tuple[int, tuple[int, ...]]) -> str:
+        """Return what people read."""
+        return f"{len(value[1])} calls"
+
+
 class Opaque(NamedTuple):
     """What is there, but where nobody can read it."""
 
@@ -147,7 +168,7 @@ class Opaque(NamedTuple):
         return "?"
 
 
-Type: TypeAlias = Integer | Duration | Text | Blob | Bytes | Numbers | Opaque
+Type: TypeAlias = Integer | Duration | Addresses | Text | Blob | Bytes | Numbers | Opaque
 
 
 class Field(NamedTuple):

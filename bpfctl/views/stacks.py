@@ -69,12 +69,13 @@ def _stack(told: Round, row: NamedStack) -> dict[str, Any]:
         **dict(zip(told.by, row.values, strict=True)),
         "count": row.hits,
         **({"total": row.total} if told.unit else {}),
-        "kernel": _frames(row.kernel, row.addresses[0]),
-        "user": _frames(row.user, row.addresses[1]),
+        "kernel": frames(row.kernel, row.addresses[0]),
+        "user": frames(row.user, row.addresses[1]),
     }
 
 
-def _frames(frames: Sequence[Frame], addresses: Sequence[int]) -> list[dict[str, Any]]:
+def frames(frames: Sequence[Frame], addresses: Sequence[int]) -> list[dict[str, Any]]:
+    """Return what programs are told of calls."""
     return [
         {
             "function": frame.name or None,
@@ -103,11 +104,11 @@ def _share(told: Round, row: NamedStack) -> str:
 def _plain(told: Round) -> Iterator[str]:
     for row, spelled in zip(told.rows, told.spelled, strict=True):
         for frame in row.kernel:
-            yield f"  {_with_module(frame)}"
+            yield f"  {with_module(frame)}"
         if row.kernel and row.user:
             yield "  --"
         for frame in row.user:
-            yield f"  {_with_module(frame)}"
+            yield f"  {with_module(frame)}"
         if not row.kernel and not row.user:
             yield f"  {_NOTHING}"
         if spelled:
@@ -118,7 +119,7 @@ def _plain(told: Round) -> Iterator[str]:
     yield from remarks(told)
 
 
-def _with_module(frame: Frame) -> str:
+def with_module(frame: Frame) -> str:
     """Return a frame with what it is part of, where its name does not say so."""
     module = frame.module.rpartition("/")[2] or frame.module
     return f"{frame} {module if module.startswith('[') else f'({module})'}" if frame.name and module else str(frame)

@@ -22,7 +22,7 @@ DEEPEST = 64  # calls within calls that uprobes follow (MAX_URETPROBE_DEPTH in i
 
 @pytest.fixture(scope="module")
 def path():
-    return built("timed", CALLS, "-pthread", "-fno-optimize-sibling-calls")
+    return built("timed", CALLS, "-pthread", "-fno-optimize-sibling-calls", "-fno-omit-frame-pointer")
 
 
 @pytest.fixture
@@ -288,6 +288,21 @@ def test_more_slow_calls_than_there_is_room_for(path, process):
         assert slow.lost()
 
 
+def test_stacks_of_slow_calls(process, path):
+    """Where the process has frame pointers, all callers are there."""
+    with running(
+        "-j", *words(path, process), "--over", "1ms", "--stacks", "--fields", "comm", "--limit", "1"
+    ) as command:
+        while command.poll() is None:
+            process.does("outer", 1)
+        lines, errors = command.communicate(timeout=60)
+
+    (found,) = map(json.loads, lines.splitlines())
+    assert found["comm"] == "timed"
+    assert found["stack"]["user"][0]["function"] == "outer"
+    assert command.returncode == 0, errors
+
+
 def words(path, process):
     return ["probe", "latency", f"uprobe:{path}:nap", "-p", str(process.pid)]
 
@@ -332,6 +347,7 @@ def test_the_command_of_slow_calls(path, process):
         (["syscalls:sys_enter_openat", "--linear", "0:10us:1us", "--unit", "ms"], 2, "no whole numbers of ms"),
         (["syscalls:sys_enter_openat", "--key", "pid"], 2, "--key is for what is between"),
         (["syscalls:sys_enter_openat", "--over", "1ms", "--by", "pid"], 2, "--by is for histograms"),
+        (["syscalls:sys_enter_openat", "--stacks"], 2, "--stacks is for lines of slow calls"),
         (["syscalls:sys_enter_openat", "--fields", "pid"], 2, "--fields is for lines of slow calls"),
         (["syscalls:sys_enter_openat", "--from", "sched:sched_switch"], 2, "--from and --to belong together"),
         (["--from", "sched:sched_switch", "--to", "sched:sched_switch"], 2, "both the beginning and the end"),

@@ -7,22 +7,24 @@ from contextlib import ExitStack
 from struct import Struct
 from typing import TYPE_CHECKING
 
-from bpfctl.asm.insn import R0, R1, R2, R3, R10, Reg
+from bpfctl.asm.insn import R0, R1, R2, R3, R4, R10, Reg
 from bpfctl.errors import UsageError
 from bpfctl.host import cpus
 from bpfctl.kernel.map import Map
 from bpfctl.kernel.ring_buffer import RingBuffer
 from bpfctl.probe.action import Action, Slot, common_type
 from bpfctl.probe.actions.trace import USUAL, Hits, laid_out
-from bpfctl.probe.code import MORE, OURS, POINT
+from bpfctl.probe.callchain import deepest
+from bpfctl.probe.code import CTX, MORE, OURS, POINT
 from bpfctl.probe.common import FIELDS
 from bpfctl.probe.duration import UNITS
-from bpfctl.probe.field import Duration
+from bpfctl.probe.field import Addresses, Duration
 from bpfctl.probe.histograms import Histograms, scale
 from bpfctl.probe.keys import PROBE, Keys, add_one, write
 from bpfctl.probe.started import Started
 from bpfctl.probe.where import names
 from bpfctl.uapi.enums import MapType
+from bpfctl.uapi.flags import StackFlag
 from bpfctl.uapi.helpers import Helper
 
 if TYPE_CHECKING:
@@ -46,6 +48,9 @@ MAX_CALLS = 10_240
 _LASTING = frozenset({"pid", "tid", "uid", "gid", "cgroup"})
 _HEAD = 8  # bytes of a record before what is kept of a call: the time
 _OWN = "args."
+#: What stands behind the fields of a slow call: its stacks.
+_STACKS = ("kernel", "user")
+_DEPTH = 127  # calls of a stack
 
 
 class Timed(Action):
@@ -240,7 +245,8 @@ class Latency(Timed):
 class SlowCalls(Timed):
     """Sends a record of each call that took at least ``over`` nanoseconds through a ring buffer of ``size`` bytes.
 
-    It has some ``fields``: by default the USUAL, and all that the points themselves have.
+    It has some ``fields``: by default the USUAL, and all that the points themselves have; and behind them, with
+    ``stacks``, the calls in the kernel and in the process as they are when the call ends.
     """
 
     def __init__(
@@ -251,6 +257,7 @@ class SlowCalls(Timed):
         *,
         unit: str = "",
         size: int = 8 << 20,
+        stacks: bool = False,
         at_end: Iterable[str] = (),
         key: Sequence[tuple[str, str]] = (),
         nested: bool = False,
@@ -259,6 +266,7 @@ class SlowCalls(Timed):
         super().__init__(calls, at_end=at_end, key=key, nested=nested, max_calls=max_calls)
         self._over, self._fields, self._size = over, tuple(fields), size
         self._time = Duration(unit)
+        self._stacks = [Addresses(min(deepest(), _DEPTH)) for _ in _STACKS] if stacks else []
         self._own: dict[ProbePoint, tuple[str, ...]] = {}
         self._layouts: dict[int, Layout] = {}  # by the number of the point where a call began
 
@@ -290,12 +298,17 @@ class SlowCalls(Timed):
             fields: list[tuple[str, Type]] = [(LATENCY, self._time)]
             fields += self._types(first, begins, self._begins, number)
             fields += self._types(then, ends, self._ends, number)
+            fields += zip(_STACKS, self._stacks, strict=False)
             by_call.append(laid_out(call.begin[0], fields))
         for part in parts:
             for at, point in enumerate(part.points, part.first):
                 number = self._begins.get(point, self._ends.get(point, 0))
                 self._layouts[at] = by_call[number]._replace(point=point)
-        return max(layout.size for layout in by_call) - _HEAD
+        return max(self._kept(layout) for layout in by_call) - _HEAD
+
+    def _kept(self, layout: Layout) -> int:
+        """Return where what is kept of a call ends: no stack is known before it ends."""
+        return layout.size - sum(type_.size for type_ in self._stacks)
 
     @staticmethod
     def _types(
@@ -331,13 +344,18 @@ class SlowCalls(Timed):
             code.jump("jne", R0, 0, free)
             add_one(code, self._lost, code.cleared(8))
             code.jmp(quick).label(free).mov(OURS, R0).ldx(8, MORE, R10, kept)
-            for at in range(_HEAD, layout.size, 8):
+            for at in range(_HEAD, self._kept(layout), 8):
                 code.ldx(8, R0, MORE, at).stx(8, OURS, at, R0)
             code.ldx(8, R0, R10, took).stx(8, OURS, layout.slots[0].at, R0)
             FIELDS["time"].store(code, OURS, 0)
             _, then = self._shown(self.calls[self._ends[part.points[0]]])
             for slot in self._slots(part, then):
                 write(code, part, slot, OURS, 0)
+            stacks = layout.slots[len(layout.slots) - len(self._stacks) :]
+            for slot, flags in zip(stacks, (0, StackFlag.USER_STACK), strict=False):
+                code.mov(R1, CTX).mov(R2, OURS).add(R2, slot.at + 16).mov(R3, slot.type.size - 16).mov(R4, flags)
+                code.call(Helper.get_stack).stx(8, OURS, slot.at, R0)
+                part.field("pid").store(code, OURS, slot.at + 8)
             code.mov(R1, OURS).mov(R2, 0).call(Helper.ringbuf_submit)
         code.label(quick)
         forget()
