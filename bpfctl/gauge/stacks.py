@@ -29,7 +29,11 @@ class Stacked(Gauge[Stacks, Round]):
 
     def rows(self) -> list[NamedStack]:
         """Return what was counted, most first."""
-        return self._names.named(self._action.rows())
+        return self._names.named(self._action.rows(), self._action.depth)
+
+    def missed(self) -> int:
+        """Return how many hits the kernel has kept from the programs, or that came between others on their CPU."""
+        return super().missed() + self._action.disturbed()
 
     def lost(self) -> int:
         """Return how many hits were not counted, because there was no room for their stacks."""

@@ -38,6 +38,7 @@ NUMBER = 16
 _NAME, _LENGTH, _FRAMES = 0, 8, 16  # offsets in the memory of a CPU; from the length on it is what is kept
 _WORD = 8
 _PLACES = 8  # in the memory of a CPU, so that threads which are there at the same time seldom share one
+_BEFORE = 8  # frames between what is probed and the program
 _NOEXIST = 1
 _EEXIST = -17
 #: Addresses of a process, in bits: nothing is in the first page, and what is beyond 48 it must ask for.
@@ -60,7 +61,8 @@ def deepest() -> int:
 class Callchains(Closing):
     """The stacks of a run: at most ``max_entries`` of ``depth`` frames each, which are the innermost ones.
 
-    UsageError for more frames than the kernel follows.
+    Those of the kernel have some more, since they begin with calls from the probe to the program. UsageError for more
+    frames than the kernel follows.
     """
 
     def __init__(self, depth: int | None, max_entries: int) -> None:
@@ -68,7 +70,8 @@ class Callchains(Closing):
         self.depth = min(most, _USUAL_DEPTH) if depth is None else depth
         if self.depth > most:
             raise UsageError(f"the kernel follows {most} frames at most (sysctl kernel.perf_event_max_stack)")
-        size = _FRAMES + _WORD * self.depth
+        self._deeper = min(most, self.depth + _BEFORE)
+        size = _FRAMES + _WORD * self._deeper
         with ExitStack() as held:
             self._scratch = held.enter_context(
                 Map.create(MapType.PERCPU_ARRAY, 4, size, _PLACES, name="scratch"),
@@ -86,22 +89,24 @@ class Callchains(Closing):
             look_up(code, self._scratch, place)
         code.jump("jeq", R0, 0, OUT).mov(OURS, R0)
 
-    def store(self, code: Code, at: int, lost: str, *, user: bool) -> None:
-        """Write the number of the kernel's or the process's stack into cleared room; go to ``lost`` without it.
+    def store(self, code: Code, at: int, lost: str, disturbed: str, *, user: bool) -> None:
+        """Write the number of the kernel's or the process's stack into cleared room.
 
+        Go to ``lost`` where there is no room for the stack, and to ``disturbed`` where another run has come between.
         Kernel threads have no stack of a process; that has the number 0. r9 is used.
         """
+        depth = self.depth if user else self._deeper
         none, found, kept = code.fresh(), code.fresh(), code.fresh()
         with code.scratch():
             name = code.room(8)
             code.call(Helper.ktime_get_ns).stx(8, R10, name, R0).stx(8, OURS, _NAME, R0)
-            code.mov(R1, CTX).mov(R2, OURS).add(R2, _FRAMES).mov(R3, _WORD * self.depth)
+            code.mov(R1, CTX).mov(R2, OURS).add(R2, _FRAMES).mov(R3, _WORD * depth)
             code.mov(R4, StackFlag.USER_STACK if user else 0).call(Helper.get_stack)
-            code.jump("jslt", R0, 0, none if user else lost).jump("jeq", R0, 0, none)
+            code.jump("jslt", R0, 0, none if user else disturbed).jump("jeq", R0, 0, none)
             code.ldx(8, R1, R10, name).stx(8, OURS, _NAME, R1)  # again: now the frames are ours as well
-            self._number(code, at, user=user)
+            self._number(code, at, depth, user=user)
             code.jump("jeq", MORE, 0, none).stx(8, OURS, _LENGTH, MORE)
-            code.ldx(8, R1, R10, name).ldx(8, R2, OURS, _NAME).jump("jne", R1, R2, lost)
+            code.ldx(8, R1, R10, name).ldx(8, R2, OURS, _NAME).jump("jne", R1, R2, disturbed)
             look_up(code, self._stacks, at)
             code.jump("jne", R0, 0, found)
             code.ld_map_fd(R1, self._stacks.fileno()).mov(R2, R10).add(R2, at).mov(R3, OURS).add(R3, _LENGTH)
@@ -109,10 +114,10 @@ class Callchains(Closing):
             code.jump("jeq", R0, 0, kept).jump("jeq", R0, _EEXIST, found).jmp(lost)
             code.label(kept).ldx(8, R1, R10, name).ldx(8, R2, OURS, _NAME).jump("jeq", R1, R2, found)
             code.ld_map_fd(R1, self._stacks.fileno()).mov(R2, R10).add(R2, at).call(Helper.map_delete_elem)
-            code.jmp(lost)
+            code.jmp(disturbed)
             code.label(none).label(found)
 
-    def _number(self, code: Code, at: int, *, user: bool) -> None:
+    def _number(self, code: Code, at: int, depth: int, *, user: bool) -> None:
         """Make the number of the frames in the memory, of which r0 says the bytes; r9 gets their count.
 
         Where code has no frame pointers the kernel takes other data for the last frame. What can be no address of code
@@ -120,7 +125,7 @@ class Callchains(Closing):
         """
         again, done = code.fresh(), code.fresh()
         code.rsh(R0, 3).mov(R4, R0).mov(R0, 1).mov(R3, 2).mov(MORE, 0)
-        code.label(again).jump("jge", MORE, R4, done).jump("jge", MORE, self.depth, done)
+        code.label(again).jump("jge", MORE, R4, done).jump("jge", MORE, depth, done)
         code.mov(R1, MORE).lsh(R1, 3).add(R1, OURS).ldx(8, R2, R1, _FRAMES)
         if user:
             code.mov(R5, R2).rsh(R5, _LOWEST).jump("jeq", R5, 0, done)
@@ -133,7 +138,7 @@ class Callchains(Closing):
     def frames(self) -> dict[bytes, tuple[int, ...]]:
         """Return the stacks by their numbers, leaf first."""
         length = Struct("=Q")
-        whole = Struct(f"={self.depth}Q")
+        whole = Struct(f"={self._deeper}Q")
         found: dict[bytes, tuple[int, ...]] = {bytes(NUMBER): ()}
         try:
             for number, value in Walk(self._stacks, self._stacks.facts).pairs():

@@ -56,13 +56,13 @@ class Names(Closing):
             with self._lock:
                 self._users.poll()
 
-    def named(self, rows: Iterable[Stack]) -> list[NamedStack]:
-        """Return the stacks, those that are the same by name together, most first."""
+    def named(self, rows: Iterable[Stack], depth: int | None = None) -> list[NamedStack]:
+        """Return the innermost calls of the stacks, those that are the same by name together, most first."""
         together: dict[tuple[Any, ...], NamedStack] = {}
         with self._lock:
             self._users.poll()
             for row in rows:
-                found = self._named(row)
+                found = self._named(row, depth)
                 key = found.values, found.kernel, found.user
                 before = together.get(key)
                 if before is not None:
@@ -70,12 +70,13 @@ class Names(Closing):
                 together[key] = found
         return sorted(together.values(), key=lambda row: -row.total)
 
-    def _named(self, row: Stack) -> NamedStack:
+    def _named(self, row: Stack, depth: int | None) -> NamedStack:
         kernel = self._kernel.frames(row.kernel)
         leaf = leaf_of(kernel)
+        root = None if depth is None else leaf + depth
         user = self._users.frames(row.pid, row.user) if row.user else ()
-        addresses = row.kernel[leaf:], row.user
-        return NamedStack(row.values, tuple(kernel[leaf:]), tuple(user), addresses, row.pid, row.hits, row.total)
+        addresses = row.kernel[leaf:root], row.user
+        return NamedStack(row.values, tuple(kernel[leaf:root]), tuple(user), addresses, row.pid, row.hits, row.total)
 
     def build_id(self, pid: int, address: int) -> str:
         """Return what the linker calls the build of the file that a process has at an address; empty for unknown."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bpfctl.views.hits import missing
-from bpfctl.views.view import Board, Column
+from bpfctl.views.view import Board, Column, Growth
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -205,4 +205,6 @@ def path_of(row: NamedStack) -> Iterator[str]:
 
 
 #: Stacks that grow.
-BOARD: Board[Round] = Board(_json, _plain, _head, _columns, _rows, "nothing was hit yet", measures=True)
+BOARD: Board[Round] = Board(
+    _json, _plain, _head, _columns, _rows, "nothing was hit yet", measures=True, growth=Growth(lambda told: told.hits)
+)

@@ -31,6 +31,8 @@ _PID = "pid"
 _USUAL = ("comm", _PID)
 _HITS, _SUM, _VALUE = 0, 8, 16  # offsets in a value, and its size
 _START = 8  # bytes before the key of a thread that waits: since when
+_LOST, _DISTURBED = 0, 1  # counters
+_KEY = Struct("=I")
 _GONE = 0x30  # EXIT_DEAD | EXIT_ZOMBIE in include/linux/sched.h: it never comes back
 _THREADS = 1 << 14  # that wait at the same time
 
@@ -101,6 +103,11 @@ class Stacks(Action):
         return self._shown
 
     @property
+    def depth(self) -> int:
+        """How many calls of each stack are told at most."""
+        return self._chains.depth
+
+    @property
     def unit(self) -> str:
         """What is added up: a field, nanoseconds, or nothing but hits."""
         return "nanoseconds" if self.off_cpu else self.of or ""
@@ -130,9 +137,9 @@ class Stacks(Action):
         self._size = self._fields_size + 2 * NUMBER
         self._chains = self._held.enter_context(Callchains(self._depth, self._max_entries))
         self._counts = self._made(MapType.PERCPU_HASH, self._size, _VALUE, self._max_entries, "counts")
-        self._lost = self._made(MapType.PERCPU_ARRAY, 4, 8, 1, "lost")
+        self._lost = self._made(MapType.PERCPU_ARRAY, 4, 8, 2, "lost")
         if self.off_cpu:
-            self._off = self._made(MapType.HASH, 4, _START + self._size, _THREADS, "off")
+            self._off = self._made(MapType.HASH, 4, _START + self._size, max(_THREADS, self._max_entries), "off")
 
     def _made(self, kind: MapType, key: int, value: int, entries: int, name: str) -> Map:
         return self._held.enter_context(Map.create(kind, key, value, entries, name=name))
@@ -159,7 +166,7 @@ class Stacks(Action):
 
     def emit(self, code: Code, part: Part) -> None:
         """Count the hit, or remember the thread until it comes back."""
-        lost = code.fresh()
+        lost, disturbed = code.fresh(), code.fresh()
         start = code.cleared(_START + self._size)
         key, amount, thread = start + _START, code.cleared(8), code.cleared(8)
         if self.off_cpu:
@@ -172,17 +179,19 @@ class Stacks(Action):
         self._keys.store(code, part, key)
         self._chains.begin(code)
         if self._kernel:
-            self._chains.store(code, key + self._fields_size, lost, user=False)
+            self._chains.store(code, key + self._fields_size, lost, disturbed, user=False)
         if self._user:
-            self._chains.store(code, key + self._fields_size + NUMBER, lost, user=True)
+            self._chains.store(code, key + self._fields_size + NUMBER, lost, disturbed, user=True)
         if self.off_cpu:
             code.call(Helper.ktime_get_ns).stx(8, R10, start, R0)
             code.ld_map_fd(R1, self._off.fileno()).mov(R2, R10).add(R2, thread).mov(R3, R10).add(R3, start)
             code.mov(R4, 0).call(Helper.map_update_elem).jump("jne", R0, 0, lost)
         else:
             self._add(code, key, amount, OUT)
-        code.jmp(OUT).label(lost)
-        add_one(code, self._lost, code.cleared(8))
+        counter, count = code.room(8), code.fresh()
+        code.jmp(OUT).label(lost).st(4, R10, counter, _LOST).jmp(count)
+        code.label(disturbed).st(4, R10, counter, _DISTURBED).label(count)
+        add_one(code, self._lost, counter)
 
     def _leaving(self, code: Code, part: Part, thread: int) -> None:
         """Go on with a thread that may come back: no CPU that has nothing to do, and none that has ended."""
@@ -202,8 +211,15 @@ class Stacks(Action):
 
     def lost(self) -> int:
         """Return how many hits were not counted, because there was no room for their stacks or values."""
-        lost: tuple[int, ...] = Struct(f"={cpus.possible()}Q").unpack(self._lost.lookup(bytes(4)))
-        return sum(lost) + self._unknown
+        return self._counter(_LOST)
+
+    def disturbed(self) -> int:
+        """Return how many hits were not counted, because another came on their CPU before their stack was kept."""
+        return self._counter(_DISTURBED) + self._unknown
+
+    def _counter(self, number: int) -> int:
+        found: tuple[int, ...] = Struct(f"={cpus.possible()}Q").unpack(self._lost.lookup(_KEY.pack(number)))
+        return sum(found)
 
     def waiting(self) -> int:
         """Return how many threads are off their CPU now, whose time is not counted yet."""
