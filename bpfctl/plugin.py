@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from bpfctl.elf.binary import Binary
     from bpfctl.elf.cxx import plain as cxx_name
     from bpfctl.elf.function import Function
-    from bpfctl.errors import BpfctlError, KernelError, NotFound, NotSupported, ObjectError, UsageError
+    from bpfctl.errors import BpfctlError, KernelError, NotFound, NotPermitted, NotSupported, ObjectError, UsageError
     from bpfctl.host import pmu
     from bpfctl.host.cpus import online as online_cpus
     from bpfctl.host.kallsyms import Symbols as KernelSymbols
@@ -128,6 +128,7 @@ _WHERE = {
     "Map": "kernel.map:Map",
     "MapType": "uapi.enums:MapType",
     "NotFound": "errors:NotFound",
+    "NotPermitted": "errors:NotPermitted",
     "NotSupported": "errors:NotSupported",
     "Numbers": "probe.field:Numbers",
     "OUT": "probe.code:OUT",
@@ -240,6 +241,7 @@ __all__ = [
     "Map",
     "MapType",
     "NotFound",
+    "NotPermitted",
     "NotSupported",
     "Numbers",
     "ObjectError",

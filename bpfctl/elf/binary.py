@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from bpfctl.asm import native
 from bpfctl.elf import debug, function
 from bpfctl.elf.image import EM_386, EM_AARCH64, EM_ARM, EM_X86_64, Image
-from bpfctl.errors import BpfctlError, NotFound, NotSupported, ObjectError
+from bpfctl.errors import BpfctlError, NotFound, ObjectError
 from bpfctl.host import binary, process
 from btf.errors import BTFError
 
@@ -32,7 +32,7 @@ def _elsewhere(word: str, error: NotFound) -> NotFound:
 
 
 class Binary:
-    """An executable or a library. Errors are those of `Image`, and NotSupported for another machine's.
+    """An executable or a library. Errors are those of `Image`, and ObjectError for another machine's.
 
     ``path`` is where it can be opened; ``name`` what those call it whose root folder ``root`` is.
     """
@@ -43,7 +43,7 @@ class Binary:
         self._prototypes: dict[tuple[int, bool], Prototype | None] = {}
         runs = _RUN_BY.get(os.uname().machine)
         if runs and self.image.machine not in runs:
-            raise NotSupported(f"{path} is a file for another kind of machine")
+            raise ObjectError(f"{path} is a file for another kind of machine")
 
     @classmethod
     def find(cls, word: str, of: Process | None = None) -> Binary:

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from typing import Any, NamedTuple
 
 from bpfctl._sys import maps, programs
-from bpfctl.errors import KernelError, NotSupported, SavedError
+from bpfctl.errors import KernelError, SavedError, UsageError
 from bpfctl.kernel import names
 from bpfctl.kernel.btf import Btf
 from bpfctl.kernel.map import Map, MapInfo
@@ -40,9 +40,9 @@ class Definition(NamedTuple):
 
     @classmethod
     def of(cls, info: MapInfo) -> Definition:
-        """Return what a map was made with; NotSupported for those that only programs can be loaded with."""
+        """Return what a map was made with; UsageError for those that only programs can be loaded with."""
         if info.btf_vmlinux_value_type_id:
-            raise NotSupported(f"map {info.id} implements operations of the kernel, and is made by a loader alone")
+            raise UsageError(f"map {info.id} implements operations of the kernel, and is made by a loader alone")
         typed = bool(info.btf_id and info.btf_value_type_id)
         return cls(
             int(info.type),

@@ -55,7 +55,7 @@ class Table(NamedTuple):
 def table(kind: Kind, how: How = "auto") -> Table:
     """Return who holds the objects of a kind.
 
-    With ``iter`` it raises NotSupported or KernelError where the kernel lets no iterator run.
+    With ``iter`` it raises NotSupported, NotPermitted or KernelError where the kernel lets no iterator run.
     """
     if how == "none":
         return Table({}, {}, {}, partial=False)

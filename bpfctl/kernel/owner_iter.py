@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from bpfctl._sys import attach, calls, programs
 from bpfctl.asm.build import Program
 from bpfctl.asm.insn import R0, R1, R2, R3, R6, R7, R8, R9, R10
-from bpfctl.errors import KernelError, NotSupported
+from bpfctl.errors import KernelError, NotPermitted, NotSupported
 from bpfctl.kernel.names import VMLINUX
 from bpfctl.kernel.owner import Owner, Table
 from bpfctl.uapi.enums import AttachType, LinkType, ProgType
@@ -252,7 +252,7 @@ def lister(layout: Layout, release: int) -> bytes:
 
 
 def table(kind: Kind) -> Table:
-    """Return the owners of all objects of a kind; NotSupported or KernelError where the kernel lets no iterator run."""
+    """Return the owners of all objects of a kind; NotSupported, NotPermitted or KernelError where no iterator runs."""
     _check()
     layout = _layout(kind)
     try:
@@ -279,7 +279,7 @@ def _layout(kind: Kind) -> Layout:
 
 
 def _check() -> None:
-    """Raise NotSupported where an iterator would be refused or answer with numbers that mean nothing here."""
+    """Raise NotSupported or NotPermitted where an iterator would be refused, or its numbers mean nothing here."""
     try:
         namespace = os.readlink("/proc/self/ns/pid")
         with open("/proc/self/status", "rb") as file:
@@ -291,7 +291,7 @@ def _check() -> None:
     start = status.index(b"\nCapEff:") + 8
     held = int(status[start : status.index(b"\n", start)], 16)
     if not held & _CAP_SYS_ADMIN and ~held & (_CAP_BPF | _CAP_PERFMON):
-        raise NotSupported("an iterator needs CAP_BPF and CAP_PERFMON")
+        raise NotPermitted("an iterator needs CAP_BPF and CAP_PERFMON")
 
 
 def _any(kind: Kind) -> FD | None:

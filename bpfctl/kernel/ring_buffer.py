@@ -13,7 +13,7 @@ from errno import EACCES, EINVAL
 from typing import TYPE_CHECKING, Any, overload
 
 from bpfctl._sys.ring import Ring
-from bpfctl.errors import NotSupported
+from bpfctl.errors import UsageError
 from bpfctl.kernel import events
 from bpfctl.kernel.events import Record
 from bpfctl.uapi.enums import MapType
@@ -77,7 +77,7 @@ class RingBuffer(events.Reader[Record]):
     def _open(self, map_: Map | int) -> None:
         self._map, self.info = events.opened(map_, MapType.RINGBUF, "ring buffer")
         if self.info.map_flags & MapFlag.RB_OVERWRITE:
-            raise NotSupported(f"map {self.info.id} is a ring buffer that overwrites its oldest records")
+            raise UsageError(f"map {self.info.id} is a ring buffer that overwrites its oldest records")
         tried = f"can't map the ring buffer of map {self.info.id}"
         try:
             self._ring = Ring(self._map.fileno(), self.info.max_entries, looks_on=self._looks_on)

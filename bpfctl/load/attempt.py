@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bpfctl.errors import CannotLoad, KernelError, NotSupported, ObjectError, VerifierError
+from bpfctl.errors import CannotLoad, KernelError, NotFound, NotSupported, ObjectError, VerifierError
 from bpfctl.feature import need as needed
 from bpfctl.feature import rights
 from bpfctl.feature.answer import UNKNOWN, refused
@@ -32,7 +32,7 @@ def attempt(spec: ObjectSpec, kernel: Here | None = None) -> Verdict:
         if answer.can == UNKNOWN and not told:
             return Verdict(need, OPEN, f"{error.tried}: {answer.why}")
         return Verdict(need._replace(uses=_uses(error)), NOT_MET, error.sentence)
-    except (NotSupported, ObjectError) as error:
+    except (NotFound, NotSupported, ObjectError) as error:
         return Verdict(need, NOT_MET, str(error))
     return Verdict(need, MET)
 

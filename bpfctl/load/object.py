@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from bpfctl import spec as words
 from bpfctl._sys import calls, programs
 from bpfctl._sys.fd import Closing
-from bpfctl.errors import CannotLoad, NotSupported, ObjectError
+from bpfctl.errors import CannotLoad, NotFound, NotSupported, ObjectError
 from bpfctl.feature import prog_types, shape
 from bpfctl.feature.answer import NO, Answer
 from bpfctl.feature.here import Here
@@ -123,7 +123,7 @@ class _Loading:
                     break
                 one.close()
             else:
-                raise NotSupported(f"module {name} is gone")
+                raise NotFound(f"module {name} is gone")
         return self._module_fds[name]
 
     def _program(self, program: ProgramSpec, linked: Linked, btf_fd: int) -> Program:

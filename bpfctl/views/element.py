@@ -10,7 +10,7 @@ import os
 from errno import ENOENT, ENOSPC
 from typing import TYPE_CHECKING, Any
 
-from bpfctl.errors import NotSupported
+from bpfctl.errors import UsageError
 from bpfctl.host import cpus
 from bpfctl.kernel.map import PER_CPU
 from bpfctl.uapi.enums import MapType
@@ -67,7 +67,7 @@ class Shape:
 
         try:
             return Definition.of(self.info).json()
-        except NotSupported:
+        except UsageError:
             return {}
 
     def one(self, entry: Chunk) -> Stream:

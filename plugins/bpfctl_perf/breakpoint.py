@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from errno import EINVAL, EOPNOTSUPP
 
-from bpfctl.plugin import KernelSymbols, NotFound, NotSupported, PerfEvent, PerfType, UsageError
+from bpfctl.plugin import KernelSymbols, NotFound, NotPermitted, PerfEvent, PerfType, UsageError
 from bpfctl_perf.source import CountedSource
 
 _MODES = {"r": 1, "w": 2, "x": 4}
@@ -74,7 +74,7 @@ class BreakpointSource(CountedSource):
         if start is not None:
             return start + int(match["offset"] or "0", 0)
         if not self._symbols.readable:
-            raise NotSupported("the kernel keeps the addresses of its symbols to itself (kernel.kptr_restrict)")
+            raise NotPermitted("the kernel keeps the addresses of its symbols to itself (kernel.kptr_restrict)")
         raise NotFound(
             f"the kernel proper names no symbol '{match['name']}' (those of variables only with CONFIG_KALLSYMS_ALL)"
         )

@@ -11,7 +11,6 @@ from bpfctl.plugin import (
     API,
     Binary,
     NotFound,
-    NotSupported,
     ObjectError,
     ProbePoint,
     UprobePlace,
@@ -38,7 +37,7 @@ if TYPE_CHECKING:
 
 
 #: Why one of many files has no function of a name, or is not looked at.
-_NOTHING_THERE = (NotFound, NotSupported, ObjectError)
+_NOTHING_THERE = (NotFound, ObjectError)
 
 
 class UprobeSource:

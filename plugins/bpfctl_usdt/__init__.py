@@ -12,7 +12,6 @@ from bpfctl.plugin import (
     API,
     Binary,
     NotFound,
-    NotSupported,
     ObjectError,
     ProbePoint,
     UprobePlace,
@@ -108,7 +107,7 @@ class File:
 
 
 #: Why one of many files has no probe of a name, or is not looked at.
-_NOTHING_THERE = (NotFound, NotSupported, ObjectError)
+_NOTHING_THERE = (NotFound, ObjectError)
 
 
 class UsdtSource:

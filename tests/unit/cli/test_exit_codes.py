@@ -57,6 +57,8 @@ def test_a_wrong_word(object_, word):
         ("prog top id 4294967295", 3),
         ("btf check damaged.o", 255),
         ("btf diff damaged.o", 255),
+        ("probe count uprobe:./foreign:main", 255),
+        ("probe show usdt:./foreign:a:b", 255),
         ("feature check damaged.o", 255),
         ("feature diff damaged.o", 255),
         # What bpftool has answers as it does.
@@ -72,6 +74,9 @@ def test_what_went_wrong(line, code, tmp_path, monkeypatch):
     (tmp_path / "damaged.o").write_bytes(
         bytes.fromhex("7f454c46020101000000000000000000 0100f700 01000000") + b"\xff" * 40
     )
+
+    # A file for a machine of its own kind, which no kernel here runs: EM_PARISC.
+    (tmp_path / "foreign").write_bytes(bytes.fromhex("7f454c46010201000000000000000000 0002000f00000001") + bytes(36))
 
     answer = peer.inside(*line.split())
 

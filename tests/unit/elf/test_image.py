@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from bpfctl.elf import debug, function
 from bpfctl.elf.binary import Binary
 from bpfctl.elf.image import EM_AARCH64, Image
-from bpfctl.errors import BpfctlError, NotFound, NotSupported, ObjectError
+from bpfctl.errors import BpfctlError, NotFound, ObjectError
 from bpfctl.host import binary
 from tests.build.called import built
 
@@ -204,7 +204,7 @@ def test_a_file_for_another_machine(tmp_path, library):
     path = tmp_path / "foreign"
     path.write_bytes(data)
 
-    with pytest.raises(NotSupported, match="is a file for another kind of machine"):
+    with pytest.raises(ObjectError, match="is a file for another kind of machine"):
         Binary(str(path))
 
 

@@ -14,7 +14,7 @@ from bpfctl_perf.unit import UnitSource
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bpfctl.errors import NotFound, NotSupported, UsageError
+from bpfctl.errors import NotFound, NotPermitted, NotSupported, UsageError
 from bpfctl.plugin import KernelSymbols, PerfEvent, PerfType
 from tests.unit.units import CPU, made
 
@@ -206,7 +206,7 @@ def test_a_kernel_that_keeps_its_addresses(machine):
     source = BreakpointSource()
     source._symbols = KernelSymbols(str(machine / "kallsyms"))
 
-    with pytest.raises(NotSupported, match=r"keeps the addresses of its symbols to itself \(kernel.kptr_restrict\)"):
+    with pytest.raises(NotPermitted, match=r"keeps the addresses of its symbols to itself \(kernel.kptr_restrict\)"):
         source.event("jiffies:w")
 
 
@@ -258,7 +258,7 @@ def test_any_spec_is_an_event_or_a_sentence(source, target):
     """What is read once is read again, and means the same."""
     try:
         name, event = source.event(target)
-    except (UsageError, NotFound, NotSupported):
+    except (UsageError, NotFound, NotPermitted, NotSupported):
         return
     assert source.event(name) == (name, event)
     assert 0 < event.period < 1 << 63
