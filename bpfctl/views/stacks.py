@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bpfctl.views.hits import missing
@@ -170,13 +171,13 @@ def _columns(told: Round) -> tuple[Column, ...]:
 def _rows(told: Round) -> list[_Line]:
     lines: list[_Line] = []
     for row, spelled in zip(told.rows, told.spelled, strict=True):
-        frames = [*row.kernel, *row.user]
+        calls = [(str(frame), frame.module or "kernel") for frame in row.kernel]
+        calls += [(str(frame), frame.module) for frame in row.user]
         first = (_amount(told, row), _share(told, row), spelled)
-        if not frames:
-            lines.append(_Line(*first, _NOTHING, ""))
-        for at, frame in enumerate(frames):
-            module = "kernel" if at < len(row.kernel) and not frame.module else frame.module
-            lines.append(_Line(*(("", "", ()) if at else first), "  " * min(at, 1) + str(frame), module))
+        for at, ((function, module), same) in enumerate(groupby(calls or [(_NOTHING, "")])):
+            times = sum(1 for _ in same)
+            name = function if times == 1 else f"{function} x {times}"
+            lines.append(_Line(*(("", "", ()) if at else first), "  " * min(at, 1) + name, module))
     return lines
 
 

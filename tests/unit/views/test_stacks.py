@@ -87,6 +87,13 @@ def test_a_table():
     ]
 
 
+def test_recursion_in_a_table():
+    work = Frame("work", 3, PROGRAM)
+    round_ = told(stack((), [Frame("leaf", 1, PROGRAM), work, work._replace(offset=9), work, USER[0]]))
+
+    assert [row.function for row in BOARD.rows(round_)] == ["leaf", "  work x 3", "  read"]
+
+
 def test_folded_lines_begin_at_the_root():
     assert lines(stack(READ, USER, hits=3)) == [
         "cat;0x7f00;jitted_[j];program+0x1234;read;ext4_read_[k];do_syscall_64_[k];ksys_read_[k];vfs_read_[k] 3"
