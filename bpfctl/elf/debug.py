@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _UNPACKED = 64 << 20  # bytes that may come out of a packed table
 _CHUNK = 1 << 20
+_LARGEST_LINK = 1 << 16  # bytes of a section that names a file
+_LARGEST_CHECKED = 4 << 30  # bytes of a debug file that nothing but a checksum ties to its binary
 
 
 def images(image: Image, path: str, root: str = "") -> Iterator[Image]:
@@ -30,7 +32,7 @@ def images(image: Image, path: str, root: str = "") -> Iterator[Image]:
     packed = image.section(".gnu_debugdata")
     if packed is not None:
         with suppress(BpfctlError):
-            unpacked = _unpacked(image.contents(packed))
+            unpacked = _unpacked(image.contents(packed, _UNPACKED))
             if unpacked:
                 yield Image.of(unpacked, f"{path}[.gnu_debugdata]")
     _, checksum = _link(image)
@@ -55,7 +57,7 @@ def _link(image: Image) -> tuple[str, int | None]:
     section = image.section(".gnu_debuglink")
     if section is None:
         return "", None
-    data, number = image.contents(section), Struct(image.sign + "I")
+    data, number = image.contents(section, _LARGEST_LINK), Struct(image.sign + "I")
     end = data.find(b"\0")
     at = -(-(end + 1) // 4) * 4
     if end <= 0 or at + number.size > len(data):
@@ -64,8 +66,11 @@ def _link(image: Image) -> tuple[str, int | None]:
 
 
 def _checksum(path: str) -> int:
+    """Return the checksum of a file, -1 for one that is too large to be the right one."""
     found = 0
     with open(path, "rb") as file:
+        if os.fstat(file.fileno()).st_size > _LARGEST_CHECKED:
+            return -1
         while chunk := file.read(_CHUNK):
             found = zlib.crc32(chunk, found)
     return found

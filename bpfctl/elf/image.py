@@ -31,6 +31,8 @@ _ZLIB = 1  # ELFCOMPRESS_ZLIB
 _LARGEST_UNPACKED = 256 << 20  # bytes
 _XINDEX = 0xFFFF  # SHN_XINDEX
 _LARGEST = 1 << 30  # bytes of a section that are read: more is no honest one
+_LARGEST_NAMES = 16 << 20  # bytes of the names of sections, and of notes with a build id
+_LONGEST_NAME = 1 << 12  # bytes of the name of a section
 _MOST = 1 << 16  # segments, sections
 
 #: The file's header behind its first 16 bytes, a segment's and a section's, each by the class of the file.
@@ -116,8 +118,8 @@ class Image:
         """Look at a file that is in memory."""
         return cls(lambda offset, size: data[offset : offset + size], name)
 
-    def _exactly(self, start: int, size: int, what: str) -> bytes:
-        if size > _LARGEST:
+    def _exactly(self, start: int, size: int, what: str, most: int = _LARGEST) -> bytes:
+        if size > most:
             raise ObjectError(f"{self.name}: {what} claims {size} bytes")
         data = self._read(start, size) if start < 1 << 63 else b""
         if len(data) < size:
@@ -162,7 +164,7 @@ class Image:
         rows = list(self._table(form, start, count, entry, "the table of sections"))
         strings = b""
         if 0 < names < len(rows) and rows[names][1] != _NOBITS:
-            strings = self._exactly(rows[names][4], rows[names][5], "the names of sections")
+            strings = self._exactly(rows[names][4], rows[names][5], "the names of sections", _LARGEST_NAMES)
         return tuple(Section(_string(strings, row[0]), *row[1:8]) for row in rows)
 
     def section(self, name: str) -> Section | None:
@@ -174,11 +176,11 @@ class Image:
         """Whether it has a table of all functions, and not just one of those that others may call."""
         return any(section.type == _SYMTAB for section in self.sections)
 
-    def contents(self, section: Section) -> bytes:
-        """Return what is in a section: nothing for one that is not in the file, or that is compressed."""
+    def contents(self, section: Section, most: int = _LARGEST) -> bytes:
+        """Return what is in a section, ``most`` bytes: nothing for one that is not in the file, or is compressed."""
         if section.type == _NOBITS or section.is_compressed:
             return b""
-        return self._exactly(section.offset, section.size, section.name or "a section")
+        return self._exactly(section.offset, section.size, section.name or "a section", most)
 
     def part(self, section: Section, at: int, size: int) -> bytes:
         """Return some bytes of a section as they are in the file, or fewer where it ends."""
@@ -235,7 +237,7 @@ class Image:
     def build_id(self) -> str:
         """What the linker calls this build, in hexadecimal; empty where it has no such note."""
         section = self.section(".note.gnu.build-id")
-        if section is None or section.type != _NOTE:
+        if section is None or section.type != _NOTE or section.size > _LARGEST_NAMES:
             return ""
         return next((note.data.hex() for note in self.notes(section) if note.owner == b"GNU" and note.type == 3), "")
 
@@ -266,7 +268,7 @@ class Image:
 
 
 def _string(strings: bytes, at: int) -> str:
-    end = strings.find(b"\0", at)
+    end = strings.find(b"\0", at, at + _LONGEST_NAME)
     return strings[at:end].decode("utf-8", "surrogateescape") if end >= 0 else ""
 
 

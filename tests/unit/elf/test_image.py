@@ -20,6 +20,7 @@ from bpfctl.elf.binary import Binary
 from bpfctl.elf.image import EM_AARCH64, Image
 from bpfctl.errors import BpfctlError, NotFound, ObjectError
 from bpfctl.host import binary
+from tests.build.bpf_object import elf as file_of
 from tests.build.called import built
 
 SOURCE = r"""
@@ -274,3 +275,27 @@ def test_files_that_are_cut_off(length):
         look(data[: length % len(data)])
     except BpfctlError as error:
         assert str(error)  # noqa: PT017 - there need not be an error
+
+
+def test_claims_of_an_enemy(tmp_path):
+    """What a small file claims to hold of a large hole is not read."""
+    path = tmp_path / "hole"
+    path.write_bytes(file_of([(".note.gnu.build-id", 7, 0, b"", 0, 0, 0), (".gnu_debuglink", 1, 0, b"", 0, 0, 0)]))
+    data = bytearray(path.read_bytes())
+    table = int.from_bytes(data[40:48], "little")
+    for index in (1, 2, 3):  # the last are the names of sections
+        data[table + 64 * index + 32 : table + 64 * index + 40] = (1 << 29).to_bytes(8, "little")
+    for count, refused in ((2, False), (3, True)):
+        changed = bytearray(path.read_bytes())
+        changed[table + 64 : table + 64 * (count + 1)] = data[table + 64 : table + 64 * (count + 1)]
+        file = tmp_path / str(count)
+        file.write_bytes(changed)
+        os.truncate(file, 1 << 30)
+        image = Image.open(str(file))
+        if refused:
+            with pytest.raises(ObjectError, match="names of sections claims"):
+                assert image.sections
+        else:
+            assert image.build_id == ""
+            with pytest.raises(ObjectError, match="debuglink claims"):
+                list(debug.images(image, str(file)))
