@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+_NEARLY = 0.9995  # of a unit, which is one when it is rounded
 #: Nanoseconds of each unit.
 UNITS = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9}
 
 
 def best(nanoseconds: float) -> str:
     """Return the unit in which a time is at least 1."""
-    return next((unit for unit, size in reversed(UNITS.items()) if abs(nanoseconds) >= size), "ns")
+    return next((unit for unit, size in reversed(UNITS.items()) if abs(nanoseconds) >= size * _NEARLY), "ns")
 
 
 def spell(nanoseconds: float, unit: str = "") -> str:

@@ -187,6 +187,8 @@ class Probing(Closing):
     def _attach(self, action: Action, made: Made, held: ExitStack) -> None:
         """Attach to all points of a group, or to all but those that are refused and may be left out."""
         points = made.group.points
+        if made.end is None and self._leave_out_with_ends(action, made, held):
+            return
         try:
             done, program = self._attached(action, made, held)
         except (KernelError, NotFound, NotSupported) as error:
@@ -206,6 +208,20 @@ class Probing(Closing):
         half = len(points) // 2  # nobody says which one it is
         self._attach_anew(action, points[:half], made.part.first, made.names, held)
         self._attach_anew(action, points[half:], made.part.first + half, made.names, held)
+
+    def _leave_out_with_ends(self, action: Action, made: Made, held: ExitStack) -> bool:
+        """Leave out beginnings whose end is, and attach to the others; return whether there were such."""
+        refused = {
+            point: self.left_out[end]
+            for point in made.group.points
+            if (end := action.end(point)) is not None and end in self.left_out
+        }
+        if refused:
+            self.left_out |= refused
+            for at, point in enumerate(made.group.points, made.part.first):
+                if point not in refused:
+                    self._attach_anew(action, [point], at, made.names, held)
+        return bool(refused)
 
     def _is_only_way(self, made: Made) -> bool:
         """Return whether nothing but a session was asked for."""

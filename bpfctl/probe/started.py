@@ -267,7 +267,7 @@ class Started(Closing):
             for key, value in Walk(self._last, self._last.facts).pairs():
                 number, _, who = _KEY.unpack(key)
                 last[number, who] = _LAST.unpack(value)
-        lost = sum(_left(calls, last.get(of)) for of, calls in stacks.items()) if self._frames else 0
+        lost = sum(left(calls, last.get(of)) for of, calls in stacks.items()) if self._frames else 0
         return sum(map(len, stacks.values())) - lost, lost
 
     def close(self) -> None:
@@ -275,7 +275,7 @@ class Started(Closing):
         self._held.close()
 
 
-def _left(calls: Sequence[tuple[int, int]], last: tuple[int, int] | None) -> int:
+def left(calls: Sequence[tuple[int, int]], last: tuple[int, int] | None) -> int:
     """Return how many of a thread's calls are over though they have not returned: a later event is not within them.
 
     Events are the time and the frame of each call that is there, and of the last return.

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 import signal
+from functools import partial
 
 import pytest
 
+from bpfctl.attach import uprobe
+from bpfctl.elf.binary import Binary
+from bpfctl.errors import KernelError
 from bpfctl.probe import session
 from bpfctl.probe.actions.latency import SlowCalls
 from bpfctl.probe.histograms import Linear
@@ -164,6 +168,30 @@ def test_conditions(path, process, monkeypatch, lack):
 
     assert rows == {(left,): 10 for left in (0, 3, 6, 9)}
     assert tally.began_before is None
+
+
+def test_calls_whose_return_is_refused(path, process, monkeypatch):
+    """Of what a pattern means such a function is left out as a whole, or else all its calls would go on for ever."""
+    without_sessions(monkeypatch)
+    file = Binary(str(path))
+    refused = file.code_at(next(function.address for function in file.functions if function.name == "nap"))
+
+    def refuse(how, program, places, **more):
+        if more["returns"] and any(place.offset == refused for place in places):
+            raise KernelError("can't attach", 22)
+        return how(program, places, **more)
+
+    for name in ("attach_multi", "attach", "attach_tracefs"):
+        monkeypatch.setattr(uprobe, name, partial(refuse, getattr(uprobe, name)))
+    with timed(f"uprobe:{path}:*a*", by=("probe",)) as (times, run):
+        process.does("outer", 5)
+        process.does("returns", 5)
+        run.stop()
+        rows, tally = told(times)
+
+    assert {point.target.rpartition(":")[2] for point in run.left_out} == {"nap"}
+    assert rows == {(f"uprobe:{path}:leaves",): 5}
+    assert (tally.begun, tally.running, tally.began_before) == (5, 0, 0)
 
 
 def test_no_room_for_calls(path, process):
