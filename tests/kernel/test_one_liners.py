@@ -64,7 +64,7 @@ def syncs():
 
 
 def faults():
-    bytearray(8 << 20)
+    bytearray(b"written") * (1 << 20)
 
 
 def spins():
