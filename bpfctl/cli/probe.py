@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from bpfctl.cli import grammar, opt
-from bpfctl.errors import KernelError, NotSupported, PluginError
+from bpfctl.errors import KernelError, NotFound, NotSupported, PluginError
 from bpfctl.probe import registry
 from bpfctl.probe.session import Sources
 from bpfctl.views.probe import VIEW, WITH_FIELDS, Told
@@ -23,10 +24,9 @@ def list_(ctx: opt.Context, words: opt.Words = None, *, verbose: opt.Verbose = F
     pattern = left.next("the pattern") if left else "*"
     left.end()
     sources = Sources(pid)
-    rows = (
-        Told(point, sources.of(point.kind).fields(point) if verbose else None)
-        for point in _points(ctx.obj, sources, pattern)
-    )
+    points = _points(ctx.obj, sources, pattern)
+    first = next(points)  # where there is none nothing is shown, not even the head of a table
+    rows = (Told(point, sources.of(point.kind).fields(point) if verbose else None) for point in chain((first,), points))
     view = WITH_FIELDS if verbose else VIEW
     if ctx.obj.options.json:
         ctx.obj.out.follow(view, [rows])  # there may be hundreds of thousands
@@ -35,26 +35,27 @@ def list_(ctx: opt.Context, words: opt.Words = None, *, verbose: opt.Verbose = F
 
 
 def _points(session: Session, sources: Sources, pattern: str) -> Iterator[ProbePoint]:
-    """Yield what a KIND:PATTERN matches, or a pattern without a kind in all sources."""
+    """Yield what a KIND:PATTERN matches, or a pattern without a kind in all sources; NotFound where nothing does."""
     kind, colon, _ = pattern.partition(":")
+    point, more = None, ""
     if colon and kind.isidentifier():
         source, rest = sources.split(pattern)
-        point = None
         for point in source.discover(rest):
             yield point
-        if point is None:
-            more = "" if "*" in rest else f"; for a part of a name write '{source.kind}:*{rest}*'"
-            session.out.note(f"no probe matches '{pattern}'{more}")
-        return
-    told = set()
-    for plugin in registry.plugins():
-        try:
-            yield from registry.load(plugin).discover(pattern if "*" in pattern else f"*{pattern}*")
-        except (
-            KernelError,
-            NotSupported,
-            PluginError,
-        ) as error:  # one source that has nothing to offer does not hide the others
-            if str(error) not in told:
-                session.out.note(str(error))
-            told.add(str(error))
+        if "*" not in rest:
+            before, colon, name = rest.rpartition(":")
+            more = f"; for a part of a name write '{source.kind}:{before}{colon}*{name}*'"
+    else:
+        unlisted: dict[str, str] = {}
+        for plugin in registry.plugins():
+            try:
+                for point in registry.load(plugin).discover(pattern if "*" in pattern else f"*{pattern}*"):
+                    yield point
+            except (KernelError, NotSupported, PluginError) as error:  # one that has nothing to offer hides no others
+                if str(error) not in unlisted.values():
+                    session.out.note(str(error))
+                unlisted[plugin.kind] = str(error)
+        if unlisted:
+            more = f", and nothing can be listed of {', '.join(unlisted)}"
+    if point is None:
+        raise NotFound(f"no probe matches '{pattern}'{more}")

@@ -68,8 +68,23 @@ def test_list_without_a_kind_looks_at_all():
     assert {FORK, "raw_tracepoint:sched_process_fork", "tp_btf:sched_process_fork"} <= {*found}
 
 
-def test_list_tells_why_it_is_empty():
-    done = run("probe", "list", "software:fault")
+@pytest.mark.parametrize(
+    ("pattern", "sentence"),
+    [
+        ("software:fault", "no probe matches 'software:fault'; for a part of a name write 'software:*fault*'"),
+        ("sched:fork", "no probe matches 'sched:fork'; for a part of a name write 'tracepoint:sched:*fork*'"),
+        ("software:fault*", "no probe matches 'software:fault*'"),
+    ],
+)
+def test_a_list_of_nothing(pattern, sentence):
+    done = run("probe", "list", pattern)
 
-    assert (done.returncode, done.stdout) == (0, "")
-    assert done.stderr == "no probe matches 'software:fault'; for a part of a name write 'software:*fault*'\n"
+    assert (done.returncode, done.stdout, done.stderr) == (3, "", f"Error: {sentence}\n")
+    assert json.loads(run("-j", "probe", "list", pattern).stdout) == {"error": sentence}
+
+
+def test_a_list_of_nothing_at_all():
+    done = run("probe", "list", "no_such_name_anywhere")
+
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "\nError: no probe matches 'no_such_name_anywhere'" in f"\n{done.stderr}"
