@@ -109,8 +109,8 @@ def hits(counts):
 def test_only_that_process_pays(path, way):
     """Another of the same file never runs the program, nor does one that starts later.
 
-    But for that of a return before Linux 6.13, in others where somebody else probes that function: hence the condition,
-    which the command adds too.
+    But older kernels, such as 5.10, run that of a return where somebody else probes that function in another: hence the
+    condition, which the command adds too.
     """
     with called(path) as wanted, called(path) as other, called(path) as unrelated:
         counts, of_other = Count(), Count()
