@@ -101,6 +101,13 @@ def leaf_of(frames: Sequence[Frame]) -> int:
     return leaf if leaf < len(frames) else 0
 
 
+def called(frame: Frame) -> str:
+    """Return what a call is called: its function, or else the file or whatever it is in, in brackets."""
+    if frame.name:
+        return frame.name
+    return f"[{frame.module.rpartition('/')[2].strip('[]') or 'unknown'}]"
+
+
 def by_function(rows: Iterable[NamedStack]) -> list[NamedStack]:
     """Return the stacks with those together that differ only in where in a function a call was; most first."""
     together: dict[tuple[Any, ...], NamedStack] = {}
@@ -114,4 +121,4 @@ def by_function(rows: Iterable[NamedStack]) -> list[NamedStack]:
 
 
 def _functions(frames: Iterable[Frame]) -> tuple[tuple[str, str], ...]:
-    return tuple((str(frame), frame.module) for frame in frames)
+    return tuple((called(frame), frame.module) for frame in frames)

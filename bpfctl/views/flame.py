@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 from zlib import crc32
 
+from bpfctl.probe.named_stacks import called
 from bpfctl.views.flame_script import SCRIPT, STYLE
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def boxes(rows: Iterable[tuple[Sequence[str], NamedStack]]) -> list[Box]:
 
 
 def _call(frame: Frame, kind: str) -> tuple[str, str, str]:
-    return str(frame), kind if frame.name else f"unknown {kind}", frame.module
+    return called(frame), kind if frame.name else f"unknown {kind}", frame.module
 
 
 def svg(rows: Iterable[tuple[Sequence[str], NamedStack]], title: str, told: str, unit: str) -> Iterator[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 from typing import TYPE_CHECKING, Any
 
+from bpfctl.probe.named_stacks import called
 from bpfctl.views.stacks import NANOSECONDS
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ class _Profile:
         return number
 
     def location(self, frame: Frame, address: int, module: str, pid: int = 0) -> int:
-        name, mapping = str(frame), self._mapping(module, self._build(pid, address, module))
+        name, mapping = called(frame), self._mapping(module, self._build(pid, address, module))
         number = self._locations.get((address, name, mapping))
         if number is None:
             number = self._locations[address, name, mapping] = len(self._locations) + 1

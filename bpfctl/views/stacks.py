@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from bpfctl.probe.named_stacks import called
 from bpfctl.views.hits import missing
 from bpfctl.views.view import Board, Column, Growth
 
@@ -123,7 +124,8 @@ def _plain(told: Round) -> Iterator[str]:
 def with_module(frame: Frame) -> str:
     """Return a frame with what it is part of, where its name does not say so."""
     module = frame.module.rpartition("/")[2] or frame.module
-    return f"{frame} {module if module.startswith('[') else f'({module})'}" if frame.name and module else str(frame)
+    name = called(frame)
+    return f"{name} {module if module.startswith('[') else f'({module})'}" if frame.name and module else name
 
 
 def remarks(told: Round) -> Iterator[str]:
@@ -171,8 +173,8 @@ def _columns(told: Round) -> tuple[Column, ...]:
 def _rows(told: Round) -> list[_Line]:
     lines: list[_Line] = []
     for row, spelled in zip(told.rows, told.spelled, strict=True):
-        calls = [(str(frame), frame.module or "kernel") for frame in row.kernel]
-        calls += [(str(frame), frame.module) for frame in row.user]
+        calls = [(called(frame), frame.module or "kernel") for frame in row.kernel]
+        calls += [(called(frame), frame.module) for frame in row.user]
         first = (_amount(told, row), _share(told, row), spelled)
         for at, ((function, module), same) in enumerate(groupby(calls or [(_NOTHING, "")])):
             times = sum(1 for _ in same)
@@ -200,9 +202,9 @@ def folded(rows: Iterable[tuple[Sequence[str], NamedStack]], unit: str) -> Itera
 def path_of(row: NamedStack) -> Iterator[str]:
     """Yield the calls of a stack from its root on."""
     for frame in reversed(row.user):
-        yield f"{frame}_[j]" if frame.module == _JIT else str(frame)
+        yield f"{called(frame)}_[j]" if frame.module == _JIT else called(frame)
     for frame in reversed(row.kernel):
-        yield f"{frame}_[k]"
+        yield f"{called(frame)}_[k]"
 
 
 #: Stacks that grow.

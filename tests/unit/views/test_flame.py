@@ -36,7 +36,7 @@ def test_boxes_lie_on_their_callers():
         ("ksys_read", 3): (0, 40),
         ("vfs_read", 4): (0, 30),
         ("dog", 1): (0.4, 60),
-        ("program+0x1234", 2): (0.4, 60),
+        ("[program]", 2): (0.4, 60),
     }
 
 
@@ -55,7 +55,7 @@ def test_titles_tell_function_file_and_share():
     assert titles(drawn(ROWS)) == [
         "all: 100 hits, 100.00 %",
         "dog: 60 hits, 60.00 %",
-        "program+0x1234 (/usr/bin/program): 60 hits, 60.00 %",
+        "[program] (/usr/bin/program): 60 hits, 60.00 %",
         "cat: 40 hits, 40.00 %",
         f"read ({LIBC}): 40 hits, 40.00 %",
         "ksys_read: 40 hits, 40.00 %",

@@ -89,9 +89,9 @@ def test_what_was_counted():
         ("do_syscall_64", "[kernel]", 0x1001),
         ("ext4_read", "[ext4]", 0x1002),
         ("read", LIBC, 0x2000),
-        ("program+0x1234", PROGRAM, 0x2000),
+        ("[program]", PROGRAM, 0x2000),
         ("jitted", "[jit]", 0x2001),
-        ("0x7f00", "", 0x2002),
+        ("[unknown]", "", 0x2002),
     ]
     assert numbers(first[2][0]) == [300]
     assert read.labels(first) == {"comm": "cat", "pid": 7}

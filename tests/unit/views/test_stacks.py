@@ -20,7 +20,7 @@ def test_paragraphs():
         "  ksys_read",
         "  --",
         "  read (libc.so.6)",
-        "  program+0x1234",
+        "  [program]",
         "    comm=cat pid=7",
         "    3",
         "",
@@ -96,7 +96,7 @@ def test_recursion_in_a_table():
 
 def test_folded_lines_begin_at_the_root():
     assert lines(stack(READ, USER, hits=3)) == [
-        "cat;0x7f00;jitted_[j];program+0x1234;read;ext4_read_[k];do_syscall_64_[k];ksys_read_[k];vfs_read_[k] 3"
+        "cat;[unknown];jitted_[j];[program];read;ext4_read_[k];do_syscall_64_[k];ksys_read_[k];vfs_read_[k] 3"
     ]
 
 
@@ -131,7 +131,7 @@ def test_calls_between_a_probe_and_its_program():
 
 def test_stacks_by_function():
     one = stack([Frame("f", 1)], [Frame("g", 1, LIBC), Frame("", 5, LIBC)], hits=1)
-    same = stack([Frame("f", 2)], [Frame("g", 3, LIBC), Frame("", 5, LIBC)], hits=2)
-    other = stack([Frame("f", 2)], [Frame("g", 3, LIBC), Frame("", 6, LIBC)], hits=4)
+    same = stack([Frame("f", 2)], [Frame("g", 3, LIBC), Frame("", 6, LIBC)], hits=2)
+    other = stack([Frame("f", 2)], [Frame("g", 3, LIBC), Frame("", 5, PROGRAM)], hits=4)
 
     assert [(row.hits, row.user) for row in by_function([one, same, other])] == [(4, other.user), (3, one.user)]
