@@ -17,7 +17,6 @@ from bpfctl.probe import calls
 from bpfctl.probe.actions.latency import Latency, SlowCalls
 from bpfctl.probe.duration import UNITS
 from bpfctl.probe.histograms import Linear
-from bpfctl.probe.keys import PROBE
 from bpfctl.views.calls import remarks_on_calls
 from bpfctl.views.slow_calls import with_stacks
 
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 
     from bpfctl.cli.session import Session
     from bpfctl.probe.actions.latency import Timed
-    from bpfctl.probe.calls import Call
+    from bpfctl.probe.calls import Timing
     from bpfctl.probe.session import Probing
     from bpfctl.views.slow_calls import Name
 
@@ -68,7 +67,7 @@ def latency(
     check_buffer(buffer)
     _check(begin, end, key, words)
     unit = _unit(unit)
-    pairs, names = [*map(_pair, listed(key))], listed(fields if over else by)
+    pairs, names = [*map(calls.pair, listed(key))], listed(fields if over else by)
     place = _Place(words or begin, end, where, pid, cgroup, way)
     if over is None:
         if fields or stacks or limit is not None:
@@ -76,16 +75,16 @@ def latency(
             raise UsageError(f"{name} is for lines of slow calls: --over TIME")
         scale = _scale(linear, unit)
 
-        def times(found: Sequence[Call], at_end: frozenset[str]) -> Latency:
+        def times(what: Timing) -> Latency:
             return Latency(
-                found,
+                what.calls,
                 names,
                 linear=scale,
                 unit=unit,
                 max_entries=max_entries,
-                at_end=at_end,
+                at_end=what.at_end,
                 key=pairs,
-                nested=bool(begin),
+                nested=what.nested,
                 max_calls=max_calls,
             )
 
@@ -98,17 +97,17 @@ def latency(
         raise UsageError(f"{name} is for histograms: --over has a line for each call")
     least = nanoseconds(over, "--over")
 
-    def slow_ones(found: Sequence[Call], at_end: frozenset[str]) -> SlowCalls:
+    def slow_ones(what: Timing) -> SlowCalls:
         return SlowCalls(
-            found,
+            what.calls,
             least,
             names,
             unit=unit,
             size=buffer,
             stacks=stacks,
-            at_end=at_end,
+            at_end=what.at_end,
             key=pairs,
-            nested=bool(begin),
+            nested=what.nested,
             max_calls=max_calls,
         )
 
@@ -158,13 +157,6 @@ def _unit(word: str | None) -> str:
     return word or ""
 
 
-def _pair(word: str) -> tuple[str, str]:
-    begin, equals, end = word.partition("=")
-    if not begin or (equals and not end):
-        raise UsageError(f"--key: '{word}' should be FIELD, or FIELD=FIELD")
-    return begin, end or begin
-
-
 def _scale(word: str | None, unit: str) -> Linear | None:
     """Return the scale of MIN:MAX:STEP in the unit, where numbers alone are of that unit, or nanoseconds."""
     if word is None:
@@ -181,16 +173,12 @@ def _scale(word: str | None, unit: str) -> Linear | None:
 
 @contextmanager
 def _timing(
-    session: Session, place: _Place, names: Sequence[str], make: Callable[[Sequence[Call], frozenset[str]], A]
+    session: Session, place: _Place, names: Sequence[str], make: Callable[[Timing], A]
 ) -> Iterator[tuple[A, Probing]]:
-    """Have calls timed; ``make`` is told which there are, and which of the fields are read where they end."""
-    _, end, where, pid, cgroup, way = place
-    with wanted(session, place.begin, where=where, pid=pid, cgroup=cgroup, way=way) as (sources, what):
-        if end is None:
-            found = calls.of_functions(sources, what.points)
-        else:
-            found = calls.between(what.points, sources.resolve(end))
-        action = make(found, calls.read_at_end(sources, found, [name for name in names if name != PROBE]))
-        every = what._replace(points=calls.points(found), any_of=frozenset(sources.several))
-        with at_work(session, sources, every, action, pid) as run:
+    """Have calls timed; ``make`` is told which."""
+    begin, end, where, pid, cgroup, way = place
+    with wanted(session, begin, where=where, pid=pid, cgroup=cgroup, way=way) as (sources, points):
+        what = calls.timing(sources, points, end or (), names)
+        action = make(what)
+        with at_work(session, sources, what.wanted, action, pid) as run:
             yield action, run

@@ -124,6 +124,7 @@ _ACTIONS: Mapping[str, Mapping[str, Callable[[Any], Any]]] = {
     "hist": _GATHERED | {"of": _text, "linear": _scale},
     "stacks": _GATHERED
     | {"of": _text, "kernel": _flag, "user": _flag, "depth": _number, "off_cpu": _flag, "over": _seconds},
+    "latency": _GATHERED | {"to": _probes, "key": _texts, "linear": _scale, "unit": _text, "max_calls": _number},
     "trace": _ALL | {"fields": _texts, "buffer": _number},
 }
 _MUST = {"hist": ("of",)}

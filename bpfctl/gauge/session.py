@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from typing import Any
 
     from bpfctl.gauge.gauge import Running
+    from bpfctl.gauge.latency import Latencies
     from bpfctl.gauge.stacks import Stacked
     from bpfctl.probe.action import Action
+    from bpfctl.probe.session import Sources, Wanted
 
 A = TypeVar("A", bound="Action")
 G = TypeVar("G", bound="Running[Any]")
@@ -105,6 +107,42 @@ class Session(Closing):
         )
         return self._begin(partial(Stacked, pid=self._pid), action, specs, where, way)
 
+    def latency(
+        self,
+        *specs: str,
+        to: str | Sequence[str] = (),
+        key: str | Sequence[str] = (),
+        by: str | Sequence[str] = (),
+        linear: tuple[int, int, int] | None = None,
+        unit: str = "",
+        where: str | None = None,
+        way: str = "",
+        max_entries: int = 1000,
+        max_calls: int = 10_240,
+    ) -> Latencies:
+        """Take the time of calls, or from some probes to others, as ``bpfctl probe latency`` does.
+
+        ``linear`` is the lowest number, the end and the size of the buckets in the ``unit``, nanoseconds without one.
+        """
+        from bpfctl.gauge.latency import Latencies  # noqa: PLC0415 - not everybody wants times
+        from bpfctl.probe.actions.latency import Latency  # noqa: PLC0415 - likewise
+        from bpfctl.probe.calls import pair, timing  # noqa: PLC0415 - likewise
+
+        with chosen(specs, where=where, pid=self._pid, cgroup=self._cgroup, way=way) as (sources, points):
+            what = timing(sources, points, [to] if isinstance(to, str) else to, _names(by))
+            action = Latency(
+                what.calls,
+                _names(by),
+                linear=Linear(*linear) if linear else None,
+                unit=unit,
+                max_entries=max_entries,
+                at_end=what.at_end,
+                key=[*map(pair, _names(key))],
+                nested=what.nested,
+                max_calls=max_calls,
+            )
+            return self._begun(Latencies, action, sources, what.wanted)
+
     def trace(
         self,
         *specs: str,
@@ -122,13 +160,14 @@ class Session(Closing):
     def _begin(
         self, kind: Callable[[A, Probing], G], action: A, specs: Sequence[str], where: str | None, way: str
     ) -> G:
-        with ExitStack() as held:
-            chosen_ = chosen(specs, where=where, pid=self._pid, cgroup=self._cgroup, way=way)
-            sources, wanted = held.enter_context(chosen_)
-            with ExitStack() as kept:
-                kept.enter_context(action)
-                gauge = kind(action, kept.enter_context(Probing(sources, wanted, action)))
-                kept.pop_all()
+        with chosen(specs, where=where, pid=self._pid, cgroup=self._cgroup, way=way) as (sources, wanted):
+            return self._begun(kind, action, sources, wanted)
+
+    def _begun(self, kind: Callable[[A, Probing], G], action: A, sources: Sources, wanted: Wanted) -> G:
+        with ExitStack() as kept:
+            kept.enter_context(action)
+            gauge = kind(action, kept.enter_context(Probing(sources, wanted, action)))
+            kept.pop_all()
         self._held.enter_context(gauge)
         return gauge
 

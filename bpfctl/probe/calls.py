@@ -7,15 +7,25 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from bpfctl.errors import NotFound, UsageError
 from bpfctl.probe.common import FIELDS
+from bpfctl.probe.keys import PROBE
 from bpfctl.probe.source import Paired
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from bpfctl.probe.session import Sources
+    from bpfctl.probe.session import Sources, Wanted
     from bpfctl.probe.source import ProbePoint
 
 _OWN = "args."
+
+
+class Timing(NamedTuple):
+    """What is to be timed, which fields are read where that ends, and where programs are attached."""
+
+    calls: Sequence[Call]
+    at_end: frozenset[str]
+    wanted: Wanted
+    nested: bool  # whether it is what is between probes, which has no frames
 
 
 class Call(NamedTuple):
@@ -23,6 +33,26 @@ class Call(NamedTuple):
 
     begin: tuple[ProbePoint, ...]
     end: tuple[ProbePoint, ...]
+
+
+def timing(sources: Sources, wanted: Wanted, to: Sequence[str], names: Iterable[str]) -> Timing:
+    """Return what is timed at points: calls of functions, or what is between them and others (``to``).
+
+    ``names`` are the fields that are read. UsageError, NotFound.
+    """
+    found = between(wanted.points, sources.resolve(to)) if to else of_functions(sources, wanted.points)
+    at_end = read_at_end(sources, found, [name for name in names if name != PROBE])
+    return Timing(
+        found, at_end, wanted._replace(points=points(found), any_of=frozenset(sources.several)), nested=bool(to)
+    )
+
+
+def pair(word: str) -> tuple[str, str]:
+    """Return the two fields of a key: FIELD, which is at both ends, or FIELD=FIELD; UsageError for what is neither."""
+    begin, equals, end = word.partition("=")
+    if not begin or (equals and not end):
+        raise UsageError(f"the key '{word}' should be FIELD, or FIELD=FIELD")
+    return begin, end or begin
 
 
 def of_functions(sources: Sources, points: Sequence[ProbePoint]) -> list[Call]:

@@ -8,9 +8,10 @@ from functools import partial
 
 import pytest
 
+import bpfctl
 from bpfctl.attach import uprobe
 from bpfctl.elf.binary import Binary
-from bpfctl.errors import KernelError
+from bpfctl.errors import KernelError, UsageError
 from bpfctl.probe import session
 from bpfctl.probe.actions.latency import SlowCalls
 from bpfctl.probe.histograms import Linear
@@ -329,6 +330,32 @@ def test_stacks_of_slow_calls(process, path):
     assert found["comm"] == "timed"
     assert found["stack"]["user"][0]["function"] == "outer"
     assert command.returncode == 0, errors
+
+
+def test_from_python(path, process):
+    with bpfctl.session(pid=process.pid) as both:
+        naps = both.latency(f"uprobe:{path}:nap", by="retval", unit="us")
+        between = both.latency(f"uprobe:{path}:outer", to=f"uretprobe:{path}:nap", key="arg0=retval")
+        with pytest.raises(UsageError, match="no unit of time"):
+            both.latency(f"uprobe:{path}:nap", unit="h")
+        process.does("nap", 10)
+        naps.stop()
+
+        assert [(record["retval"], record["count"]) for record in naps.records()] == [(1, 10)]
+        assert 1000 < naps.rows()[0].mean < 100_000
+        assert between.tally().begun == 0
+
+
+def test_in_a_session_file(path, process, tmp_path):
+    file = tmp_path / "session.toml"
+    file.write_text(f'[[latency]]\nprobes = "uprobe:{path}:nap"\nby = "comm"\nunit = "us"\n')
+    with running("-j", "probe", "run", str(file), "--interval", "0.2") as command:
+        found = command.stdout.readline()
+        process.does("nap", 10)
+        found = [json.loads(command.stdout.readline()) for _ in range(2)][-1]
+
+    (told,) = found["measurements"]
+    assert (told["action"], told["unit"], told["calls"]["ended"]) == ("latency", "us", 10)
 
 
 def words(path, process):

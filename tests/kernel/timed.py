@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from bpfctl.probe import calls
 from bpfctl.probe.actions.latency import Latency
-from bpfctl.probe.keys import PROBE
 from bpfctl.probe.session import Probing, Sources, Wanted
 from bpfctl.probe.where import parse
 from tests.build.called import TALK
@@ -80,11 +79,8 @@ def timed(
 ) -> Iterator[tuple[Timed, Probing]]:
     """Have calls timed, or with ``to`` what is between probes, until the block ends."""
     sources = Sources()
-    points = sources.resolve(specs)
-    found = calls.between(points, sources.resolve(to)) if to else calls.of_functions(sources, points)
-    names = [name for name in by or more.get("fields", ()) if name != PROBE]
-    at_end = calls.read_at_end(sources, found, names)
-    action = make(found, **({"by": by} if by else {}), at_end=at_end, nested=bool(to), **more)
-    wanted = Wanted(calls.points(found), parse(where) if where else None, way, frozenset(sources.several))
-    with action, Probing(sources, wanted, action) as run:
+    wanted = Wanted(sources.resolve(specs), parse(where) if where else None, way)
+    what = calls.timing(sources, wanted, to, by or more.get("fields", ()))
+    action = make(what.calls, **({"by": by} if by else {}), at_end=what.at_end, nested=what.nested, **more)
+    with action, Probing(sources, what.wanted, action) as run:
         yield action, run

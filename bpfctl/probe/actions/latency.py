@@ -188,6 +188,8 @@ class Latency(Timed):
             if linear.low < 0:
                 raise UsageError("times are never negative")
         self._keys, self._linear, self._max_entries = Keys(by), linear, max_entries
+        if unit and unit not in UNITS:
+            raise UsageError(f"'{unit}' is no unit of time: there are {', '.join(UNITS)}")
         self.unit = unit
 
     @property
