@@ -94,23 +94,35 @@ class Table:
 
     def find(self, address: int) -> Found | None:
         """Return the function at an address; None where none is known."""
-        best: tuple[int, int, int] | None = None
-        for number, run in enumerate(self._runs):
-            index = bisect_right(run.starts, address) - 1
-            for at in range(index, max(index - _BACK, -1), -1):
-                if address - run.starts[at] < run.sizes[run.order[at]]:
-                    if best is None or run.starts[at] > best[0]:
-                        best = run.starts[at], number, at
-                    break
-        if best is None:
+        start, number, at = -1, 0, 0  # of the last function that begins before it
+        for index, run in enumerate(self._runs):
+            place = bisect_right(run.starts, address) - 1
+            if place >= 0 and run.starts[place] > start:
+                start, number, at = run.starts[place], index, place
+        if start < 0:
             return None
-        start, number, at = best
+        run = self._runs[number]
+        if address - start >= run.sizes[run.order[at]]:
+            start, number, at = self._around(address)
+            if start < 0:
+                return None
         name = self._names.get((number, at))
         if name is None:
             if len(self._names) >= _NAMES:
                 self._names.clear()
             name = self._names[number, at] = _best(self._runs[number], at)
         return Found(name, start)
+
+    def _around(self, address: int) -> tuple[int, int, int]:
+        """Return the innermost of the functions that an address is in, though others begin before it."""
+        best = -1, 0, 0
+        for number, run in enumerate(self._runs):
+            index = bisect_right(run.starts, address) - 1
+            for at in range(index, max(index - _BACK, -1), -1):
+                if address - run.starts[at] < run.sizes[run.order[at]]:
+                    best = max(best, (run.starts[at], number, at))
+                    break
+        return best
 
 
 def _best(run: Run, at: int) -> str:
