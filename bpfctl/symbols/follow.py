@@ -29,6 +29,7 @@ _MMAP, _COMM, _TASK = 1 << 8, 1 << 9, 1 << 13
 _ALL_HAVE_TIMES, _MMAP2, _COMM_EXEC, _USE_CLOCKID = 1 << 18, 1 << 23, 1 << 24, 1 << 25
 
 _IS_EXEC = 1 << 13  # PERF_RECORD_MISC_COMM_EXEC
+_NOBODY = 1 << 31  # from here on are no numbers of processes: those outside of our namespace have none
 _SIZES = (512 << 10, 128 << 10, 32 << 10)  # bytes of a buffer: kernel.perf_event_mlock_kb allows 512 KiB by default
 
 _HEAD = Struct("=IHH")
@@ -108,7 +109,7 @@ class SideBand(Closing):
             while records := self._taken(ring):
                 for record in records:
                     event = self._event(record)
-                    if event is not None:
+                    if event is not None and 0 < event.pid < _NOBODY:
                         told.append((_TIME.unpack_from(record, len(record) - _TIME.size)[0], event))
         told.sort(key=_when)
         until = bisect_right(told, now, key=_when)

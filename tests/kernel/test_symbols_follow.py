@@ -18,6 +18,7 @@ from bpfctl.symbols.frame import Frame
 from bpfctl.symbols.user import Users
 from tests.build.called import built
 from tests.build.stacked import CHAIN, TELLING, telling
+from tests.kernel.command import CHECKOUT, ENVIRONMENT
 
 #: Maps code without a file and tells of a function in it, as compilers do; the argument is what else to do.
 JIT = TELLING + (
@@ -285,3 +286,25 @@ def test_records_that_were_lost(monkeypatch, chain):
 
             assert users.lost > 0
             assert users.frames(told.pid, [told["leaf"]])[0].name == "leaf"
+
+
+INSIDE = """
+import os, sys
+from bpfctl.symbols.user import Users
+from tests.build.stacked import telling
+with Users() as users:
+    users.follow()
+    with telling(sys.argv[1]) as told:
+        users.poll()
+        print(users.frames(told.pid, [told["leaf"]])[0].name)
+    users.poll()
+    print(told.pid < 100, users.frames(told.pid, [told["outer"]])[0].name, max(users._spaces) < 100)
+"""
+
+
+def test_namespace_of_numbers(chain):
+    """Numbers of processes are those that we see, and others have none."""
+    command = ["unshare", "--pid", "--fork", "--mount-proc", sys.executable, "-c", INSIDE, chain]
+    done = subprocess.run(command, env=ENVIRONMENT, cwd=CHECKOUT, capture_output=True, text=True, check=False)
+
+    assert (done.stdout, done.stderr) == ("leaf\nTrue outer True\n", "")
