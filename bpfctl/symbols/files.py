@@ -175,7 +175,7 @@ def _places(mapping: Mapping, pid: int) -> Iterator[tuple[str, bool]]:
         yield f"/proc/{pid}/map_files/{mapping.start:x}-{mapping.end:x}", True
     try:
         yield binary.outside(mapping.path, f"/proc/{pid}/root" if pid else ""), False
-    except BpfctlError:  # links that go round in a circle
+    except (BpfctlError, ValueError):  # links that go round in a circle, a path that can be none
         return
 
 
