@@ -35,9 +35,10 @@ printf '%s\\0' "$@" | xargs -0 -n 1 -P "$(nproc)" sh -c '{_LOAD}' sh "$tool" "$p
 
 
 @pytest.fixture(scope="module")
-def zoo() -> Iterator[Zoo]:
-    """The few inhabitants that maps of every type need."""
-    with Zoo(only=WANTED) as place:
+def zoo(request: pytest.FixtureRequest) -> Iterator[Zoo]:
+    """The inhabitants that a module names as ZOO, None for all; else the few that maps of every type need."""
+    with Zoo(only=getattr(request.module, "ZOO", WANTED)) as place:
+        peer.listed.cache_clear()  # what was asked of another zoo's kernel is no answer
         yield place
 
 

@@ -13,17 +13,11 @@ from tests.bpftool import peer
 from tests.bpftool.newest import BPFTOOLS, CURRENT
 from tests.kernel import client
 from tests.kernel.typeblob import SIGNED, Blob
-from tests.kernel.zoo import Zoo
 
 ROUNDS = 20
+ZOO = None
 ALU64_MOV_0_EXIT = bytes.fromhex("b700000000000000 9500000000000000")
 SOCKET_FILTER, ARRAY = 1, 2
-
-
-@pytest.fixture(scope="module")
-def zoo():
-    with Zoo() as inhabited:
-        yield inhabited
 
 
 def same(tool, *args):

@@ -11,17 +11,9 @@ from tests.bpftool import peer
 from tests.bpftool.newest import BPFTOOLS, CURRENT
 from tests.kernel import client
 from tests.kernel.inhabitants.links import LINKS
-from tests.kernel.zoo import Zoo
 
 NAMES = [recipe.full_name for recipe in LINKS]
-
-
-@pytest.fixture(scope="module")
-def zoo():
-    with Zoo() as inhabited:
-        # What was asked of another zoo's kernel is no answer.
-        peer.listed.cache_clear()
-        yield inhabited
+ZOO = None
 
 
 @pytest.fixture

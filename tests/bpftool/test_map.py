@@ -13,19 +13,11 @@ from tests.bpftool import peer
 from tests.bpftool.newest import BPFTOOLS, CURRENT
 from tests.kernel import client
 from tests.kernel.inhabitants.maps import MAPS
-from tests.kernel.zoo import Zoo
 
 NAMES = [recipe.full_name for recipe in MAPS]
+ZOO = None
 VOICES = pytest.mark.parametrize("voice", [["-j"], ["-p"], []], ids=["json", "indented", "plain"])
 BTF_ID = 64  # where struct bpf_map_info has it
-
-
-@pytest.fixture(scope="module")
-def zoo():
-    with Zoo() as inhabited:
-        # What was asked of another zoo's kernel is no answer.
-        peer.listed.cache_clear()
-        yield inhabited
 
 
 @pytest.fixture

@@ -19,10 +19,10 @@ from tests.bpftool.newest import CURRENT, NEWEST
 from tests.bpftool.test_btf_values import every_type
 from tests.bpftool.typed import ENUM64
 from tests.kernel import client
-from tests.kernel.zoo import Zoo
 
 pytestmark = CURRENT
 VOICES = pytest.mark.parametrize("voice", [["-j"], ["-p"], []], ids=["json", "indented", "plain"])
+ZOO = None
 U32 = struct.Struct("=I").pack
 PRINTABLE = bytes(0x20 + byte % 0x5F for byte in range(256)).translate(bytes.maketrans(b'"\\', b"'/"))
 
@@ -39,12 +39,6 @@ UNREADABLE = {
     "task_storage": "pidfd",
     "cgrp_storage": "cgroup",
 }
-
-
-@pytest.fixture(scope="module")
-def zoo():
-    with Zoo() as inhabited:
-        yield inhabited
 
 
 def create(zoo, stack, kind, key, value, entries, **extra):  # noqa: PLR0917 - in the order of bpf_attr

@@ -13,7 +13,6 @@ from bpfctl.asm.insn import Insn
 from tests.bpftool import peer
 from tests.bpftool.coded import Coded
 from tests.bpftool.newest import CURRENT, NEWEST, VOICES
-from tests.kernel.zoo import Zoo
 
 pytestmark = CURRENT
 OPTIONS = [[], ["opc", "l"]]
@@ -29,13 +28,17 @@ def coded():
     made.close()
 
 
-@pytest.fixture(scope="module")
-def zoo():
-    with Zoo(only=[f"prog:{name}" for name in ZOO]) as inhabited:
-        yield inhabited
-
-
-ZOO = ["socket_filter", "xdp", "tp_btf", "with_maps", "with_tail_call", "with_subprograms", "with_metadata", "not_gpl"]
+PROGRAMS = (
+    "socket_filter",
+    "xdp",
+    "tp_btf",
+    "with_maps",
+    "with_tail_call",
+    "with_subprograms",
+    "with_metadata",
+    "not_gpl",
+)
+ZOO = [f"prog:{name}" for name in PROGRAMS]
 
 
 def answers(tmp_path, voice, commands):

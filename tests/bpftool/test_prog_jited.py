@@ -23,8 +23,8 @@ from tests.bpftool import peer
 from tests.bpftool.coded import SOCKET_FILTER, Coded
 from tests.bpftool.newest import VOICES
 from tests.kernel import client
-from tests.kernel.zoo import Zoo
 
+ZOO = [f"prog:{name}" for name in ("xdp", "tp_btf", "with_subprograms", "not_gpl")]
 MACHINE = os.uname().machine
 OBJDUMP = {"x86_64": "i386:x86-64", "aarch64": "aarch64"}
 
@@ -49,12 +49,6 @@ def coded():
     made = Coded()
     yield made
     made.close()
-
-
-@pytest.fixture(scope="module")
-def zoo():
-    with Zoo(only=[f"prog:{name}" for name in ("xdp", "tp_btf", "with_subprograms", "not_gpl")]) as inhabited:
-        yield inhabited
 
 
 def dump(*words):
