@@ -20,7 +20,7 @@ _MILLISECOND = 10**6
 _MICROSECOND = 10**3
 #: What is added up off CPU.
 NANOSECONDS = "nanoseconds"
-_NOTHING = "[nothing known]"
+_NOTHING = "[no stack]"
 
 
 class Round(NamedTuple):

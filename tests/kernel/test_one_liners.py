@@ -71,6 +71,16 @@ def spins():
     sum(range(3_000_000))
 
 
+def reads():
+    with open("/dev/zero", "rb", buffering=0) as file:
+        for _ in range(10):
+            file.read(1 << 24)
+
+
+def sleeps():
+    time.sleep(0.05)
+
+
 def connects():
     with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()):
         pass
@@ -148,6 +158,11 @@ CASES = {
     "probe count raw_tracepoint:sched_switch --by 'prev->comm,next->comm' --top 5": Case(starts, r" *\d+  \S.*  \S+"),
     "probe count software:page-faults --by comm --top 5": Case(faults, r" *\d+  \S.*"),
     "probe count profile:99hz --by comm,user --top 5": Case(spins, r" *\d+  \S.* +[01]"),
+    "probe stacks profile:99 --where 'pid != 0 && user == 0' --kernel --by comm --top 1": Case(reads, r"    comm=\S.*"),
+    "probe stacks sched:sched_switch --off-cpu --over 10ms --by comm --kernel --top 1": Case(
+        sleeps, r"    \d+\.\d{3} ms in \d+ hits?"
+    ),
+    "probe stacks syscalls:sys_enter_openat --folded": Case(opens, r"\S.*(;\S+)*;\S+_\[k\] \d+"),
     "probe count hardware:cycles hardware:instructions --by probe,comm --top 5": Case(
         spins, r" *\d+  hardware:(cycles|instructions) +\S.*"
     ),

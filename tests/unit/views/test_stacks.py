@@ -24,7 +24,7 @@ def test_paragraphs():
         "    comm=cat pid=7",
         "    3",
         "",
-        "  [nothing known]",
+        "  [no stack]",
         "    comm=cat pid=7",
         "    1",
         "",
