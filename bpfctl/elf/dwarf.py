@@ -72,7 +72,7 @@ class Dwarf:
     def __init__(self, image: Image) -> None:
         self.image = image
         self._patience = Patience()
-        self._functions: dict[int, dict[int, int]] = {}
+        self._functions: dict[int, dict[int, int]] = {}  # by unit and address, where their entries are
 
     @contextmanager
     def question(self) -> Iterator[None]:
@@ -119,17 +119,26 @@ class Dwarf:
     def _units(self) -> Iterator[CompileUnit]:
         return islice(self._info.iter_CUs(), _MOST_UNITS)
 
+    @contextmanager
+    def _salvage(self) -> Iterator[None]:
+        """Read as far as it is not damaged, and not a second time."""
+        with suppress(ObjectError), self.question():
+            yield
+
     def function(self, address: int) -> Entry | None:
-        """Return the entry of the function that begins at an address."""
-        found = None
-        with suppress(ObjectError), self.question():  # a list that is damaged is not needed
-            found = self._in_unit(self._aranges.cu_offset_at_addr(address), address) if self._aranges else None
-        with self.question():
-            return found or self._in_unit(self._telling(address), address)
+        """Return the entry of the function that begins at an address, where what tells of it is not damaged."""
+        return self._in_unit(self._listing(address), address) or self._in_unit(self._telling(address), address)
+
+    def _listing(self, address: int) -> int | None:
+        """Return the unit that the file's list of ranges has for an address."""
+        return self._aranges.cu_offset_at_addr(address) if self._aranges is not None else None
 
     @cached_property
     def _aranges(self) -> ARanges | None:
-        return self._info.get_aranges()
+        with self._salvage():
+            found = self._info.get_aranges()
+            return found if found is not None and found.entries else None
+        return None
 
     def _telling(self, address: int) -> int | None:
         """Return the unit that tells of an address in its own ranges."""
@@ -139,26 +148,26 @@ class Dwarf:
     @cached_property
     def _ranges(self) -> list[tuple[int, int, int]]:
         """The ranges that units tell of themselves, each with its end and its unit."""
-        found = []
-        for unit in self._units:
-            if unit.header.get("unit_type", "DW_UT_compile") == "DW_UT_compile":
-                ranges = Entry(self, unit.get_top_DIE()).ranges()
-                found += [(begin, end, unit.cu_offset) for begin, end in ranges if begin]
+        found: list[tuple[int, int, int]] = []
+        with self._salvage():
+            for unit in self._units:
+                if unit.header.get("unit_type", "DW_UT_compile") == "DW_UT_compile":
+                    ranges = Entry(self, unit.get_top_DIE()).ranges()
+                    found += [(begin, end, unit.cu_offset) for begin, end in ranges if begin]
         return sorted(found)
 
     def _in_unit(self, offset: int | None, address: int) -> Entry | None:
         if offset is None:
             return None
-        unit = self._info.get_CU_at(offset)
         if offset not in self._functions:
-            found: dict[int, int] = {}
-            for entry in Entry(self, unit.get_top_DIE()).subprograms():
-                begin = entry.begin()
-                if begin:
-                    found.setdefault(begin, entry.offset)
-            self._functions[offset] = found
+            self._functions[offset] = {}
+            with self._salvage():
+                for entry in Entry(self, self._info.get_CU_at(offset).get_top_DIE()).subprograms():
+                    begin = entry.begin()
+                    if begin:
+                        self._functions[offset].setdefault(begin, entry.offset)
         at = self._functions[offset].get(address)
-        return Entry.read(self, unit, at) if at is not None else None
+        return Entry.read(self, self._info.get_CU_at(offset), at) if at is not None else None
 
     def listed(self, unit: Unit, at: int, base: int) -> Iterator[tuple[int, int]]:
         """Yield the beginnings and ends of a list of ranges, which count from a ``base``."""

@@ -213,6 +213,23 @@ def test_damage(compiler, options):
     assert answers == {"types", "nothing", "error"}
 
 
+def test_damage_is_read_once():
+    """However many functions of such a file somebody asks for."""
+    whole = bytearray(compiled("clang", "-gdwarf-4").read_bytes())
+    image = Image.of(bytes(whole), "whole")
+    info = image.section(".debug_info")
+    begin, end = info.offset + info.size // 8, info.offset + info.size
+    whole[begin:end] = b"\xff" * (end - begin)
+    damaged = Dwarf(Image.of(bytes(whole), "damaged"))
+    at = addresses(image)
+    first = {name: bool(damaged.function(address)) for name, address in at.items()}
+    left = damaged._patience.left
+
+    assert {name: bool(damaged.function(address)) for name, address in at.items()} == first
+    assert not all(first.values())
+    assert left - damaged._patience.left < 100
+
+
 class Claims:
     """A file of nothing but one section, which is whatever somebody says."""
 
