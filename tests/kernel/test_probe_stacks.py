@@ -9,6 +9,8 @@ import platform
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -271,6 +273,27 @@ def test_more_stacks_than_there_is_room_for(chain):
 
     assert 50 <= len(rows) < 2048
     assert sum(row.hits for row in rows) + lost == 2048
+
+
+@pytest.mark.parametrize("spec", ["usdt:{}:chain:leaf", GETPPID])
+def test_processes_that_are_hit_at_once(path, spec):
+    """What one program is kept from by another on its CPU is told, and no stack is a mixture of two."""
+    with ExitStack() as held:
+        chains = [held.enter_context(called(path)) for _ in range(6)]
+        where = " || ".join(of(chain.pid) for chain in chains)
+        stacks = Stacks()
+        running = held.enter_context(probing(stacks, spec.format(path), where=where))
+        names = held.enter_context(Names())
+        pool = held.enter_context(ThreadPoolExecutor(len(chains)))
+        list(pool.map(lambda chain: chain.does("turns" if spec == GETPPID else "calls", 20_000), chains))
+        running.stop()
+        rows = names.named(stacks.rows())
+        kept = stacks.lost() + stacks.disturbed() + running.missed()
+
+    assert sum(row.hits for row in rows) + kept == 6 * 20_000
+    assert {row.pid for row in rows} == {chain.pid for chain in chains}
+    if spec != GETPPID:
+        assert {tuple(calls(row)[:5]) for row in rows} == {("c", "b", "a", "does", "main")}
 
 
 @pytest.mark.parametrize("depth", [1, 4])
