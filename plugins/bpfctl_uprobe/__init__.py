@@ -6,6 +6,7 @@ import re
 from contextlib import nullcontext, suppress
 from functools import partial
 from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
 
 from bpfctl.plugin import (
     API,
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 
 #: Why one of many files has no function of a name, or is not looked at.
 _NOTHING_THERE = (NotFound, ObjectError)
+#: Files that a source has read, for as long as it is there: a call is at two sources, where it begins and returns.
+_known: WeakValueDictionary[tuple[object, ...], Functions] = WeakValueDictionary()
 
 
 class UprobeSource:
@@ -206,7 +209,11 @@ class UprobeSource:
 
     def _functions(self, word: str) -> Functions:
         if word not in self._files:
-            found = Functions(Binary.find(word, self._process))
+            binary = Binary.find(word, self._process)
+            key = (binary.path, binary.name, binary.root, binary.identity)
+            found = _known.get(key) or Functions(binary)
+            if binary.identity is not None:
+                _known[key] = found
             self._files[word] = self._files.setdefault(found.path, found)
         return self._files[word]
 

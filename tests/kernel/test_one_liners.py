@@ -126,6 +126,7 @@ def _cgroups():
 
 
 CLOCK = r"\d\d:\d\d:\d\d\.\d{6} "
+BAR = r"\[\S+ [num]?s, \S+ [num]?s\) +[1-9]\d*  \|@* *\|"
 ENTER = r"tracepoint:syscalls:sys_enter_"
 
 CASES = {
@@ -169,6 +170,13 @@ CASES = {
     "probe trace uprobe:c:getaddrinfo 'uprobe:c:gethostbyname*' --fields pid,comm,str0": Case(
         resolves, CLOCK + r"uprobe:\S+/libc\.so\.6:getaddrinfo pid=\d+ comm=\S+ str0=localhost"
     ),
+    "probe latency uprobe:c:getaddrinfo --over 1us --fields pid,comm,str0,retval": Case(
+        resolves,
+        CLOCK + r"uprobe:\S+/libc\.so\.6:getaddrinfo latency=\S+ \w+ pid=\d+ comm=\S+ str0=localhost retval=-?\d+",
+    ),
+    "probe latency syscalls:sys_enter_fsync --by comm": Case(syncs, BAR),
+    "probe latency --from sched:sched_wakeup --to sched:sched_switch --key args.pid=args.next_pid": Case(starts, BAR),
+    "probe latency kprobe:vfs_read --by comm": Case(opens, BAR),
     "probe trace uretprobe:bash:readline --fields pid,retstr": Case(
         types_a_line, CLOCK + r"uretprobe:\S+/bash:readline pid=\d+ retstr=echo .*"
     ),
@@ -249,7 +257,7 @@ def test_it_tells(command):
     _skip_without(command)
     case, words = CASES[command], shlex.split(command)
     with _group() if "--cgroup" in words else nullcontext():
-        output = _traced(words, case) if "trace" in words else _counted(words, case)
+        output = _traced(words, case) if {"trace", "--over"} & {*words} else _counted(words, case)
 
     assert any(re.fullmatch(case.line, line) for line in output), output[:20]
 
