@@ -70,6 +70,8 @@ class Keys:
 
     def values(self, key: bytes) -> tuple[Any, ...]:
         """Return the values of a key, in the order of the fields."""
+        if not self.slots:  # thousands of points may be counted
+            return tuple(str(self.points[int.from_bytes(key[:4], sys.byteorder)]) for _ in self.by)
         found = {slot.name: slot.type.decode(key[slot.at : slot.at + slot.type.size]) for slot in self.slots}
         if PROBE in self.by:
             found[PROBE] = str(self.points[int.from_bytes(key[:4], sys.byteorder)])

@@ -47,6 +47,8 @@ class Target(NamedTuple):
     @cache
     def parse(cls, target: str) -> Target:
         """Return what a target means; UsageError where it means nothing."""
+        if target.isascii() and target.isidentifier():  # a plain name, as most are
+            return cls("", target, 0)
         if _ADDRESS.match(target):
             return cls("", "", int(target, 16))
         found = _TARGET.match(target)
@@ -116,12 +118,14 @@ class Functions:
         if self._traceable is None:
             try:
                 with Tracefs.open() as files:
-                    lines = files.read("available_filter_functions").splitlines()
+                    text = files.read("available_filter_functions")
             except (OSError, BpfctlError):  # no tracefs, or no ftrace in this kernel: then every function is tried
                 every = self._symbols.functions()
                 self._traceable = [f"{module}:{name}" if module else name for name, module in every]
             else:
-                self._traceable = [_of_module(line) if line[-1:] == "]" else line for line in lines]
+                end = text.rfind("\n", 0, text.find(" [")) + 1  # of those of the kernel proper, which come first
+                modules = map(_of_module, text[end:].splitlines())
+                self._traceable = [*text[:end].splitlines(), *modules]
         return self._traceable
 
     def _check(self, target: Target, text: str) -> None:
@@ -177,6 +181,6 @@ class Functions:
 
 
 def _of_module(line: str) -> str:
-    """Return what a line about a function of a module, NAME [MODULE], means."""
+    """Return what a line about a function means, NAME or NAME [MODULE]."""
     name, _, module = line.partition(" [")
-    return f"{module[:-1]}:{name}"
+    return f"{module[:-1]}:{name}" if module else name

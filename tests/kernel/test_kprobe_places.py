@@ -9,7 +9,8 @@ import socket
 import subprocess
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from types import SimpleNamespace
 
 import pytest
 from bpfctl_kprobe import names
@@ -231,3 +232,22 @@ def test_a_pattern_means_no_name_of_several_functions(monkeypatch):
     monkeypatch.setattr(names.Functions, "_names", lambda _self: iter(listed))
 
     assert list(names.Functions(lambda _name: False).matching("*")) == ["gone", "once", "other:twice"]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (
+            "b\na\n__ftrace_invalid_address___16\nsends [other]\na.cold [other]\n",
+            ["a", "b", "other:a.cold", "other:sends"],
+        ),
+        ("sends [other]\na\n", ["a", "other:sends"]),
+        ("b\na\n", ["a", "b"]),
+        ("", []),
+    ],
+)
+def test_functions_of_modules_are_told_with_these(monkeypatch, text, found):
+    files = SimpleNamespace(read={"available_filter_functions": text}.__getitem__)
+    monkeypatch.setattr(names.Tracefs, "open", lambda: nullcontext(files))
+
+    assert names.Functions(lambda _name: False).matching("*") == found
