@@ -14,6 +14,7 @@ from itertools import compress
 from typing import TYPE_CHECKING, NamedTuple
 
 from bpfctl.errors import BpfctlError
+from bpfctl.symbols import go
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -35,13 +36,15 @@ _SHORT, _LONGEST = 128, 1 << 14  # bytes of a name
 _NAMES = 1 << 15  # that are kept
 _LOCAL, _WEAK = 0, 2  # STB_
 _WIDEST = 0xFFFFFFFF
+_GO_NAME = 4  # where struct _func has the place of the name
 _ROW = 21  # bytes of a function in arrays
 
 
 class Run(NamedTuple):
     """Functions: their addresses in order, which function each is of, and what is known of the functions as they come.
 
-    ``names`` are places in the strings of the table that they come from.
+    ``names`` are places in the strings of the table that they come from; where there are ``records``, places in those,
+    which have that of the name at their ``_GO_NAME``.
     """
 
     starts: array[int]
@@ -51,6 +54,7 @@ class Run(NamedTuple):
     bound: array[int]
     image: Image
     strings: Section
+    records: Section | None = None
 
 
 class Found(NamedTuple):
@@ -71,6 +75,7 @@ class Table:
         if not image.has_symbols:  # but only those that others may call
             for other in others:
                 self._runs += _of_image(other)
+            self._runs += _of_go(image)
 
     @property
     def size(self) -> int:
@@ -140,6 +145,9 @@ def _best(run: Run, at: int) -> str:
 
 def _name(run: Run, place: int) -> str:
     size = _SHORT
+    if run.records is not None:
+        data = run.image.part(run.records, place + _GO_NAME, 4)
+        place = int.from_bytes(data, "little" if run.image.sign == "<" else "big")
     while True:
         data = run.image.part(run.strings, place, size)
         end = data.find(b"\0")
@@ -157,6 +165,14 @@ def _of_image(image: Image) -> Iterator[Run]:
         for columns in _gathered(image, section):
             yield _sorted(columns, code, image, image.sections[section.link])
         return  # one that has several is not honest
+
+
+def _of_go(image: Image) -> Iterator[Run]:
+    found = go.functions(image)
+    if found is not None:
+        starts, sizes, places, records, names = found
+        count = len(starts)
+        yield Run(starts, array("I", range(count)), sizes, places, array("B", bytes(count)), image, names, records)
 
 
 Columns = tuple["array[int]", "array[int]", "array[int]", "array[int]"]

@@ -124,6 +124,61 @@ def test_rust_and_go(users):
         assert [users.frames(told.pid, [one])[0].name for one in addresses] == list(NAMED.values())
 
 
+#: A table of functions as the linker of Go makes it, of two functions of 16 bytes; without symbols it is all there is.
+GO = r"""
+.text
+.balign 16
+go_text: .skip 16, 0xc3
+.globl go_serve
+go_serve: .skip 16, 0xc3
+go_end: .skip 16, 0xc3
+.section {section}
+.balign 32
+go_table: .long {magic:#x}
+.byte 0, 0, 1, 8
+.quad 2, 0, {text}, go_names - go_table, 0, 0, 0, go_records - go_table
+go_names: .asciz "go:"
+work: .asciz "main.work"
+serve: .asciz "main.(*Server).Serve"
+.balign 8
+go_records: .long 0, one - go_records, go_serve - go_text, two - go_records, go_end - go_text
+one: .long 0, work - go_names
+two: .long 0, serve - go_names
+.section .go.buildinfo, "aw"
+.skip 8
+.section .noptrdata, "aw"
+.quad go_table
+.skip 21 * 8
+.quad go_text
+.text
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "magic", "text"),
+    [
+        ("no-pie", 0xFFFFFFF0, "go_text"),
+        ("no-pie", 0xFFFFFFF1, "go_text"),
+        ("no-pie", 0xFFFFFFF1, "0"),  # since Go 1.26
+        ("pie", 0xFFFFFFF0, "go_text"),
+        ("pie", 0xFFFFFFF1, "0"),
+    ],
+)
+def test_go_without_symbols(users, tmp_path, kind, magic, text):
+    """Its runtime has names for itself, which no stripping takes away."""
+    section = {"no-pie": '.gopclntab, "a"', "pie": '.data.rel.ro.gopclntab, "aw"'}[kind]
+    table = GO.format(section=section, magic=magic, text=text).replace('"', '\\"').replace("\n", "\\n")
+    source = (
+        f'{TELLING}__asm__("{table}");\nextern char go_serve;\nint main(void) {{ TELL("serve", &go_serve); waits(); }}'
+    )
+    path = built(f"go-{kind}-{magic:x}-{text}", source, f"-{kind}", "-fPIE" if kind == "pie" else "-fno-pie")
+    with telling(stripped(path, tmp_path)) as told:
+        found = [users.frames(told.pid, [told["serve"] + at])[0] for at in (-1, 0, 15, 16)]
+
+        assert [frame.name for frame in found] == ["main.work", "main.(*Server).Serve", "main.(*Server).Serve", ""]
+        assert [frame.offset for frame in found[:3]] == [15, 0, 15]
+
+
 def stripped(path, tmp_path, *options):
     """A copy of a program without its symbols."""
     copy = tmp_path / "bare"
