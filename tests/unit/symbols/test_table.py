@@ -200,3 +200,33 @@ def test_large_debug_file(tmp_path):
     assert Path(f"{path}.debug").stat().st_size >= 500 << 20
     assert named == 200_000 * large.SIZE // 4096
     assert peak < 200 << 10  # KiB
+
+
+def of_go(order="little"):
+    """A program of Go with two functions, of which nothing but its own table tells."""
+    sign = "<" if order == "little" else ">"
+    head = pack(f"{sign}IHBB8Q", 0xFFFFFFF1, 0, 1, 8, 2, 0, 0x10, 72, 0, 0, 0, 96)
+    names = b"go:\0main.work\0main.run\0".ljust(24, b"\0")
+    table = head + names + pack(f"{sign}5I", 0, 24, 0x20, 32, 0x30).ljust(24, b"\0") + pack(f"{sign}4I", 0, 4, 0x20, 14)
+    rows = [(".text", PROGBITS, CODE, bytes(256), 0, 0, 0), (".gopclntab", PROGBITS, 2, table, 0, 0, 0)]
+    return file_of(rows, order, 64, machine=62)
+
+
+@pytest.mark.parametrize("order", ["little", "big"])
+def test_go(order):
+    known = Table(Image.of(of_go(order), "made"))
+
+    assert [None, Found("main.work", 0x10), Found("main.run", 0x30), None] == [
+        known.find(address) for address in (0xF, 0x2F, 0x30, 0x40)
+    ]
+
+
+@settings(max_examples=300)
+@given(st.data())
+def test_changed_go(draw):
+    data = bytearray(of_go())
+    start = data.index(b"\xf1\xff\xff\xff")
+    for _ in range(draw.draw(st.integers(1, 4))):
+        at = draw.draw(st.integers(start, start + 160) | st.integers(0, len(data) - 1))
+        data[at] = draw.draw(st.sampled_from([0, 1, 0x7F, 0x80, 0xFF]) | st.integers(0, 255))
+    use(bytes(data))
