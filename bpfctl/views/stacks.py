@@ -179,7 +179,7 @@ def _rows(told: Round) -> list[_Line]:
         for at, ((function, module), same) in enumerate(groupby(calls or [(_NOTHING, "")])):
             times = sum(1 for _ in same)
             name = function if times == 1 else f"{function} x {times}"
-            lines.append(_Line(*(("", "", ()) if at else first), "  " * min(at, 1) + name, module))
+            lines.append(_Line(*(("", "", ()) if at else first), name, module))
     return lines
 
 

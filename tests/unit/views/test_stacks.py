@@ -81,8 +81,8 @@ def test_a_table():
     assert [column.title for column in columns] == ["count", "%", "comm", "pid", "function", "module"]
     assert [[column.get(row) for column in columns] for row in rows] == [
         ["3", "75.0", "cat", "7", "vfs_read", "kernel"],
-        [None, None, None, None, "  ksys_read", "kernel"],
-        [None, None, None, None, "  read", LIBC],
+        [None, None, None, None, "ksys_read", "kernel"],
+        [None, None, None, None, "read", LIBC],
         ["1", "25.0", "dog", "9", "vfs_read", "kernel"],
     ]
 
@@ -91,7 +91,7 @@ def test_recursion_in_a_table():
     work = Frame("work", 3, PROGRAM)
     round_ = told(stack((), [Frame("leaf", 1, PROGRAM), work, work._replace(offset=9), work, USER[0]]))
 
-    assert [row.function for row in BOARD.rows(round_)] == ["leaf", "  work x 3", "  read"]
+    assert [row.function for row in BOARD.rows(round_)] == ["leaf", "work x 3", "read"]
 
 
 def test_folded_lines_begin_at_the_root():
