@@ -85,12 +85,10 @@ class Process:
     @cached_property
     def root(self) -> str:
         """Where for us its root folder is; empty where it sees files as we do."""
-        there = f"/proc/{self.pid}/root"
         try:
-            ours = os.path.samefile(there, "/") and os.path.samefile(f"/proc/{self.pid}/ns/mnt", "/proc/self/ns/mnt")
+            return "" if sees_as_we_do(self.pid) else f"/proc/{self.pid}/root"
         except OSError as error:
             raise self._hidden(error) from None
-        return "" if ours else there
 
     @cached_property
     def _mapped(self) -> dict[str, str]:
@@ -118,6 +116,12 @@ class Process:
         if isinstance(error, (FileNotFoundError, ProcessLookupError)):
             return NotFound(f"process {self.pid} has ended")
         return KernelError(f"can't look at the files of process {self.pid}", error.errno or 0)
+
+
+def sees_as_we_do(pid: int) -> bool:
+    """Return whether a process has our root folder and our mounts; OSError where it has ended, or is another user's."""
+    there = f"/proc/{pid}"
+    return os.path.samefile(f"{there}/root", "/") and os.path.samefile(f"{there}/ns/mnt", "/proc/self/ns/mnt")
 
 
 def who_sees(path: str) -> int | None:

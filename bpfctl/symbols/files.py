@@ -15,8 +15,7 @@ from bpfctl._sys.fd import FD, Closing
 from bpfctl.elf import debug
 from bpfctl.elf.image import Identity, Image
 from bpfctl.errors import BpfctlError
-from bpfctl.host import binary
-from bpfctl.symbols import jit
+from bpfctl.host import binary, process
 from bpfctl.symbols.table import Table
 
 if TYPE_CHECKING:
@@ -161,7 +160,7 @@ def _key(mapping: Mapping) -> Key:
 def _root(pid: int) -> str:
     """Return where a process has its folders; empty where they are ours, since those are there when it has ended."""
     try:
-        return f"/proc/{pid}/root" if pid and not jit.sees_as_we_do(pid) else ""
+        return f"/proc/{pid}/root" if pid and not process.sees_as_we_do(pid) else ""
     except OSError:  # it has ended
         return ""
 

@@ -14,6 +14,8 @@ from array import array
 from bisect import bisect_right
 from typing import NamedTuple
 
+from bpfctl.host.process import sees_as_we_do
+
 _LINE = re.compile(rb"^(?:0x)?([0-9a-fA-F]{1,16}) +(?:0x)?([0-9a-fA-F]{1,16}) +([^\n]+)\n", re.MULTILINE)
 _PIECE = 1 << 20  # bytes read at once
 _MOST_BYTES = 256 << 20
@@ -38,15 +40,10 @@ def owner(pid: int) -> Owner | None:
             status = dict(line.split(b":", 1) for line in file if b":" in line)
         number = int(status.get(b"NSpid", b"%d" % pid).split()[-1])  # Linux 4.1
         users = frozenset({0, *map(int, status[b"Uid"].split()[:2])})
-        return Owner(number, users, "" if sees_as_we_do(pid) else f"/proc/{pid}/root")
+        root = "" if sees_as_we_do(pid) else f"/proc/{pid}/root"  # ours is there when the process has ended
+        return Owner(number, users, root)
     except (OSError, KeyError, ValueError, IndexError):
         return None
-
-
-def sees_as_we_do(pid: int) -> bool:
-    """Return whether a process has our folders, where its file stays when it has ended."""
-    there = f"/proc/{pid}"
-    return os.path.samefile(f"{there}/root", "/") and os.path.samefile(f"{there}/ns/mnt", "/proc/self/ns/mnt")
 
 
 class _Run(NamedTuple):
@@ -66,6 +63,11 @@ class Map:
         self.turn = -1  # when it was last asked to grow
         self._read = 0  # bytes
         self._count = 0
+
+    @property
+    def size(self) -> int:
+        """How many functions are known."""
+        return self._count
 
     @property
     def is_read(self) -> bool:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from bpfctl.symbols.table import Table
 
 _MOST_MAPPINGS = 1 << 18  # of all processes
+_MOST_COMPILED = 1 << 21  # functions of all processes
 _MOST_FRAMES = 1 << 16  # that are kept
 _LARGEST = 1 << 24  # bytes of a maps file
 
@@ -69,9 +70,10 @@ class Users(Closing):
         if self._band is None:
             with suppress(OSError):
                 self._band = SideBand()
-        for word in os.listdir("/proc") if self._pid is None else [str(self._pid)]:
-            if word.isdecimal():
-                self._look(int(word))
+        with suppress(OSError):  # there is no /proc
+            for word in os.listdir("/proc") if self._pid is None else [str(self._pid)]:
+                if word.isdecimal():
+                    self._look(int(word))
 
     def poll(self) -> None:
         """Take what the kernel has told since the last time."""
@@ -89,6 +91,7 @@ class Users(Closing):
         if self._band.lost > before:  # what is missing is looked up where it is asked for
             for one in self._spaces.values():
                 one.looked, one.ended = -1, False
+        self._make_room()
 
     def _happened(self, event: Event) -> None:
         known = self._spaces.get(event.pid)
@@ -180,9 +183,19 @@ class Users(Closing):
             return None
         if functions.turn != self._turn:
             functions.turn = self._turn
+            functions.owner = jit.owner(pid) or functions.owner  # it may be another user's by now
             functions.grow()
+            self._spare(pid)
         found = functions.find(address)
         return Frame(found[0], address - found[1], "[jit]") if found else None
+
+    def _spare(self, pid: int) -> None:
+        """Forget what others have compiled if it is too much in all; it is read again when it is asked for."""
+        left = sum(functions.size for functions in self._maps.values() if functions)
+        for other, functions in [*self._maps.items()]:
+            if left > _MOST_COMPILED and functions is not None and other != pid:
+                left -= functions.size
+                self._maps[other] = jit.Map(functions.owner)
 
     def _compiled(self, pid: int) -> jit.Map | None:
         """Return what a process tells of the functions that it compiles; None where it has ended before."""
@@ -214,8 +227,6 @@ class Users(Closing):
     def _keep(self, pid: int, new: Space) -> Space:
         self._spaces.pop(pid, None)
         self._spaces[pid] = new
-        if len(self._spaces) % 256 == 0:
-            self._make_room()
         return new
 
     def _make_room(self) -> None:

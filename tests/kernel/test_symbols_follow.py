@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from bpfctl.symbols import follow
+from bpfctl.symbols import follow, user
 from bpfctl.symbols.files import _places
 from bpfctl.symbols.frame import Frame
 from bpfctl.symbols.user import Users
@@ -20,21 +20,19 @@ from tests.build.called import built
 from tests.build.stacked import CHAIN, TELLING, telling
 from tests.kernel.command import CHECKOUT, ENVIRONMENT
 
-#: Maps code without a file and tells of a function in it, as compilers do; the argument is what else to do.
+#: Maps code without a file and tells of a function in it, as compilers do; the argument is whom to become before that.
 JIT = TELLING + (
     r"""
-#include <string.h>
 #include <sys/mman.h>
 int main(int count, char **words)
 {
     char path[64];
     char *code = mmap(0, 65536, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     snprintf(path, sizeof(path), "/tmp/perf-%d.map", getpid());
-    if (count < 2 || strcmp(words[1], "late")) {
-        FILE *map = fopen(path, "w");
-        fprintf(map, "%lx 40 py::main:/srv/app.py\n%lx 10 Builtin:Add\n", (long)code, (long)(code + 0x40));
-        fclose(map);
-    }
+    if (count > 1 && setuid(atoi(words[1]))) return 1;
+    FILE *map = fopen(path, "w");
+    fprintf(map, "%lx 40 py::main:/srv/app.py\n%lx 10 Builtin:Add\n", (long)code, (long)(code + 0x40));
+    fclose(map);
     TELL("code", code);
     waits();
 }
@@ -204,9 +202,9 @@ def test_container_without_its_memory(users, tmp_path, monkeypatch):
 
 
 @contextmanager
-def compiler():
+def compiler(*words):
     """A process that compiles; its file goes with it, and not before."""
-    with telling(built("jit", JIT)) as told:
+    with telling(built("jit", JIT), *words) as told:
         try:
             yield told
         finally:
@@ -227,6 +225,25 @@ def test_compiled_at_run_time(users):
             file.write(f"{code + 0x60:x} 8 later\n{code:x} 8 newer\n")
         users.poll()
         assert [users.frames(told.pid, [code + at])[0].name for at in (0x60, 4)] == ["later", "newer"]
+
+
+def test_compiled_by_another_user(users):
+    """The file of a process is its user's."""
+    with compiler("65534") as told:
+        users.poll()
+        assert os.stat(f"/tmp/perf-{told.pid}.map").st_uid == 65534
+
+        assert users.frames(told.pid, [told["code"]])[0].module == "[jit]"
+
+
+def test_compiled_by_many(users, monkeypatch):
+    """What is too much in all is read again."""
+    monkeypatch.setattr(user, "_MOST_COMPILED", 1)
+    with compiler() as one, compiler() as other:
+        for told in (one, other) * 3:
+            users.poll()
+            assert users.frames(told.pid, [told["code"]])[0].name == "py::main:/srv/app.py"
+            assert sum(functions.size for functions in users._maps.values() if functions) == 2
 
 
 def test_compiled_and_ended(users):
