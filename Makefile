@@ -30,7 +30,7 @@ check: $(VENV)/developed ## style, types, layers, fresh generated files
 
 bench: $(VENV)/installed test-packages ## times and memory beside bpftool in the same run, what reads maps and BTF from Python
 	tests/packages.sh bench
-	peer=bpftool:$$($(BIN)/python -m tests.vm bpftool); for each in startup map_dump map_restore map_items ring btf_dump btf_show btf_merge prog_dump feature probe stacks symbols; do \
+	peer=bpftool:$$($(BIN)/python -m tests.vm bpftool); for each in startup map_dump map_restore map_items ring btf_dump btf_show btf_merge prog_dump feature probe complete stacks symbols; do \
 		BPFCTL_BPFTOOL=$$peer $(BIN)/python benchmarks/$$each.py || exit; done
 
 bench-functions: $(VENV)/installed test-packages ## many functions of the kernel beside bpftrace, in a guest

@@ -40,6 +40,10 @@ if TYPE_CHECKING:
 _GARBAGE = 10_000
 
 
+#: What shells ask when somebody presses TAB.
+_COMPLETE = "__complete"
+
+
 class _CtrlC:
     """The handler of SIGINT: raises KeyboardInterrupt, in the midst of output only where that does no harm."""
 
@@ -94,6 +98,12 @@ def _guarded(ctrl_c: _CtrlC) -> int:
 
 def run(arguments: Sequence[str], sink: Sink) -> int:
     """Run a command line and return its exit code; ClosedPipe and OutputError when the output cannot be written."""
+    if arguments[:1] == [_COMPLETE]:
+        from bpfctl.cli import complete
+
+        sink.write("".join(f"{line}\n" for line in complete.lines(arguments[1:])))
+        sink.flush()
+        return 0
     from bpfctl.cli import app, options, voice
     from bpfctl.cli.session import Session
     from bpfctl.errors import BpfctlError, Nothing, OutputError

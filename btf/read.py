@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import compress, count, pairwise
 from operator import itemgetter
 from struct import pack
@@ -187,6 +188,15 @@ class BTF:
     def ids_named(self, name: str) -> list[int]:
         """Return the ids of every type with this name, those of the base too, without inflating any."""
         return (self.base.ids_named(name) if self.base is not None else []) + self._ids_named(name)
+
+    def names(self, prefix: str) -> set[str]:
+        """Return the names of types, those of the base too, that begin with a prefix, which must not be empty."""
+        found = self.base.names(prefix) if self.base is not None else set()
+        begins = re.compile(rb"\0(?=" + re.escape(prefix.encode(errors="surrogateescape")) + rb")")
+        offsets = [self._first_string + match.end() for match in begins.finditer(self._sections.strings)]
+        if prefix and offsets:
+            found.update(self.name(self.ids[index]) for index in self._named(offsets))
+        return found
 
     def _find(self, name: str, kind: KindOf[Any] | None) -> Iterator[Any]:
         if self.base is not None:

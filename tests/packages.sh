@@ -20,6 +20,8 @@ need /usr/bin/python3 python3   # Debian's own has static probes
 need openssl openssl            # signs programs
 need ip iproute2                # network namespaces of the zoo
 need unshare util-linux
+need zsh zsh                    # completes
+need fish fish
 need dot graphviz                # draws the graphs of programs
 need chromium chromium          # opens flame graphs
 need chromedriver chromium-driver

@@ -112,9 +112,10 @@ def _unknown(session: Session, message: str, word: str, choices: Iterable[str]) 
     return UsageError(message)
 
 
-def _function(object_: str, command: Command) -> tuple[str, Any]:
-    module, _, function = command.run.partition(":")
-    return f"bpfctl {object_} {command.word}".rstrip(), getattr(import_module(f"bpfctl.cli.{module}"), function)
+def function(command: Command) -> Any:
+    """Return the function of a command."""
+    module, _, name = command.run.partition(":")
+    return getattr(import_module(f"bpfctl.cli.{module}"), name)
 
 
 def _run(session: Session, object_: str, command: Command, words: list[str], literal: int) -> None:
@@ -127,7 +128,7 @@ def _run(session: Session, object_: str, command: Command, words: list[str], lit
 
 
 def _call(session: Session, object_: str, command: Command, words: list[str], literal: int) -> None:
-    name, function = _function(object_, command)
+    name, run = f"bpfctl {object_} {command.word}".rstrip(), function(command)
     if (object_, command.word) in _RUNS_ANOTHER and literal:
         words, behind = words[:-literal], words[-literal:]
         session, literal = session._replace(command=tuple(behind)), 0
@@ -139,11 +140,11 @@ def _call(session: Session, object_: str, command: Command, words: list[str], li
         words = [*options[:first], *ours, *(word for word in words[first:] if word not in ours)]
         options = words[: first + len(ours)]
         literal = len(words) - len(options)
-    arguments = {"words": words} if not any(map(is_option, options)) else parse(name, function, words, literal)
+    arguments = {"words": words} if not any(map(is_option, options)) else parse(name, run, words, literal)
     if isinstance(arguments, str):
         session.out.sink.write(arguments.rstrip() + "\n")
     else:
-        function(Direct(session), **arguments)
+        run(Direct(session), **arguments)
 
 
 def _help(session: Session, words: Sequence[str]) -> None:

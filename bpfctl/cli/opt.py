@@ -36,6 +36,7 @@ class Option(NamedTuple):
     low: int | None
     high: int | None
     alone: str | None  # the value that is meant where none follows
+    values: str  # the kind of its values where the metavar does not tell, see `bpfctl.cli.candidates`
 
 
 def option(
@@ -45,9 +46,10 @@ def option(
     low: int | None = None,
     high: int | None = None,
     alone: str | None = None,
+    values: str = "",
 ) -> Option:
     """Return an option."""
-    return Option(names, text, metavar, low, high, alone)
+    return Option(names, text, metavar, low, high, alone, values)
 
 
 #: The words that are no options.

@@ -138,6 +138,21 @@ def entries(cache: bytes) -> Iterator[tuple[str, str]]:
             yield _text(cache, start + key), _text(cache, start + value)
 
 
+def short_names() -> Iterator[tuple[str, str]]:
+    """Yield what the libraries of ld.so.cache are called for short, such as ``c`` for libc.so.6, and their paths."""
+    try:
+        with open(CACHE, "rb") as file:
+            cache = file.read()
+    except OSError:
+        return
+    known: set[str] = set()
+    for name, path in entries(cache):
+        short = name.partition(".so")[0].removeprefix("lib")
+        if short not in known:
+            known.add(short)
+            yield short, path
+
+
 def _text(cache: bytes, at: int) -> str:
     end = cache.find(b"\0", at)
     return os.fsdecode(cache[at:end]) if end >= 0 else ""

@@ -6,12 +6,10 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from bpfctl.views.view import Column
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from bpfctl.views.view import Board
+    from bpfctl.views.view import Board, Column
 
 Row = TypeVar("Row")
 
@@ -80,7 +78,10 @@ class Live(Generic[Row]):
         if growth is None or not growth.key:
             return (first, *rest)
         key = growth.key
-        return (first, Column(_PER_SECOND, lambda row: _short(self._rates.get(key(row), 0)), "number", rank=2), *rest)
+        rate = first._replace(
+            title=_PER_SECOND, get=lambda row: _short(self._rates.get(key(row), 0)), hint="number", tone="", rank=2
+        )
+        return (first, rate, *rest)
 
     def rows(self, found: Row) -> Sequence[Any]:
         """Return the rows in the order that a person has chosen, of equals the one that stood first."""

@@ -1,0 +1,281 @@
+"""What may stand where a command wants a value: the objects of this machine, as far as who asks may see them.
+
+A candidate is a word, and what a person may be told of it. A kind of value is a word in capitals: of a synopsis, of an
+option (`bpfctl.cli.opt`), or the metavar of an option.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from itertools import islice
+from typing import TYPE_CHECKING, NamedTuple
+
+from bpfctl.errors import BpfctlError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from bpfctl.probe.source import Source
+
+MOST = 2000  # candidates: nobody looks through more
+_WITH_FILE = frozenset({"uprobe", "uretprobe", "usdt"})
+_QUEUES = frozenset({"queue", "stack", "bloom_filter"})
+_RINGS = frozenset({"ringbuf", "perf_event_array"})
+_PERF = frozenset({"perf_event_array"})
+
+
+class Candidate(NamedTuple):
+    """A word, and what it is."""
+
+    word: str
+    about: str = ""
+
+
+class Asked(NamedTuple):
+    """What is to be completed: what stands there of the word, and the probes and the process that were named before."""
+
+    prefix: str
+    specs: Sequence[str] = ()
+    pid: int | None = None
+
+
+def of(kind: str, asked: Asked) -> Iterator[Candidate]:
+    """Yield what there is of a kind that begins so; nothing where it cannot be told, or nobody can."""
+    find = KINDS.get(kind)
+    if find is not None:
+        with suppress(BpfctlError, OSError, UnicodeError):
+            found = (one for one in find(asked) if one.word.startswith(asked.prefix))
+            yield from islice(found, MOST)
+
+
+def _alike(candidates: Iterable[Candidate]) -> Iterator[Candidate]:
+    """Yield each word once; of several that are called so it is said how many there are."""
+    found: dict[str, list[str]] = {}
+    for word, about in candidates:
+        if word:
+            found.setdefault(word, []).append(about)
+    for word, told in found.items():
+        yield Candidate(word, told[0] if len(told) == 1 else f"{len(told)} of that name")
+
+
+def _programs() -> Iterator[tuple[int, str, str, str]]:
+    from bpfctl.kernel.prog import rows
+
+    for row in rows(owners=False):
+        yield row.id, str(row.type), row.name, row.info.tag.hex()
+
+
+def _prog_ids(_: Asked) -> Iterator[Candidate]:
+    return (Candidate(str(id_), f"{type_} {name}") for id_, type_, name, _ in _programs())
+
+
+def _prog_names(_: Asked) -> Iterator[Candidate]:
+    return _alike(Candidate(name, f"{type_} {id_}") for id_, type_, name, _ in _programs())
+
+
+def _prog_tags(_: Asked) -> Iterator[Candidate]:
+    return _alike(Candidate(tag, f"{type_} {name} {id_}") for id_, type_, name, tag in _programs())
+
+
+def _maps(types: frozenset[str] | None) -> Iterator[tuple[int, str, str]]:
+    from bpfctl.kernel.map import rows
+    from bpfctl.kernel.names import map_type
+
+    for row in rows(owners=False):
+        type_ = map_type(row.info.type) or str(row.info.type)
+        if types is None or type_ in types:
+            yield row.id, type_, row.name
+
+
+def _map_ids(types: frozenset[str] | None = None) -> Callable[[Asked], Iterator[Candidate]]:
+    return lambda _: (Candidate(str(id_), f"{type_} {name}") for id_, type_, name in _maps(types))
+
+
+def _map_names(types: frozenset[str] | None = None) -> Callable[[Asked], Iterator[Candidate]]:
+    return lambda _: _alike(Candidate(name, f"{type_} {id_}") for id_, type_, name in _maps(types))
+
+
+def _pins(kind: str) -> Callable[[Asked], Iterator[Candidate]]:
+    """Return what finds the pins of one kind of object; folders come from the shell."""
+
+    def find(_: Asked) -> Iterator[Candidate]:
+        from bpfctl.host.bpffs import pinned_paths
+        from bpfctl.kernel.handle import kind_of, open_pin
+
+        for path in pinned_paths():
+            with suppress(BpfctlError), open_pin(path) as fd:
+                if kind_of(fd.fileno()) == kind:
+                    yield Candidate(path, f"pinned {kind}")
+
+    return find
+
+
+def _links(_: Asked) -> Iterator[Candidate]:
+    from bpfctl.kernel.link import rows
+    from bpfctl.kernel.names import link_type
+
+    for row in rows(owners=False):
+        yield Candidate(str(row.id), f"{link_type(row.info.type) or row.info.type} prog {row.info.prog_id}")
+
+
+def _btfs(_: Asked) -> Iterator[Candidate]:
+    from bpfctl.kernel.btf import rows
+
+    for row in rows(owners=False):
+        yield Candidate(str(row.id), row.info.name or "of a program or map")
+
+
+def _types(asked: Asked) -> Iterator[Candidate]:
+    if asked.prefix:
+        from bpfctl.kernel.btf import vmlinux
+
+        yield from map(Candidate, sorted(vmlinux().names(asked.prefix)))
+
+
+def _words(find: Callable[[], Iterable[str]]) -> Callable[[Asked], Iterator[Candidate]]:
+    return lambda _: map(Candidate, find())
+
+
+def _map_types() -> Iterable[str]:
+    from bpfctl.kernel.names import map_types
+
+    return map_types()
+
+
+def _prog_types() -> Iterable[str]:
+    from bpfctl.kernel.names import prog_types
+
+    return prog_types()
+
+
+def _link_types() -> Iterable[str]:
+    from bpfctl.kernel.names import link_types
+
+    return link_types()
+
+
+def _devices() -> Iterable[str]:
+    return sorted(os.listdir("/sys/class/net"))
+
+
+def _processes(_: Asked) -> Iterator[Candidate]:
+    for entry in os.listdir("/proc"):
+        if entry.isdecimal():
+            with suppress(OSError), open(f"/proc/{entry}/comm", encoding="utf-8", errors="replace") as file:
+                yield Candidate(entry, file.read().rstrip("\n"))
+
+
+def _cgroups(asked: Asked) -> Iterator[Candidate]:
+    """Yield the folders of cgroups one level below what stands there."""
+    from bpfctl.host.bpffs import mounts
+
+    root = next((mount.path for mount in mounts() if mount.type == "cgroup2"), None)
+    if root is not None:
+        above, _, _ = asked.prefix.rpartition("/")
+        folder = above if above.startswith(root) else f"{root}/{above}"
+        for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+            if entry.is_dir(follow_symlinks=False):
+                yield Candidate(f"{above}/{entry.name}/")
+
+
+def _specs(asked: Asked) -> Iterator[Candidate]:
+    from bpfctl.probe.session import Sources
+
+    kind, colon, target = asked.prefix.partition(":")
+    if not colon:
+        from bpfctl.probe.registry import plugins
+
+        for plugin in plugins():
+            yield Candidate(f"{plugin.kind}:")
+        return
+    sources = Sources(asked.pid)
+    if kind in _WITH_FILE and ":" not in target:
+        yield from (Candidate(f"{kind}:{file}", about) for file, about in _binaries(target))
+        return
+    source, target = sources.split(asked.prefix)
+    without = "" if asked.prefix.startswith(f"{source.kind}:") else f"{source.kind}:"
+    yield from (Candidate(str(point).removeprefix(without)) for point in _points(source, target))
+
+
+def _points(source: Source, target: str) -> Iterator[object]:
+    """Yield the points whose target begins so; those of a file are asked for by what people call it."""
+    file, colon, name = target.rpartition(":")
+    if source.kind not in _WITH_FILE:
+        yield from source.discover(f"{_literal(target)}*")
+        return
+    for point in source.discover(f"{file}:{_literal(name)}*"):
+        yield f"{point.kind}:{file}{colon}{point.target.rpartition(':')[2]}"
+
+
+def _literal(text: str) -> str:
+    """Return a pattern that means a text."""
+    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in text)
+
+
+def _binaries(prefix: str) -> Iterator[tuple[str, str]]:
+    """Yield files and folders, or where there is no path yet the short names of libraries."""
+    folder, slash, _ = prefix.rpartition("/")
+    if not slash:
+        from bpfctl.host.binary import short_names
+
+        yield from ((f"{name}:", path) for name, path in short_names())
+        return
+    for entry in sorted(os.scandir(folder or "/"), key=lambda entry: entry.name):
+        if entry.is_dir():
+            yield f"{folder}/{entry.name}/", ""
+        elif entry.is_file():
+            yield f"{folder}/{entry.name}:", ""
+
+
+def _fields(asked: Asked) -> Iterator[Candidate]:
+    """Yield what can be read at the probes that were named; in a list, behind what stands there already."""
+    from bpfctl.probe.common import FIELDS
+    from bpfctl.probe.session import Sources
+
+    before = "".join(asked.prefix.rpartition(",")[:2])
+    there = {name: field.told for name, field in FIELDS.items()} | {"probe": "the probe that was hit"}
+    sources = Sources(asked.pid)
+    for spec in asked.specs:
+        with suppress(BpfctlError):
+            source, target = sources.split(spec)
+            for point in islice(source.resolve(target), 1):
+                there |= {field.name: field.told for field in source.fields(point)}
+    taken = before.split(",")
+    yield from (Candidate(before + name, told) for name, told in there.items() if name not in taken)
+
+
+def _units(_: Asked) -> Iterator[Candidate]:
+    return map(Candidate, ("ns", "us", "ms", "s"))
+
+
+KINDS: Mapping[str, Callable[[Asked], Iterator[Candidate]]] = {
+    "PROG_ID": _prog_ids,
+    "PROG_NAME": _prog_names,
+    "PROG_TAG": _prog_tags,
+    "PROG_FILE": _pins("prog"),
+    "MAP_ID": _map_ids(),
+    "MAP_NAME": _map_names(),
+    "MAP_FILE": _pins("map"),
+    "QUEUE_ID": _map_ids(_QUEUES),
+    "QUEUE_NAME": _map_names(_QUEUES),
+    "RING_ID": _map_ids(_RINGS),
+    "RING_NAME": _map_names(_RINGS),
+    "PERF_ID": _map_ids(_PERF),
+    "PERF_NAME": _map_names(_PERF),
+    "LINK_ID": _links,
+    "LINK_FILE": _pins("link"),
+    "BTF_ID": _btfs,
+    "TYPE": _types,
+    "MAP_TYPE": _words(_map_types),
+    "PROG_TYPE": _words(_prog_types),
+    "LINK_TYPE": _words(_link_types),
+    "DEV": _words(_devices),
+    "PID": _processes,
+    "CGROUP": _cgroups,
+    "SPEC": _specs,
+    "FIELD": _fields,
+    "UNIT": _units,
+}
+#: Values that are files, which shells complete themselves.
+FILES = frozenset({"FILE", "PIN", "OBJECT", "BTF_FILE", "PROG_FILE", "MAP_FILE", "LINK_FILE", "DIR"})

@@ -1,0 +1,183 @@
+"""Completes a command line for a shell: ``bpfctl __complete WORD...``, the last word being the one that is not whole.
+
+A line for each candidate: the word, a tab, what it is. The line ``:files`` says that files are meant, which the shell
+knows best. Nothing else is ever written: who presses TAB wants no error, and what cannot be told is left out.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from bpfctl.cli import candidates, options
+from bpfctl.cli.candidates import Asked, Candidate
+from bpfctl.cli.table import OBJECTS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from typing import Any
+
+    from bpfctl.cli.opt import Option
+    from bpfctl.cli.table import Command
+
+FILES = ":files"
+#: What a shell takes as it is: a name that would have to be quoted is left out.
+_HARMLESS = re.compile(r"[\w./:,@+=%^-]+")
+_BLANK = re.compile(r"\s+")
+_GLOBAL = {
+    "--json": "write JSON",
+    "--pretty": "write JSON with line breaks",
+    "--plain": "write plain text, also on a terminal",
+    "--extra": "add to JSON what bpftool leaves out",
+    "--bpffs": "show where objects are pinned",
+    "--owners": "how to find the processes that hold an object",
+    "--no-owners": "do not look up which processes hold an object",
+    "--nomount": "mount no BPF file system to pin an object in",
+    "--base-btf": "a file with the types that split BTF builds on",
+    "--debug": "tell each system call and its answer",
+    "--help": "show help",
+    "--version": "show the version",
+}
+_GLOBAL_FILES = frozenset({"-B", "--base-btf", "-k", "-i"})
+_HOW = ("auto", "iter", "proc", "none")
+_METAVARS = {"DIR": "FILE", "FIELD,...": "FIELD", "FIELD[=FIELD],...": "FIELD", "PROBE": "SPEC", "PATH": "CGROUP"}
+#: What a type is of an object.
+_TYPES = {"prog": "PROG_TYPE", "map": "MAP_TYPE", "link": "LINK_TYPE"}
+
+
+def lines(words: Sequence[str]) -> Iterator[str]:
+    """Yield what is written for the words of a command line, without bpfctl itself."""
+    *before, prefix = words or [""]
+    for found in _found(before, prefix):
+        if isinstance(found, str):
+            yield found
+        elif _HARMLESS.fullmatch(found.word):
+            about = "".join(filter(str.isprintable, _BLANK.sub(" ", found.about)))
+            yield f"{found.word}\t{about}" if about else found.word
+
+
+def _found(before: Sequence[str], prefix: str) -> Iterator[Candidate | str]:
+    last = before[-1] if before else ""
+    if last in _GLOBAL_FILES:
+        yield FILES
+        return
+    if last == "--owners":
+        yield from _beginning(prefix, dict.fromkeys(_HOW, ""))
+        return
+    _, left = options.split(before)
+    object_ = next((name for name in OBJECTS if left and name.startswith(left[0])), None)
+    if not left:
+        yield from _beginning(prefix, _GLOBAL if prefix.startswith("-") else _objects())
+    elif object_ is None:
+        return
+    elif (command := _command(object_, left[1:])) is not None:
+        rest = left[1 if not command.word else 2 :]
+        yield from _Line(object_, command, rest).found(prefix)
+    elif len(left) == 1:
+        there = {one.word: one.help for one in OBJECTS[object_] if one.run or one.word == "help"}
+        yield from _beginning(prefix, _GLOBAL if prefix.startswith("-") else there)
+
+
+def _beginning(prefix: str, words: Mapping[str, str]) -> Iterator[Candidate]:
+    return (Candidate(word, about) for word, about in words.items() if word.startswith(prefix))
+
+
+def _objects() -> dict[str, str]:
+    """Return the objects, and their first commands, by which people know them."""
+    found = {}
+    for name, commands in OBJECTS.items():
+        there = [command.word or command.help for command in commands if command.run]
+        if there:
+            found[name] = ", ".join(dict.fromkeys(there))
+    return found | {"help": "show all commands", "version": "show the version"}
+
+
+def _command(object_: str, words: Sequence[str]) -> Command | None:
+    there = [command for command in OBJECTS[object_] if command.run]
+    if there and not there[0].word:
+        return there[0]
+    return next((one for one in OBJECTS[object_] if words and one.word.startswith(words[0]) and one.run), None)
+
+
+class _Line:
+    """The words behind a command."""
+
+    def __init__(self, object_: str, command: Command, rest: Sequence[str]) -> None:
+        from bpfctl.cli.app import function
+        from bpfctl.cli.parse import options_of
+
+        self._object = object_
+        self._name = f"{object_} {command.word}"
+        there = {} if object_ == "batch" else options_of(function(command))  # it runs commands, and has no options
+        self._options: dict[str, tuple[Any, Option]] = {
+            name: (type_, option) for type_, option in there.values() for name in option.names
+        }
+        self._given: dict[str, str] = {}
+        self._words: list[str] = []
+        self._waiting: Option | None = None  # the option whose value comes next
+        self._is_behind = False  # behind two dashes
+        for word in rest:
+            self._read(word)
+
+    def _read(self, word: str) -> None:
+        name, equals, value = word.partition("=")
+        if self._waiting is not None:
+            self._given[self._waiting.names[0]] = word
+            self._waiting = None
+        elif word == "--":
+            self._is_behind = True
+        elif name in self._options and not self._is_behind:
+            type_, option = self._options[name]
+            if equals or type_ is bool:
+                self._given[option.names[0]] = value
+            elif option.alone is None:
+                self._waiting = option
+        else:
+            self._words.append(word)
+
+    def found(self, prefix: str) -> Iterator[Candidate | str]:
+        """Yield what may come next."""
+        name, equals, value = prefix.partition("=")
+        if self._is_behind:
+            yield FILES
+        elif self._waiting is not None:
+            yield from self._values(self._waiting, prefix)
+        elif prefix.startswith("-") and equals and name in self._options:
+            for found in self._values(self._options[name][1], value):
+                yield found if isinstance(found, str) else found._replace(word=f"{name}={found.word}")
+        elif prefix.startswith("-"):
+            yield from self._names(prefix)
+        else:
+            yield from self._next(prefix)
+
+    def _names(self, prefix: str) -> Iterator[Candidate]:
+        many = {name for name, (type_, _) in self._options.items() if type_ == list[str] | None}
+        for name, (_, option) in self._options.items():
+            if name.startswith(prefix) and (option.names[0] not in self._given or name in many):
+                yield Candidate(name, option.text)
+        yield from _beginning(prefix, {name: text for name, text in _GLOBAL.items() if name not in self._options})
+
+    def _values(self, option: Option, prefix: str) -> Iterator[Candidate | str]:
+        metavar = option.metavar or ""
+        if metavar.islower() and "|" in metavar:
+            yield from _beginning(prefix, dict.fromkeys(metavar.split("|"), ""))
+        else:
+            kind = _TYPES.get(self._object, metavar) if metavar == "TYPE" else metavar
+            yield from self._of(option.values or _METAVARS.get(kind, kind), prefix)
+
+    def _next(self, prefix: str) -> Iterator[Candidate | str]:
+        from bpfctl.cli.synopsis import DEFINITIONS, SYNOPSES
+        from bpfctl.cli.walk import Synopsis
+
+        for expected in Synopsis(SYNOPSES[self._name], DEFINITIONS).after(self._words):
+            if expected.is_keyword:
+                yield from _beginning(prefix, {expected.word: ""})
+            else:
+                yield from self._of(expected.word, prefix)
+
+    def _of(self, kind: str, prefix: str) -> Iterator[Candidate | str]:
+        pid = self._given.get("--pid", "")
+        specs = [word for word in self._words if ":" in word]
+        yield from candidates.of(kind, Asked(prefix, specs, int(pid) if pid.isdecimal() else None))
+        if kind in candidates.FILES:
+            yield FILES

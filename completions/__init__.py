@@ -1,0 +1,1 @@
+"""The completion scripts, as data."""
