@@ -56,19 +56,16 @@ def pair(word: str) -> tuple[str, str]:
 
 
 def of_functions(sources: Sources, points: Sequence[ProbePoint]) -> list[Call]:
-    """Return the calls that points are about; UsageError where one is about none, NotFound where one cannot return."""
+    """Return the calls that points are about; UsageError where one is about none."""
     found: dict[Call, None] = {}
     for point in points:
         source = sources.of(point.kind)
         if not isinstance(source, Paired):
             raise UsageError(f"{point} is no call that returns: --from and --to tell two probes, and the time between")
         begin, end = source.call(point)
-        pair = [one for part in (begin, end) for one in sources.of(part.kind).resolve(part.target)]
-        if len(pair) != 2:
-            raise UsageError(f"{point} stands for several functions")
-        found[Call(tuple(pair[:1]), tuple(pair[1:]))] = None
+        found[Call((begin,), (end,))] = None
         if point in sources.several:
-            sources.several.update(pair)
+            sources.several.update((begin, end))
     return list(found)
 
 
