@@ -25,6 +25,7 @@ class Part(NamedTuple):
     first: int
     field: Callable[[str], Field]
     frame: Load | None = None  # as of a `Group`
+    caller: Load | None = None  # likewise
 
 
 class Action(Closing):

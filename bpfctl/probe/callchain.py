@@ -31,6 +31,7 @@ from bpfctl.uapi.helpers import Helper
 
 if TYPE_CHECKING:
     from bpfctl.probe.code import Code
+    from bpfctl.probe.field import Load
 
 #: Bytes of the number of a stack; no frames at all have the number 0.
 NUMBER = 16
@@ -74,7 +75,7 @@ class Callchains(Closing):
         size = _FRAMES + _WORD * self._deeper
         with ExitStack() as held:
             self._scratch = held.enter_context(
-                Map.create(MapType.PERCPU_ARRAY, 4, size, _PLACES, name="scratch"),
+                Map.create(MapType.PERCPU_ARRAY, 4, size + _WORD, _PLACES, name="scratch"),
             )
             self._stacks = held.enter_context(
                 Map.create(MapType.HASH, NUMBER, size - _LENGTH, max_entries, name="stacks"),
@@ -89,30 +90,38 @@ class Callchains(Closing):
             look_up(code, self._scratch, place)
         code.jump("jeq", R0, 0, OUT).mov(OURS, R0)
 
-    def store(self, code: Code, at: int, lost: str, disturbed: str, *, user: bool) -> None:
+    def store(self, code: Code, at: int, lost: str, disturbed: str, *, user: bool, caller: Load | None = None) -> None:
         """Write the number of the kernel's or the process's stack into cleared room.
 
         Go to ``lost`` where there is no room for the stack, and to ``disturbed`` where another run has come between.
-        Kernel threads have no stack of a process; that has the number 0. r9 is used.
+        Kernel threads have no stack of a process; that has the number 0. ``caller`` loads the address behind the first
+        where the kernel may lack it. r8, which then is elsewhere in the memory, and r9 are used.
         """
         depth = self.depth if user else self._deeper
         none, found, kept = code.fresh(), code.fresh(), code.fresh()
         with code.scratch():
-            name = code.room(8)
-            code.call(Helper.ktime_get_ns).stx(8, R10, name, R0).stx(8, OURS, _NAME, R0)
-            code.mov(R1, CTX).mov(R2, OURS).add(R2, _FRAMES).mov(R3, _WORD * depth)
+            name, memory, back = code.room(8), code.room(8), code.room(8)
+            code.call(Helper.ktime_get_ns).stx(8, R10, name, R0).stx(8, OURS, _NAME, R0).stx(8, R10, memory, OURS)
+            if caller is not None:
+                caller(code, R0)
+                code.stx(8, R10, back, R0)
+            code.mov(R1, CTX).mov(R2, OURS).add(R2, _FRAMES + _WORD * (caller is not None)).mov(R3, _WORD * depth)
             code.mov(R4, StackFlag.USER_STACK if user else 0).call(Helper.get_stack)
             code.jump("jslt", R0, 0, none if user else disturbed).jump("jeq", R0, 0, none)
             code.ldx(8, R1, R10, name).stx(8, OURS, _NAME, R1)  # again: now the frames are ours as well
+            if caller is not None:
+                code.ldx(8, R1, R10, back)
+                _put_behind_the_first(code, depth)
             self._number(code, at, depth, user=user)
             code.jump("jeq", MORE, 0, none).stx(8, OURS, _LENGTH, MORE)
-            code.ldx(8, R1, R10, name).ldx(8, R2, OURS, _NAME).jump("jne", R1, R2, disturbed)
+            code.ldx(8, R1, R10, name).ldx(8, R2, R10, memory).ldx(8, R2, R2, _NAME).jump("jne", R1, R2, disturbed)
             look_up(code, self._stacks, at)
             code.jump("jne", R0, 0, found)
             code.ld_map_fd(R1, self._stacks.fileno()).mov(R2, R10).add(R2, at).mov(R3, OURS).add(R3, _LENGTH)
             code.mov(R4, _NOEXIST).call(Helper.map_update_elem)
             code.jump("jeq", R0, 0, kept).jump("jeq", R0, _EEXIST, found).jmp(lost)
-            code.label(kept).ldx(8, R1, R10, name).ldx(8, R2, OURS, _NAME).jump("jeq", R1, R2, found)
+            code.label(kept).ldx(8, R1, R10, name).ldx(8, R2, R10, memory).ldx(8, R2, R2, _NAME)
+            code.jump("jeq", R1, R2, found)
             code.ld_map_fd(R1, self._stacks.fileno()).mov(R2, R10).add(R2, at).call(Helper.map_delete_elem)
             code.jmp(disturbed)
             code.label(none).label(found)
@@ -151,3 +160,17 @@ class Callchains(Closing):
     def close(self) -> None:
         """Give the maps back."""
         self._held.close()
+
+
+def _put_behind_the_first(code: Code, depth: int) -> None:
+    """Put the address in r1 between the first two frames unless it is there; r0 says their bytes.
+
+    The frames lie a word behind their place, to which either all of them come by moving r8, or the first alone does.
+    """
+    there, missing, done = code.fresh(), code.fresh(), code.fresh()
+    code.jump("jeq", R1, 0, there).jump("jlt", R0, 2 * _WORD, missing)
+    code.ldx(8, R2, OURS, _FRAMES + 2 * _WORD).jump("jeq", R1, R2, there)
+    code.label(missing).ldx(8, R2, OURS, _FRAMES + _WORD).stx(8, OURS, _FRAMES, R2).stx(8, OURS, _FRAMES + _WORD, R1)
+    code.jump("jge", R0, depth * _WORD, done).add(R0, _WORD).jmp(done)
+    code.label(there).add(OURS, _WORD)
+    code.label(done)

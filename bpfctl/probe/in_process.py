@@ -44,6 +44,7 @@ def process_groups(
     returns: bool = False,
     process: Process | None = None,
     frame: Load | None = None,
+    caller: Load | None = None,
     session: bool = False,
 ) -> Iterator[Group]:
     """Yield groups for points with the same fields, each of which may be at several places.
@@ -53,7 +54,8 @@ def process_groups(
     """
     if len(points) > 1 and not has_cookies():
         for point in points:
-            yield from process_groups([point], places, field, returns=returns, process=process, frame=frame)
+            alone = process_groups([point], places, field, returns=returns, process=process, frame=frame, caller=caller)
+            yield from alone
         return
     several, pid = len(points) > 1, process.pid if process is not None else None
     numbered = [place._replace(cookie=number) for number, point in enumerate(points) for place in places(point)]
@@ -75,6 +77,7 @@ def process_groups(
         Code.point_from_cookie if several else None,
         attach_cookie=by(uprobe.attach_tracefs),
         frame=frame,
+        caller=caller,
     )
     of_events = of_tracefs._replace(
         way=f"perf event{plural}",

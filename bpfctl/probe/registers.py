@@ -38,6 +38,7 @@ class Registers(NamedTuple):
     pc: str
     sp: str
     popped: int  # bytes of the stack that a return takes away
+    link: str = ""  # which has the address to return to; without it, that is on the stack
 
 
 X86_64 = Registers(
@@ -57,6 +58,7 @@ ARM64 = Registers(
     "pc",
     "sp",
     0,
+    "x30",
 )
 
 
@@ -106,6 +108,20 @@ def call_frame(*, returns: bool) -> Load:
         code.ldx(8, register, CTX, here.at[here.sp])
         if returns and here.popped:
             code.sub(register, here.popped)
+
+    return load
+
+
+def call_origin() -> Load:
+    """Return what loads the address that a function of a process returns to, when it is just entered."""
+
+    def load(code: Code, register: Reg) -> None:
+        here = registers()
+        if here.link:
+            code.ldx(8, register, CTX, here.at[here.link])
+        else:
+            code.ldx(8, register, CTX, here.at[here.sp])
+            user_memory(code, register, 0, _ADDRESS)
 
     return load
 

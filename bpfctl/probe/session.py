@@ -154,7 +154,7 @@ def known(fields: Sequence[Field], name: str, place: str) -> Field:
 
 
 def _part(group: Group, first: int) -> Part:
-    return Part(group.points, first, partial(_field, group), group.frame)
+    return Part(group.points, first, partial(_field, group), group.frame, group.caller)
 
 
 def _field(group: Group, name: str) -> Field:

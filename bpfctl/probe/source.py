@@ -52,6 +52,9 @@ class Group(NamedTuple):
     #: Loads a number that a thread has for one call alone while that goes on, the same where it begins and where it
     #: returns: where its frame is. None where nothing tells one call of a thread from another.
     frame: Load | None = None
+    #: Where a function of a process is just entered: loads the address that it returns to. Its caller has no frame that
+    #: the kernel would find yet.
+    caller: Load | None = None
     #: Returns what it means that the program cannot be loaded, where that binds it to the points already.
     unloaded: Callable[[KernelError], KernelError] | None = None
 

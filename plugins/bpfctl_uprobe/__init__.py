@@ -19,6 +19,7 @@ from bpfctl.plugin import (
     argument_fields,
     argument_strings,
     call_frame,
+    call_origin,
     is_pattern,
     known,
     process_files,
@@ -194,8 +195,16 @@ class UprobeSource:
                 returns=self._returns,
                 process=self._process,
                 frame=call_frame(returns=self._returns) if self._file(alike[0]).binary.is_native else None,
+                caller=call_origin() if self._are_entered(alike) else None,
                 session=session,
             )
+
+    def _are_entered(self, points: Sequence[ProbePoint]) -> bool:
+        """Return whether points are where functions begin."""
+        if self._returns or not self._file(points[0]).binary.is_native:
+            return False
+        names = [_split(point.target)[1] for point in points]
+        return not any(self._split(name)[1] or NUMBER.fullmatch(name) for name in names)
 
     def call(self, point: ProbePoint) -> tuple[ProbePoint, ProbePoint]:
         """Return where a function is entered, and where it returns; UsageError for a place within one."""

@@ -236,6 +236,38 @@ def test_without_frame_pointers_callers_are_not_seen():
     assert not [row for row in rows if calls(row)[:3] == ["c", "b", "a"]]
 
 
+@pytest.mark.parametrize("pointers", [True, False])
+@pytest.mark.parametrize("way", ["", "perf event"])
+def test_the_caller_of_a_function_that_is_just_entered(path, pointers, way):
+    """It has no frame yet, so that not all kernels tell who called it; without frame pointers nobody else is seen."""
+    without = built("chain_without", CHAIN, "-fomit-frame-pointer", "-fno-optimize-sibling-calls")
+    program, stacks = path if pointers else without, Stacks()
+    with (
+        called(program) as chain,
+        probing(stacks, f"uprobe:{program}:c", where=of(chain.pid), way=way) as running,
+        Names(chain.pid) as names,
+    ):
+        chain.does("calls", 200)
+        running.stop()
+        rows = names.named(stacks.rows())
+
+    wanted = ("c", "b", "a", "does", "main") if pointers else ("c", "b")
+    assert sum(row.hits for row in rows) == 200
+    assert {tuple(calls(row)[: len(wanted)]) for row in rows} == {wanted}
+
+
+def test_the_caller_counts_as_a_call(chain, path):
+    for depth in (1, 2, 3):
+        with (
+            Stacks(kernel=False, depth=depth) as stacks,
+            probing(stacks, f"uprobe:{path}:c", where=of(chain.pid)) as running,
+            Names() as names,
+        ):
+            chain.does("calls", 5)
+            running.stop()
+            assert calls(one(stacks, names)) == ["c", "b", "a"][:depth]
+
+
 def test_names_of_cpp_and_of_a_process_that_has_ended():
     path = built("deep", DEEP, *POINTERS, compiler="g++", language="c++")
     with Stacks() as stacks, probing(stacks, GETPPID, where='comm == "deep"') as running, Names() as names:

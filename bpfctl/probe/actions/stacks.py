@@ -181,7 +181,7 @@ class Stacks(Action):
         if self._kernel:
             self._chains.store(code, key + self._fields_size, lost, disturbed, user=False)
         if self._user:
-            self._chains.store(code, key + self._fields_size + NUMBER, lost, disturbed, user=True)
+            self._chains.store(code, key + self._fields_size + NUMBER, lost, disturbed, user=True, caller=part.caller)
         if self.off_cpu:
             code.call(Helper.ktime_get_ns).stx(8, R10, start, R0)
             code.ld_map_fd(R1, self._off.fileno()).mov(R2, R10).add(R2, thread).mov(R3, R10).add(R3, start)
