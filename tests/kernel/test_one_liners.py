@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import re
 import shlex
@@ -64,7 +65,8 @@ def syncs():
 
 
 def faults():
-    bytearray(b"written") * (1 << 20)
+    with mmap.mmap(-1, 1 << 20) as fresh:  # memory of malloc(3) may have been there before
+        fresh.write(bytes(1 << 20))
 
 
 def spins():
