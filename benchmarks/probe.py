@@ -165,10 +165,23 @@ def yields(per_second: int) -> int:
     return made
 
 
+def timers() -> dict[str, list[str]]:
+    """Return the commands that tell how long a system call takes."""
+    left = YIELD.replace("enter", "exit")
+    program = (
+        f"{YIELD} {{ @begun[tid] = nsecs; }} "
+        f"{left} /@begun[tid]/ {{ @ = hist(nsecs - @begun[tid]); delete(@begun[tid]); }}"
+    )
+    return {"bpfctl": [BPFCTL, "probe", "latency", YIELD]} | (
+        {"bpftrace": [BPFTRACE, "-e", program]} if BPFTRACE else {}
+    )
+
+
 def cost() -> None:
     """Tell the nanoseconds that the kernel counts for a run of the programs."""
-    for what, words in COUNTS.items():
-        for name, command in tools(*words).items():
+    measured = {f"counted {what}": tools(*words) for what, words in COUNTS.items()} | {"timed": timers()}
+    for what, commands in measured.items():
+        for name, command in commands.items():
             with Statistics() as statistics_:
                 known = set(ids(PROG))
                 with stopped(command):
@@ -177,7 +190,7 @@ def cost() -> None:
                     yields(100_000)
                     used = [one for one in statistics_.look() if one.id not in known and one.runs]
             told = ", ".join(f"{one.per_run or 0:.0f} ns a hit ({one.runs} hits)" for one in used)
-            print(f"{name:10} counted {what}: {told}")
+            print(f"{name:10} {what}: {told}")
 
 
 if __name__ == "__main__":

@@ -148,7 +148,9 @@ class Started(Closing):
         if not self._nested:  # where there is a depth, it was counted when it was forgotten
             self._count(code, _BEFORE)
         code.jmp(OUT).label(found)
-        code.mov(MORE, R0).ldx(8, OURS, R10, with_time).ldx(8, R1, MORE, 0).sub(OURS, R1)
+        code.mov(MORE, R0).ldx(8, OURS, R10, with_time).ldx(8, R1, MORE, 0)
+        code.jump("jeq", R1, 0, OUT)  # another CPU is about to write it
+        code.sub(OURS, R1)
         forward = code.fresh()
         code.jump("jsge", OURS, 0, forward).mov(OURS, 0).label(forward)
         self._count(code, _ENDED)
