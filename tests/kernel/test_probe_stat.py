@@ -460,15 +460,16 @@ def test_a_place():
 
 
 @pytest.mark.skipif(not has_cycles(), reason="this machine has no hardware counters")
-def test_cycles_of_a_loop():
-    """A longer loop has more, in the same relation, and user mode and the kernel are all there is."""
-    few = steps(["{cycles,cycles:u,cycles:k}"], "loops", 1_000_000)
-    many = steps(["{cycles,cycles:u,cycles:k}"], "loops", 5_000_000)
+def test_cycles_of_who_is_busy():
+    """Ten times as long takes many times as many; user mode and the kernel are all there is."""
+    events = "{cycles,cycles:u,cycles:k,task-clock}"
+    few, many = steps([events], "spins", 100), steps([events], "spins", 1000)
 
-    assert many["hardware:cycles"] > 2 * few["hardware:cycles"] > 0
+    assert many["hardware:cycles"] > 4 * few["hardware:cycles"] > 0
     for found in (few, many):
         parts = found["hardware:cycles:u"] + found["hardware:cycles:k"]
-        assert 0.95 < parts / found["hardware:cycles"] < 1.05
+        assert 0.9 < parts / found["hardware:cycles"] < 1.1
+        assert 0.05 < found["hardware:cycles"] / found["software:task-clock"] < 20  # GHz
 
 
 @pytest.mark.skipif(not has_cycles(), reason="this machine has no hardware counters")
