@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from array import array
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from itertools import compress
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -34,7 +34,8 @@ _LARGEST = 1 << 29  # bytes of a table
 _BACK = 16  # functions in front of an address that may reach to it
 _SHORT, _LONGEST = 128, 1 << 14  # bytes of a name
 _NAMES = 1 << 15  # that are kept
-_LOCAL, _WEAK = 0, 2  # STB_
+_WEAK = 2  # STB_WEAK; those of a file itself have 0
+_SIZELESS = 16  # a bit of ours beside those
 _WIDEST = 0xFFFFFFFF
 _GO_NAME = 4  # where struct _func has the place of the name
 _ROW = 21  # bytes of a function in arrays
@@ -132,13 +133,15 @@ class Table:
 
 def _best(run: Run, at: int) -> str:
     """Return the name that people know best of those that a function has."""
-    start, bound = run.starts[at], run.bound
-    names: list[tuple[bool, bool, int, str]] = []
+    start, size = run.starts[at], run.sizes[run.order[at]]
+    names: list[tuple[bool, bool, bool, int, str]] = []
     while at >= 0 and run.starts[at] == start and len(names) < _BACK:
         index = run.order[at]
-        name = _name(run, run.names[index])
+        name = _name(run, run.names[index]) if run.sizes[index] >= size else ""  # the end of those differs
         if name:
-            names.append((bound[index] == _LOCAL, bound[index] == _WEAK, len(name) - len(name.lstrip("_")), name))
+            bound = run.bound[index]
+            is_local, is_weak = not bound & ~_SIZELESS, bound & ~_SIZELESS == _WEAK
+            names.append((bool(bound & _SIZELESS), is_local, is_weak, len(name) - len(name.lstrip("_")), name))
         at -= 1
     return min(names)[-1] if names else ""
 
@@ -242,6 +245,11 @@ def _sorted(columns: Columns, code: list[tuple[int, int]], image: Image, strings
     if 0 in reach:  # those in assembler may not tell: they reach to the next, or to the end
         for at in [at for at, size in enumerate(reach) if not size]:
             following = bisect_right(starts, addresses[at])
+            alike = order[max(bisect_left(starts, addresses[at]), following - _BACK) : following]
+            reach[at] = max(min(sizes[other], _WIDEST) for other in alike)
+            bound[at] |= _SIZELESS
+            if reach[at]:
+                continue
             end = starts[following] if following < len(starts) else 1 << 64
             index = bisect_right(code, (addresses[at], 1 << 64)) - 1
             reach[at] = min(max(min(end, code[index][1]) - addresses[at], 0), _WIDEST) if index >= 0 else 0

@@ -87,6 +87,22 @@ def test_best_name():
     assert ["malloc", "only_local", ""] == names(symbols, 0x104, 0x204, 0x304)
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_two_of_one_beginning(order):
+    """Behind the end of the shorter one it is the longer."""
+    symbols = [(b"a_short", 0x100, 0x8, FUNC, GLOBAL, 1), (b"long", 0x100, 0x20, FUNC, GLOBAL, 1)]
+
+    assert names(symbols[::order], 0x118, 0x11F) == ["long", "long"]
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_one_that_tells_no_size(order):
+    """It has that of another of the same address, which is the better name."""
+    symbols = [(b"a_sizeless", 0x100, 0, FUNC, GLOBAL, 1), (b"sized", 0x100, 0x20, FUNC, LOCAL, 1)]
+
+    assert names(symbols[::order], 0x100, 0x11F, 0x120) == ["sized", "sized", None]
+
+
 def test_function_in_a_function():
     symbols = [(b"outer", 0x100, 0x100, FUNC, GLOBAL, 1), (b"inner", 0x140, 0x10, FUNC, GLOBAL, 1)]
 
@@ -133,6 +149,12 @@ def test_too_many(monkeypatch):
 
 def test_long_names():
     assert [1 << 14] == [len(name) for name in names([(b"n" * 100_000, 16, 16, FUNC, GLOBAL, 1)], 20)]
+
+
+def test_many_of_one_address():
+    """A table of nothing but the same is read as soon as any other."""
+    with soon():
+        assert names([(b"same", 0x100, 0, FUNC, GLOBAL, 1)] * 100_000, 0x100) == ["same"]
 
 
 def test_hostile_names():
