@@ -29,7 +29,7 @@ LOCAL, GLOBAL, WEAK = 0, 1, 2
 def image(symbols, *, order="little", bits=64, text=0x1000):
     """A file of (name, address, size, type, bind, section) rows."""
     sign = "<" if order == "little" else ">"
-    names, rows = b"\0", bytes(24 if bits == 64 else 16)
+    names, rows = bytearray(1), bytearray(24 if bits == 64 else 16)
     for name, address, size, kind, bind, section in symbols:
         info = bind << 4 | kind
         if bits == 64:
