@@ -226,8 +226,9 @@ def test_what_is_shown_there_looks_like_it(command):
 def _skip_without(command):
     if re.search("k(ret)?probe:", command) and pmu.number("kprobe") is None:
         pytest.skip("this kernel has no kprobes (CONFIG_KPROBE_EVENTS)")
-    if "hardware:" in command and Event(PerfType.HARDWARE, Hardware.CPU_CYCLES, 0).refusal():
-        pytest.skip("this machine has no hardware counters")
+    for counter in (Hardware.CPU_CYCLES, Hardware.INSTRUCTIONS):
+        if "hardware:" in command and Event(PerfType.HARDWARE, counter, 0).refusal():
+            pytest.skip(f"this machine has no hardware counter {counter.name}")
     if "--cgroup" in command and not any(mount.type == "cgroup2" for mount in bpffs.mounts()):
         pytest.skip("no cgroups of version 2 are mounted")
     if PYTHON in command and b"stapsdt" not in (Path(PYTHON).read_bytes() if Path(PYTHON).exists() else b""):
