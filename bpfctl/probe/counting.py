@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import ExitStack, suppress
 from errno import EACCES, EAGAIN, EBADF, EINVAL, ENODEV, ENOENT, EPERM
 from typing import TYPE_CHECKING, NamedTuple
@@ -280,9 +281,23 @@ def _check(cgroup: FD) -> None:
         if error.errno == EBADF:
             raise UsageError("that folder is no cgroup") from None
         if error.errno == ENOENT:
-            raise UsageError("that cgroup is of version 1, and counts nothing: it takes one of perf_event") from None
+            raise NotSupported(_without_controller(cgroup)) from None
         if error.errno == EINVAL:
             raise NotSupported("this kernel counts no cgroups (CONFIG_CGROUP_PERF)") from None
+
+
+def _without_controller(cgroup: FD) -> str:
+    """Return what is said of a cgroup for which the controller perf_event is not at work.
+
+    In version 2 nobody switches it on, but a new kernel gives it to no cgroup until another one is switched on:
+    cgroup_propagate_control() in kernel/cgroup/cgroup.c.
+    """
+    if "cgroup.controllers" not in os.listdir(cgroup.fileno()):
+        return "that cgroup is of version 1, where those of the hierarchy perf_event can be counted"
+    return (
+        "that cgroup has no perf_event: another hierarchy may have it, or no controller was ever switched on"
+        " (echo +pids > cgroup.subtree_control in the folder above it)"
+    )
 
 
 class _Gone(Exception):

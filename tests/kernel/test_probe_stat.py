@@ -238,8 +238,21 @@ def test_who_did_not_run_has_counted_nothing(worker):
 
 
 @pytest.fixture
-def cgroup():
+def switched_on():
+    """Have one controller at work below the root: without any, new cgroups lack perf_event too."""
+    there, wanted = (MOUNTS[0] / name for name in ("cgroup.controllers", "cgroup.subtree_control"))
+    found = [name for name in there.read_text().split() if not wanted.read_text().split()][:1]
+    for name in found:
+        wanted.write_text(f"+{name}")
+    yield
+    for name in found:
+        wanted.write_text(f"-{name}")
+
+
+@pytest.fixture
+def cgroup(switched_on):
     """Make a cgroup with one in it."""
+    del switched_on
     place = MOUNTS[0] / f"bpfctl-stat-{os.getpid()}"
     (place / "inner").mkdir(parents=True)
     yield place
