@@ -14,7 +14,8 @@ from bpfctl.cli.times import nanoseconds
 from bpfctl.errors import UsageError
 from bpfctl.gauge.latency import Latencies
 from bpfctl.probe import calls
-from bpfctl.probe.actions.latency import Latency, SlowCalls
+from bpfctl.probe.actions.latency import Latency
+from bpfctl.probe.actions.slow import SlowCalls
 from bpfctl.probe.duration import UNITS
 from bpfctl.probe.histograms import Linear
 from bpfctl.views.calls import remarks_on_calls
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from typing import TypeVar
 
     from bpfctl.cli.session import Session
-    from bpfctl.probe.actions.latency import Timed
+    from bpfctl.probe.actions.timed import Timed
     from bpfctl.probe.calls import Timing
     from bpfctl.probe.session import Probing
     from bpfctl.views.slow_calls import Name

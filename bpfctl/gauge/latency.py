@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from bpfctl.gauge.gauge import Gauge
-from bpfctl.probe.actions.latency import LATENCY, Latency
+from bpfctl.probe.actions.latency import Latency
 from bpfctl.probe.duration import spell
 from bpfctl.views.histogram import BOARD, Round
 
@@ -39,7 +39,7 @@ class Latencies(Gauge[Latency, Round]):
         return Round(
             time.time(),
             self.seconds,
-            LATENCY,
+            "latency",
             self._action.by,
             rows[:top],
             [self._action.spelled(row) for row in rows[:top]],

@@ -10,7 +10,7 @@ import pytest
 
 from bpfctl.errors import KernelError, NotSupported, UsageError
 from bpfctl.host import pmu
-from bpfctl.probe.actions.latency import SlowCalls
+from bpfctl.probe.actions.slow import SlowCalls
 from tests.kernel.facts import Facts
 from tests.kernel.probing import named, until
 from tests.kernel.timed import timed

@@ -13,7 +13,7 @@ from bpfctl.attach import uprobe
 from bpfctl.elf.binary import Binary
 from bpfctl.errors import KernelError, UsageError
 from bpfctl.probe import session
-from bpfctl.probe.actions.latency import SlowCalls
+from bpfctl.probe.actions.slow import SlowCalls
 from bpfctl.probe.histograms import Linear
 from tests.build.called import NOTES, TALK, built, called
 from tests.kernel.command import run, running
@@ -140,6 +140,7 @@ def test_threads_that_end_within_a_call(path, process):
 def test_calls_that_go_on(path, process):
     with timed(f"uprobe:{path}:stays", where=f"pid == {process.pid}") as (times, _):
         process.does("stays", 3)
+        assert until(lambda: times.tally().running == 3)
         rows, tally = told(times)
 
     assert rows == {}

@@ -14,7 +14,7 @@ from tests.build.called import TALK
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from bpfctl.probe.actions.latency import Timed
+    from bpfctl.probe.actions.timed import Timed
 
 #: Functions that sleep, call themselves, each other, leave by longjmp(3), never return, or end their thread.
 CALLS = (
@@ -47,7 +47,7 @@ static void thread(void *(*function)(void *), int wait)
     pthread_t made;
     pthread_create(&made, NULL, function, NULL);
     if (wait) pthread_join(made, NULL);
-    else usleep(100000);
+    else pthread_detach(made);
 }
 void does(const char *what, long count)
 {
