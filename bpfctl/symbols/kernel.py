@@ -11,9 +11,11 @@ import re
 import sys
 from array import array
 from bisect import bisect_left, bisect_right
+from contextlib import suppress
 from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
+from bpfctl._sys import calls
 from bpfctl.host.kallsyms import FILE
 from bpfctl.symbols.frame import Frame
 
@@ -24,6 +26,7 @@ _MODULES = "/proc/modules"
 _LONGEST = 1 << 20  # bytes of a function: only BPF programs get that long
 _MOST = 1 << 16  # frames that are kept
 _MODULE = re.compile(rb"^\S+ (\d{1,12}) \S+ \S+ \S+ 0x([0-9a-f]{8,16})\b", re.MULTILINE)
+_BPF = "[bpf]"
 _OF_NO_CODE = b"aA"  # absolute symbols, which are numbers and no places
 _MARKS = (b"$x", b"$d")  # where code and data begin in it, on arm64
 
@@ -49,17 +52,14 @@ class Kernel:
         self._width = 0  # of an address in digits
         self._proper = self._others = _Part(array("Q"), array("I"))
         self._areas: list[tuple[int, int]] = []  # of modules
-        self._unknown = 0  # addresses without a name
+        self._program = 0  # the newest BPF program
+        self._doubts = 0  # addresses of which something that is loaded since may tell more
         self._patience = 1  # so many of those until the file is read
 
     def frame(self, address: int) -> Frame:
         """Return what is at an address."""
         frame = self._known.get(address)
-        if frame is None:
-            if len(self._known) >= _MOST:
-                self._known.clear()
-            frame = self._known[address] = self._find(address)
-        return frame
+        return _kept(self._known, address, self._find(address)) if frame is None else frame
 
     def frames(self, addresses: Sequence[int]) -> list[Frame]:
         """Return what is at the addresses of a stack, the innermost first: behind it all are where calls return to."""
@@ -70,22 +70,21 @@ class Kernel:
 
     def _caller(self, address: int) -> Frame:
         name, offset, module = self._find(address - 1)  # the call may have been the last of its function
-        if len(self._callers) >= _MOST:
-            self._callers.clear()
-        frame = self._callers[address] = Frame(name, offset + 1, module)
-        return frame
+        return _kept(self._callers, address, Frame(name, offset + 1, module))
 
     def _find(self, address: int) -> Frame:
         found = self._look_up(address)
-        if found is None:
-            self._unknown += 1
-            if self._unknown == self._patience:  # modules and programs come and go, but the file takes 50 ms
+        # Modules and programs come and go, and nothing tells where a program ends. But the file takes 50 ms.
+        if found is None or (found.module == _BPF and _newest(self._program) != self._program):
+            self._doubts += 1
+            if self._doubts == self._patience:
                 self._patience *= 2
                 self._read()
                 found = self._look_up(address)
         return found or Frame("", address)
 
     def _read(self) -> None:
+        self._program = _newest(0)
         try:
             with open(self._file, "rb") as file:
                 self._text = file.read()
@@ -128,6 +127,23 @@ class Kernel:
                 function, _, module = name.decode("utf-8", "surrogateescape").partition("\t")
                 return Frame(function, address - start, module) if start else None
         return None
+
+
+def _kept(frames: dict[int, Frame], address: int, frame: Frame) -> Frame:
+    """Keep what is known of an address; what is not may be soon."""
+    if len(frames) >= _MOST:
+        frames.clear()
+    if frame.name:
+        frames[address] = frame
+    return frame
+
+
+def _newest(program: int) -> int:
+    """Return the number of the newest BPF program, this one where there is none newer, or we may not know."""
+    with suppress(OSError):
+        while True:
+            program = calls.next_id(calls.PROG_GET_NEXT_ID, program)
+    return program
 
 
 def _part(text: bytes, start: int, end: int, width: int) -> _Part:
