@@ -126,6 +126,11 @@ def call_origin() -> Load:
     return load
 
 
+def one_call(code: Code, register: Reg) -> None:
+    """Load what stands for the frame where a thread has one call at a time, such as a system call."""
+    code.mov(register, 0)
+
+
 def word(at: int) -> Load:
     """Return what loads eight bytes of the context."""
 

@@ -22,6 +22,7 @@ from bpfctl.kernel.elements import Walk
 from bpfctl.kernel.map import Map
 from bpfctl.probe.code import MORE, OURS, OUT, POINT
 from bpfctl.probe.keys import look_up
+from bpfctl.probe.registers import one_call
 from bpfctl.uapi.enums import MapType
 from bpfctl.uapi.helpers import Helper
 
@@ -79,6 +80,8 @@ class Started(Closing):
     ) -> None:
         self._numbers, self._key, self._frames = numbers, key, frames and key is None
         self._nested = key is None and not frames
+        #: Whether a return tells of other calls of its thread, those deeper on the stack.
+        self._tells = self._frames and any(part.frame is not one_call for part in parts)
         self._size = _TIME + -(-keep // 8) * 8
         size = _WHO + (8 if key is None else -(-key.size // 8) * 8)
         self._key_size = size
@@ -87,7 +90,7 @@ class Started(Closing):
             self._calls = held.enter_context(Map.create(MapType.HASH, size, self._size, max_calls, name="calls"))
             self._empty = held.enter_context(Map.create(MapType.ARRAY, 4, self._size, 1, name="empty"))
             self._tally = held.enter_context(Map.create(MapType.PERCPU_ARRAY, 4, 8, _BEFORE + 1, name="tally"))
-            if self._frames:
+            if self._tells:
                 self._last = held.enter_context(Map.create(MapType.LRU_HASH, size, _LAST.size, max_calls, name="last"))
             if self._nested:
                 self._depths = held.enter_context(Map.create(MapType.HASH, size, 8, max_calls, name="depths"))
@@ -138,7 +141,7 @@ class Started(Closing):
         with_time = code.room(8)
         code.call(Helper.ktime_get_ns).stx(8, R10, with_time, R0)
         key = self._store_key(code, part)
-        if self._frames:
+        if self._tells:
             self._remember(code, key, with_time)
         if self._nested:
             self._shallower(code, key)
@@ -265,7 +268,7 @@ class Started(Closing):
             else:
                 stacks.setdefault((number, who), []).append((_BEGAN.unpack_from(value)[0], frame))
         last = {}
-        if self._frames:
+        if self._tells:
             for key, value in Walk(self._last, self._last.facts).pairs():
                 number, _, who = _KEY.unpack(key)
                 last[number, who] = _LAST.unpack(value)

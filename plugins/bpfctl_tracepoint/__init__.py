@@ -26,9 +26,10 @@ from bpfctl.plugin import (
     chosen,
     is_pattern,
     known,
+    one_call,
 )
 from bpfctl_tracepoint.format import Format, parse
-from bpfctl_tracepoint.names import ENTER, EXIT, called, one_call
+from bpfctl_tracepoint.names import ENTER, EXIT, called
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

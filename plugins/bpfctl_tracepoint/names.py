@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from bpfctl.plugin import Code, ProbePoint, Reg
+    from bpfctl.plugin import ProbePoint
 
 ENTER, EXIT = "sys_enter_", "sys_exit_"
 
@@ -18,8 +18,3 @@ def called(point: ProbePoint, *prefixes: str) -> str:
             if name.startswith(prefix):
                 return name.removeprefix(prefix)
     return ""
-
-
-def one_call(code: Code, register: Reg) -> None:
-    """Load what tells a system call of a thread from another: it makes one at a time."""
-    code.mov(register, 0)

@@ -34,8 +34,9 @@ from bpfctl.plugin import (
     attach_raw_tracepoint,
     kernel_types,
     memory,
+    one_call,
 )
-from bpfctl_tracepoint.names import ENTER, EXIT, called, one_call
+from bpfctl_tracepoint.names import ENTER, EXIT, called
 from bpfctl_tracepoint.numbers import numbers
 from btf.errors import BTFError
 from btf.place import find
