@@ -83,7 +83,7 @@ class Demangler(Closing):
     def _started(self) -> subprocess.Popen[bytes]:
         import subprocess  # noqa: PLC0415 - few programs are of C++
 
-        command = [sys.executable, "-I", "-S", _demangler_path()]
+        command = [sys.executable or "python3", "-I", "-S", _demangler_path()]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
         self._process = subprocess.Popen(command, start_new_session=True, **pipes)  # type: ignore[call-overload]
         if not _pipes(self._process)[1].readline():  # there is no libstdc++
