@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-PATIENCE = 60  # seconds
+PATIENCE = 180  # seconds; a command on emulated arm64 may need one minute until it is attached
 
 YIELD = "tracepoint:syscalls:sys_enter_sched_yield"
 OPEN = "tracepoint:syscalls:sys_enter_openat"

@@ -25,7 +25,7 @@ from bpfctl.probe.where import parse
 from tests.build.called import NOTES, TALK, built, called
 from tests.kernel import client
 from tests.kernel.command import run, running
-from tests.kernel.probing import is_attached, until
+from tests.kernel.probing import PATIENCE, is_attached, until
 
 WAYS = ["multi-uprobe link", "perf event", "tracefs event"]
 KPROBE, ARRAY, TRACE_UPROBE_MULTI = 2, 2, 48
@@ -310,7 +310,7 @@ def test_it_is_over_when_the_process_is(path, words, probe):
             assert until(lambda: is_attached(beside.pid))
             process.does("work", 5)
             os.kill(process.pid, signal.SIGKILL)
-            out, error = beside.communicate(timeout=60)
+            out, error = beside.communicate(timeout=PATIENCE)
 
     assert (error, beside.returncode) == ("", 0)
     told = [json.loads(line) for line in out.splitlines()]
@@ -327,7 +327,7 @@ def test_rounds_are_over_when_the_process_is(path):
             while json.loads(beside.stdout.readline())["hits"] < 5:
                 pass
             os.kill(process.pid, signal.SIGKILL)
-            _, error = beside.communicate(timeout=60)
+            _, error = beside.communicate(timeout=PATIENCE)
 
     assert (error, beside.returncode) == ("", 0)
 
