@@ -143,7 +143,10 @@ def _best(run: Run, at: int) -> str:
             is_local, is_weak = not bound & ~_SIZELESS, bound & ~_SIZELESS == _WEAK
             names.append((bool(bound & _SIZELESS), is_local, is_weak, len(name) - len(name.lstrip("_")), name))
         at -= 1
-    return min(names)[-1] if names else ""
+    if not names:
+        return ""
+    name = min(names)[-1]
+    return name.partition("@")[0] or name  # behind it is the version
 
 
 def _name(run: Run, place: int) -> str:

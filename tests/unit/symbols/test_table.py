@@ -82,9 +82,11 @@ def test_best_name():
         (b"aaa_local", 0x100, 0x10, FUNC, LOCAL, 1),
         (b"only_local", 0x200, 0x10, FUNC, LOCAL, 1),
         (b"", 0x300, 0x10, FUNC, GLOBAL, 1),
+        (b"cond_signal@@GLIBC_2.3.2", 0x400, 0x10, FUNC, GLOBAL, 1),
+        (b"@plt", 0x500, 0x10, FUNC, GLOBAL, 1),
     ]
 
-    assert ["malloc", "only_local", ""] == names(symbols, 0x104, 0x204, 0x304)
+    assert ["malloc", "only_local", "", "cond_signal", "@plt"] == names(symbols, 0x104, 0x204, 0x304, 0x404, 0x504)
 
 
 @pytest.mark.parametrize("order", [1, -1])
