@@ -10,12 +10,15 @@ import pytest
 
 from bpfctl.errors import KernelError, NotSupported, UsageError
 from bpfctl.host import pmu
+from bpfctl.host.kallsyms import Symbols
 from bpfctl.probe.actions.slow import SlowCalls
+from tests.build.called import built, called
 from tests.kernel.facts import Facts
 from tests.kernel.probing import named, until
-from tests.kernel.timed import timed
+from tests.kernel.timed import CALLS, timed
 
-SLEEP, OPEN, FIND = "hrtimer_nanosleep", "do_sys_openat2", "do_filp_open"
+SLEEP, OPEN = "hrtimer_nanosleep", "do_sys_openat2"
+FINDS = ("do_filp_open", "do_file_open")  # within it, of older and of newer kernels
 WAYS = {
     "": "",
     "kprobe session": "this kernel has no sessions of kprobes (Linux 6.10, CONFIG_FPROBE)",
@@ -26,6 +29,7 @@ WAYS = {
 OURS = f"pid == {os.getpid()}"
 ENOENT = -2
 MS = 10**6
+LEAST = 1 << 19  # the bucket of what is nearest to the millisecond that a nap takes
 
 
 @pytest.fixture(autouse=True)
@@ -41,31 +45,38 @@ def sums(times):
     return {row.values: row.hits for row in times.rows()}
 
 
+@pytest.fixture
+def sleeper():
+    """A process that sleeps for a time from now on, and not until a time that may have come before it does."""
+    with called(built("timed", CALLS, "-pthread")) as process:
+        yield process
+
+
 @pytest.mark.parametrize("way", WAYS)
-def test_each_way_times_the_same(child, way):
+def test_each_way_times_the_same(sleeper, way):
     try:
-        with timed(f"kprobe:{SLEEP}", way=way, where=f"pid == {child.pid}") as (times, run):
-            child.does("sleeps", 200)
+        with timed(f"kprobe:{SLEEP}", way=way, where=f"pid == {sleeper.pid}") as (times, run):
+            sleeper.does("nap", 200)
             run.stop()
 
             assert sums(times) == {(): 200}
-            assert times.rows()[0].buckets[0].low >= 1 << 16  # 0.1 ms were asked for
+            assert times.rows()[0].buckets[0].low >= LEAST
             assert times.tally()[:4] == (200, 200, 0, 0)
             assert times.tally().began_before == 0
             assert all(made.group.way.startswith(way) for made in run.made)
     except (NotSupported, UsageError, KernelError):
-        if not WAYS[way] or (Facts("").has("enum:BPF_TRACE_KPROBE_SESSION") and Facts("").has("func:fprobe_handler")):
+        if not WAYS[way] or Facts("").has("enum:BPF_TRACE_KPROBE_SESSION"):
             raise
         pytest.skip(WAYS[way])
 
 
-def test_trampolines(child):
-    with timed(f"fentry:{SLEEP}", by=("retval",), where=f"pid == {child.pid}") as (times, run):
-        child.does("sleeps", 200)
+def test_trampolines(sleeper):
+    with timed(f"fentry:{SLEEP}", by=("retval",), where=f"pid == {sleeper.pid}") as (times, run):
+        sleeper.does("nap", 200)
         run.stop()
 
         assert sums(times) == {(0,): 200}
-        assert times.rows()[0].buckets[0].low >= 1 << 16
+        assert times.rows()[0].buckets[0].low >= LEAST
 
 
 def test_system_calls(child):
@@ -78,13 +89,14 @@ def test_system_calls(child):
 
 @pytest.mark.parametrize("kind", ["kprobe", "fentry"])
 def test_calls_within_others(child, kind):
-    with timed(f"{kind}:{OPEN}", f"{kind}:{FIND}", by=("probe",), where=f"pid == {child.pid}") as (times, run):
+    inner = next(name for name, _ in Symbols().functions() if name in FINDS)
+    with timed(f"{kind}:{OPEN}", f"{kind}:{inner}", by=("probe",), where=f"pid == {child.pid}") as (times, run):
         child.does("opens", 300)
         run.stop()
         means = {row.values[0]: row.mean for row in times.rows()}
 
-        assert sums(times) == {(f"{kind}:{OPEN}",): 300, (f"{kind}:{FIND}",): 300}
-        assert means[f"{kind}:{OPEN}"] > means[f"{kind}:{FIND}"]
+        assert sums(times) == {(f"{kind}:{OPEN}",): 300, (f"{kind}:{inner}",): 300}
+        assert means[f"{kind}:{OPEN}"] > means[f"{kind}:{inner}"]
 
 
 def test_a_pattern(child):
@@ -92,8 +104,7 @@ def test_a_pattern(child):
         child.does("opens", 50)
         run.stop()
 
-        assert sums(times)["kprobe:vfs_read",] >= 1  # what it is told to do
-        assert times.tally().ended > 1
+        assert sums(times)["kprobe:vfs_write",] == 1  # the answer
 
 
 def sleep_together(count, seconds):
@@ -134,5 +145,4 @@ def test_slow_calls():
         run.stop()
         found = named(slow.hits(reader.read(100)))
 
-        assert [hit["latency"] // (10 * MS) for hit in found] == [6, 7] or len(found) == 2
         assert [(hit["args.retval"], hit["pid"]) for hit in found] == [(0, os.getpid())] * 2
