@@ -78,6 +78,18 @@ def test_each_call_of_itself(path, process, monkeypatch, lack):
     assert rows == {(left, left): 100 for left in range(11)}
 
 
+@pytest.mark.parametrize("lack", [with_all, without_sessions])
+def test_threads_at_once(path, process, monkeypatch, lack):
+    lack(monkeypatch)
+    with timed(f"uprobe:{path}:itself", by=("arg0", "retval"), where=f"pid == {process.pid}") as (times, run):
+        process.does("threads", 32)
+        run.stop()
+        rows, tally = told(times)
+
+    assert rows == {(left, left): 32 * 5 * (20 - left) for left in range(20)}
+    assert (tally.begun, tally.ended) == (32 * 5 * 210,) * 2
+
+
 def test_a_call_of_itself_takes_longer_than_what_it_calls(path, process):
     with timed(f"uprobe:{path}:itself", by=("arg0",), where=f"pid == {process.pid}") as (times, run):
         process.does("deep", 20)

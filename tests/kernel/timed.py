@@ -42,6 +42,17 @@ KEPT long leaves(long otherwise)
 }
 KEPT void *ends(void *argument) { pthread_exit(argument); }
 KEPT void *stays(void *argument) { for (;;) pause(); return argument; }
+static void *recurs(void *argument)
+{
+    for (int number = 0; number < 100; number++) itself(number % 20);
+    return argument;
+}
+static void threads(long count)
+{
+    pthread_t made[64];
+    for (long at = 0; at < count; at++) pthread_create(&made[at], NULL, recurs, NULL);
+    for (long at = 0; at < count; at++) pthread_join(made[at], NULL);
+}
 static void thread(void *(*function)(void *), int wait)
 {
     pthread_t made;
@@ -52,6 +63,7 @@ static void thread(void *(*function)(void *), int wait)
 void does(const char *what, long count)
 {
     if (!strcmp(what, "deep")) itself(count);
+    else if (!strcmp(what, "threads")) threads(count);
     else for (long number = 0; number < count; number++) {
         if (!strcmp(what, "nap")) nap(1000);
         if (!strcmp(what, "slow")) nap(20000);
