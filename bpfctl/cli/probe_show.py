@@ -10,7 +10,8 @@ from bpfctl.cli.probe_run import listed, specs, wanted
 from bpfctl.errors import BpfctlError
 from bpfctl.probe.actions.count import Count
 from bpfctl.probe.actions.trace import Trace
-from bpfctl.probe.session import Probing, Sources, Wanted, make
+from bpfctl.probe.making import make
+from bpfctl.probe.session import Probing, Sources, Wanted
 from bpfctl.probe.source import Located
 from bpfctl.views.probe import PROGRAMS, WHOLE, Told
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from bpfctl.probe.field import Field
-    from bpfctl.probe.session import Made
+    from bpfctl.probe.making import Made
     from bpfctl.probe.source import ProbePoint
 
 

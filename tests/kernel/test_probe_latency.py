@@ -12,7 +12,7 @@ import bpfctl
 from bpfctl.attach import uprobe
 from bpfctl.elf.binary import Binary
 from bpfctl.errors import KernelError, UsageError
-from bpfctl.probe import session
+from bpfctl.probe import both_ends
 from bpfctl.probe.actions.slow import SlowCalls
 from bpfctl.probe.histograms import Linear
 from tests.build.called import NOTES, TALK, built, called
@@ -47,7 +47,7 @@ def told(times):
 
 def without_sessions(monkeypatch):
     """Have the kernel lack what Linux 6.10 brought."""
-    monkeypatch.setattr(session, "has_sessions", lambda: None)
+    monkeypatch.setattr(both_ends, "functions", lambda: None)
 
 
 @pytest.mark.parametrize("lack", [with_all, without_sessions, without_multi, without_cookies])
