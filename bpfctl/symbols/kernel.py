@@ -85,6 +85,8 @@ class Kernel:
 
     def _read(self) -> None:
         self._program = _newest(0)
+        self._known.clear()
+        self._callers.clear()
         try:
             with open(self._file, "rb") as file:
                 self._text = file.read()
@@ -130,11 +132,10 @@ class Kernel:
 
 
 def _kept(frames: dict[int, Frame], address: int, frame: Frame) -> Frame:
-    """Keep what is known of an address; what is not may be soon."""
+    """Keep what is known of an address, until the file is read again."""
     if len(frames) >= _MOST:
         frames.clear()
-    if frame.name:
-        frames[address] = frame
+    frames[address] = frame
     return frame
 
 
