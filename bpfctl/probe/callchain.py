@@ -93,7 +93,8 @@ class Callchains(Closing):
     def store(self, code: Code, at: int, lost: str, disturbed: str, *, user: bool, caller: Load | None = None) -> None:
         """Write the number of the kernel's or the process's stack into cleared room.
 
-        Go to ``lost`` where there is no room for the stack, and to ``disturbed`` where another run has come between.
+        Go to ``lost`` where there is no room for the stack, and to ``disturbed`` where another run has come between: in
+        our memory, or in the kernel's own, which then says EFAULT.
         Kernel threads have no stack of a process; that has the number 0. ``caller`` loads the address behind the first
         where the kernel may lack it. r8, which then is elsewhere in the memory, and r9 are used.
         """
@@ -107,7 +108,7 @@ class Callchains(Closing):
                 code.stx(8, R10, back, R0)
             code.mov(R1, CTX).mov(R2, OURS).add(R2, _FRAMES + _WORD * (caller is not None)).mov(R3, _WORD * depth)
             code.mov(R4, StackFlag.USER_STACK if user else 0).call(Helper.get_stack)
-            code.jump("jslt", R0, 0, none if user else disturbed).jump("jeq", R0, 0, none)
+            code.jump("jslt", R0, 0, disturbed).jump("jeq", R0, 0, none)
             code.ldx(8, R1, R10, name).stx(8, OURS, _NAME, R1)  # again: now the frames are ours as well
             if caller is not None:
                 code.ldx(8, R1, R10, back)

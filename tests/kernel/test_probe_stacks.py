@@ -330,9 +330,10 @@ def test_processes_that_are_hit_at_once(path, spec):
         list(pool.map(lambda chain: chain.does("turns" if spec == GETPPID else "calls", 20_000), chains))
         running.stop()
         rows = names.named(stacks.rows())
-        kept = stacks.lost() + stacks.disturbed() + running.missed()
+        found = sum(row.hits for row in rows) + stacks.lost() + stacks.disturbed()
+        missed = running.missed()  # of all system calls, which have one program
 
-    assert sum(row.hits for row in rows) + kept == 6 * 20_000
+    assert found <= 6 * 20_000 <= found + missed
     assert {row.pid for row in rows} == {chain.pid for chain in chains}
     if spec != GETPPID:
         assert {tuple(calls(row)[:5]) for row in rows} == {("c", "b", "a", "does", "main")}
