@@ -208,7 +208,7 @@ def test_the_first_call_is_what_was_probed(chain, kind):
     ],
 )
 def test_calls_between_probe_and_program_are_left_out(chain, spec, by):
-    """Perf events at system calls begin with the process on older kernels, such as 5.10: no calls of the kernel there."""
+    """On older kernels, such as 5.10, stacks of perf events at system calls begin with the calls of the process."""
     with Stacks([by]) as stacks, probing(stacks, spec, where=of(chain.pid)) as running, Names() as names:
         chain.does("naps", 2)
         chain.does("calls", 2)
