@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
+from itertools import islice
 from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -12,7 +13,7 @@ from bpfctl.symbols.kernel import Kernel
 from bpfctl.symbols.user import Users
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from bpfctl.probe.actions.stacks import Stack
     from bpfctl.symbols.frame import Frame
@@ -23,6 +24,7 @@ _OF_PROBES = re.compile(
     r"trace_call_bpf|__bpf_prog_|perf_syscall_e"
 )
 _POLL = 0.25  # seconds
+_AT_ONCE = 500  # stacks
 
 
 class NamedStack(NamedTuple):
@@ -61,7 +63,7 @@ class Names(Closing):
         together: dict[tuple[Any, ...], NamedStack] = {}
         with self._lock:
             self._users.poll()
-            for row in rows:
+            for row in self._expected(rows):
                 found = self._named(row, depth)
                 key = found.values, found.kernel, found.user
                 before = together.get(key)
@@ -69,6 +71,13 @@ class Names(Closing):
                     found = before._replace(hits=before.hits + found.hits, total=before.total + found.total)
                 together[key] = found
         return sorted(together.values(), key=lambda row: -row.total)
+
+    def _expected(self, rows: Iterable[Stack]) -> Iterator[Stack]:
+        """Have the calls of many stacks looked up at once."""
+        left = iter(rows)
+        while some := list(islice(left, _AT_ONCE)):
+            self._users.expect((row.pid, row.user) for row in some)
+            yield from some
 
     def _named(self, row: Stack, depth: int | None) -> NamedStack:
         kernel = self._kernel.frames(row.kernel)

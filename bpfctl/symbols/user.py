@@ -22,7 +22,7 @@ from bpfctl.symbols.vdso import NAME as VDSO
 from bpfctl.symbols.vdso import Vdso
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from bpfctl.symbols.follow import Event
     from bpfctl.symbols.space import Mapping
@@ -113,27 +113,43 @@ class Users(Closing):
 
     def frames(self, pid: int, addresses: Sequence[int]) -> list[Frame]:
         """Return what is at the addresses of a stack, the innermost first: behind it all are where calls return to."""
-        known = self._spaces.get(pid)
-        if known is None:
-            known = self._look(pid)
+        known = self._spaces.get(pid) or self._look(pid)
+        leaves, callers = known.leaves, known.callers
+        frames = [leaves.get(address) for address in addresses[:1]]
+        frames += [callers.get(address) for address in addresses[1:]]
+        if None in frames:
+            learned = self._learn([(pid, addresses)])
+            for index, frame in enumerate(frames):
+                frames[index] = frame or learned[pid, addresses[index], bool(index)]
+        return cast(list[Frame], frames)
+
+    def expect(self, stacks: Iterable[tuple[int, Sequence[int]]]) -> None:
+        """Look up stacks that are asked for next, by process: for some hundred at once that takes half the time."""
+        self._learn(stacks)
+
+    def _learn(self, stacks: Iterable[tuple[int, Sequence[int]]]) -> dict[tuple[int, int, bool], Frame]:
+        """Return what is at addresses that are not known yet, by process, address, and whether a call returns there."""
         if self._frames > _MOST_FRAMES:
             for one in self._spaces.values():
                 one.forget()
             self._frames = 0
-        leaves, callers = known.leaves, known.callers
-        frames = [leaves.get(address) for address in addresses[:1]]
-        frames += [callers.get(address) for address in addresses[1:]]
-        new = [index for index, frame in enumerate(frames) if frame is None]
-        if new:
-            # A call may be the last of its function: where it returns to is in the next one.
-            found = [self._find(pid, known, addresses[index] - bool(index)) for index in new]
-            self._demangle.expect([frame.name for frame in found])
-            for index, (name, offset, module) in zip(new, found, strict=True):
-                frame = frames[index] = Frame(self._demangle(name), offset + bool(index), module)
-                if module:  # what is not known yet may be soon
-                    (callers if index else leaves)[addresses[index]] = frame
-            self._frames += len(new)
-        return cast(list[Frame], frames)
+        found: dict[tuple[int, int, bool], Frame] = {}
+        for pid, addresses in stacks:
+            known = self._spaces.get(pid) or self._look(pid)
+            frames, returns = known.leaves, False
+            for address in addresses:
+                if address not in frames and (pid, address, returns) not in found:
+                    # A call may be the last of its function: where it returns to is in the next one.
+                    found[pid, address, returns] = self._find(pid, known, address - returns)
+                frames, returns = known.callers, True
+        self._demangle.expect([frame.name for frame in found.values()])
+        for (pid, address, returns), (name, offset, module) in found.items():
+            frame = found[pid, address, returns] = Frame(self._demangle(name), offset + returns, module)
+            if module:  # what is not known yet may be soon
+                known = self._spaces[pid]
+                (known.callers if returns else known.leaves)[address] = frame
+        self._frames += len(found)
+        return found
 
     def build_id(self, pid: int, address: int) -> str:
         """Return what the linker calls the build of the file at an address; empty where nobody knows."""
