@@ -26,20 +26,25 @@ def show(
     owner: opt.Owner = None,
     sort: opt.Sort = None,
     watch: opt.Watch = None,
+    fields: opt.Columns = None,
+    no_header: opt.NoHeader = False,
+    csv: opt.Csv = False,
     expand: opt.Expand = False,
 ) -> None:
     """Show BTF objects: all, or the one with an id (id N). Or a type: TYPE [SOURCE], such as struct task_struct."""
     left = grammar.Words(words)
-    wanted = lists.Wanted(name=name, owner=owner, sort=sort, watch=watch)
+    wanted = lists.Wanted(name=name, owner=owner, sort=sort, watch=watch, fields=fields, no_header=no_header, csv=csv)
     if not left or left.peek() in _ID:
         if expand:
             raise UsageError("--expand is for a type, not for lists")
-        list_(ctx, words, name=name, owner=owner, sort=sort, watch=watch)
+        _list(ctx, words, wanted)
         return
     from bpfctl.cli import btf_show
 
     if wanted != lists.EVERYTHING:
-        raise UsageError("--name, --owner, --sort and --watch are for lists, not for a type")
+        raise UsageError(
+            "--name, --owner, --sort, --watch, --fields, --no-header and --csv are for lists, not for a type"
+        )
     btf_show.show(ctx.obj, left, expand=expand)
 
 
@@ -51,10 +56,17 @@ def list_(
     owner: opt.Owner = None,
     sort: opt.Sort = None,
     watch: opt.Watch = None,
+    fields: opt.Columns = None,
+    no_header: opt.NoHeader = False,
+    csv: opt.Csv = False,
 ) -> None:
     """Show BTF objects: all, or the one with an id (id N)."""
+    wanted = lists.Wanted(name=name, owner=owner, sort=sort, watch=watch, fields=fields, no_header=no_header, csv=csv)
+    _list(ctx, words, wanted)
+
+
+def _list(ctx: opt.Context, words: opt.Words, wanted: lists.Wanted) -> None:
     which = grammar.listing(grammar.Words(words), grammar.btf)
-    wanted = lists.Wanted(name=name, owner=owner, sort=sort, watch=watch)
     lists.show(ctx.obj, VIEW, _rows, which, wanted)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from importlib import import_module
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -23,6 +24,7 @@ _WITH_FILE = frozenset({"uprobe", "uretprobe", "usdt"})
 _QUEUES = frozenset({"queue", "stack", "bloom_filter"})
 _RINGS = frozenset({"ringbuf", "perf_event_array"})
 _PERF = frozenset({"perf_event_array"})
+_LISTS = frozenset({"prog", "map", "link", "btf", "probe", "plugin"})
 
 
 class Candidate(NamedTuple):
@@ -33,11 +35,15 @@ class Candidate(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """What is to be completed: what stands there of the word, and the probes and the process that were named before."""
+    """What is to be completed: what stands there of the word, and what was named before it: probes, a process.
+
+    And the command, such as ``prog show``.
+    """
 
     prefix: str
     specs: Sequence[str] = ()
     pid: int | None = None
+    command: str = ""
 
 
 def of(kind: str, asked: Asked) -> Iterator[Candidate]:
@@ -245,6 +251,28 @@ def _fields(asked: Asked) -> Iterator[Candidate]:
     yield from (Candidate(before + name, told) for name, told in there.items() if name not in taken)
 
 
+def _columns(asked: Asked) -> Iterator[Candidate]:
+    """Yield the columns of a list; behind commas, and behind the minus of a reverse order, as what stands there."""
+    before = "".join(asked.prefix.rpartition(",")[:2]) or "-" * asked.prefix.startswith("-")
+    taken = before.split(",")
+    for title in _titles(asked.command):
+        word = title.replace(" ", "_")
+        if word not in taken:
+            yield Candidate(before + word)
+
+
+def _titles(command: str) -> Iterable[str]:
+    if command == "prog top":
+        from bpfctl.views.usage import ORDERS
+
+        return list(ORDERS)
+    object_, _, word = command.partition(" ")
+    if word not in ("show", "list") or object_ not in _LISTS:
+        return ()
+    view = import_module(f"bpfctl.views.{object_}").VIEW
+    return [column.title for column in view.columns + view.details]
+
+
 def _units(_: Asked) -> Iterator[Candidate]:
     return map(Candidate, ("ns", "us", "ms", "s"))
 
@@ -276,6 +304,7 @@ KINDS: Mapping[str, Callable[[Asked], Iterator[Candidate]]] = {
     "SPEC": _specs,
     "FIELD": _fields,
     "UNIT": _units,
+    "COLUMN": _columns,
 }
 #: Values that are files, which shells complete themselves.
 FILES = frozenset({"FILE", "PIN", "OBJECT", "BTF_FILE", "PROG_FILE", "MAP_FILE", "LINK_FILE", "DIR"})

@@ -30,6 +30,7 @@ _GLOBAL = {
     "--plain": "write plain text, also on a terminal",
     "--extra": "add to JSON what bpftool leaves out",
     "--bpffs": "show where objects are pinned",
+    "--color": "when there are colours: auto, always, never",
     "--owners": "how to find the processes that hold an object",
     "--no-owners": "do not look up which processes hold an object",
     "--nomount": "mount no BPF file system to pin an object in",
@@ -39,8 +40,14 @@ _GLOBAL = {
     "--version": "show the version",
 }
 _GLOBAL_FILES = frozenset({"-B", "--base-btf", "-k", "-i"})
-_HOW = ("auto", "iter", "proc", "none")
-_METAVARS = {"DIR": "FILE", "FIELD,...": "FIELD", "FIELD[=FIELD],...": "FIELD", "PROBE": "SPEC", "PATH": "CGROUP"}
+_METAVARS = {
+    "DIR": "FILE",
+    "FIELD,...": "FIELD",
+    "FIELD[=FIELD],...": "FIELD",
+    "COLUMN,...": "COLUMN",
+    "PROBE": "SPEC",
+    "PATH": "CGROUP",
+}
 #: What a type is of an object.
 _TYPES = {"prog": "PROG_TYPE", "map": "MAP_TYPE", "link": "LINK_TYPE"}
 
@@ -61,8 +68,8 @@ def _found(before: Sequence[str], prefix: str) -> Iterator[Candidate | str]:
     if last in _GLOBAL_FILES:
         yield FILES
         return
-    if last == "--owners":
-        yield from _beginning(prefix, dict.fromkeys(_HOW, ""))
+    if last[:2] == "--" and last[2:] in options.VALUES:
+        yield from _beginning(prefix, dict.fromkeys(options.VALUES[last[2:]], ""))
         return
     _, left = options.split(before)
     object_ = next((name for name in OBJECTS if left and name.startswith(left[0])), None)
@@ -178,6 +185,6 @@ class _Line:
     def _of(self, kind: str, prefix: str) -> Iterator[Candidate | str]:
         pid = self._given.get("--pid", "")
         specs = [word for word in self._words if ":" in word]
-        yield from candidates.of(kind, Asked(prefix, specs, int(pid) if pid.isdecimal() else None))
+        yield from candidates.of(kind, Asked(prefix, specs, int(pid) if pid.isdecimal() else None, self._name))
         if kind in candidates.FILES:
             yield FILES

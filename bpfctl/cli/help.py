@@ -8,6 +8,8 @@ _OPTIONS = """\
 Options, anywhere on the line:
   -j, --json        write JSON as bpftool does; -p, --pretty: with line breaks
       --plain       write plain text as bpftool does, also on a terminal
+      --color WHEN  colours: on a terminal (auto), always, which also makes
+                    tables in a pipe, or never; NO_COLOR, CLICOLOR_FORCE
       --extra       add to JSON what the kernel tells and bpftool leaves out
   -f, --bpffs       show where objects are pinned
       --owners HOW  how to find the processes that hold an object: /proc (proc),

@@ -17,10 +17,13 @@ def show(
     pinned: opt.Pinned = False,
     sort: opt.Sort = None,
     watch: opt.Watch = None,
+    fields: opt.Columns = None,
+    no_header: opt.NoHeader = False,
+    csv: opt.Csv = False,
 ) -> None:
     """Show links: all, or the one that a handle names (id N, pinned FILE)."""
     which = grammar.listing(grammar.Words(words), grammar.link)
-    wanted = lists.Wanted(type_, None, owner, pinned, sort, watch)
+    wanted = lists.Wanted(type_, None, owner, pinned, sort, watch, fields, no_header=no_header, csv=csv)
     lists.show(ctx.obj, VIEW, link.rows, which, wanted)
 
 

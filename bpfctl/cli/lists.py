@@ -10,7 +10,7 @@ Row = TypeVar("Row")
 Row_co = TypeVar("Row_co", covariant=True)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from bpfctl.cli.options import Options
     from bpfctl.cli.session import Session
@@ -49,6 +49,9 @@ class Wanted(NamedTuple):
     pinned: bool = False
     sort: str | None = None  # a column, after a minus for the reverse order
     watch: float | None = None  # seconds
+    fields: Sequence[str] | None = None  # columns; several in a word have commas between them
+    no_header: bool = False
+    csv: bool = False
 
 
 EVERYTHING = Wanted()
@@ -62,24 +65,37 @@ def show(run: Session, view: View[Row], rows: Rows[Row], which: Select | None, w
     if wanted == EVERYTHING:
         run.out.show(view, rows(which, pinned=pinned, owners=owners), listing=listing)
         return
+    from bpfctl.cli import columns
+
     keeps = list(_filters(view, wanted))
-    arrange = _order(view, wanted.sort)
+    sort = None
+    if wanted.sort is not None:
+        by = wanted.sort.removeprefix("-")
+        sort = columns.named(view, by, f"can't sort {view.noun} by '{by}'")
     if keeps:
         view = view._replace(empty=f"no {view.noun} match")
+    if wanted.fields is not None:
+        view = columns.chosen(view, wanted.fields)
+        used = {column.title for column in (*view.columns, *filter(None, [sort]))}
+        pinned = pinned or "pinned" in used
+        owners = owners if "owners" in used or wanted.owner is not None else "none"
+    out, view = columns.output(run, view, no_header=wanted.no_header, csv=wanted.csv)
 
     def ask() -> Iterable[Row]:
         found = rows(which, pinned=pinned, owners=owners)
         kept = (row for row in found if all(keep(row) for keep in keeps))
-        return arrange(kept) if arrange else kept
+        return _sorted(kept, sort, backwards=(wanted.sort or "").startswith("-")) if sort else kept
 
     if wanted.watch is None:
-        run.out.show(view, ask(), listing=listing)
+        out.show(view, ask(), listing=listing)
         return
+    if wanted.csv:
+        raise UsageError("--csv is one table, and --watch shows many")
     if run.depth:
         raise UsageError("--watch has no end, so it is no command for a batch")
     if not 0 < wanted.watch < 1 << 31:
         raise UsageError(f"can't wait {wanted.watch:g} seconds between two rounds of --watch")
-    run.out.watch(view, ask, listing=listing, seconds=wanted.watch)
+    out.watch(view, ask, listing=listing, seconds=wanted.watch)
 
 
 def _owners(options: Options, wanted: Wanted) -> How:
@@ -107,21 +123,11 @@ def _of_type(view: View[Any], word: str) -> Callable[[Any], bool]:
     """Return the filter for a type, by bpftool's word for it or by its number."""
     meant = word.lower().replace("-", "_")
     if not meant.isdecimal() and view.types is not None and meant not in view.types():
-        raise UsageError(f"unknown type '{word}' of {view.noun}{_near(meant, list(view.types()))}")
+        from bpfctl.cli import columns
+
+        raise UsageError(f"unknown type '{word}' of {view.noun}{columns.near(meant, list(view.types()))}")
     get = view.column("type").get
     return lambda row: str(get(row)) == meant
-
-
-def _near(word: str, choices: list[str]) -> str:
-    """Return the question whether one of a few similar words was meant; empty when there are none."""
-    import difflib
-
-    within = [choice for choice in choices if word in choice] if len(word) > 1 else []
-    near = [f"'{choice}'" for choice in dict.fromkeys([*difflib.get_close_matches(word, choices, 3), *within])]
-    if not near:
-        return ""
-    last = near.pop()
-    return f", did you mean {', '.join(near)} or {last}?" if near else f", did you mean {last}?"
 
 
 def _named(glob: str) -> Callable[[Held], bool]:
@@ -139,30 +145,11 @@ def _owned(owner: str) -> Callable[[Held], bool]:
     return lambda row: any(fnmatchcase(holder.comm, owner) for holder in row.owners)
 
 
-def _order(view: View[Any], sort: str | None) -> Callable[[Iterable[Any]], list[Any]] | None:
-    """Return what sorts rows by a column, those with nothing in it last; None to leave them in the order of ids."""
-    if sort is None:
-        return None
-    get = _sorted_by(view, sort.removeprefix("-")).get
-    backwards = sort.startswith("-")
-
-    def arrange(rows: Iterable[Any]) -> list[Any]:
-        values = [(get(row), row) for row in rows]
-        empty = [row for value, row in values if value is None or value == ()]
-        full = [(value, row) for value, row in values if value is not None and value != ()]
-        # A type that has no name is a number among words.
-        full.sort(key=lambda pair: (isinstance(pair[0], str), pair[0]), reverse=backwards)
-        return [row for _, row in full] + empty
-
-    return arrange
-
-
-def _sorted_by(view: View[Any], word: str) -> Column:
-    """Return the column of this title, or the only one whose title begins with it."""
-    columns = {column.title: column for column in view.columns + view.details}
-    found = [title for title in columns if title.startswith(word)] if word else []
-    if word in columns:
-        found = [word]
-    if len(found) != 1:
-        raise UsageError(f"can't sort {view.noun} by '{word}', only by one of: {', '.join(columns)}")
-    return columns[found[0]]
+def _sorted(rows: Iterable[Row], column: Column, *, backwards: bool) -> list[Row]:
+    """Sort rows by a column; those with nothing in it come last in both orders."""
+    values = [(column.get(row), row) for row in rows]
+    empty = [row for value, row in values if value is None or value == ()]
+    full = [(value, row) for value, row in values if value is not None and value != ()]
+    # A type that has no name is a number among words.
+    full.sort(key=lambda pair: (isinstance(pair[0], str), pair[0]), reverse=backwards)
+    return [row for _, row in full] + empty

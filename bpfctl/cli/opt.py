@@ -69,6 +69,16 @@ Watch = Annotated[
     float | None,
     option("--watch", metavar="[SECONDS]", alone="2", text="Show again every so many seconds (2) until Ctrl-C."),
 ]
+Columns = Annotated[
+    list[str] | None,
+    option(
+        "--fields",
+        metavar="COLUMN,...",
+        text="These columns, in this order; in a pipe with tabs between them, and exact values.",
+    ),
+]
+NoHeader = Annotated[bool, option("--no-header", text="Leave the titles of the columns out.")]
+Csv = Annotated[bool, option("--csv", text="Write CSV, with exact values: all columns, or those of --fields.")]
 DryRun = Annotated[bool, option("--dry-run", text="Change nothing, but show the bytes of key and value.")]
 CheckOnly = Annotated[bool, option("--dry-run", text="Change nothing, but check all entries.")]
 Replace = Annotated[bool, option("--replace", text="Also delete the keys of the map that are not among these.")]

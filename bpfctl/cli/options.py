@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from typing import Literal
 
     from bpfctl.kernel.owner import How
+
+    When = Literal["auto", "always", "never"]
 
 
 class Options(NamedTuple):
@@ -31,6 +34,8 @@ class Options(NamedTuple):
     extra: bool = False
     no_owners: bool = False
     owners: How = "auto"
+    color: When = "auto"
+    no_pager: bool = False
     mistake: str = ""  # what is wrong with the options themselves; found where app.run() can tell it in any voice
     mistake_code: int = 255
 
@@ -50,12 +55,13 @@ _SHORT = {
     "i": "certificate",
     "B": "base_btf",
 }
-_TAKES_VALUE = {"private_key", "certificate", "base_btf", "owners"}
+_TAKES_VALUE = {"private_key", "certificate", "base_btf", "owners", "color"}
 _LONG = (
     "help", "version", "json", "pretty", "debug", "bpffs", "mapcompat", "nomount", "use-loader", "sign", "base-btf",
 )  # fmt: skip
-_OURS = ("plain", "extra", "no-owners", "owners")
-_HOW = ("auto", "iter", "proc", "none")
+_OURS = ("plain", "extra", "no-owners", "owners", "color", "no-pager")
+#: What the values of options of ours are, and the first is meant without the option.
+VALUES = {"owners": ("auto", "iter", "proc", "none"), "color": ("auto", "always", "never")}
 # Options of commands whose value may begin with a minus, as in --sort -id: it is not a cluster of ours then.
 _LEAVES_VALUE = ("--type", "--name", "--owner", "--sort")
 # Of this object -p is the process, as everybody who traces writes it, and not bpftool's --pretty.
@@ -80,7 +86,7 @@ def split(arguments: Sequence[str]) -> tuple[Options, list[str]]:
         found["json"] = True
     if "mistake" not in found and not found.get("help"):
         _check_signing(found)
-        _check_owners(found)
+        _check_values(found)
     return Options()._replace(**found), left  # type: ignore[arg-type]
 
 
@@ -94,11 +100,11 @@ def _check_signing(found: dict[str, str | bool | int]) -> None:
         found["mistake_code"] = 234
 
 
-def _check_owners(found: dict[str, str | bool | int]) -> None:
-    """Tell of a way to find owners that there is not."""
-    how = found.get("owners", "auto")
-    if how not in _HOW and "mistake" not in found:
-        found["mistake"] = f"--owners is {', '.join(_HOW[:-1])} or {_HOW[-1]}, not '{how}'"
+def _check_values(found: dict[str, str | bool | int]) -> None:
+    """Tell of a value that an option cannot have."""
+    for option, values in VALUES.items():
+        if found.get(option, values[0]) not in values and "mistake" not in found:
+            found["mistake"] = f"--{option} is {', '.join(values[:-1])} or {values[-1]}, not '{found[option]}'"
 
 
 class _LacksValue(Exception):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from bpfctl.cli import grammar, opt
+from bpfctl.cli import columns, grammar, opt
 from bpfctl.errors import KernelError, NotFound, NotSupported, PluginError
 from bpfctl.probe import registry
 from bpfctl.probe.session import Sources
@@ -18,20 +18,31 @@ if TYPE_CHECKING:
     from bpfctl.probe.source import ProbePoint
 
 
-def list_(ctx: opt.Context, words: opt.Words = None, *, verbose: opt.Verbose = False, pid: opt.Pid = None) -> None:
+def list_(
+    ctx: opt.Context,
+    words: opt.Words = None,
+    *,
+    verbose: opt.Verbose = False,
+    pid: opt.Pid = None,
+    fields: opt.Columns = None,
+    no_header: opt.NoHeader = False,
+    csv: opt.Csv = False,
+) -> None:
     """Show what can be probed, in JSON line by line: all, or what a pattern such as tracepoint:sched:* matches."""
     left = grammar.Words(words)
     pattern = left.next("the pattern") if left else "*"
     left.end()
+    view = WITH_FIELDS if verbose else VIEW
+    view = columns.chosen(view, fields) if fields is not None else view
+    out, view = columns.output(ctx.obj, view, no_header=no_header, csv=csv)
     sources = Sources(pid)
     points = _points(ctx.obj, sources, pattern)
     first = next(points)  # where there is none nothing is shown, not even the head of a table
     rows = (Told(point, sources.of(point.kind).fields(point) if verbose else None) for point in chain((first,), points))
-    view = WITH_FIELDS if verbose else VIEW
     if ctx.obj.options.json:
-        ctx.obj.out.follow(view, [rows])  # there may be hundreds of thousands
+        out.follow(view, [rows])  # there may be hundreds of thousands
     else:
-        ctx.obj.out.show(view, rows, listing=True)
+        out.show(view, rows, listing=True)
 
 
 def _points(session: Session, sources: Sources, pattern: str) -> Iterator[ProbePoint]:

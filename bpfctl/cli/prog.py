@@ -18,12 +18,15 @@ def show(
     pinned: opt.Pinned = False,
     sort: opt.Sort = None,
     watch: opt.Watch = None,
+    fields: opt.Columns = None,
+    no_header: opt.NoHeader = False,
+    csv: opt.Csv = False,
     stats: opt.Stats = False,
     interval: opt.Interval = 1.0,
 ) -> None:
     """Show loaded programs: all, or those that a handle names (id N, pinned FILE, tag TAG, name NAME)."""
     which = grammar.listing(grammar.Words(words), grammar.prog)
-    wanted = lists.Wanted(type_, name, owner, pinned, sort, watch)
+    wanted = lists.Wanted(type_, name, owner, pinned, sort, watch, fields, no_header=no_header, csv=csv)
     view = VIEW
     if stats:
         from bpfctl.cli import prog_top

@@ -39,7 +39,7 @@ def top(
     if ctx.obj.depth:
         raise UsageError("prog top shows a round after the other, so it is no command for a batch")
     _check(interval)
-    order = _order(sort.removeprefix("-"), list(ORDERS))
+    order = _order(sort.removeprefix("-").replace("_", " "), list(ORDERS))
     with Statistics(which) as statistics:
 
         def ask() -> Round:

@@ -104,7 +104,7 @@ def until_stopped(wanted: Wanted, out: Output, pid: int | None, options: Options
             whole.append(clock.all())
             return whole[-1]
 
-        if voice.is_table(out.sink, options):
+        if voice.is_table(out.sink, options) and os.isatty(out.sink.fd):
             rounds = math.ceil((wanted.duration or 1) / (wanted.interval or _INTERVAL))
             seconds = wanted.interval or (wanted.duration or 1) / rounds
             ask = clock.all if wanted.interval is None else clock.more

@@ -1,4 +1,4 @@
-"""Which voice speaks: JSON where it is asked for, tables on a terminal, else plain text."""
+"""Which voice speaks: JSON where it is asked for, tables on a terminal or with ``--color always``, else plain text."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from bpfctl.cli.options import Options
+    from bpfctl.cli.options import Options, When
     from bpfctl.render.output import Output
     from bpfctl.render.sink import Sink
 
@@ -20,7 +20,7 @@ def output(sink: Sink, chosen: Options) -> Output:
     if is_table(sink, chosen):
         from bpfctl.render.table import TableOutput
 
-        return TableOutput(sink)
+        return TableOutput(sink, color=color(chosen))
     from bpfctl.render.plain import PlainOutput
 
     return PlainOutput(sink)
@@ -28,4 +28,11 @@ def output(sink: Sink, chosen: Options) -> Output:
 
 def is_table(sink: Sink, chosen: Options) -> bool:
     """Return whether tables are drawn there."""
-    return not chosen.json and not chosen.plain and os.isatty(sink.fd)
+    return not chosen.json and not chosen.plain and (color(chosen) == "always" or os.isatty(sink.fd))
+
+
+def color(chosen: Options) -> When:
+    """Return when there are colours, by the option, else by the environment as no-color.org and clicolors tell it."""
+    if chosen.color == "auto" and os.environ.get("CLICOLOR_FORCE") and not os.environ.get("NO_COLOR"):
+        return "always"
+    return chosen.color

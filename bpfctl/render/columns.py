@@ -63,9 +63,19 @@ def _width(column: Column, cells: Sequence[Items], measure: Measure) -> _Width:
     return _Width(natural, natural, natural)
 
 
-def fit(columns: Sequence[Column], cells: Sequence[Sequence[Items]], room: int, measure: Measure) -> Fit:
-    """Share ``room`` places among the columns; ``cells`` has a sequence for each column, empty ones are left out."""
-    widths = {at: _width(columns[at], cells[at], measure) for at in range(len(columns)) if any(cells[at])}
+def fit(
+    columns: Sequence[Column],
+    cells: Sequence[Sequence[Items]],
+    room: int,
+    measure: Measure,
+    *,
+    chosen: bool = False,
+) -> Fit:
+    """Share ``room`` places among the columns; ``cells`` has a sequence for each column.
+
+    Empty ones are left out, unless they are ``chosen``.
+    """
+    widths = {at: _width(columns[at], cells[at], measure) for at in range(len(columns)) if chosen or any(cells[at])}
     hidden: list[int] = []
     while _total(width.wrapped for width in widths.values()) > room:
         leaving = max(widths, key=lambda at: (columns[at].rank, at))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from contextlib import closing, nullcontext
+from contextlib import closing, nullcontext, suppress
 from itertools import chain, islice, takewhile
 from textwrap import wrap
 from typing import IO, TYPE_CHECKING, Any, TypeVar, cast
@@ -29,6 +29,7 @@ from bpfctl.render.watch import rounds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from typing import Literal
 
     from rich.console import ConsoleOptions, RenderResult
 
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from bpfctl.views.view import Board, Column, Listing, Section, Stream, View
 
     Line = list[Segment]
+    When = Literal["auto", "always", "never"]
 
 Row = TypeVar("Row")
 
@@ -50,6 +52,7 @@ _TONES = {
     "number": Style(color="magenta"),
     "source": Style(color="green"),
 }
+_DUMB = ("", "dumb", "unknown")  # terminals that know no styles and cannot move the cursor
 _TITLE = Style(bold=True)
 _QUIET = Style(dim=True)
 _END = Segment("\n")
@@ -62,11 +65,15 @@ _BLOCK = 1000  # entries that are measured before their table is laid out
 class TableOutput(PlainOutput):
     """Writes tables to a terminal, and an object that stands alone as a list of its fields."""
 
-    def __init__(self, sink: Sink) -> None:
+    def __init__(self, sink: Sink, *, color: When = "auto") -> None:
         super().__init__(sink)
+        is_dumb = os.environ.get("TERM", "") in _DUMB
+        self._is_still = is_dumb or (color == "always" and not os.isatty(sink.fd))
         self._console = Console(
             file=cast(IO[str], _File(sink)),
             force_terminal=True,
+            color_system=None if color == "never" or (is_dumb and color == "auto") else "standard",
+            no_color=False if color == "always" else None,  # None: as NO_COLOR says
             highlight=False,
             markup=False,
             emoji=False,
@@ -84,7 +91,7 @@ class TableOutput(PlainOutput):
 
     def watch(self, view: View[Row], ask: Callable[[], Iterable[Row]], *, listing: bool, seconds: float) -> None:
         """Draw as many rows as the screen has room for, again and again."""
-        if self._console.is_dumb_terminal:
+        if self._is_still:
             super().watch(view, ask, listing=listing, seconds=seconds)
             return
 
@@ -105,7 +112,7 @@ class TableOutput(PlainOutput):
         last: Callable[[], Row] | None = None,
     ) -> None:
         """Draw as much of each round as the screen has room for; the last of so many rounds, or ``last``, stays."""
-        if self._console.is_dumb_terminal:
+        if self._is_still:
             super().board(board, ask, seconds=seconds, count=count, last=last)
             return
         live = Live(board, ask, utf8=self._utf8)
@@ -202,8 +209,8 @@ class TableOutput(PlainOutput):
             for at, row in enumerate(rows):
                 yield from ([],) if at else ()
                 yield from self._fields(view.columns + view.details, row)
-        elif listing or len(rows) > 1:
-            yield from self._table(view.columns, rows)
+        elif listing or len(rows) > 1 or not view.titled:
+            yield from self._table(view.columns, rows, chosen=view.chosen, titled=view.titled)
         else:
             yield from self._fields(view.columns + view.details, rows[0])
 
@@ -267,11 +274,14 @@ class TableOutput(PlainOutput):
         items = cell.items(column, row)
         return items if self._utf8 else cell.ascii_only(items)
 
-    def _table(self, shown: tuple[Column, ...], rows: Sequence[Any]) -> Iterator[Line]:
+    def _table(
+        self, shown: tuple[Column, ...], rows: Sequence[Any], *, chosen: bool = False, titled: bool = True
+    ) -> Iterator[Line]:
         cells = [[self._items(column, row) for row in rows] for column in shown]
-        fit = columns.fit(shown, cells, self._console.width, cell_len)
+        fit = columns.fit(shown, cells, self._console.width, cell_len, chosen=chosen)
         setters = [(at, _Setter(shown[at], width)) for at, width in fit.shown]
-        yield from self._titles(setters)
+        if titled:
+            yield from self._titles(setters)
         yield from self._rows(setters, cells)
         yield from self._more(fit.hidden)
 
@@ -379,11 +389,15 @@ def _clock(seconds: float) -> str:
 
 
 def _size(fd: int) -> tuple[int, int]:
-    """Return the columns and lines of a terminal; what COLUMNS and LINES say comes first, as for other programs."""
-    try:
-        there = os.get_terminal_size(fd)
-    except OSError:
-        there = os.terminal_size((0, 0))
+    """Return the columns and lines of a terminal; what COLUMNS and LINES say comes first, as for other programs.
+
+    Where tables go into a pipe, they are as wide as the terminal of stderr, or of stdin.
+    """
+    there = os.terminal_size((0, 0))
+    for one in (fd, 2, 0):
+        with suppress(OSError):
+            there = os.get_terminal_size(one)
+            break
     wide, high = (os.environ.get(name, "") for name in ("COLUMNS", "LINES"))
     return int(wide if wide.isdecimal() else there[0]) or 80, int(high if high.isdecimal() else there[1]) or 25
 

@@ -140,6 +140,8 @@ class View(NamedTuple, Generic[Row]):
     empty: str = ""  # the sentence for an empty table; without it, that none are loaded
     lines: Lines | None = None  # the same text of many rows that are followed, made faster
     apart: bool = False  # whether each of several is shown as one alone, since a table would be too wide
+    chosen: bool = False  # whether somebody named the columns, which are there then even if there is nothing in them
+    titled: bool = True  # whether a table has the titles of its columns
 
     def column(self, title: str) -> Column:
         """Return a column or detail by its title; KeyError when there is none."""

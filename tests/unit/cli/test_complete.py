@@ -98,6 +98,29 @@ def test_what_comes_next(words, wanted):
     assert wanted == offered(*words)
 
 
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        (["prog", "list", "--fields", "na"], ["name"]),
+        (["prog", "show", "--fields", "id,ru"], ["id,runs", "id,run_time"]),
+        (["prog", "show", "--fields", "id,run_time,ru"], ["id,run_time,runs"]),
+        (["prog", "list", "--sort", "-me"], ["-memlock", "-metadata"]),
+        (["prog", "list", "--sort=na"], ["--sort=name"]),
+        (["map", "list", "--fields", "key"], ["key", "key_type"]),
+        (["link", "list", "--sort", "ow"], ["owners"]),
+        (["btf", "show", "--sort", "si"], ["size"]),
+        (["probe", "list", "--fields", ""], ["kind", "target"]),
+        (["plugin", "list", "--fields", "su"], ["summary"]),
+        (["prog", "top", "--sort", "-tot"], ["-total_runs", "-total_time"]),
+        (["--color", "a"], ["auto", "always"]),
+        (["--owners", "n"], ["none"]),
+    ],
+)
+def test_columns(words, wanted):
+    """In a list behind those that stand there, and behind a minus; a blank of a title is written as _."""
+    assert offered(*words) == wanted
+
+
 def test_an_option_once():
     """What was given is not offered again, unless it may be repeated."""
     assert "--top" not in offered("probe", "count", "--top", "3", "--")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import NamedTuple
 
 import pytest
@@ -15,6 +16,7 @@ from bpfctl.errors import UsageError
 from bpfctl.kernel.owner import Owner
 from bpfctl.kernel.select import Select
 from bpfctl.views.view import Column, View
+from tests.memory import Memory
 
 
 class Row(NamedTuple):
@@ -157,8 +159,8 @@ def test_an_empty_list_says_why():
         (Wanted(type="trace"), "unknown type 'trace' of things, did you mean "),
         (Wanted(type="xdb"), "unknown type 'xdb' of things, did you mean 'xdp'?"),
         (Wanted(type="zzzzzz"), "unknown type 'zzzzzz' of things"),
-        (Wanted(sort="colour"), "can't sort things by 'colour', only by one of: id, type, name, owners, size"),
-        (Wanted(sort="-"), "can't sort things by '', only by one of: id, type, name, owners, size"),
+        (Wanted(sort="colour"), "can't sort things by 'colour', only one of: id, type, name, owners, size"),
+        (Wanted(sort="-"), "can't sort things by '', only one of: id, type, name, owners, size"),
         (Wanted(watch=0), "can't wait 0 seconds between two rounds of --watch"),
         (Wanted(watch=float("nan")), "can't wait nan seconds between two rounds of --watch"),
     ],
@@ -217,3 +219,89 @@ def test_any_glob_is_a_filter(rows, glob):
     show(Session(out, Options()), VIEW, Kernel(rows), None, Wanted(name=glob))
 
     assert len(out.ids) <= len(rows)
+
+
+class Written:
+    """An output into memory that is no terminal, as plain text or JSON."""
+
+    def __init__(self, options):
+        from bpfctl.cli.voice import output
+
+        self.sink = Memory()
+        self.session = Session(output(self.sink, options), options)
+
+
+def written(wanted, **options):
+    """Return what a list writes into a pipe, and what the kernel was asked for."""
+    run, kernel = Written(Options()._replace(**options)), Kernel()
+    show(run.session, VIEW, kernel, None, wanted)
+    run.session.out.close()
+    return run.sink.text, kernel
+
+
+def test_columns_in_a_pipe_stand_between_tabs_with_exact_values():
+    """As they are named, the details too; a dash where there is nothing, as shells take several tabs for one."""
+    text, _ = written(Wanted(fields=["size,id", "owners"]))
+
+    assert text == "300\t1\tcilium-agent\n200\t2\tcilium-agent,tc\n-\t3\tbpftrace\n100\t4\t-\n"
+
+
+def test_csv_has_all_columns_and_their_titles():
+    text, _ = written(Wanted(csv=True))
+
+    assert text.split("\r\n") == [
+        "id,type,name,owners,size",
+        "1,xdp,main,cilium-agent,300",
+        '2,sched_cls,filter,"cilium-agent,tc",200',
+        "3,tracing,Main,bpftrace,",
+        "4,99,,,100",
+        "",
+    ]
+
+
+def test_csv_of_some_columns_without_titles():
+    assert written(Wanted(csv=True, fields=["name"], no_header=True))[0] == "main\r\nfilter\r\nMain\r\n\r\n"
+
+
+def test_json_of_some_columns_has_numbers_and_lists():
+    text, _ = written(Wanted(fields=["id", "owners", "size"], name="[mM]ain"), json=True)
+
+    assert json.loads(text) == [
+        {"id": 1, "owners": ["cilium-agent"], "size": 300},
+        {"id": 3, "owners": ["bpftrace"], "size": None},
+    ]
+
+
+def test_columns_work_together_with_filters_and_order():
+    assert written(Wanted(fields=["id"], sort="-size", owner="10"))[0] == "1\n2\n"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "owners"),
+    [
+        (Wanted(fields=["id"]), "none"),
+        (Wanted(fields=["id,owners"]), "auto"),
+        (Wanted(fields=["id"], sort="-owners"), "auto"),
+        (Wanted(fields=["id"], owner="tc"), "auto"),
+        (Wanted(csv=True), "auto"),
+    ],
+)
+def test_owners_are_looked_for_where_they_are_used(wanted, owners):
+    """They cost more than all the rest of a list."""
+    _, kernel = written(wanted)
+
+    assert kernel.asked[2] == owners
+
+
+def test_what_is_no_column():
+    with pytest.raises(UsageError, match=r"things have no column 'nme', did you mean 'name'\?"):
+        written(Wanted(fields=["id,nme"]))
+    with pytest.raises(UsageError, match="things have no column '', only one of: id, type, name, owners, size"):
+        written(Wanted(fields=["id,"]))
+
+
+def test_csv_is_neither_json_nor_repeated():
+    with pytest.raises(UsageError, match="--csv is a form of its own"):
+        written(Wanted(csv=True), json=True)
+    with pytest.raises(UsageError, match="--csv is one table, and --watch shows many"):
+        written(Wanted(csv=True, watch=1.0))

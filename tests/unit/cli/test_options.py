@@ -27,6 +27,8 @@ from bpfctl.cli.options import Options, split
         ("--base-btf=base prog", {"base_btf": "base"}, "prog"),
         ("--base=base", {"base_btf": "base"}, ""),
         ("--plain --extra --no-owners", {"plain": True, "extra": True, "no_owners": True}, ""),
+        ("--color always prog", {"color": "always"}, "prog"),
+        ("prog list --color=never", {"color": "never"}, "prog list"),
         ("--owners=iter prog --owner x", {"owners": "iter"}, "prog --owner x"),
         ("prog --owners proc", {"owners": "proc"}, "prog"),
         ("-l prog", {}, "prog"),
@@ -51,6 +53,12 @@ from bpfctl.cli.options import Options, split
 )
 def test_split(line, expected, left):
     assert split(line.split()) == (Options()._replace(**expected), left.split())
+
+
+def test_no_such_time_for_colours():
+    options, _ = split(["--color", "prog", "list"])
+
+    assert options.mistake == "--color is auto, always or never, not 'prog'"
 
 
 def test_no_such_way_to_find_owners():
