@@ -273,6 +273,16 @@ def _titles(command: str) -> Iterable[str]:
     return [column.title for column in view.columns + view.details]
 
 
+def _explained(_: Asked) -> Iterator[Candidate]:
+    """Yield the words that are explained, each with what it is; one may be several things."""
+    from bpfctl.explain.meaning import words
+
+    known: dict[str, dict[str, None]] = {}
+    for word, kind in words():
+        known.setdefault(word, {})[kind] = None
+    yield from (Candidate(word, ", ".join(kinds)) for word, kinds in known.items())
+
+
 def _units(_: Asked) -> Iterator[Candidate]:
     return map(Candidate, ("ns", "us", "ms", "s"))
 
@@ -304,6 +314,7 @@ KINDS: Mapping[str, Callable[[Asked], Iterator[Candidate]]] = {
     "SPEC": _specs,
     "FIELD": _fields,
     "UNIT": _units,
+    "EXPLAINED": _explained,
     "COLUMN": _columns,
 }
 #: Values that are files, which shells complete themselves.

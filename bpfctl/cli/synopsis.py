@@ -90,4 +90,5 @@ SYNOPSES = _LISTED | {
     "plugin list": "",
     "events ": "RING",
     "completion ": "{ bash | zsh | fish }",
+    "explain ": "EXPLAINED",
 }

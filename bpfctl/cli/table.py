@@ -43,6 +43,7 @@ OURS = {
     "plugin": frozenset({"list"}),
     "events": frozenset({""}),
     "completion": frozenset({""}),
+    "explain": frozenset({""}),
 }
 
 _HELP = ("help", "show the commands of this object")
@@ -193,4 +194,5 @@ OBJECTS: dict[str, tuple[Command, ...]] = {
     "plugin": (Command("list", "plugin:list_", "show the installed plugins"), Command("help", "", "")),
     "events": (Command("", "events:show", "show the records of a ring buffer or perf event array"),),
     "completion": (Command("", "completion:show", "write the script that has a shell complete command lines"),),
+    "explain": (Command("", "explain:show", "explain a type, helper, flag, section or error of BPF"),),
 }

@@ -1,0 +1,61 @@
+"""bpfctl explain: what a word of BPF means."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bpfctl.cli import grammar, opt, voice
+from bpfctl.errors import NotFound
+
+if TYPE_CHECKING:
+    from bpfctl.cli.session import Session
+
+_NEAR = 3  # words that are named
+_WIDEST = 100  # columns: longer lines are no pleasure to read
+
+
+def show(ctx: opt.Context, words: opt.Words = None) -> None:
+    """Explain a word: a type of programs, maps, links or attachments, a helper, kfunc, flag, section or errno.
+
+    Since which kernel there is such a thing, which capabilities it takes, and whether this kernel has it. A word may
+    mean several things, of which all are told: bpfctl explain xdp, bpf_ringbuf_reserve, BPF_F_NO_PREALLOC, E2BIG, 524.
+    Exit code 3 for a word that means nothing.
+    """
+    from bpfctl.explain import here, meaning
+    from bpfctl.views import explain as view
+
+    left = grammar.Words(words)
+    word = left.next("the word to explain")
+    left.end()
+    found = meaning.of(word)
+    if not found:
+        raise NotFound(f"'{word}' is no word of BPF{_near(word)}")
+    kernel = here.Here()
+    explained = [kernel.explained(one) for one in found]
+    kernel.save()
+    value = {"word": word, "meanings": [view.json(one) for one in explained]}
+    ctx.obj.out.lines(view.lines(explained, _width(ctx.obj)), value)
+
+
+def _near(word: str) -> str:
+    """Return the question whether one of a few similar words was meant; empty when there are none."""
+    from difflib import get_close_matches
+
+    from bpfctl.explain import meaning
+
+    known = {name.lower(): name for name, _ in meaning.words()}
+    within = [name for name in known if word.lower() in name] if len(word) > 1 else []
+    near = dict.fromkeys([*get_close_matches(word.lower(), known, _NEAR), *within])
+    *some, last = [f"'{known[name]}'" for name in near][:_NEAR] or [""]
+    if not last:
+        return ""
+    return f", did you mean {', '.join(some)} or {last}?" if some else f", did you mean {last}?"
+
+
+def _width(session: Session) -> int | None:
+    """Return how wide lines may be; None for a pipe, whose reader decides."""
+    if not voice.is_table(session.out.sink, session.options):
+        return None
+    from shutil import get_terminal_size
+
+    return min(get_terminal_size().columns, _WIDEST)

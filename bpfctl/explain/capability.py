@@ -1,0 +1,68 @@
+"""Which capabilities it takes to load a program, make a map or call a helper.
+
+They are those of Linux 5.8 and newer (kernel/bpf/syscall.c is_net_admin_prog_type, is_perfmon_prog_type and map_create;
+kernel/bpf/helpers.c bpf_base_func_proto): before, CAP_SYS_ADMIN stood for all of them, and it still does.
+"""
+
+from __future__ import annotations
+
+from bpfctl.uapi.enums import MapType as M
+from bpfctl.uapi.enums import ProgType as P
+from bpfctl.uapi.helpers import Helper
+
+BPF, NET_ADMIN, PERFMON, SYS_ADMIN = "CAP_BPF", "CAP_NET_ADMIN", "CAP_PERFMON", "CAP_SYS_ADMIN"
+
+_NET_PROGRAMS = frozenset(
+    {
+        P.SCHED_CLS, P.SCHED_ACT, P.XDP, P.LWT_IN, P.LWT_OUT, P.LWT_XMIT, P.LWT_SEG6LOCAL, P.SK_SKB, P.SK_MSG,
+        P.FLOW_DISSECTOR, P.CGROUP_DEVICE, P.CGROUP_SOCK, P.CGROUP_SOCK_ADDR, P.CGROUP_SOCKOPT, P.CGROUP_SYSCTL,
+        P.SOCK_OPS, P.EXT, P.NETFILTER,
+    }
+)  # fmt: skip
+_PERF_PROGRAMS = frozenset(
+    {
+        P.KPROBE, P.TRACEPOINT, P.PERF_EVENT, P.RAW_TRACEPOINT, P.RAW_TRACEPOINT_WRITABLE, P.TRACING, P.LSM,
+        P.STRUCT_OPS, P.EXT,
+    }
+)  # fmt: skip
+_NET_MAPS = frozenset({M.SOCKMAP, M.SOCKHASH, M.DEVMAP, M.DEVMAP_HASH, M.XSKMAP})
+#: What everybody may have where kernel.unprivileged_bpf_disabled is 0.
+_FREE_PROGRAMS = frozenset({P.SOCKET_FILTER, P.CGROUP_SKB})
+_FREE_MAPS = frozenset(
+    {
+        M.ARRAY, M.PERCPU_ARRAY, M.PROG_ARRAY, M.PERF_EVENT_ARRAY, M.CGROUP_ARRAY, M.ARRAY_OF_MAPS, M.HASH,
+        M.PERCPU_HASH, M.HASH_OF_MAPS, M.RINGBUF, M.USER_RINGBUF, M.CGROUP_STORAGE, M.PERCPU_CGROUP_STORAGE,
+    }
+)  # fmt: skip
+_PERF_HELPERS = frozenset(
+    {
+        Helper.trace_printk, Helper.trace_vprintk, Helper.get_current_task, Helper.get_current_task_btf,
+        Helper.probe_read_user, Helper.probe_read_user_str, Helper.probe_read_kernel, Helper.probe_read_kernel_str,
+        Helper.snprintf_btf, Helper.snprintf, Helper.task_pt_regs, Helper.sys_bpf,
+    }
+)  # fmt: skip
+
+
+def of_program(kind: P) -> tuple[str, ...]:
+    """Return what it takes to load a program."""
+    if kind in _FREE_PROGRAMS:
+        return (BPF,)
+    more = [(NET_ADMIN, _NET_PROGRAMS), (PERFMON, _PERF_PROGRAMS)]
+    return (BPF, *(name for name, kinds in more if kind in kinds))
+
+
+def of_map(kind: M) -> tuple[str, ...]:
+    """Return what it takes to make a map."""
+    return (BPF, NET_ADMIN) if kind in _NET_MAPS else (BPF,)
+
+
+def of_helper(helper: Helper) -> tuple[str, ...]:
+    """Return what a call takes besides what the program does."""
+    if helper == Helper.probe_write_user:
+        return (SYS_ADMIN,)
+    return (PERFMON,) if helper in _PERF_HELPERS else ()
+
+
+def is_free(kind: P | M) -> bool:
+    """Return whether it takes no capability where kernel.unprivileged_bpf_disabled is 0."""
+    return kind in (_FREE_PROGRAMS if isinstance(kind, P) else _FREE_MAPS)
