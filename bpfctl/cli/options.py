@@ -66,6 +66,8 @@ VALUES = {"owners": ("auto", "iter", "proc", "none"), "color": ("auto", "always"
 _LEAVES_VALUE = ("--type", "--name", "--owner", "--sort")
 # Of this object -p is the process, as everybody who traces writes it, and not bpftool's --pretty.
 _PROBE, _PROCESS = "probe", "-p"
+# Of this object -EPERM and -1 are words: that is how the kernel answers.
+_EXPLAIN = "explain"
 # bpftool once had this option and still accepts it.
 _IGNORED = "l"
 
@@ -123,12 +125,20 @@ def _read(waiting: Iterator[str], found: dict[str, str | bool | int], left: list
                     left.extend(islice(waiting, 1))
         elif left[:1] == [_PROBE] and argument[:2] == _PROCESS and (argument[2:] or "0").isdecimal():
             left.append(argument)
+        elif left == [_EXPLAIN] and _is_answer(argument):
+            left.append(argument[1:])
         elif len(argument) > 1 and argument[0] == "-" and all(c in _SHORT or c in _IGNORED for c in _flags(argument)):
             _take_cluster(argument, waiting, found)
         else:
             if argument.startswith("-"):  # the letters before one that nobody knows count all the same
                 _take_cluster(argument[: 1 + _known(argument[1:])], waiting, found)
             left.append(argument)
+
+
+def _is_answer(argument: str) -> bool:
+    """Return whether this is an errno behind a minus."""
+    name = argument[1:]
+    return argument[:1] == "-" and (name.isdecimal() or (len(name) > 1 and name[0] == "E" and name.isupper()))
 
 
 def _take_long(argument: str, waiting: Iterator[str], found: dict[str, str | bool | int]) -> bool:

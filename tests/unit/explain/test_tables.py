@@ -55,8 +55,6 @@ def test_every_other_flag_has_a_line():
     assert {short.get(name, name) for name in wanted} == there
     enumerations = {kind for kind in vars(flags).values() if isinstance(kind, type)} - {flags.IntFlag}
     assert {*kinds, flags.MapFlag} == enumerations
-        flags.IntFlag
-    }
 
 
 def test_flags_of_programs_are_those_that_are_probed():
