@@ -30,7 +30,8 @@ def _room(item: pytest.Item) -> str:
 
 
 def pytest_configure() -> None:
-    """Let Ctrl-C reach what the tests start, also where whoever started the tests had it ignored."""
+    """Let Ctrl-C reach what the tests start, also where whoever started the tests had it ignored; and no pager wait."""
+    os.environ["BPFCTL_PAGER"] = ""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

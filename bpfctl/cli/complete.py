@@ -31,6 +31,7 @@ _GLOBAL = {
     "--extra": "add to JSON what bpftool leaves out",
     "--bpffs": "show where objects are pinned",
     "--color": "when there are colours: auto, always, never",
+    "--no-pager": "write what is longer than the screen without a pager",
     "--owners": "how to find the processes that hold an object",
     "--no-owners": "do not look up which processes hold an object",
     "--nomount": "mount no BPF file system to pin an object in",

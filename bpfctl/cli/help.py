@@ -10,6 +10,7 @@ Options, anywhere on the line:
       --plain       write plain text as bpftool does, also on a terminal
       --color WHEN  colours: on a terminal (auto), always, which also makes
                     tables in a pipe, or never; NO_COLOR, CLICOLOR_FORCE
+      --no-pager    do not show what is longer than the screen in a pager
       --extra       add to JSON what the kernel tells and bpftool leaves out
   -f, --bpffs       show where objects are pinned
       --owners HOW  how to find the processes that hold an object: /proc (proc),

@@ -20,7 +20,7 @@ def output(sink: Sink, chosen: Options) -> Output:
     if is_table(sink, chosen):
         from bpfctl.render.table import TableOutput
 
-        return TableOutput(sink, color=color(chosen))
+        return TableOutput(sink, color=color(chosen), pages=not chosen.no_pager)
     from bpfctl.render.plain import PlainOutput
 
     return PlainOutput(sink)

@@ -9,6 +9,8 @@ import tty
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from bpfctl.render.screen import is_ours
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -21,7 +23,7 @@ def keyboard() -> Iterator[Callable[[], str] | None]:
 
     The terminal is as it was in the end. Ctrl-C and Ctrl-Z are signals all the time.
     """
-    if not _is_ours():
+    if not is_ours():
         yield None
         return
     before = termios.tcgetattr(0)
@@ -31,14 +33,6 @@ def keyboard() -> Iterator[Callable[[], str] | None]:
     finally:
         with suppress(termios.error):  # the terminal has gone
             termios.tcsetattr(0, termios.TCSADRAIN, before)
-
-
-def _is_ours() -> bool:
-    """Return whether stdin is a terminal whose keys come to us: to who reads in the background it would be a stop."""
-    try:
-        return os.isatty(0) and os.tcgetpgrp(0) == os.getpgrp()
-    except OSError:
-        return False
 
 
 def _pressed() -> str:

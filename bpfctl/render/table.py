@@ -7,9 +7,8 @@ measures, wraps and pads each cell by itself, which takes two seconds for a thou
 from __future__ import annotations
 
 import os
-import sys
 import time
-from contextlib import closing, nullcontext, suppress
+from contextlib import closing, contextmanager, nullcontext
 from itertools import chain, islice, takewhile
 from textwrap import wrap
 from typing import IO, TYPE_CHECKING, Any, TypeVar, cast
@@ -20,7 +19,7 @@ from rich.control import Control
 from rich.segment import Segment
 from rich.style import Style
 
-from bpfctl.render import cell, columns
+from bpfctl.render import cell, columns, pager, screen
 from bpfctl.render.keyboard import keyboard
 from bpfctl.render.live import Live
 from bpfctl.render.plain import PlainOutput
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
     from rich.console import ConsoleOptions, RenderResult
 
     from bpfctl.render.sink import Sink
-    from bpfctl.views.view import Board, Column, Listing, Section, Stream, View
+    from bpfctl.views.view import Board, Column, Document, Listing, Section, Stream, View
 
     Line = list[Segment]
     When = Literal["auto", "always", "never"]
@@ -52,7 +51,6 @@ _TONES = {
     "number": Style(color="magenta"),
     "source": Style(color="green"),
 }
-_DUMB = ("", "dumb", "unknown")  # terminals that know no styles and cannot move the cursor
 _TITLE = Style(bold=True)
 _QUIET = Style(dim=True)
 _END = Segment("\n")
@@ -65,12 +63,13 @@ _BLOCK = 1000  # entries that are measured before their table is laid out
 class TableOutput(PlainOutput):
     """Writes tables to a terminal, and an object that stands alone as a list of its fields."""
 
-    def __init__(self, sink: Sink, *, color: When = "auto") -> None:
+    def __init__(self, sink: Sink, *, color: When = "auto", pages: bool = True) -> None:
         super().__init__(sink)
-        is_dumb = os.environ.get("TERM", "") in _DUMB
+        self._pages = pages  # whether there may be a pager
+        is_dumb = screen.is_dumb()
         self._is_still = is_dumb or (color == "always" and not os.isatty(sink.fd))
         self._console = Console(
-            file=cast(IO[str], _File(sink)),
+            file=cast(IO[str], _File(self)),
             force_terminal=True,
             color_system=None if color == "never" or (is_dumb and color == "auto") else "standard",
             no_color=False if color == "always" else None,  # None: as NO_COLOR says
@@ -79,15 +78,45 @@ class TableOutput(PlainOutput):
             emoji=False,
             soft_wrap=True,
         )
-        self._utf8 = _locale_is_utf8()
+        self._utf8 = screen.is_utf8()
 
     def show(self, view: View[Row], rows: Iterable[Row], *, listing: bool) -> None:
         """Write the table of all rows; one object that a handle asked for, field by field."""
         if not view.columns:
             super().show(view, rows, listing=listing)
             return
-        self._console.size = _size(self.sink.fd)
-        self._console.print(_Lines(self._lines(view, list(rows), listing=listing)), end="")
+        found = list(rows)
+        self._console.size = screen.size(self.sink.fd)
+        with self._paged():
+            self._console.print(_Lines(self._lines(view, found, listing=listing)), end="")
+
+    @contextmanager
+    def _paged(self) -> Iterator[None]:
+        """Have what is longer than the screen go through a pager, but for what stands in a batch."""
+        terminal = self.sink
+        if not self._pages or isinstance(terminal, pager.Paged):
+            yield
+            return
+        with pager.paged(terminal) as sink:
+            self.sink = sink
+            try:
+                yield
+            finally:
+                self.sink = terminal
+
+    def begin_batch(self) -> None:
+        """Begin a series of commands, which go on without anybody at the keyboard."""
+        self._pages = False
+
+    def document(self, document: Document) -> None:
+        """Write the text."""
+        with self._paged():
+            super().document(document)
+
+    def lines(self, lines: Iterable[str], value: object) -> None:
+        """Write the lines."""
+        with self._paged():
+            super().lines(lines, value)
 
     def watch(self, view: View[Row], ask: Callable[[], Iterable[Row]], *, listing: bool, seconds: float) -> None:
         """Draw as many rows as the screen has room for, again and again."""
@@ -169,14 +198,14 @@ class TableOutput(PlainOutput):
 
     def _redraw(self, draw: Callable[..., Iterable[Line]], every: Iterable[bool]) -> None:
         """Fill the screen in every round with as many lines as it has room for."""
-        with self._console.screen() as screen:
+        with self._console.screen() as drawn:
             for anew in every:
-                self._console.size = _, height = _size(self.sink.fd)
+                self._console.size = _, height = screen.size(self.sink.fd)
                 lines = list(draw(height, anew=anew))
                 if len(lines) > height:
                     lines[height - 1 :] = [[Segment("... and more than the screen has room for", _QUIET)]]
                 self._console.control(Control.home())
-                screen.update(_Lines(lines))
+                drawn.update(_Lines(lines))
 
     def follow(self, view: View[Row], batches: Iterable[Iterable[Row]], *, array: bool = False) -> None:
         """Write the columns of each row as they come, which grow as wide as they must; the last has the rest."""
@@ -216,12 +245,13 @@ class TableOutput(PlainOutput):
 
     def stream(self, streams: Sequence[Stream], *, listing: bool) -> None:
         """Write a table of each object's entries; it is set anew where entries have what those before them lacked."""
-        self._console.size = _size(self.sink.fd)
-        for at, stream in enumerate(streams):
-            head = [[Segment(safe(stream.title), _TITLE)]] if listing else []
-            self._console.print(_Lines([[], *head] if at else head), end="")
-            for lines in self._blocks(stream):
-                self._console.print(_Lines(lines), end="")
+        self._console.size = screen.size(self.sink.fd)
+        with self._paged():
+            for at, stream in enumerate(streams):
+                head = [[Segment(safe(stream.title), _TITLE)]] if listing else []
+                self._console.print(_Lines([[], *head] if at else head), end="")
+                for lines in self._blocks(stream):
+                    self._console.print(_Lines(lines), end="")
 
     def parts(self, streams: Sequence[Stream]) -> None:
         """Write a table for each part."""
@@ -229,25 +259,27 @@ class TableOutput(PlainOutput):
 
     def listings(self, listings: Sequence[Listing]) -> None:
         """Write the code of each program in colours, under its name where there are several."""
-        for at, listing in enumerate(listings):
-            head = [[Segment(safe(listing.title), _TITLE)]] if len(listings) > 1 else []
-            self._console.print(_Lines([[], *head] if at else head), end="")
-            lines = listing.toned(self._utf8)
-            self._console.print(
-                _Lines([Segment(safe(text), _TONES.get(tone)) for text, tone in line] for line in lines), end=""
-            )
+        with self._paged():
+            for at, listing in enumerate(listings):
+                head = [[Segment(safe(listing.title), _TITLE)]] if len(listings) > 1 else []
+                self._console.print(_Lines([[], *head] if at else head), end="")
+                lines = listing.toned(self._utf8)
+                self._console.print(
+                    _Lines([Segment(safe(text), _TONES.get(tone)) for text, tone in line] for line in lines), end=""
+                )
 
     def report(self, sections: Iterable[Section]) -> None:
         """Write a table for each section that has columns."""
-        self._console.size = _size(self.sink.fd)
-        for at, section in enumerate(section for section in sections if section.columns):
-            head: list[Line] = [[Segment(safe(section.title), _TITLE)]]
-            self._console.print(_Lines([[], *head] if at else head), end="")
-            self._console.print(_Lines(self._table(section.columns, section.rows)), end="")
+        self._console.size = screen.size(self.sink.fd)
+        with self._paged():
+            for at, section in enumerate(section for section in sections if section.columns):
+                head: list[Line] = [[Segment(safe(section.title), _TITLE)]]
+                self._console.print(_Lines([[], *head] if at else head), end="")
+                self._console.print(_Lines(self._table(section.columns, section.rows)), end="")
 
     def item(self, stream: Stream) -> None:
         """Write an entry field by field."""
-        self._console.size = _size(self.sink.fd)
+        self._console.size = screen.size(self.sink.fd)
         rows, shown = list(stream.rows()), stream.columns()
         self._console.print(
             _Lines(self._fields(shown, rows[0]) if len(rows) == 1 else self._table(shown, rows)), end=""
@@ -375,9 +407,16 @@ class _File:
 
     encoding = "utf-8"
 
-    def __init__(self, sink: Sink) -> None:
-        self.write = sink.write
-        self.flush = sink.flush
+    def __init__(self, output: TableOutput) -> None:
+        self._output = output
+
+    def write(self, text: str) -> None:
+        """Write text to where the output goes at this moment."""
+        self._output.sink.write(text)
+
+    def flush(self) -> None:
+        """Write what is there."""
+        self._output.sink.flush()
 
     def isatty(self) -> bool:
         """Return True: nobody makes tables for anything else."""
@@ -386,26 +425,3 @@ class _File:
 
 def _clock(seconds: float) -> str:
     return f"{time.strftime('%H:%M:%S')}   every {seconds:g} s"
-
-
-def _size(fd: int) -> tuple[int, int]:
-    """Return the columns and lines of a terminal; what COLUMNS and LINES say comes first, as for other programs.
-
-    Where tables go into a pipe, they are as wide as the terminal of stderr, or of stdin.
-    """
-    there = os.terminal_size((0, 0))
-    for one in (fd, 2, 0):
-        with suppress(OSError):
-            there = os.get_terminal_size(one)
-            break
-    wide, high = (os.environ.get(name, "") for name in ("COLUMNS", "LINES"))
-    return int(wide if wide.isdecimal() else there[0]) or 80, int(high if high.isdecimal() else there[1]) or 25
-
-
-def _locale_is_utf8() -> bool:
-    """Return whether the user's locale is UTF-8, other than by what Python makes of the C locale (PEP 538)."""
-    names = ["LC_ALL", "LC_CTYPE", "LANG"]
-    if sys.flags.utf8_mode and os.environ.get("LC_CTYPE") == "C.UTF-8":
-        names.remove("LC_CTYPE")
-    locale = next((value for name in names if (value := os.environ.get(name))), "")
-    return locale.lower().replace("-", "").endswith("utf8")

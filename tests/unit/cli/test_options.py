@@ -28,6 +28,7 @@ from bpfctl.cli.options import Options, split
         ("--base=base", {"base_btf": "base"}, ""),
         ("--plain --extra --no-owners", {"plain": True, "extra": True, "no_owners": True}, ""),
         ("--color always prog", {"color": "always"}, "prog"),
+        ("prog --no-pager list", {"no_pager": True}, "prog list"),
         ("prog list --color=never", {"color": "never"}, "prog list"),
         ("--owners=iter prog --owner x", {"owners": "iter"}, "prog --owner x"),
         ("prog --owners proc", {"owners": "proc"}, "prog"),
