@@ -335,6 +335,8 @@ def test_processes_that_are_hit_at_once(path, spec):
         missed = running.missed()  # of all system calls, which have one program
 
     assert found <= 6 * 20_000 <= found + missed
+    # The kernel's own memory for stacks may be another's meanwhile, too: up to 7.2 it then tells of no calls at all.
+    rows = [row for row in rows if row.user]
     assert {row.pid for row in rows} == {chain.pid for chain in chains}
     if spec != GETPPID:
         assert {tuple(calls(row)[:5]) for row in rows} == {("c", "b", "a", "does", "main")}
