@@ -40,12 +40,13 @@ if TYPE_CHECKING:
 
 Row = TypeVar("Row")
 
+#: Yellow is not among them, which nobody can read on white, nor blue without bold, nor green with it.
 _TONES = {
     "handle": Style(color="cyan"),
     "name": Style(bold=True),
     "quiet": Style(dim=True),
     "alarm": Style(color="red", bold=True),
-    "symbol": Style(color="yellow"),
+    "symbol": Style(color="magenta", bold=True),
     "register": Style(color="cyan"),
     "word": Style(color="blue", bold=True),
     "number": Style(color="magenta"),

@@ -151,8 +151,8 @@ def test_tones(listing: Listing) -> None:
     """What a word is decides its colour."""
     text = sent(listing)
 
-    for colour, words in {36: "r1", 35: "3", 33: "map[id:7]", 32: "loop(); // \\x1b[31m"}.items():
+    for colour, words in {36: "r1", 35: "3", "1;35": "map[id:7]", 32: "loop(); // \\x1b[31m"}.items():
         assert f"\x1b[{colour}m{words}\x1b[0m" in text
-    assert "\x1b[33mbpf_ktime_get_ns\x1b[0m" in text
+    assert "\x1b[1;35mbpf_ktime_get_ns\x1b[0m" in text
     assert "\x1b[1;34mgoto\x1b[0m" in text
     assert "\x1b[31m" not in text

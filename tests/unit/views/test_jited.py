@@ -246,7 +246,7 @@ def test_colours(known: MachineText, monkeypatch: pytest.MonkeyPatch) -> None:
     """Control flow, registers and symbols differ."""
     shown = sent(known.listing({}, ""), monkeypatch, term="xterm-256color")
 
-    assert "\x1b[1;34mcallq   \x1b[0m\x1b[35m0xffffffffc0001100\x1b[0m\x1b[33m  bpf_prog_2_sub\x1b[0m" in shown
+    assert "\x1b[1;34mcallq   \x1b[0m\x1b[35m0xffffffffc0001100\x1b[0m\x1b[1;35m  bpf_prog_2_sub\x1b[0m" in shown
     assert "\x1b[36m%rsp\x1b[0m, \x1b[36m%rbp\x1b[0m" in shown
 
 
