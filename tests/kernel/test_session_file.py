@@ -88,11 +88,13 @@ def test_plain_text(file):
 
 def test_the_process_of_the_file(file):
     """What the file says of a process holds, and the session is over with it."""
-    with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as other:
-        with running("-j", "probe", "run", file(f"pid = {other.pid}\n{GATHERED}")) as process:
-            assert until(lambda: is_attached(process.pid) or process.poll() is not None)
-            other.stdin.close()
-            out, _ = process.communicate(timeout=PATIENCE)
+    with (
+        subprocess.Popen(["cat"], stdin=subprocess.PIPE) as other,
+        running("-j", "probe", "run", file(f"pid = {other.pid}\n{GATHERED}")) as process,
+    ):
+        assert until(lambda: is_attached(process.pid) or process.poll() is not None)
+        other.stdin.close()
+        out, _ = process.communicate(timeout=PATIENCE)
 
     assert 0 == process.returncode
     assert [0, 0] == [one["hits"] for one in json.loads(out)["measurements"]]
