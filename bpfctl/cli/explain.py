@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from bpfctl.cli.session import Session
 
 _NEAR = 3  # words that are named
+_OTHER_NAME = "bpf_func_"  # of helpers, which have a better one
 _WIDEST = 100  # columns: longer lines are no pleasure to read
 
 
@@ -28,28 +29,31 @@ def show(ctx: opt.Context, words: opt.Words = None) -> None:
     word = left.next("the word to explain")
     left.end()
     found = meaning.of(word)
-    if not found:
-        raise NotFound(f"'{word}' is no word of BPF{_near(word)}")
     kernel = here.Here()
-    explained = [kernel.explained(one) for one in found]
+    explained = [kernel.explained(one) for one in found] or list(kernel.kfuncs(word.removesuffix("()")))
+    if not explained:
+        raise NotFound(_unknown(word))
     kernel.save()
     value = {"word": word, "meanings": [view.json(one) for one in explained]}
     ctx.obj.out.lines(view.lines(explained, _width(ctx.obj)), value)
 
 
-def _near(word: str) -> str:
-    """Return the question whether one of a few similar words was meant; empty when there are none."""
+def _unknown(word: str) -> str:
+    """Return what is said of a word that means nothing here, and which similar ones mean something."""
     from difflib import get_close_matches
 
     from bpfctl.explain import meaning
+    from bpfctl.feature.kfunc_names import KNOWN
 
-    known = {name.lower(): name for name, _ in meaning.words()}
+    if word in KNOWN:
+        return f"{word} is a function that other kernels let programs call: this one does not have it, or does not tell"
+    told = ((name.lower(), name) for name, _ in meaning.words())
+    known = {low: name for low, name in told if word.lower().startswith(_OTHER_NAME) or not low.startswith(_OTHER_NAME)}
     within = [name for name in known if word.lower() in name] if len(word) > 1 else []
-    near = dict.fromkeys([*get_close_matches(word.lower(), known, _NEAR), *within])
-    *some, last = [f"'{known[name]}'" for name in near][:_NEAR] or [""]
-    if not last:
-        return ""
-    return f", did you mean {', '.join(some)} or {last}?" if some else f", did you mean {last}?"
+    names = dict.fromkeys([*get_close_matches(word.lower(), known, _NEAR), *within])
+    *some, last = [f"'{known[name]}'" for name in names][:_NEAR] or [""]
+    near = f", did you mean {', '.join(some)} or {last}?" if some else f", did you mean {last}?" if last else ""
+    return f"'{word}' is no word of BPF{near}"
 
 
 def _width(session: Session) -> int | None:

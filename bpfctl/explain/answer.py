@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from typing import NamedTuple
 
 ENOTSUPP = 524  # include/linux/errno.h: not in user space's errno.h, and yet an answer of bpf(2)
@@ -113,7 +114,6 @@ ANSWERS: dict[int, tuple[Cause, ...]] = {
         ),
         Cause("PROG_TEST_RUN", "programs of this type cannot be run so"),
         Cause(_ATTACH, "a trampoline cannot call a function with such arguments on this kind of CPU"),
-        Cause("C programs", "strerror(524) knows no words: this number is the kernel's own"),
     ),
     errno.EOPNOTSUPP: (
         Cause(_LOOKUP, "user space cannot read values of this type of map, such as those of a prog_array"),
@@ -166,16 +166,28 @@ ANSWERS: dict[int, tuple[Cause, ...]] = {
 }
 
 
+#: What the kernel's source calls them, of several names.
+_NAMES = {ENOTSUPP: "ENOTSUPP", errno.EOPNOTSUPP: "EOPNOTSUPP", errno.EAGAIN: "EAGAIN", errno.EDEADLK: "EDEADLK"}
+#: What else user space calls them.
+_ALSO = {errno.EOPNOTSUPP: "ENOTSUP", errno.EAGAIN: "EWOULDBLOCK", errno.EDEADLK: "EDEADLOCK"}
+
+
 def name_of(number: int) -> str:
     """Return the name of an errno."""
-    return "ENOTSUPP" if number == ENOTSUPP else errno.errorcode[number]
+    return _NAMES.get(number) or errno.errorcode[number]
+
+
+def told(number: int) -> str:
+    """Return what is said of an errno everywhere, and whether there is more to say here."""
+    if number == ENOTSUPP:
+        return "An error of the kernel's own, for which user space has neither name nor words. With bpf(2):"
+    words = os.strerror(number)
+    return f"{words}. With bpf(2):" if number in ANSWERS else f"{words}. With bpf(2) it means nothing more than that."
 
 
 def number_of(word: str) -> int | None:
     """Return the errno of a number or name, with or without a minus; None for a word that is neither."""
     bare = word.removeprefix("-").upper()
-    if bare.isascii() and bare.isdecimal():
-        return int(bare)
-    if bare in ("ENOTSUPP", "ENOTSUP"):
-        return ENOTSUPP if bare == "ENOTSUPP" else errno.EOPNOTSUPP
-    return next((number for number, name in errno.errorcode.items() if name == bare), None)
+    names = {name: number for known in (errno.errorcode, _NAMES, _ALSO) for number, name in known.items()}
+    number = int(bare) if bare.isascii() and bare.isdecimal() else names.get(bare)
+    return number if number in errno.errorcode or number == ENOTSUPP else None

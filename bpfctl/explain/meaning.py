@@ -12,6 +12,7 @@ from bpfctl.explain.link_type import LINK_TYPES
 from bpfctl.explain.map_type import MAP_TYPES
 from bpfctl.explain.prog_type import PROGRAM_TYPES
 from bpfctl.explain.prototype import PROTOTYPES
+from bpfctl.feature import kfunc_names
 from bpfctl.uapi.enums import AttachType, MapType, ProgType
 from bpfctl.uapi.helpers import Helper
 
@@ -100,13 +101,14 @@ def words() -> Iterator[tuple[str, str]]:
         yield name.removesuffix("+"), SECTION
     for number in answer.ANSWERS:
         yield answer.name_of(number), ERRNO
+    yield from ((name, KFUNC) for name in kfunc_names.KNOWN)
 
 
 def of(word: str) -> list[Meaning]:
     """Return all that a word means; functions that only a kernel's types tell are not among it."""
     wanted = word.removesuffix("()").lower()
     number = answer.number_of(wanted)
-    found = [_errno(number)] if number in answer.ANSWERS else []
+    found = [_errno(number)] if number is not None else []
     found += [_meaning(one) for one in entries() if wanted in _names(one)]
     section = elf_section.find(word) or elf_section.find(f"{word}/")
     if section is not None:
@@ -186,7 +188,6 @@ def _section(word: str, section: Section) -> Meaning:
     )
 
 
-def _errno(number: int | None) -> Meaning:
-    causes = answer.ANSWERS[number or 0]
-    name = answer.name_of(number or 0)
-    return Meaning(ERRNO, name, name, "An answer of bpf(2).", number, causes=causes)
+def _errno(number: int) -> Meaning:
+    name = answer.name_of(number)
+    return Meaning(ERRNO, name, name, answer.told(number), number, causes=answer.ANSWERS.get(number, ()))

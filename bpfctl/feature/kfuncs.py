@@ -18,16 +18,17 @@ from bpfctl._sys import programs
 from bpfctl.errors import BpfctlError
 from bpfctl.feature import attached
 from bpfctl.feature.answer import AVAILABLE, MISSING, NO, UNKNOWN, YES, Answer, as_far_as_rights_go, refused
+from bpfctl.feature.memory import Memory
 from bpfctl.feature.types import of_modules
+from bpfctl.feature.ways import Asker
 from bpfctl.uapi.enums import ProgType
 from btf.kind import DECL_TAG, FUNC
-from btf.types import DeclTag
+from btf.types import DeclTag, Func
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from bpfctl.feature.attached import Shape
-    from bpfctl.feature.ways import Asker
     from btf.read import BTF
 
 _MARK = "bpf_kfunc"
@@ -78,7 +79,30 @@ def all_of(asker: Asker) -> list[Kfunc]:
     """Return the kfuncs of the kernel and its modules in the order of the alphabet, each with who may call it."""
     if asker.vmlinux is None:
         return [Kfunc("any", "", Answer(UNKNOWN, "it needs the kernel's BTF"))]
+    return _asked(asker, *_places(asker.vmlinux))
+
+
+def named(name: str, asker: Asker) -> list[Kfunc]:
+    """Return the kfuncs of one name, which different modules may have; the answers are not remembered."""
+    if asker.vmlinux is None:
+        return []
     places, marked = _places(asker.vmlinux)
+    alone = [place for place in places if place.name == name]
+    return _asked(Asker(asker.rights, asker.types, Memory()), alone, marked) if alone else []
+
+
+def prototype(kfunc: Kfunc, vmlinux: BTF) -> str:
+    """Return the declaration of a kfunc in C; empty where its module has gone."""
+    from btf.dump_c import declaration  # noqa: PLC0415 - who asks for all of them does without
+
+    for module, types in [("", vmlinux), *of_modules(vmlinux)(kfunc.name)]:
+        if module == kfunc.module:
+            function = types.find(kfunc.name, Func)
+            return declaration(types, function.type_id, kfunc.name) if function is not None else ""
+    return ""
+
+
+def _asked(asker: Asker, places: Sequence[_Place], marked: bool) -> list[Kfunc]:
     found: dict[_Place, dict[str, Answer]] = {place: {} for place in sorted(places)}
     with ExitStack() as held:
         modules = _open({place.module for place in found} - {""}, held)

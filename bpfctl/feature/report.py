@@ -71,10 +71,7 @@ def groups(prober: Prober, memory: Memory) -> Iterator[Group]:
     """Ask for everything but functions; each group is asked for when its turn comes."""
     types = prober.prog_types()
     asker = Asker(prober.rights, types, memory)
-    if types[ProgType.TRACING].can == UNKNOWN:
-        # Kernel lockdown forbids to attach to functions, but neither to tracepoints nor to be an iterator.
-        found = (attach_types.TRACEPOINT(asker), attach_types.ITERATOR(asker))
-        types[ProgType.TRACING] = next((one for one in found if one.can == YES), types[ProgType.TRACING])
+    types[ProgType.TRACING] = tracing(asker)
     yield Group(
         "program_types",
         "Program types",
@@ -101,6 +98,16 @@ def groups(prober: Prober, memory: Memory) -> Iterator[Group]:
         yield Group(
             name, title, [Feature(probe.name, probe.since, one) for probe, one in zip(probes, answers, strict=True)]
         )
+
+
+def tracing(asker: Asker) -> Answer:
+    """Return whether there are programs that trace functions, or at least tracepoints, or iterate."""
+    answer = asker.types[ProgType.TRACING]
+    if answer.can != UNKNOWN:
+        return answer
+    # Kernel lockdown forbids to attach to functions, but neither to tracepoints nor to be an iterator.
+    found = (attach_types.TRACEPOINT(asker), attach_types.ITERATOR(asker))
+    return next((one for one in found if one.can == YES), answer)
 
 
 def functions(prober: Prober, memory: Memory) -> list[Kfunc]:

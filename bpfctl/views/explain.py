@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from bpfctl.explain.meaning import Meaning
 
 _HERE = {YES: "This kernel has it", NO: "This kernel does not have it"}
+_AVAILABLE = {YES: True, NO: False}
 _CANNOT_TELL = "Whether this kernel has it cannot be told"
 _INDENT = "  "
 
@@ -51,7 +52,11 @@ def _paragraph(one: Explained) -> Iterator[str]:
             yield f"{title}: {', '.join(names)}"
     if one.here is not None:
         yield _HERE.get(one.here.can, _CANNOT_TELL) + (f": {one.here.why}" if one.here.why else "") + "."
-    elif one.ask:
+    if one.callers:
+        yield f"programs that may call it here: {', '.join(one.callers)}"
+    if one.callers and one.untold:
+        yield f"cannot be told: {', '.join(one.untold)}: {'; '.join(dict.fromkeys(one.untold.values()))}"
+    if one.ask:
         yield f"Whether this kernel has it: {one.ask}"
 
 
@@ -93,7 +98,11 @@ def json(one: Explained) -> dict[str, Any]:
     if meaning.needs:
         out["unprivileged"] = meaning.free
     if one.here is not None:
-        out["here"] = {"available": one.here.can} | ({"why": one.here.why} if one.here.why else {})
+        out["here"] = {"available": _AVAILABLE.get(one.here.can)} | ({"why": one.here.why} if one.here.why else {})
+    if one.callers:
+        out["callers"] = list(one.callers)
+    if one.callers and one.untold:
+        out["untold"] = dict(one.untold)
     return out
 
 
