@@ -8,6 +8,7 @@ from bpfctl.cli import btf_type, grammar, opt
 from bpfctl.cli.btf_find import pattern
 from bpfctl.errors import Nothing, ObjectError
 from bpfctl.kernel import btf as objects
+from bpfctl.render.progress import Progress
 from bpfctl.render.text import safe
 from bpfctl.views import type_diff
 from btf.diff import diff as differences
@@ -32,7 +33,9 @@ def diff(ctx: opt.Context, words: opt.Words = None, *, type_: opt.TypeGlob = Non
     else:
         second_name, second = "the kernel that runs", objects.vmlinux()
     try:
-        found = list(differences(first, second, name=wanted))
+        with Progress(session.out, hidden=session.options.debug) as progress:
+            progress.say(f"comparing the types of {first_name} and {second_name}")
+            found = list(differences(first, second, name=wanted))
     except BTFError as error:
         raise ObjectError(f"{first_name} and {second_name} cannot be compared: {error}") from None
     session.out.parts(type_diff.streams(found, safe))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from bpfctl.cli import btf_type, grammar, opt
 from bpfctl.errors import NotFound, Nothing, ObjectError, UsageError
+from bpfctl.render.progress import Progress
 from bpfctl.render.text import safe
 from bpfctl.views import found as view
 from btf import find as finding
@@ -43,7 +44,9 @@ def find(
     wanted = finding.Wanted(name, _kinds(kind or []))
     session = ctx.obj
     some = _Counted(_search(btf_type.places(session, left), wanted, *used))
-    session.out.stream([view.stream(islice(some, limit), safe)], listing=False)
+    with Progress(session.out, hidden=session.options.debug) as progress:
+        told = progress.over(some, lambda count: f"looking through types: {count} found")
+        session.out.stream([view.stream(islice(told, limit), safe)], listing=False)
     if not some.count:
         raise Nothing(_NOTHING)
 

@@ -46,7 +46,7 @@ def probe(
     with rights.without_capabilities() if wanted.unprivileged else nullcontext():
         prober = kernel.Prober(device, full=wanted.full, unprivileged=wanted.unprivileged)
         if full_report:
-            run.out.report(_report(prober, _memory(fresh=fresh or wanted.unprivileged), full=wanted.full))
+            run.out.report(_told(run, _report(prober, _memory(fresh=fresh or wanted.unprivileged), full=wanted.full)))
         elif wanted.prefix is not None and not run.options.json:
             from bpfctl.views.view import Document
 
@@ -61,7 +61,7 @@ def everything(run: Session, *, full_report: bool, fresh: bool = False) -> Itera
     from bpfctl.feature.kernel import Prober
 
     if full_report:
-        return _report(Prober(), _memory(fresh=fresh), full=False)
+        return _told(run, _report(Prober(), _memory(fresh=fresh), full=False))
     _require_rights()
     return _sections(run, Prober(), None)
 
@@ -194,6 +194,14 @@ def _memory(*, fresh: bool) -> Memory:
     from bpfctl.host.boot_cache import BootCache
 
     return Memory(BootCache("features"), fresh=fresh)
+
+
+def _told(run: Session, sections: Iterator[Section]) -> Iterator[Section]:
+    """Tell while each is asked for that this takes its time."""
+    from bpfctl.render.progress import Progress
+
+    with Progress(run.out, hidden=run.options.debug) as progress:
+        yield from progress.over(sections, lambda count: f"asking the kernel: {count} of its answers are there")
 
 
 def _report(prober: Prober, memory: Memory, *, full: bool) -> Iterator[Section]:

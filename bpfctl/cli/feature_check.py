@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from bpfctl.cli import feature_file, opt
 from bpfctl.errors import Nothing, ObjectError, UsageError
 from bpfctl.feature import check as checking
+from bpfctl.render.progress import Progress
 from bpfctl.render.text import safe
 from bpfctl.views import need
 
@@ -49,13 +50,20 @@ def check(
     if btf is not None and report is None:
         raise UsageError("--btf is for the kernel of a --report")
     if report is None:
-        checks = list(_here(words, load=load))
+        checks = _all(session, _here(words, load=load), len(words))
     else:
         kernel, name = _elsewhere(session, report, btf), os.path.basename(report)
-        checks = [need.Check(path, name, one.check(kernel)) for path, one in _objects(words).items()]
+        there = (need.Check(path, name, one.check(kernel)) for path, one in _objects(words).items())
+        checks = _all(session, there, len(words))
     session.out.parts(need.streams(checks, safe, unmet=unmet))
     if any(one.count(checking.MET) < len(one.verdicts) for one in checks):
         raise Nothing(_NOT_ALL_MET)
+
+
+def _all(session: Session, checks: Iterator[need.Check], count: int) -> list[need.Check]:
+    """Make all checks, and tell how many of them are made."""
+    with Progress(session.out, hidden=session.options.debug) as progress:
+        return list(progress.over(checks, lambda done: f"checking objects: {done} of {count} are done"))
 
 
 def _one_of(*, every: bool, unmet: bool, report: str | None, btf: str | None) -> bool:

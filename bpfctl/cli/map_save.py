@@ -19,6 +19,7 @@ from bpfctl.kernel.map_types import types
 from bpfctl.kernel.restore import Outcome, Restore, check_alike, entries, readable
 from bpfctl.kernel.saved import Saved
 from bpfctl.kernel.saved_entry import Entries
+from bpfctl.render.progress import Progress
 from bpfctl.uapi.flags import MapFlag, UpdateFlag
 
 if TYPE_CHECKING:
@@ -186,7 +187,8 @@ def fits_cpus(word: str | None) -> bool:
 def _run(session: Session, job: Restore, chunks: Iterable[Chunk], *, replace: bool) -> Outcome:
     """Write entries; when a signal ends that, tell how far it was."""
     try:
-        with _ended_by_sigterm(session.out.sink):
+        with _ended_by_sigterm(session.out.sink), Progress(session.out, hidden=session.options.debug) as progress:
+            progress.say(lambda: f"{entries(job.done)} written")
             return job.run(chunks, replace=replace)
     except _Terminated:
         raise Partial(f"terminated: {job.partial()}", job.done, exit_code=128 + signal.SIGTERM) from None

@@ -131,6 +131,7 @@ class Paged(Sink):
             self._pipe = self._terminal
         else:
             self._pipe = Sink(writes)
+            self.is_read = True
         os.close(reads)
         kept = b"".join(self._kept)
         self._kept.clear()

@@ -29,6 +29,9 @@ class Sink:
     interrupt(), which raises KeyboardInterrupt only where nothing is half done.
     """
 
+    #: Whether another program, which reads what is written here, has the terminal.
+    is_read = False
+
     def __init__(self, fd: int) -> None:
         self.fd = fd
         self._pieces: list[bytes] = []
