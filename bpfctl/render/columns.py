@@ -73,11 +73,11 @@ def fit(
 ) -> Fit:
     """Share ``room`` places among the columns; ``cells`` has a sequence for each column.
 
-    Empty ones are left out, unless they are ``chosen``.
+    Empty ones are left out, unless they are ``chosen``; of those even words are broken before one leaves.
     """
     widths = {at: _width(columns[at], cells[at], measure) for at in range(len(columns)) if chosen or any(cells[at])}
     hidden: list[int] = []
-    while _total(width.wrapped for width in widths.values()) > room:
+    while _total(width.broken if chosen else width.wrapped for width in widths.values()) > room:
         leaving = max(widths, key=lambda at: (columns[at].rank, at))
         if not columns[leaving].rank:
             break

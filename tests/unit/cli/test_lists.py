@@ -305,3 +305,15 @@ def test_csv_is_neither_json_nor_repeated():
         written(Wanted(csv=True), json=True)
     with pytest.raises(UsageError, match="--csv is one table, and --watch shows many"):
         written(Wanted(csv=True, watch=1.0))
+
+
+def test_pins_are_looked_for_where_they_are_shown_or_sorted_by():
+    """Without -f, too."""
+    view = VIEW._replace(columns=(*VIEW.columns, Column("pinned", lambda row: row.pinned, "list")))
+    asked = []
+    for wanted in Wanted(fields=["pinned"]), Wanted(fields=["id"], sort="pinned"), Wanted(fields=["id"]):
+        run, kernel = Written(Options()), Kernel()
+        show(run.session, view, kernel, None, wanted)
+        asked.append(kernel.asked[1])
+
+    assert asked == [True, True, False]

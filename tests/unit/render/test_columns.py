@@ -103,3 +103,13 @@ def test_wrapping_loses_nothing_but_blanks(items, width):
 
     assert all(len(line) <= width for line in lines)
     assert "".join(lines).replace(" ", "") == ",".join(items).replace(" ", "")
+
+
+def test_columns_that_somebody_chose_are_there_as_long_as_their_words_can_be_broken():
+    """Even empty ones; then those of the highest rank leave."""
+    shown = [ID, column("told", rank=1), column("none", rank=2)]
+    cells = [[("7",)], [("word " * 20,)], [()]]
+
+    assert fit(shown, cells, 40, len, chosen=False) == (((0, 2),), ("told",))
+    assert fit(shown, cells, 40, len, chosen=True) == (((0, 2), (1, 30), (2, 4)), ())
+    assert fit(shown, cells, 30, len, chosen=True) == (((0, 2), (1, 26)), ("none",))
