@@ -47,6 +47,7 @@ ANSWERS: dict[int, tuple[Cause, ...]] = {
         ),
         Cause(_CREATE, "before Linux 5.11: RLIMIT_MEMLOCK is used up", "raise it: ulimit -l unlimited"),
         Cause(_UPDATE, "the map is frozen, or the descriptor was opened for reading alone (BPF_F_RDONLY)"),
+        Cause("MAP_FREEZE", "the map is frozen already"),
         Cause(_LOAD, "kernel lockdown, or a security policy, forbids it", "'bpfctl feature probe --full-report' tells"),
         Cause(_ATTACH, "a cgroup above has a program that allows no others below it"),
         Cause("LINK_UPDATE", "the program that was to be replaced is not the one that is attached"),
@@ -93,6 +94,9 @@ ANSWERS: dict[int, tuple[Cause, ...]] = {
         Cause("RAW_TRACEPOINT_OPEN", "the kernel has no such tracepoint, or its module is not loaded"),
         Cause(_UPDATE, "BPF_EXIST was said, and there is no such key"),
         Cause("PROG_DETACH, LINK_CREATE", "the program that was named is not attached there"),
+        Cause(
+            "TOKEN_CREATE", "the BPF file system was mounted without anything to delegate (delegate_cmds and its kin)"
+        ),
     ),
     errno.EEXIST: (
         Cause(_UPDATE, "BPF_NOEXIST was said, and the key is there; in an array all keys are"),
@@ -103,20 +107,25 @@ ANSWERS: dict[int, tuple[Cause, ...]] = {
         Cause(
             _ATTACH, "another program is in the only place that there is", "detach it first: 'bpfctl link show', 'net'"
         ),
-        Cause("MAP_FREEZE", "somebody writes to the map, or has it mapped for writing"),
+        Cause(
+            "MAP_FREEZE",
+            "somebody writes to the map or has it mapped for writing, or, on older kernels, it is frozen already",
+        ),
         Cause("a map's helpers", "the program has interrupted another that is changing the same part of the map"),
         Cause("struct_ops", "it is registered already, or still in use"),
     ),
     ENOTSUPP: (
         Cause(_BATCH, "maps of this type have no such command"),
+        Cause(_LOOKUP, "there is nothing to read for user space: in a perf_event_array or cgroup_array"),
         Cause(
             _LOAD, "the JIT compiler cannot do what the program wants, or struct_ops has no such function for programs"
         ),
         Cause("PROG_TEST_RUN", "programs of this type cannot be run so"),
+        Cause("MAP_FREEZE", "the map is of struct_ops, or its values have timers, locks or kernel objects"),
         Cause(_ATTACH, "a trampoline cannot call a function with such arguments on this kind of CPU"),
     ),
     errno.EOPNOTSUPP: (
-        Cause(_LOOKUP, "user space cannot read values of this type of map, such as those of a prog_array"),
+        Cause(_LOOKUP, "user space cannot read the values of such a map: an xskmap, or an arena"),
         Cause("LINK_DETACH", "links of this type cannot be detached", "close them, and remove their pins"),
         Cause(_ATTACH, "the driver of the device does not support it", "try XDP's generic mode"),
         Cause("TOKEN_CREATE", "tokens are for user namespaces other than the first"),
@@ -155,7 +164,7 @@ ANSWERS: dict[int, tuple[Cause, ...]] = {
         ),
     ),
     errno.ENOLINK: (Cause("LINK_UPDATE, LINK_DETACH", "what the link was attached to is gone"),),
-    errno.ENODEV: (Cause(_ATTACH, "there is no such network device, or receiver"),),
+    errno.ENODEV: (Cause(_ATTACH, "there is no such network device (tcx, netkit), or infrared receiver"),),
     errno.EAFNOSUPPORT: (Cause("a netfilter link", "the protocol is neither IPv4 nor IPv6, or not in the kernel"),),
     errno.EINTR: (Cause("PROG_TEST_RUN", "a signal came before all runs were done", "run it again"),),
     errno.EMFILE: (Cause(_ANY, "this process has as many descriptors as it may", "raise it: ulimit -n"),),
