@@ -119,6 +119,7 @@ class Paged(Sink):
             signal.signal(signal.SIGINT, self._before)
 
     def _start(self) -> None:
+        self._terminal.flush()
         self._before = signal.getsignal(signal.SIGINT)
         if callable(self._before):
             signal.signal(signal.SIGINT, self._ctrl_c)

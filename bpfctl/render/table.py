@@ -1,4 +1,4 @@
-"""Tables for people on a terminal; the only module that loads rich, which takes longer than most commands.
+"""Tables for people on a terminal; only this loads rich, which takes longer than most commands.
 
 rich knows the terminal (colours, NO_COLOR, the alternate screen, how wide a character is). Its Table is not used: it
 measures, wraps and pads each cell by itself, which takes two seconds for a thousand rows.
@@ -23,6 +23,7 @@ from bpfctl.render import cell, columns, pager, screen
 from bpfctl.render.keyboard import keyboard
 from bpfctl.render.live import Live
 from bpfctl.render.plain import PlainOutput
+from bpfctl.render.setting import GAP, TONES, Setter, joined
 from bpfctl.render.text import safe
 from bpfctl.render.watch import rounds
 
@@ -40,22 +41,9 @@ if TYPE_CHECKING:
 
 Row = TypeVar("Row")
 
-#: Yellow is not among them, which nobody can read on white, nor blue without bold, nor green with it.
-_TONES = {
-    "handle": Style(color="cyan"),
-    "name": Style(bold=True),
-    "quiet": Style(dim=True),
-    "alarm": Style(color="red", bold=True),
-    "symbol": Style(color="magenta", bold=True),
-    "register": Style(color="cyan"),
-    "word": Style(color="blue", bold=True),
-    "number": Style(color="magenta"),
-    "source": Style(color="green"),
-}
 _TITLE = Style(bold=True)
 _QUIET = Style(dim=True)
 _END = Segment("\n")
-_GAP = " " * columns.GAP
 _AROUND = 4  # lines around the rows of each of several tables
 _SOON = 0.25  # seconds: nobody likes to look at nothing for longer
 _BLOCK = 1000  # entries that are measured before their table is laid out
@@ -223,7 +211,7 @@ class TableOutput(PlainOutput):
         shown = [" ".join(items) for items in cells]
         widths[:-1] = map(max, widths, map(cell_len, shown))
         head = [
-            Segment(text + " " * (width - cell_len(text)) + _GAP, _TONES.get(column.tone))
+            Segment(text + " " * (width - cell_len(text)) + GAP, TONES.get(column.tone))
             for column, text, width in zip(view.columns, shown, widths, strict=False)
             if width
         ]
@@ -266,7 +254,7 @@ class TableOutput(PlainOutput):
                 self._console.print(_Lines([[], *head] if at else head), end="")
                 lines = listing.toned(self._utf8)
                 self._console.print(
-                    _Lines([Segment(safe(text), _TONES.get(tone)) for text, tone in line] for line in lines), end=""
+                    _Lines([Segment(safe(text), TONES.get(tone)) for text, tone in line] for line in lines), end=""
                 )
 
     def report(self, sections: Iterable[Section]) -> None:
@@ -288,7 +276,7 @@ class TableOutput(PlainOutput):
 
     def _blocks(self, stream: Stream) -> Iterator[Iterable[Line]]:
         rows, shown = stream.rows(), stream.columns()
-        setters: list[tuple[int, _Setter]] = []
+        setters: list[tuple[int, Setter]] = []
         laid: set[int] = set()  # the columns that are shown, or have no room
         hidden: dict[str, None] = {}
         while block := list(islice(rows, _BLOCK)):
@@ -296,7 +284,7 @@ class TableOutput(PlainOutput):
             there = {at for at, column in enumerate(cells) if any(column)}
             if not there <= laid:
                 fit = columns.fit(shown, cells, self._console.width, cell_len)
-                setters = [(at, _Setter(shown[at], width)) for at, width in fit.shown]
+                setters = [(at, Setter(shown[at], width)) for at, width in fit.shown]
                 laid |= there
                 hidden |= dict.fromkeys(fit.hidden)
                 yield self._titles(setters)
@@ -312,21 +300,21 @@ class TableOutput(PlainOutput):
     ) -> Iterator[Line]:
         cells = [[self._items(column, row) for row in rows] for column in shown]
         fit = columns.fit(shown, cells, self._console.width, cell_len, chosen=chosen)
-        setters = [(at, _Setter(shown[at], width)) for at, width in fit.shown]
+        setters = [(at, Setter(shown[at], width)) for at, width in fit.shown]
         if titled:
             yield from self._titles(setters)
         yield from self._rows(setters, cells)
         yield from self._more(fit.hidden)
 
-    def _titles(self, setters: Sequence[tuple[int, _Setter]]) -> Iterator[Line]:
-        yield _joined([setter.padded(setter.column.title, _TITLE) for _, setter in setters])
-        yield [Segment(_GAP.join(("─" if self._utf8 else "-") * setter.width for _, setter in setters), _QUIET)]
+    def _titles(self, setters: Sequence[tuple[int, Setter]]) -> Iterator[Line]:
+        yield joined([setter.padded(setter.column.title, _TITLE) for _, setter in setters])
+        yield [Segment(GAP.join(("─" if self._utf8 else "-") * setter.width for _, setter in setters), _QUIET)]
 
-    def _rows(self, setters: Sequence[tuple[int, _Setter]], cells: Sequence[Sequence[columns.Items]]) -> Iterator[Line]:
+    def _rows(self, setters: Sequence[tuple[int, Setter]], cells: Sequence[Sequence[columns.Items]]) -> Iterator[Line]:
         for row in zip(*(cells[at] for at, _ in setters), strict=True):
             blocks = [setter.lines(items) for (_, setter), items in zip(setters, row, strict=True)]
             for at in range(max(map(len, blocks))):
-                yield _joined(
+                yield joined(
                     [
                         setter.padded(block[at] if at < len(block) else "", setter.style)
                         for (_, setter), block in zip(setters, blocks, strict=True)
@@ -347,48 +335,8 @@ class TableOutput(PlainOutput):
                 items = (f"{items[0]} ({column.get(row)} bytes)",)  # noqa: PLW2901 - the same, in full
             title = column.title
             for line in columns.wrap(items, max(self._console.width - indent, 1), columns.separator(column), cell_len):
-                yield [Segment(title.ljust(indent), _TITLE), Segment(line, _TONES.get(column.tone))]
+                yield [Segment(title.ljust(indent), _TITLE), Segment(line, TONES.get(column.tone))]
                 title = ""
-
-
-class _Setter:
-    """Sets the cells of one column."""
-
-    def __init__(self, column: Column, width: int) -> None:
-        self.column = column
-        self.width = width
-        self.style = _TONES.get(column.tone)
-        self._right = column.hint in {"number", "bytes"}
-        self._between = columns.separator(column)
-
-    def lines(self, items: tuple[str, ...]) -> list[str]:
-        """Return the lines of a cell, as wide as the column at most."""
-        if not items:
-            return [""]
-        if len(items) == 1 and cell_len(items[0]) <= self.width:
-            return [items[0]]
-        return columns.wrap(items, self.width, self._between, cell_len)
-
-    def padded(self, text: str, style: Style | None) -> tuple[str, str, str, Style | None]:
-        """Return what fills up a line of a cell at its left, the line, what fills it up at its right, and its style."""
-        blank = " " * (self.width - cell_len(text))
-        return (blank, text, "", style) if self._right else ("", text, blank, style)
-
-
-def _joined(cells: Sequence[tuple[str, str, str, Style | None]]) -> Line:
-    """Return a line of cells with gaps between them and no blanks at its end."""
-    line: Line = []
-    blank = ""
-    for left, text, right, style in cells:
-        if text:
-            blank += left
-            if blank:
-                line.append(Segment(blank))
-            line.append(Segment(text, style))
-            blank = right + _GAP
-        else:
-            blank += left + right + _GAP
-    return line
 
 
 class _Lines:

@@ -185,3 +185,6 @@ class _Sink:
     """Stands for a terminal."""
 
     fd = 2
+
+    def flush(self):
+        """Have nothing to write."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bpfctl.render import table
+from bpfctl.render import setting, table
 from bpfctl.views.view import Column, View
 from tests.memory import Memory
 
@@ -49,9 +49,9 @@ def readable(name, palette, ground, *, bold):
 
 @pytest.mark.parametrize("ground", GROUNDS)
 @pytest.mark.parametrize("palette", PALETTES)
-@pytest.mark.parametrize("tone", [tone for tone, style in table._TONES.items() if style.color])
+@pytest.mark.parametrize("tone", [tone for tone, style in setting.TONES.items() if style.color])
 def test_a_tone_can_be_read(tone, palette, ground):
-    style = table._TONES[tone]
+    style = setting.TONES[tone]
 
     assert readable(style.color.name, palette, ground, bold=bool(style.bold))
 
@@ -79,7 +79,8 @@ def work(count, monkeypatch):
     """Return how often cells are asked for and measured for so many rows, and the lines."""
     get = _Counted(lambda row: f"name_{row}")
     measure = _Counted(table.cell_len)
-    monkeypatch.setattr(table, "cell_len", measure)
+    for room in table, setting:
+        monkeypatch.setattr(room, "cell_len", measure)
     items = Column("maps", lambda row: tuple(map(str, range(row % 20))), "list")
     view = View(
         "things", dict, str, (Column("id", lambda row: row, "number", "handle"), Column("name", get), items), dict
