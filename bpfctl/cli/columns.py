@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from bpfctl.cli.session import Session
     from bpfctl.render.output import Output
-    from bpfctl.views.view import Column, View
+    from bpfctl.views.view import Column, Stream, View
 
 
 def output(session: Session, view: View[Any], *, no_header: bool, csv: bool) -> tuple[Output, View[Any]]:
@@ -31,6 +31,31 @@ def output(session: Session, view: View[Any], *, no_header: bool, csv: bool) -> 
 
         return CellsOutput(session.out.sink, csv=False), view
     return session.out, view
+
+
+def stream(session: Session, stream: Stream, *, fields: Sequence[str] | None, no_header: bool, csv: bool) -> None:
+    """Show the entries of one object in the form that is wanted; UsageError as of the others."""
+    from bpfctl.cli import voice
+    from bpfctl.render.cells import exact
+    from bpfctl.views.view import View
+
+    shown = stream.columns()
+    view: View[Any] = View(
+        "these entries",
+        json=lambda row: {column.title: exact(column, row) for column in shown},
+        plain=lambda _: iter(()),
+        columns=shown,
+        extra=lambda _: {},
+    )
+    if fields is not None:
+        view = chosen(view, fields)
+    out, view = output(session, view, no_header=no_header, csv=csv)
+    if csv or (fields is not None and not voice.is_table(session.out.sink, session.options)):
+        out.show(view, stream.rows(), listing=True)
+    else:
+        out.stream(
+            [stream._replace(columns=lambda: view.columns, chosen=view.chosen, titled=view.titled)], listing=False
+        )
 
 
 def chosen(view: View[Any], words: Sequence[str]) -> View[Any]:

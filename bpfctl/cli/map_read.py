@@ -28,6 +28,9 @@ def dump(
     sum_: opt.Sum = False,
     top: opt.Top = None,
     limit: opt.Limit = None,
+    fields: opt.Columns = None,
+    no_header: opt.NoHeader = False,
+    csv: opt.Csv = False,
 ) -> None:
     """Show the entries of a map, or of every map of a name: MAP."""
     look = (key_prefix, sum_, where, top, limit)
@@ -49,7 +52,14 @@ def dump(
                 streams.append(looks[-1].stream(walk))
             else:
                 streams.append(Shape(walk.info, types(walk.info)).stream(walk))
-        ctx.obj.out.stream(streams, listing=len(streams) > 1)
+        if fields is not None or no_header or csv:
+            from bpfctl.cli import columns
+
+            if len(streams) > 1:
+                raise UsageError(f"--fields, --no-header and --csv are for one map, and {len(streams)} have that name")
+            columns.stream(ctx.obj, streams[0], fields=fields, no_header=no_header, csv=csv)
+        else:
+            ctx.obj.out.stream(streams, listing=len(streams) > 1)
         for walk in walks:
             _tell_changes(ctx.obj, walk)
         for each in looks:

@@ -40,6 +40,8 @@ def exact(column: Column, row: Any) -> Any:
     value = column.get(row)
     if value is None or value == ():
         return None
+    if column.hint == "number" and isinstance(value, str) and value.removeprefix("-").isdecimal():
+        return int(value)  # a member of a key or value, as text
     if isinstance(value, int | float):
         return value
     return list(map(str, value)) if isinstance(value, tuple) else str(value)

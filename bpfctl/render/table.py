@@ -283,11 +283,12 @@ class TableOutput(PlainOutput):
             cells = [[self._items(column, row) for row in block] for column in shown]
             there = {at for at, column in enumerate(cells) if any(column)}
             if not there <= laid:
-                fit = columns.fit(shown, cells, self._console.width, cell_len)
+                fit = columns.fit(shown, cells, self._console.width, cell_len, chosen=stream.chosen)
                 setters = [(at, Setter(shown[at], width)) for at, width in fit.shown]
                 laid |= there
                 hidden |= dict.fromkeys(fit.hidden)
-                yield self._titles(setters)
+                if stream.titled:
+                    yield self._titles(setters)
             yield self._rows(setters, cells)
         yield self._more(tuple(hidden)) if laid else [[Segment(stream.empty, _QUIET)]]
 

@@ -44,6 +44,8 @@ class Stream(NamedTuple):
     rows: Callable[[], Iterator[Any]]
     empty: str  # the sentence for a table without rows
     extra: Callable[[], dict[str, Any]] | None = None  # what stands behind ``head`` with --extra, which always shows it
+    chosen: bool = False  # as in a `View`
+    titled: bool = True  # as in a `View`
 
 
 class Listing(NamedTuple):

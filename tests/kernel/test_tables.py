@@ -112,3 +112,27 @@ def test_no_pager_for_what_is_short_or_not_for_people(table):
     for more in (["--limit", "3"], ["--no-pager"], ["--plain"], ["-j"]):
         assert "%" not in on_terminal(*words, *more, BPFCTL_PAGER=MARKS).seen.decode()
     assert "%" not in piped(*words, BPFCTL_PAGER=MARKS)
+
+
+def test_entries_of_a_map(table):
+    """All columns in CSV; some in a pipe, in JSON and on a terminal."""
+    words = ["map", "dump", "id", str(table), "--limit", "2"]
+    key, value = "00 00 00 00", "00 00 00 00 00 00 00 00"
+
+    assert piped(*words, "--csv").split("\r\n")[:2] == ["key,value,error", f"{key},{value},"]
+    assert piped(*words, "--fields", "value").splitlines() == [value] * 2
+    assert json.loads(piped("-j", *words, "--fields", "key"))[0] == {"key": key}
+    assert on_terminal(*words, "--fields", "value,key", "--no-header").lines()[0] == f"{value}  {key}"
+
+
+@pytest.mark.usefixtures("table")
+def test_entries_of_several_maps_are_no_table():
+    fd = client.map_create(ARRAY, 4, 8, 1, name="tables_map")
+    try:
+        words = [*BPFCTL, "map", "dump", "name", "tables_map", "--csv"]
+        done = subprocess.run(words, env=ENVIRONMENT, capture_output=True, check=False)
+    finally:
+        os.close(fd)
+
+    assert done.returncode == 255
+    assert done.stderr == b"Error: --fields, --no-header and --csv are for one map, and 2 have that name\n"

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bpfctl.render.cells import CellsOutput
+from bpfctl.render.cells import CellsOutput, exact
 from bpfctl.render.text import safe
 from bpfctl.views.view import Column, View
 from tests.memory import Memory
@@ -78,3 +78,23 @@ def test_lines_have_as_many_cells_as_columns_whatever_is_in_them(found):
     lines = written(*(Row(name, size) for name, size in found), as_csv=False).split("\n")
 
     assert [line.split("\t") for line in lines[:-1]] == [[safe(name) or "-", str(size), "-"] for name, size in found]
+
+
+@pytest.mark.parametrize(
+    ("value", "hint", "expected"),
+    [
+        (None, "text", None),
+        ((), "list", None),
+        (4096, "bytes", 4096),
+        ("-7", "number", -7),  # a member of a key or a value, which is text
+        ("0xffff", "number", "0xffff"),
+        ("7", "text", "7"),
+        (("1", "2"), "list", ["1", "2"]),
+        (True, "text", True),
+    ],
+)
+def test_a_value_for_json(value, hint, expected):
+    found = exact(Column("title", lambda row: row, hint), value)
+
+    assert found == expected
+    assert type(found) is type(expected)
