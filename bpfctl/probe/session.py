@@ -158,7 +158,9 @@ class Probing(Closing):
         try:
             done, program = self._attached(action, made, held)
         except (KernelError, NotFound, NotSupported) as error:
-            if made.end is not None and getattr(error, "errno", None) not in _OF_US and not self._is_only_way(made):
+            # Linux 6.10 has functions for sessions, but until 6.13 programs of uprobes may not call them.
+            is_refused = bool(getattr(error, "log", "")) or getattr(error, "errno", None) not in _OF_US
+            if made.end is not None and is_refused and not self._is_only_way(made):
                 self._attach_anew(action, made.end.points, made.end.first, made.end_names, held)
                 self._attach_anew(action, points, made.part.first, made.names, held)
                 return
