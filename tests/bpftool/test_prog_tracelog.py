@@ -21,7 +21,8 @@ from tests.terminal import Terminal
 OURS = [sys.executable, "-m", "bpfctl", "--plain"]
 PACKET = bytes(64)
 # bpftool mounts a tracefs where there is none, and leaves it there: not in our mount namespace.
-MOUNTED = ["unshare", "-m", "sh", "-c", 'mount -t tracefs none /sys/kernel/tracing && exec "$0" "$@"']
+_THERE = "mountpoint -q /sys/kernel/tracing || mount -t tracefs none /sys/kernel/tracing"
+MOUNTED = ["unshare", "-m", "sh", "-c", f'{_THERE} && exec "$0" "$@"']
 VOICES = pytest.mark.parametrize("voice", [[], ["-j"], ["-p"]], ids=["plain", "json", "pretty"])
 # Who spoke, on which CPU, in which context, and when.
 VARYING = re.compile(rb" *[^ ]+-\d+ +\[\d+\] [^ ]+ +\d+\.\d+: ")
