@@ -72,7 +72,10 @@ def _order(word: str, orders: list[str]) -> str:
     if word in orders:
         return word
     if len(found) != 1:
-        raise UsageError(f"can't sort programs by '{word}', only by one of: {', '.join(orders)}")
+        from bpfctl.cli.columns import near
+
+        meant = near(word, orders) or f", only one of: {', '.join(orders)}"
+        raise UsageError(f"can't sort programs by '{word}'{meant}")
     return found[0]
 
 

@@ -55,6 +55,7 @@ class TableOutput(PlainOutput):
     def __init__(self, sink: Sink, *, color: When = "auto", pages: bool = True) -> None:
         super().__init__(sink)
         self._pages = pages  # whether there may be a pager
+        self._notes: list[str] = []  # for when it has ended
         is_dumb = screen.is_dumb()
         self._is_still = is_dumb or (color == "always" and not os.isatty(sink.fd))
         self._console = Console(
@@ -92,6 +93,16 @@ class TableOutput(PlainOutput):
                 yield
             finally:
                 self.sink = terminal
+        for text in self._notes:
+            super().note(text)
+        self._notes.clear()
+
+    def note(self, text: str) -> None:
+        """Write a remark to stderr, once no pager has the terminal."""
+        if self.sink.is_read:
+            self._notes.append(text)
+        else:
+            super().note(text)
 
     def begin_batch(self) -> None:
         """Begin a series of commands, which go on without anybody at the keyboard."""

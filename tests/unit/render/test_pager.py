@@ -30,6 +30,8 @@ def rows():
         raise ZeroDivisionError
 def text(safe):
     for row in rows():
+        if row == 50 and "notes" in words:
+            out.note("a remark")
         yield f"row {row}\\n"
 
 try:
@@ -131,6 +133,15 @@ def test_an_error_comes_after_what_was_before_it():
     assert code == 0
     assert lines[-3:] == ["%row 99", "it failed", "the end"]
     assert on_terminal(3, "document", "fails")[1] == ["row 0", "row 1", "row 2", "it failed", "the end"]
+
+
+def test_remarks_wait_until_the_pager_has_ended():
+    """They would be in the midst of what it shows; without one they are told at once."""
+    _, lines = on_terminal(100, "document", "notes")
+    assert lines[-3:] == ["%row 99", "a remark", "the end"]
+
+    _, lines = on_terminal(100, "document", "notes", pager="")
+    assert lines[49:52] == ["row 49", "a remark", "row 50"]
 
 
 def test_ctrl_c_is_for_the_pager(tmp_path):
