@@ -87,6 +87,7 @@ class Paged(Sink):
         self._running: subprocess.Popen[bytes] | None = None
         self._pipe: Sink | None = None
         self._before: Any = None
+        self._has_gone = False  # when Ctrl-C was pressed last
 
     def write_bytes(self, data: bytes) -> None:
         """Take text."""
@@ -149,6 +150,10 @@ class Paged(Sink):
             raise Quit from None
 
     def _ctrl_c(self, number: int, frame: FrameType | None) -> None:
-        """Leave Ctrl-C to the pager; once it has gone, the key means us."""
-        if self._running is not None and self._running.poll() is not None:
+        """Leave Ctrl-C to the pager; once it has gone, the key means us.
+
+        The first that comes after its end may have been pressed before that.
+        """
+        if self._has_gone:
             self._before(number, frame)
+        self._has_gone = self._running is not None and self._running.poll() is not None

@@ -167,9 +167,24 @@ def test_ctrl_c_is_ours_again_afterwards():
     sink = pager.Paged(_Sink(), pager.Command(["sh", "-c", "cat >/dev/null"], os.environ))
     sink.write("\n" * 1000)
     assert signal.getsignal(signal.SIGINT) != before
+    signal.raise_signal(signal.SIGINT)
     sink.finish()
 
     assert signal.getsignal(signal.SIGINT) == before
+
+
+def test_ctrl_c_is_ours_where_the_pager_has_gone():
+    """But for the first, which may have been meant for it: what takes long without a word can be ended."""
+    sink = pager.Paged(_Sink(), pager.Command(["true"], os.environ))
+    with pytest.raises(pager.Quit):
+        while True:
+            sink.write("\n" * 1000)
+            sink.flush()
+    sink._running.wait()
+    signal.raise_signal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+    sink.finish()
 
 
 def test_less_is_told_what_it_needs(monkeypatch):
