@@ -177,9 +177,7 @@ def test_ctrl_c_is_ours_where_the_pager_has_gone():
     """But for the first, which may have been meant for it: what takes long without a word can be ended."""
     sink = pager.Paged(_Sink(), pager.Command(["true"], os.environ))
     with pytest.raises(pager.Quit):
-        while True:
-            sink.write("\n" * 1000)
-            sink.flush()
+        _fill(sink)
     sink._running.wait()
     signal.raise_signal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
@@ -205,6 +203,13 @@ def test_less_is_told_what_it_needs(monkeypatch):
     assert (found.argv, found.env["LESS"], found.env["LESSSECURE"]) == (["less", "-S"], "R", "1")
     os.close(ours)
     os.close(its)
+
+
+def _fill(sink):
+    """Write until nobody reads any more."""
+    while True:
+        sink.write("\n" * 1000)
+        sink.flush()
 
 
 class _Sink:
