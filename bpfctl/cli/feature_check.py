@@ -83,8 +83,11 @@ def _fleet(session: Session, paths: Sequence[str], folder: str, every: bool) -> 
     from bpfctl.views import fleet as view
 
     objects = _objects(paths)
-    outcomes = fleet.check(objects, fleet.hosts(folder))
-    rows = fleet.rows(outcomes)
+    hosts = fleet.hosts(folder)
+    with Progress(session.out, hidden=session.options.debug) as progress:
+        progress.say(f"checking objects against {len(hosts)} kernels")
+        outcomes = fleet.check(objects, hosts)
+        rows = fleet.rows(outcomes)
     session.out.parts(view.streams(list(objects), outcomes, rows, safe, every=every))
     unmet = any(verdict.status != checking.MET for row in rows for verdict in row.verdicts)
     if unmet or any(outcome.complaint for outcome in outcomes):

@@ -102,7 +102,8 @@ def test_a_host_that_cannot_be_told_of_is_no_success(place):
 
 
 def on_screen(width, *words):
-    with Terminal([*BPFCTL, *words], size=(width, 40), env=peer.ENVIRONMENT | {"LC_ALL": "C.UTF-8"}) as terminal:
+    alone = ["sh", "-c", 'exec "$@" 2>/dev/null', "sh", *BPFCTL, *words]  # without what tells who waits what is done
+    with Terminal(alone, size=(width, 40), env=peer.ENVIRONMENT | {"LC_ALL": "C.UTF-8"}) as terminal:
         rc = terminal.finish()
         return rc, terminal.lines()
 
