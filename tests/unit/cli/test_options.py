@@ -48,6 +48,12 @@ from bpfctl.cli.options import Options, split
         ("prog --name -f", {}, "prog --name -f"),
         ("prog --sort=-id", {}, "prog --sort=-id"),
         ("prog --sort", {}, "prog --sort"),
+        # an answer of the kernel is a word to explain, and the minus is none of it
+        ("explain -EACCES -j", {"json": True}, "explain EACCES"),
+        ("-j explain -524", {"json": True}, "explain 524"),
+        ("explain -d xdp", {"debug": True}, "explain xdp"),
+        ("explain -E", {}, "explain -E"),
+        ("prog -EACCES", {}, "prog -EACCES"),
         # after -- nothing is an option
         ("prog -- -j --plain", {}, "prog -- -j --plain"),
     ],
