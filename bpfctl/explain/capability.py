@@ -1,4 +1,4 @@
-"""Which capabilities it takes to load a program, make a map or call a helper.
+"""Which capabilities, and which license, it takes to load a program, make a map or call a helper.
 
 They are those of Linux 5.8 and newer (kernel/bpf/syscall.c is_net_admin_prog_type, is_perfmon_prog_type and map_create;
 kernel/bpf/helpers.c bpf_base_func_proto): before, CAP_SYS_ADMIN stood for all of them, and it still does.
@@ -41,6 +41,23 @@ _PERF_HELPERS = frozenset(
         Helper.snprintf_btf, Helper.snprintf, Helper.task_pt_regs, Helper.sys_bpf,
     }
 )  # fmt: skip
+#: For programs alone whose license is compatible with the GPL (gpl_only in struct bpf_func_proto), in Linux 6.18.
+_GPL_HELPERS = frozenset(
+    {
+        Helper.check_mtu, Helper.copy_from_user_task, Helper.fib_lookup, Helper.get_branch_snapshot,
+        Helper.get_current_task, Helper.get_current_task_btf, Helper.get_func_ip, Helper.get_stack,
+        Helper.get_stackid, Helper.override_return, Helper.perf_event_output, Helper.perf_event_read,
+        Helper.perf_event_read_value, Helper.perf_prog_read_value, Helper.probe_read, Helper.probe_read_kernel,
+        Helper.probe_read_kernel_str, Helper.probe_read_str, Helper.probe_read_user, Helper.probe_read_user_str,
+        Helper.probe_write_user, Helper.rc_keydown, Helper.rc_pointer_rel, Helper.rc_repeat,
+        Helper.read_branch_records, Helper.seq_printf, Helper.seq_printf_btf, Helper.seq_write,
+        Helper.skb_output, Helper.snprintf, Helper.task_pt_regs, Helper.tcp_check_syncookie,
+        Helper.tcp_gen_syncookie, Helper.tcp_raw_check_syncookie_ipv4, Helper.tcp_raw_check_syncookie_ipv6,
+        Helper.tcp_raw_gen_syncookie_ipv4, Helper.tcp_raw_gen_syncookie_ipv6, Helper.timer_cancel,
+        Helper.timer_init, Helper.timer_set_callback, Helper.timer_start, Helper.trace_printk,
+        Helper.trace_vprintk, Helper.xdp_output,
+    }
+)  # fmt: skip
 
 
 def of_program(kind: P) -> tuple[str, ...]:
@@ -61,6 +78,11 @@ def of_helper(helper: Helper) -> tuple[str, ...]:
     if helper == Helper.probe_write_user:
         return (SYS_ADMIN,)
     return (PERFMON,) if helper in _PERF_HELPERS else ()
+
+
+def is_gpl_only(helper: Helper) -> bool:
+    """Return whether only programs may call it whose license is compatible with the GPL."""
+    return helper in _GPL_HELPERS
 
 
 def is_free(kind: P | M) -> bool:

@@ -81,7 +81,7 @@ class Here:
             where = f" of the module {found.module}" if found.module else ""
             text = f"A function of the kernel{where} that programs may call; any release may change or remove it."
             yield Explained(
-                Meaning(meaning.KFUNC, name, name, text, prototype=kfuncs.prototype(found, vmlinux)),
+                Meaning(meaning.KFUNC, name, name, text, gpl_only=True, prototype=kfuncs.prototype(found, vmlinux)),
                 found.answer,
                 found.programs,
                 found.unknown,

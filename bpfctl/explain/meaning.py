@@ -60,6 +60,7 @@ class Meaning(NamedTuple):
     since: str = ""
     needs: tuple[str, ...] = ()
     free: bool = False
+    gpl_only: bool = False  # whether it is for programs alone whose license is compatible with the GPL
     prototype: str = ""
     programs: tuple[str, ...] = ()  # the types of programs that it is for
     attach_types: tuple[str, ...] = ()
@@ -141,7 +142,8 @@ def _meaning(one: Entry) -> Meaning:
         return _attach(plain, AttachType(one.number))
     if one.kind == HELPER:
         helper = Helper(one.number)
-        return plain._replace(needs=capability.of_helper(helper), prototype=PROTOTYPES[helper])
+        needs, gpl_only = capability.of_helper(helper), capability.is_gpl_only(helper)
+        return plain._replace(needs=needs, gpl_only=gpl_only, prototype=PROTOTYPES[helper])
     return plain
 
 

@@ -65,6 +65,8 @@ def _facts(meaning: Meaning) -> str:
     if meaning.needs:
         free = ", or none where kernel.unprivileged_bpf_disabled is 0" if meaning.free else ""
         facts.append(f"needs {' and '.join(meaning.needs)}{free}")
+    if meaning.gpl_only:
+        facts.append("for programs under a license that is compatible with the GPL")
     return "; ".join(facts)
 
 
@@ -88,6 +90,7 @@ def json(one: Explained) -> dict[str, Any]:
     named: dict[str, Any] = {
         "since": meaning.since,
         "capabilities": list(meaning.needs),
+        "gpl_only": meaning.gpl_only,
         "prototype": meaning.prototype,
         "programs": list(meaning.programs),
         "attach_types": list(meaning.attach_types),

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import struct
 
 import pytest
 
 from bpfctl.explain import meaning
 from bpfctl.explain.here import Here
 from bpfctl.feature.answer import NO, YES
+from tests.kernel import client
 from tests.kernel.asked import answers, report
 from tests.kernel.command import run
 
@@ -60,6 +63,30 @@ def test_kfuncs_are_those_of_the_report(kernel, found):
         said = {(*one.callers,): one.meaning.prototype for one in kernel.kfuncs(row["name"])}
 
         assert f"{row['name']}(" in said[(*row["program_types"],)]
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("bpf_map_lookup_elem", 1),
+        ("bpf_get_prandom_u32", 1),
+        ("bpf_probe_read_kernel", 17),
+        ("bpf_perf_event_output", 17),
+        ("bpf_get_stackid", 17),
+        ("bpf_fib_lookup", 6),
+    ],
+)
+def test_who_needs_a_license(name, kind):
+    """A call with arguments of no sense is refused for the license first."""
+    (one,) = meaning.of(name)
+    call = struct.pack("=BBhi", 0x85, 0, 0, one.number) + bytes.fromhex("9500000000000000")
+    log = ""
+    try:
+        os.close(client.prog_load(kind, call, license=b"Proprietary"))
+    except OSError as error:
+        log = error.log
+
+    assert ("GPL-restricted function" in log) == one.gpl_only
 
 
 def test_the_command():
