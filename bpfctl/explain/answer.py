@@ -6,7 +6,7 @@ import errno
 import os
 from typing import NamedTuple
 
-ENOTSUPP = 524  # include/linux/errno.h: not in user space's errno.h, and yet an answer of bpf(2)
+from bpfctl.feature.answer import ENOTSUPP
 
 
 class Cause(NamedTuple):
