@@ -20,6 +20,7 @@ need /usr/bin/python3 python3   # Debian's own has static probes
 need openssl openssl            # signs programs
 need ip iproute2                # network namespaces of the zoo
 need unshare util-linux
+need perf linux-perf            # the peer of counters and stacks
 need zsh zsh                    # completes
 need fish fish
 need dot graphviz                # draws the graphs of programs
@@ -27,7 +28,6 @@ need chromium chromium          # opens flame graphs
 need chromedriver chromium-driver
 if [ "$1" = bench ]; then
     need bpftrace bpftrace       # the peer of probes
-    need perf linux-perf         # the peer of stacks
 fi
 if [ "$1" = arm64 ]; then
     need qemu-system-aarch64 qemu-system-arm
