@@ -146,7 +146,7 @@ def test_show_without_a_source_asks_the_kernel():
         (["show", "union", "thing", "file", "BLOB"], 255, "there is no type 'union thing'"),
         (["show", "[99]", "file", "BLOB"], 255, "there is no type [99]; the last is [18]"),
         (["show", "thing", "file", "BLOB", "more"], 255, "what is 'more'?"),
-        (["show", "thing", "--sort", "name"], 255, "--name, --owner, --sort, --watch, --fields, --no-header and --csv are for lists, not"),
+        (["show", "thing", "--sort", "name"], 255, "--fields, --no-header and --csv are for lists, not for a type"),
         (["list", "thing"], 255, "what is 'thing'?"),
         (["show", "--expand"], 255, "--expand is for a type, not for lists"),
         (["find", "/(/"], 2, "/(/ is no regular expression: missing ), unterminated subpattern at position 0"),
