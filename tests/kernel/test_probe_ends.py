@@ -46,7 +46,7 @@ def signalled(words, number, place, name):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
 @pytest.mark.parametrize("words", COMMANDS, ids=lambda words: " ".join(words[2:]))
 def test_a_signal_before_anybody_waits_for_it_is_an_end_like_any_other(words, number):
-    done = signalled(words, number, "probe_run", "_tell")
+    done = signalled(words, number, "probe_run", "tell")
     documents = [json.loads(line) for line in done.stdout.splitlines()]
 
     assert (done.stderr, done.returncode) == ("", 0)
