@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -64,6 +65,15 @@ def is_attached(pid: int) -> bool:
         if any("perf_event" in str(file.readlink()) for file in (folder / "fd").iterdir()) and not has_cookies():
             time.sleep(0.5)  # before Linux 5.15 nothing tells whether it has the program already
             return True
+    return False
+
+
+def is_waiting(pid: int) -> bool:
+    """Return whether a process has begun, and takes Ctrl-C for an end: it waits for it, or keeps it until it does."""
+    with suppress(OSError):
+        status = dict(line.split(":\t", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+        is_kept = int(status["SigBlk"], 16) >> signal.SIGINT - 1 & 1
+        return is_attached(pid) and bool(is_kept or "sigtimedwait" in Path(f"/proc/{pid}/wchan").read_text())
     return False
 
 

@@ -10,7 +10,7 @@ import subprocess
 import pytest
 
 from tests.kernel.command import run, running
-from tests.kernel.probing import PATIENCE, YIELD, is_attached, until
+from tests.kernel.probing import PATIENCE, YIELD, is_waiting, until
 
 GATHERED = f"""
 [[count]]
@@ -45,19 +45,13 @@ def file(tmp_path):
 def measured(*words):
     """Run a session beside a hundred hits, end it with Ctrl-C, and return what it wrote."""
     with running(*words) as process:
-        assert until(lambda: is_attached(process.pid) or process.poll() is not None)
-        assert until(lambda: "S (sleeping)" in open_status(process.pid) or process.poll() is not None)
+        assert until(lambda: is_waiting(process.pid) or process.poll() is not None)
         for _ in range(100):
             os.sched_yield()
         process.send_signal(signal.SIGINT)
         out, error = process.communicate(timeout=PATIENCE)
     assert (0, "") == (process.returncode, error)
     return out
-
-
-def open_status(pid):
-    with open(f"/proc/{pid}/status", encoding="utf-8") as status:
-        return status.read()
 
 
 def test_all_that_is_gathered(file):
@@ -92,7 +86,7 @@ def test_the_process_of_the_file(file):
         subprocess.Popen(["cat"], stdin=subprocess.PIPE) as other,
         running("-j", "probe", "run", file(f"pid = {other.pid}\n{GATHERED}")) as process,
     ):
-        assert until(lambda: is_attached(process.pid) or process.poll() is not None)
+        assert until(lambda: is_waiting(process.pid) or process.poll() is not None)
         other.stdin.close()
         out, _ = process.communicate(timeout=PATIENCE)
 

@@ -13,6 +13,7 @@ import pytest
 
 from tests.build.called import built, called
 from tests.kernel.command import run, running
+from tests.kernel.probing import is_waiting, until
 from tests.kernel.test_probe_stacks import CHAIN, GETPPID, POINTERS
 
 ROOT = "main;does;a;b;c;"
@@ -29,10 +30,9 @@ def words(chain, *more):
 
 
 def some_calls(chain, process):
-    """Have calls counted until some were, and then 100 more; then end the command and return what it has written."""
-    while '"key"' not in run("-j", "map", "dump", "name", "counts").stdout and process.poll() is None:
-        chain.does("calls", 1)
-    chain.does("calls", 100)
+    """Have 101 calls counted; then end the command and return what it has written."""
+    assert until(lambda: is_waiting(process.pid) or process.poll() is not None)
+    chain.does("calls", 101)
     process.send_signal(signal.SIGINT)
     output, errors = process.communicate(timeout=120)
     assert process.returncode == 0, errors
