@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from itertools import compress, count, pairwise
 from operator import itemgetter
 from struct import pack
@@ -191,6 +190,8 @@ class BTF:
 
     def names(self, prefix: str) -> set[str]:
         """Return the names of types, those of the base too, that begin with a prefix, which must not be empty."""
+        import re  # noqa: PLC0415 - whoever completes a word has it anyway
+
         found = self.base.names(prefix) if self.base is not None else set()
         begins = re.compile(rb"\0(?=" + re.escape(prefix.encode(errors="surrogateescape")) + rb")")
         offsets = [self._first_string + match.end() for match in begins.finditer(self._sections.strings)]
