@@ -25,7 +25,7 @@ def show(ctx: opt.Context, words: opt.Words = None) -> None:
     from importlib.resources import files
 
     left = grammar.Words(words)
-    shell = left.next("the shell: bash, zsh or fish")
+    shell = left.next("the shell (bash, zsh or fish)")
     left.end()
     if shell not in SCRIPTS:
         raise UsageError(f"there is a script for bash, zsh and fish, not for '{shell}'")

@@ -12,7 +12,7 @@ from bpfctl.cli.probe_run import at_work, listed, positive, rounds, wanted
 from bpfctl.cli.stop import stopping
 from bpfctl.cli.times import nanoseconds
 from bpfctl.errors import UsageError
-from bpfctl.gauge.latency import Latencies
+from bpfctl.gauge.hist import Latencies
 from bpfctl.probe import calls
 from bpfctl.probe.actions.latency import Latency
 from bpfctl.probe.actions.slow import SlowCalls

@@ -19,10 +19,6 @@ class Counts(Gauge[Count, Round]):
         """Return what was counted, most first."""
         return self._action.rows()
 
-    def lost(self) -> int:
-        """Return how many hits were not counted, because there was no room for their values."""
-        return self._action.lost()
-
     def round(self, top: int | None = None) -> Round:
         """Return what was counted until now, of its rows the ``top`` largest."""
         rows = self.rows()

@@ -44,6 +44,10 @@ class Running(Closing, Generic[A]):
         """For how long it has been at work."""
         return time.monotonic() - self._begin
 
+    def lost(self) -> int:
+        """Return how many hits, or calls, there was no room for."""
+        return self._action.lost()
+
     def missed(self) -> int:
         """Return how many hits the kernel has kept from the programs."""
         return self.run.missed()
@@ -65,10 +69,6 @@ class Gauge(Running[A], Generic[A, R]):
     board: ClassVar[Board[Any]]
     #: What the rows of a round are called in JSON.
     items: ClassVar[str]
-
-    @abstractmethod
-    def lost(self) -> int:
-        """Return how many hits were not counted, because there was no room for their values."""
 
     @abstractmethod
     def round(self, top: int | None = None) -> R:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from bpfctl._sys.fd import Closing
 from bpfctl.gauge.count import Counts
-from bpfctl.gauge.hist import Histograms
+from bpfctl.gauge.hist import Histograms, Latencies
 from bpfctl.gauge.trace import Traced
 from bpfctl.probe.actions.count import Count
 from bpfctl.probe.actions.hist import Hist, Linear
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from bpfctl.gauge.gauge import Running
-    from bpfctl.gauge.latency import Latencies
     from bpfctl.gauge.stacks import Stacked
     from bpfctl.probe.action import Action
     from bpfctl.probe.session import Sources, Wanted
@@ -124,8 +123,7 @@ class Session(Closing):
 
         ``linear`` is the lowest number, the end and the size of the buckets in the ``unit``, nanoseconds without one.
         """
-        from bpfctl.gauge.latency import Latencies  # noqa: PLC0415 - not everybody wants times
-        from bpfctl.probe.actions.latency import Latency  # noqa: PLC0415 - likewise
+        from bpfctl.probe.actions.latency import Latency  # noqa: PLC0415 - not everybody wants times
         from bpfctl.probe.calls import pair, timing  # noqa: PLC0415 - likewise
 
         with chosen(specs, where=where, pid=self._pid, cgroup=self._cgroup, way=way) as (sources, points):

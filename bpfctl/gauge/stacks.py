@@ -35,10 +35,6 @@ class Stacked(Gauge[Stacks, Round]):
         """Return how many hits the kernel has kept from the programs, or that came between others on their CPU."""
         return super().missed() + self._action.disturbed()
 
-    def lost(self) -> int:
-        """Return how many hits were not counted, because there was no room for their stacks."""
-        return self._action.lost()
-
     def round(self, top: int | None = None, *, exact: bool = True) -> Round:
         """Return what was counted until now, of its rows the ``top`` largest.
 

@@ -35,10 +35,6 @@ class Traced(Running[Trace]):
         """Yield hits as ``hits()`` does, each a dictionary as ``-j`` has it."""
         return map(HITS.json, self.hits(seconds=seconds, limit=limit))
 
-    def lost(self) -> int:
-        """Return how many hits found the buffer full."""
-        return self._action.lost()
-
     def close(self) -> None:
         """Detach, and give all back."""
         self._reader.close()

@@ -60,6 +60,10 @@ class Action(Closing):
     def emit(self, code: Code, part: Part) -> None:
         """Append what is done at a hit of this part, which may jump to OUT."""
 
+    @abstractmethod
+    def lost(self) -> int:
+        """Return how many hits, or calls, there was no room for."""
+
 
 class Slot(NamedTuple):
     """Where a field lies in a key or a record, and what its bytes are there."""

@@ -30,6 +30,9 @@ class Latency(Timed):
     ``max_entries`` sets of values of the fields ``by`` are told apart; calls with more than that are lost, and counted.
     """
 
+    #: What the numbers are.
+    of = "latency"
+
     def __init__(
         self,
         calls: Sequence[Call],
