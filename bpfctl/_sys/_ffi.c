@@ -1630,6 +1630,44 @@ _cffi_f_bpfctl_security_modules(PyObject *self, PyObject *args)
 #  define _cffi_f_bpfctl_security_modules _cffi_d_bpfctl_security_modules
 #endif
 
+static long _cffi_d_bpfctl_unmount(char const * x0)
+{
+  return bpfctl_unmount(x0);
+}
+#ifndef PYPY_VERSION
+static PyObject *
+_cffi_f_bpfctl_unmount(PyObject *self, PyObject *arg0)
+{
+  char const * x0;
+  Py_ssize_t datasize;
+  struct _cffi_freeme_s *large_args_free = NULL;
+  long result;
+  PyObject *pyresult;
+
+  datasize = _cffi_prepare_pointer_call_argument(
+      _cffi_type(12), arg0, (char **)&x0);
+  if (datasize != 0) {
+    x0 = ((size_t)datasize) <= 640 ? (char const *)alloca((size_t)datasize) : NULL;
+    if (_cffi_convert_array_argument(_cffi_type(12), arg0, (char **)&x0,
+            datasize, &large_args_free) < 0)
+      return NULL;
+  }
+
+  Py_BEGIN_ALLOW_THREADS
+  _cffi_restore_errno();
+  { result = bpfctl_unmount(x0); }
+  _cffi_save_errno();
+  Py_END_ALLOW_THREADS
+
+  (void)self; /* unused */
+  pyresult = _cffi_from_c_int(result, long);
+  if (large_args_free != NULL) _cffi_free_array_arguments(large_args_free);
+  return pyresult;
+}
+#else
+#  define _cffi_f_bpfctl_unmount _cffi_d_bpfctl_unmount
+#endif
+
 _CFFI_UNUSED_FN
 static void _cffi_checkfld_struct_bpf_btf_load_attr(struct bpf_btf_load_attr *p)
 {
@@ -2045,6 +2083,7 @@ static const struct _cffi_global_s _cffi_globals[] = {
   { "bpfctl_ring_watch", (void *)_cffi_f_bpfctl_ring_watch, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 39), (void *)_cffi_d_bpfctl_ring_watch },
   { "bpfctl_same_files", (void *)_cffi_f_bpfctl_same_files, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 14), (void *)_cffi_d_bpfctl_same_files },
   { "bpfctl_security_modules", (void *)_cffi_f_bpfctl_security_modules, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 47), (void *)_cffi_d_bpfctl_security_modules },
+  { "bpfctl_unmount", (void *)_cffi_f_bpfctl_unmount, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 11), (void *)_cffi_d_bpfctl_unmount },
 };
 
 static const struct _cffi_field_s _cffi_fields[] = {
@@ -2673,7 +2712,7 @@ static const struct _cffi_type_context_s _cffi_type_context = {
   _cffi_struct_unions,
   NULL,  /* no enums */
   NULL,  /* no typenames */
-  19,  /* num_globals */
+  20,  /* num_globals */
   26,  /* num_struct_unions */
   0,  /* num_enums */
   0,  /* num_typenames */

@@ -213,6 +213,14 @@ def mount_bpffs(folder: str | bytes) -> None:
         raise error(rc)
 
 
+def unmount(folder: str) -> None:
+    """Take away what is mounted over a folder last."""
+    text, _ = path_(folder)
+    rc = traced("umount2", None, lambda: lib.bpfctl_unmount(text), target=folder)
+    if rc < 0:
+        raise error(rc)
+
+
 def detached_mount(kind: str) -> FD:
     """Return the root of a file system that is mounted nowhere, and gone with the descriptor (Linux 5.2)."""
     rc = traced("fsmount", None, lambda: lib.bpfctl_detached_mount(kind.encode()), type=kind)

@@ -119,6 +119,12 @@ long bpfctl_mount_bpffs(const char *folder)
 	return mount("bpf", folder, "bpf", 0, "mode=0700") ? -errno : 0;
 }
 
+/* Whoever still uses it keeps it until then. */
+long bpfctl_unmount(const char *folder)
+{
+	return umount2(folder, MNT_DETACH | UMOUNT_NOFOLLOW) ? -errno : 0;
+}
+
 /* A file system that appears nowhere: a descriptor of its root, to open files below (Linux 5.2). */
 long bpfctl_detached_mount(const char *type)
 {
