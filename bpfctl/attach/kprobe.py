@@ -110,5 +110,5 @@ def _told(place: Place) -> str:
 
 def _refused(where: str, error: OSError) -> KernelError:
     number = error.errno or 0
-    hint = privilege_hint(number) if number in (EPERM, EACCES) else _WHY.get(number, "")
+    hint = privilege_hint(number, "CAP_PERFMON") if number in (EPERM, EACCES) else _WHY.get(number, "")
     return KernelError(f"can't attach to {where}", number, hint=hint)

@@ -189,4 +189,4 @@ def event_hint(errno: int) -> str:
 
 def _refused(tried: str, error: OSError) -> KernelError:
     number = error.errno or 0
-    return KernelError(tried, number, hint=privilege_hint(number))
+    return KernelError(tried, number, hint=privilege_hint(number, "CAP_PERFMON"))

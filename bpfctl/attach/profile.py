@@ -170,7 +170,9 @@ def _no_event(tried: str, errno: int) -> BpfctlError:
         missing = NotSupported(tried)
         missing.hint = "this machine has no counter for it, as most virtual machines have none at all; try cpu_clock"
         return missing
-    return KernelError(tried, errno, hint=privilege_hint(errno) if errno in (EPERM, EACCES) else "")
+    return KernelError(
+        tried, errno, hint=privilege_hint(errno, "CAP_BPF", "CAP_PERFMON") if errno in (EPERM, EACCES) else ""
+    )
 
 
 def _main_function(program: Program) -> int:
@@ -209,7 +211,7 @@ def _load(target: Program, function: int, kind: AttachType, code: bytes) -> Prog
     except OSError as first:
         number = first.errno or 0
         if number == EPERM:
-            raise KernelError(tried, number, hint=privilege_hint(number)) from None
+            raise KernelError(tried, number, hint=privilege_hint(number, "CAP_BPF", "CAP_PERFMON")) from None
     try:
         return attempt(1)
     except programs.LoadError as error:

@@ -20,8 +20,7 @@ from bpfctl._sys.fd import FD, Closing
 from bpfctl.attach import perf_event
 from bpfctl.errors import KernelError, NotSupported
 from bpfctl.host import lifetime
-from bpfctl.kernel.handle import privilege_hint
-from bpfctl.kernel.tracefs import Tracefs
+from bpfctl.kernel.tracefs import Tracefs, refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -176,12 +175,11 @@ def _opened(files: Tracefs, file: str, flags: int) -> FD:
     except OSError as error:
         if error.errno in (ENOENT, ENODEV):
             raise NotSupported(f"this kernel has no {_LACKS[file]}") from None
-        raise _unreadable(file, error) from None
+        raise error if isinstance(error, KernelError) else _unreadable(file, error) from None
 
 
 def _unreadable(file: str, error: OSError) -> KernelError:
-    number = error.errno or 0
-    return KernelError(f"can't open {file} in tracefs", number, hint=privilege_hint(number))
+    return refused(f"can't open {file} in tracefs", error.errno or 0)
 
 
 def _removed(file: FD, name: str) -> bool:

@@ -241,5 +241,9 @@ def _refused(path: str, offsets: Sequence[int], error: OSError, pid: int | None)
     if number == ESRCH and pid is not None:
         return NotFound(f"process {pid} has ended")
     where = path if len(offsets) > 1 else f"{path}+{offsets[0]:#x}"
-    hint = "its file system keeps files where nothing can be probed" if number == EIO else privilege_hint(number)
+    hint = (
+        "its file system keeps files where nothing can be probed"
+        if number == EIO
+        else privilege_hint(number, "CAP_PERFMON")
+    )
     return KernelError(f"can't attach to {where}", number, hint=hint)

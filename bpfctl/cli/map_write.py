@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import ExitStack
-from errno import ENODEV
+from errno import ENODEV, EPERM
 from typing import TYPE_CHECKING, NamedTuple
 
 from bpfctl.cli import data, grammar, map_form, opt
@@ -224,11 +224,21 @@ def create(ctx: opt.Context, words: opt.Words = None) -> None:
                 ifindex=spec.ifindex,
             )
         except KernelError as error:
-            raise KernelError("map create failed", error.errno or 0, hint=error.hint) from None
+            raise KernelError("map create failed", error.errno or 0, hint=_rights(spec.type, error)) from None
         mounted = pin.pin(opened.enter_context(made), path, mount=not ctx.obj.options.nomount)
     if mounted:
         ctx.obj.out.note(f"mounted a BPF file system on {mounted}")
     ctx.obj.out.done()
+
+
+def _rights(kind: int, error: KernelError) -> str:
+    """Return which capabilities it lacks, where that is why there is no map."""
+    if error.errno != EPERM:  # which limits of memory answer too, before Linux 5.11
+        return error.hint
+    from bpfctl.explain import capability
+    from bpfctl.kernel.refusal import lacking
+
+    return lacking(*capability.of_map(kind))
 
 
 def _spec(words: grammar.Words, opened: ExitStack, inner: list[Map]) -> _Spec:

@@ -68,7 +68,7 @@ def of_program(kind: P) -> tuple[str, ...]:
     return (BPF, *(name for name, kinds in more if kind in kinds))
 
 
-def of_map(kind: M) -> tuple[str, ...]:
+def of_map(kind: int) -> tuple[str, ...]:
     """Return what it takes to make a map."""
     return (BPF, NET_ADMIN) if kind in _NET_MAPS else (BPF,)
 

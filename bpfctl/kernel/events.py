@@ -286,4 +286,4 @@ def refused(tried: str, error: OSError) -> KernelError:
     number = error.errno or 0
     if number == EBADMSG:
         return KernelError(tried, number, hint="positions or lengths in the buffer contradict each other")
-    return KernelError(tried, number, hint=hint(number) if number in (EPERM, EACCES) else "")
+    return KernelError(tried, number, hint=hint(number, "CAP_PERFMON") if number in (EPERM, EACCES) else "")

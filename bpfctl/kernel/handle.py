@@ -49,11 +49,11 @@ LINK = Kind("link", "link", calls.LINK_GET_NEXT_ID, calls.LINK_GET_FD_BY_ID, "fa
 BTF = Kind("btf", "BTF object", calls.BTF_GET_NEXT_ID, calls.BTF_GET_FD_BY_ID, "can't get BTF object by id ({})")
 
 
-def privilege_hint(errno: int) -> str:
-    """Return what to do about a refusal, empty for other answers."""
+def privilege_hint(errno: int, *needed: str) -> str:
+    """Return what to do about a refusal, by the capabilities that it takes; empty for other answers."""
     from bpfctl.kernel import refusal  # noqa: PLC0415 - only an error needs it
 
-    return refusal.hint(errno)
+    return refusal.hint(errno, *needed)
 
 
 def ids(kind: Kind) -> Iterator[int]:

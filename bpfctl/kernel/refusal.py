@@ -6,13 +6,24 @@ import os
 from errno import EACCES, ENOSYS, EPERM
 
 # include/uapi/linux/capability.h
-_CAP_SYS_ADMIN, _CAP_PERFMON, _CAP_BPF = 21, 38, 39
+_NUMBERS = {
+    "CAP_DAC_READ_SEARCH": 2,
+    "CAP_NET_ADMIN": 12,
+    "CAP_SYS_ADMIN": 21,
+    "CAP_PERFMON": 38,
+    "CAP_BPF": 39,
+}
+_CAP_SYS_ADMIN, _CAP_PERFMON = _NUMBERS["CAP_SYS_ADMIN"], _NUMBERS["CAP_PERFMON"]
 _SECCOMP_FILTER = "2"  # SECCOMP_MODE_FILTER in include/uapi/linux/seccomp.h
 _EVERYBODY = ["0", "0", "4294967295"]  # the one line of uid_map in the initial user namespace
 
 
-def hint(errno: int) -> str:
-    """Return what to do about a refused command that needs CAP_SYS_ADMIN; empty for answers that are no refusal."""
+def hint(errno: int, *needed: str) -> str:
+    """Return what to do about a refused command that needs these capabilities; empty for answers that are no refusal.
+
+    Without any it is CAP_SYS_ADMIN, which stands for all others.
+    """
+    needed = needed or ("CAP_SYS_ADMIN",)
     if errno == ENOSYS:
         if _status().get("Seccomp") == _SECCOMP_FILTER:
             return "a seccomp filter, such as a container's, hides bpf(2): run it outside, or with another profile"
@@ -23,14 +34,35 @@ def hint(errno: int) -> str:
     try:
         capabilities = int(status["CapEff"], 16)
     except (KeyError, ValueError):  # no /proc
-        return "it needs CAP_SYS_ADMIN, which root has"
-    if not capabilities >> _CAP_SYS_ADMIN & 1:
-        return "CAP_BPF is not enough, it needs CAP_SYS_ADMIN" if capabilities >> _CAP_BPF & 1 else _ordinary()
+        return f"it needs {_joined(needed)}, which root has"
+    if missing := _missing(capabilities, needed):
+        return _lacking(capabilities, needed, missing)
     if _read("/proc/self/uid_map").split() != _EVERYBODY:
-        return "root of a user namespace is not enough: it needs CAP_SYS_ADMIN in the initial one"
+        return f"root of a user namespace is not enough: it needs {_joined(needed)} in the initial one"
     if status.get("Seccomp") == _SECCOMP_FILTER:
         return "a seccomp filter, such as a container's, may forbid bpf(2): run it outside, or with another profile"
-    return f"CAP_SYS_ADMIN is there, so a security policy forbids it{_lockdown()}"
+    verb = "are" if needed[1:] else "is"
+    return f"{_joined(needed)} {verb} there, so a security policy forbids it{_lockdown()}"
+
+
+def lacking(*needed: str) -> str:
+    """Return which of these capabilities are missing, and what to do about it; empty where none is."""
+    capabilities = int(_status().get("CapEff", "0"), 16)
+    missing = _missing(capabilities, needed)
+    return _lacking(capabilities, needed, missing) if missing else ""
+
+
+def tracefs_hint(errno: int) -> str:
+    """Return what to do where tracefs is not for us to read, which takes root or a mount for a group."""
+    if errno not in (EPERM, EACCES):
+        return hint(errno)
+    status = _status()
+    if not _missing(int(status.get("CapEff", "0"), 16), ("CAP_DAC_READ_SEARCH", "CAP_SYS_ADMIN"), stands_for_all=False):
+        return hint(errno)
+    return (
+        "tracefs is root's: run it as root, or have it mounted for a group of yours"
+        " with mount -t tracefs -o gid=GROUP,mode=750 none /sys/kernel/tracing"
+    )
 
 
 def perf_hint() -> str:
@@ -48,12 +80,27 @@ def perf_hint() -> str:
     return f"CAP_PERFMON is there, so a security policy forbids it{_lockdown()}"
 
 
-def _ordinary() -> str:
-    """Return what an ordinary user lacks."""
-    told = "it needs CAP_SYS_ADMIN: run it as root"
+def _missing(capabilities: int, needed: tuple[str, ...], *, stands_for_all: bool = True) -> tuple[str, ...]:
+    """Return which of them are not there; CAP_SYS_ADMIN stands for those of BPF."""
+    if stands_for_all and capabilities >> _CAP_SYS_ADMIN & 1:
+        return ()
+    return tuple(name for name in needed if not capabilities >> _NUMBERS[name] & 1)
+
+
+def _lacking(capabilities: int, needed: tuple[str, ...], missing: tuple[str, ...]) -> str:
+    """Return what a thread lacks that has not all that it takes."""
+    held = tuple(name for name in ("CAP_BPF", "CAP_PERFMON") if capabilities >> _NUMBERS[name] & 1)
+    if held and (held[0] == "CAP_BPF" or held[0] in needed):
+        also = " too" if {*held} & {*needed} else ""
+        return f"{_joined(held)} {'are' if held[1:] else 'is'} not enough, it needs {_joined(missing)}{also}"
+    told = f"it needs {_joined(needed)}: run it as root"
     # With 1 or 2 the kernel refuses even what it would otherwise allow an ordinary user.
     disabled = _read("/proc/sys/kernel/unprivileged_bpf_disabled").strip()
     return f"{told}; kernel.unprivileged_bpf_disabled is {disabled}" if disabled not in ("", "0") else told
+
+
+def _joined(names: tuple[str, ...]) -> str:
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
 def _lockdown() -> str:

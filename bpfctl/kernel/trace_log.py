@@ -16,7 +16,7 @@ from bpfctl._sys.fd import FD
 from bpfctl.errors import KernelError, NotSupported
 from bpfctl.host import bpffs
 from bpfctl.kernel.events import Reader
-from bpfctl.kernel.handle import privilege_hint
+from bpfctl.kernel.refusal import tracefs_hint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -88,7 +88,7 @@ def _trace_pipe() -> FD:
         number = error.errno or 0
         if number == ENOSYS:  # before Linux 5.2
             raise NotSupported("could not find tracefs: mount -t tracefs none /sys/kernel/tracing") from None
-        hint = _readers() if number == EBUSY else privilege_hint(number)
+        hint = _readers() if number == EBUSY else tracefs_hint(number)
         raise KernelError(tried, number, hint=hint) from None
 
 

@@ -14,7 +14,6 @@ from bpfctl._sys import calls
 from bpfctl._sys.fd import FD, Closing
 from bpfctl.errors import KernelError, NotSupported
 from bpfctl.host import bpffs
-from bpfctl.kernel.handle import privilege_hint
 
 if TYPE_CHECKING:
     from typing import Self
@@ -46,15 +45,18 @@ class Tracefs(Closing):
                 raise NotSupported(f"{tried}: mount -t tracefs none /sys/kernel/tracing") from None
             if number == ENODEV:
                 raise NotSupported(f"{tried}: this kernel is built without it (CONFIG_FTRACE)") from None
-            raise KernelError(tried, number, hint=privilege_hint(number)) from None
+            raise refused(tried, number) from None
 
     def close(self) -> None:
         """Close it; a mount of our own is gone then."""
         self._root.close()
 
     def file(self, path: str, flags: int) -> FD:
-        """Open a file; OSError as open(2) has it."""
-        return FD(os.open(path, flags | os.O_CLOEXEC, dir_fd=self._root.fileno()))
+        """Open a file; OSError as open(2) has it, and a KernelError that says what to do where it is not for us."""
+        try:
+            return FD(os.open(path, flags | os.O_CLOEXEC, dir_fd=self._root.fileno()))
+        except PermissionError as error:
+            raise refused(f"can't open {path} in tracefs", error.errno or 0) from None
 
     def read(self, path: str) -> str:
         """Return what a file says; OSError where it cannot be opened or read."""
@@ -65,3 +67,10 @@ class Tracefs(Closing):
         """Return the names of the folders in a folder, sorted; OSError as open(2) has it."""
         with self.file(path, _FOLDER) as folder, os.scandir(folder.fileno()) as entries:
             return sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
+
+
+def refused(tried: str, errno: int) -> KernelError:
+    """Return the error of a file of tracefs that is not for us, with what to do about it."""
+    from bpfctl.kernel.refusal import tracefs_hint  # noqa: PLC0415 - only an error needs it
+
+    return KernelError(tried, errno, hint=tracefs_hint(errno))

@@ -43,7 +43,7 @@ class Within(Closing):
             except KernelError as error:
                 if error.errno == EINVAL:
                     raise NotSupported("this kernel has no cgroups (CONFIG_CGROUPS)") from None
-                error.hint = error.hint or privilege_hint(error.errno or 0)
+                error.hint = error.hint or privilege_hint(error.errno or 0, "CAP_BPF")
                 raise
             try:
                 self._map.put(bytes(4), folder.fileno().to_bytes(4, "little"))

@@ -72,7 +72,7 @@ def make(sources: Sources, wanted: Wanted, action: Action, held: ExitStack) -> l
     try:
         action.open(parts)
     except KernelError as error:
-        error.hint = error.hint or privilege_hint(error.errno or 0)
+        error.hint = error.hint or privilege_hint(error.errno or 0, "CAP_BPF", "CAP_PERFMON")
         raise
     made = [
         assemble(group, part.first, wanted.where, action, read)
@@ -173,7 +173,7 @@ def _loaded(made: Made) -> Program:
         return Program(attempt(0).fd)
     except OSError as error:
         number = error.errno or 0
-    hint = privilege_hint(number)
+    hint = privilege_hint(number, "CAP_BPF", "CAP_PERFMON")  # as all programs of probes do
     if hint and number != EACCES:  # which is the verifier's answer too
         raise KernelError(tried, number, hint=hint)
     from bpfctl.kernel.verifier import Asked  # noqa: PLC0415 - most programs are taken

@@ -156,13 +156,18 @@ class TracepointSource:
             except OSError as error:
                 if error.errno == ENOENT:
                     raise NotFound(f"{point} is gone: its module was unloaded") from None
-                raise KernelError(f"can't read the format of {point}", error.errno or 0) from None
+                hint = getattr(error, "hint", "")
+                raise KernelError(f"can't read the format of {point}", error.errno or 0, hint=hint) from None
             self._formats[point.target] = parse(text, is_syscall=point.target.startswith("syscalls:"))
         return self._formats[point.target]
 
 
 def _tracefs() -> Tracefs:
     return Tracefs.open("tracepoints cannot be listed")
+
+
+def _unlisted(error: OSError) -> KernelError:
+    return KernelError("tracepoints cannot be listed", error.errno or 0, hint=getattr(error, "hint", ""))
 
 
 def _targets(files: Tracefs) -> Iterator[str]:
@@ -172,7 +177,7 @@ def _targets(files: Tracefs) -> Iterator[str]:
     except OSError as error:
         if error.errno == ENOENT:
             raise NotSupported("this kernel has no tracepoints (CONFIG_EVENT_TRACING)") from None
-        raise KernelError("tracepoints cannot be listed", error.errno or 0) from None
+        raise _unlisted(error) from None
     for category in categories:
         yield from _of_category(files, category)
 
@@ -186,6 +191,6 @@ def _of_category(files: Tracefs, category: str) -> Iterator[str]:
     except OSError as error:
         if error.errno in (ENOENT, ENAMETOOLONG):  # or its module was unloaded meanwhile
             return
-        raise
+        raise _unlisted(error) from None
     for name in names:
         yield f"{category}:{name}"

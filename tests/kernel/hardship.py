@@ -152,7 +152,17 @@ def _import_all() -> None:
     for module in pkgutil.walk_packages(bpfctl.__path__, "bpfctl."):
         if not module.name.startswith("bpfctl._tools"):
             importlib.import_module(module.name)
-    for name in ("difflib", "gzip", "resource", "select", "socket", "traceback"):
+    for name in (
+        "difflib",
+        "encodings.ascii",
+        "fractions",
+        "gzip",
+        "importlib.metadata",
+        "resource",
+        "select",
+        "socket",
+        "traceback",
+    ):
         importlib.import_module(name)
 
 
