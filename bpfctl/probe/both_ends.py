@@ -81,7 +81,7 @@ def assemble(group: Group, begin: Part, end: Part, wheres: tuple[Tree | None, Tr
             code.label(_END)
     if wheres[0] is not None:
         code.label(_SKIP).mov(R0, 1).exit_()
-    return code.end()
+    return code.end(interrupted=group.interrupted)
 
 
 def _known() -> Functions:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 CTX, POINT, OURS, MORE = R6, R7, R8, R9
 #: Where a program ends without another word.
 OUT = "out"
+_NEVER = "never"
 
 _STACK = 512  # bytes (MAX_BPF_STACK in include/linux/filter.h)
 
@@ -62,6 +63,15 @@ class Code(Program):
         """Put the cookie of the place that was hit into r7, as the number of its point (Linux 5.15)."""
         self.mov(R1, CTX).call(Helper.get_attach_cookie).mov(POINT, R0)
 
-    def end(self) -> bytes:
-        """Finish the program and return it."""
-        return self.label(OUT).mov(R0, 0).exit_().assemble()
+    def end(self, *, interrupted: bool = False) -> bytes:
+        """Finish the program and return it; ``interrupted`` says that it may be put aside while it runs.
+
+        Since Linux 6.13 the stack of a program of kprobes' type is memory of the CPU, since no second one gets in there
+        before it ends. But those of uprobes are of that type, too, and the scheduler may put them aside: then the next
+        one on that CPU writes over their stack. No program with a tail call has such a stack, even where nothing leads
+        to that call and the kernel takes it out: bpf_enable_priv_stack() in kernel/bpf/verifier.c.
+        """
+        self.label(OUT).mov(R0, 0)
+        if interrupted:
+            self.jump("jne", R0, 0, _NEVER).exit_().label(_NEVER).call(Helper.tail_call)
+        return self.exit_().assemble()

@@ -78,6 +78,7 @@ def process_groups(
         attach_cookie=by(uprobe.attach_tracefs),
         frame=frame,
         caller=caller,
+        interrupted=True,
     )
     of_events = of_tracefs._replace(
         way=f"perf event{plural}",

@@ -141,7 +141,7 @@ def assemble(group: Group, first: int, where: Tree | None, action: Action, names
     if where is not None:
         Filter(code, part.field).unless(where, OUT)
     action.emit(code, part)
-    return Made(group, part, code.end(), names)
+    return Made(group, part, code.end(interrupted=group.interrupted), names)
 
 
 def load(made: Made) -> Program:

@@ -55,6 +55,7 @@ class Group(NamedTuple):
     #: Where a function of a process is just entered: loads the address that it returns to. Its caller has no frame that
     #: the kernel would find yet.
     caller: Load | None = None
+    interrupted: bool = False  # whether a program may be put aside, and run for another thread of the CPU meanwhile
     #: Returns what it means that the program cannot be loaded, where that binds it to the points already.
     unloaded: Callable[[KernelError], KernelError] | None = None
 

@@ -78,8 +78,9 @@ def test_each_call_of_itself(path, process, monkeypatch, lack):
     assert rows == {(left, left): 100 for left in range(11)}
 
 
-@pytest.mark.parametrize("lack", [with_all, without_sessions])
+@pytest.mark.parametrize("lack", [with_all, without_sessions, without_multi])
 def test_threads_at_once(path, process, monkeypatch, lack):
+    """Where the kernel can be preempted, one program is put aside for another in the midst of a hit."""
     lack(monkeypatch)
     with timed(f"uprobe:{path}:itself", by=("arg0", "retval"), where=f"pid == {process.pid}") as (times, run):
         process.does("threads", 32)
