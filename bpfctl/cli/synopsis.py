@@ -81,7 +81,7 @@ SYNOPSES = _LISTED | {
     "probe hist": "SPEC ...",
     "probe stacks": "SPEC ...",
     "probe latency": "[ SPEC ... ]",
-    "probe stat": "[ SPEC ... ]",
+    "probe stat": "[ SPEC ... ] [ -- COMMAND ... ]",
     "probe show": "SPEC ...",
     "probe dry-run": "SPEC ...",
     "probe attach": "SPEC ... PROG",

@@ -18,7 +18,7 @@ COMMANDS = {
     (object_, command.word): command for object_, commands in OBJECTS.items() for command in commands if command.run
 }
 #: Values that nobody can know beforehand.
-FREE = {"N", "DATA", "NAME", "PREFIX"}
+FREE = {"N", "DATA", "NAME", "PREFIX", "COMMAND"}
 
 
 def offered(*words):
