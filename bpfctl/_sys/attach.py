@@ -50,19 +50,24 @@ class Attached(NamedTuple):
     link_flags: tuple[int, ...]
 
 
-def query(target_fd: int, attach_type: int, query_flags: int = 0, *, details: bool = False) -> Attached:
+def query(
+    target_fd: int, attach_type: int, query_flags: int = 0, *, flags: bool = False, details: bool = False
+) -> Attached:
     """Return what is attached at a point; target_fd is an ifindex for tcx and netkit.
 
-    ``details`` asks for the flags and links of each program too, which older kernels refuse with EINVAL.
+    ``flags`` asks for the flags of each program too (Linux 6.0), ``details`` for those and the links (Linux 6.6);
+    older kernels refuse both with EINVAL.
     """
     room = 64
     while True:
         attr = ffi.new("struct bpf_prog_query_attr *")
-        lists = [ffi.new("uint32_t[]", room) for _ in range(4 if details else 1)]
+        lists = [ffi.new("uint32_t[]", room) for _ in range(4 if details else 2 if flags else 1)]
         attr.target_fd, attr.attach_type, attr.query_flags, attr.count = target_fd, attach_type, query_flags, room
         attr.prog_ids = calls.address(lists[0])
+        if flags or details:
+            attr.prog_attach_flags = calls.address(lists[1])
         if details:
-            attr.prog_attach_flags, attr.link_ids, attr.link_attach_flags = (calls.address(part) for part in lists[1:])
+            attr.link_ids, attr.link_attach_flags = (calls.address(part) for part in lists[2:])
         rc = calls.answer(calls.PROG_QUERY, attr)
         if rc == -ENOSPC and room < 1 << 20:
             room *= 4

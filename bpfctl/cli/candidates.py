@@ -24,7 +24,7 @@ _WITH_FILE = frozenset({"uprobe", "uretprobe", "usdt"})
 _QUEUES = frozenset({"queue", "stack", "bloom_filter"})
 _RINGS = frozenset({"ringbuf", "perf_event_array"})
 _PERF = frozenset({"perf_event_array"})
-_LISTS = frozenset({"prog", "map", "link", "btf", "probe", "plugin"})
+_LISTS = frozenset({"prog", "map", "link", "cgroup", "btf", "probe", "plugin"})
 
 
 class Candidate(NamedTuple):
@@ -185,6 +185,22 @@ def _cgroups(asked: Asked) -> Iterator[Candidate]:
                 yield Candidate(f"{above}/{entry.name}/")
 
 
+def _cgroup_folders(asked: Asked) -> Iterator[Candidate]:
+    """Yield the folders of cgroups below the one that stands there; where none does, the one of all."""
+    from bpfctl.host.cgroup import root
+
+    top = root()
+    if top is None:
+        return
+    if not asked.prefix.startswith(f"{top}/"):
+        yield Candidate(f"{top}/", "all cgroups")
+        return
+    folder = asked.prefix.rpartition("/")[0]
+    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+        if entry.is_dir(follow_symlinks=False):
+            yield Candidate(f"{folder}/{entry.name}/")
+
+
 def _specs(asked: Asked) -> Iterator[Candidate]:
     from bpfctl.probe.session import Sources
 
@@ -267,6 +283,10 @@ def _titles(command: str) -> Iterable[str]:
 
         return list(ORDERS)
     object_, _, word = command.partition(" ")
+    if command == "cgroup tree":
+        from bpfctl.views.cgroup import tree_view
+
+        return [column.title for column in tree_view(effective=False).columns]
     if word not in ("show", "list") or object_ not in _LISTS:
         return ()
     view = import_module(f"bpfctl.views.{object_}").VIEW
@@ -311,6 +331,7 @@ KINDS: Mapping[str, Callable[[Asked], Iterator[Candidate]]] = {
     "DEV": _words(_devices),
     "PID": _processes,
     "CGROUP": _cgroups,
+    "CGROUP_FOLDER": _cgroup_folders,
     "SPEC": _specs,
     "FIELD": _fields,
     "UNIT": _units,
@@ -318,4 +339,4 @@ KINDS: Mapping[str, Callable[[Asked], Iterator[Candidate]]] = {
     "COLUMN": _columns,
 }
 #: Values that are files, which shells complete themselves.
-FILES = frozenset({"FILE", "PIN", "OBJECT", "BTF_FILE", "PROG_FILE", "MAP_FILE", "LINK_FILE", "DIR"})
+FILES = frozenset({"FILE", "PIN", "OBJECT", "BTF_FILE", "PROG_FILE", "MAP_FILE", "LINK_FILE", "DIR", "CGROUP_FOLDER"})

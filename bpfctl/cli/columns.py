@@ -72,6 +72,7 @@ def chosen(view: View[Any], words: Sequence[str]) -> View[Any]:
         json=lambda row: {column.title: exact(column, row) for column in shown},
         extra=lambda _: {},
         lines=None,
+        whole=None,
     )
 
 

@@ -22,6 +22,13 @@ DEFINITIONS = {
     "FLAG": "{ any | exist | noexist }",
     "ATTACH_TYPE": "{ sk_msg_verdict | sk_skb_verdict | sk_skb_stream_verdict | sk_skb_stream_parser"
     " | flow_dissector }",
+    "CGROUP_TYPE": "{ cgroup_inet_ingress | cgroup_inet_egress | cgroup_inet_sock_create | cgroup_inet_sock_release"
+    " | cgroup_sock_ops | cgroup_device | cgroup_inet4_bind | cgroup_inet6_bind | cgroup_inet4_post_bind"
+    " | cgroup_inet6_post_bind | cgroup_inet4_connect | cgroup_inet6_connect | cgroup_unix_connect"
+    " | cgroup_inet4_getpeername | cgroup_inet6_getpeername | cgroup_unix_getpeername | cgroup_inet4_getsockname"
+    " | cgroup_inet6_getsockname | cgroup_unix_getsockname | cgroup_udp4_sendmsg | cgroup_udp6_sendmsg"
+    " | cgroup_unix_sendmsg | cgroup_udp4_recvmsg | cgroup_udp6_recvmsg | cgroup_unix_recvmsg | cgroup_sysctl"
+    " | cgroup_getsockopt | cgroup_setsockopt }",
     "METRIC": "{ cycles | instructions | l1d_loads | llc_misses | itlb_misses | dtlb_misses | cpu_clock }",
     "GROUP": "{ prog_types | map_types | attach_types | link_types | helpers }",
 }
@@ -65,6 +72,11 @@ SYNOPSES = _LISTED | {
     "map edit": "MAP [ key DATA ... ]",
     "link pin": "LINK PIN",
     "link detach": "LINK",
+    "cgroup show": "CGROUP_FOLDER [ effective ]",
+    "cgroup list": "CGROUP_FOLDER [ effective ]",
+    "cgroup tree": "[ CGROUP_FOLDER [ effective ] ]",
+    "cgroup attach": "CGROUP_FOLDER CGROUP_TYPE PROG [ { multi | override } ]",
+    "cgroup detach": "CGROUP_FOLDER CGROUP_TYPE PROG",
     "feature probe": "[ { kernel | dev DEV } ] [ full ] [ unprivileged ] [ macros [ prefix PREFIX ] ]",
     "feature list_builtins": "GROUP",
     "feature check": "OBJECT ...",

@@ -87,6 +87,12 @@ def attach_type(number: int) -> str | None:
     return name(AttachType, "bpf_attach_type", "BPF_", number)
 
 
+def attach_types() -> dict[str, int]:
+    """Return the numbers of all attach types by bpftool's words for them, in the order of the numbers."""
+    numbers = sorted({*AttachType, *_from_kernel("bpf_attach_type")})
+    return {word: int(number) for number in numbers if (word := attach_type(number))}
+
+
 def link_types() -> Iterator[str]:
     """Yield bpftool's words for all link types."""
     return every(LinkType, "bpf_link_type", "BPF_LINK_TYPE_")

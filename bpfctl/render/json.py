@@ -119,6 +119,9 @@ class JsonOutput:
         self._end()
 
     def _documents(self, view: View[Row], rows: Iterable[Row]) -> Any:
+        if view.whole:
+            yield from view.whole.json(rows, self._extra)
+            return
         for row in rows:
             yield view.json(row) | view.extra(row) if self._extra else view.json(row)  # noqa: S610 - no Django here
 

@@ -29,7 +29,9 @@ class PlainOutput:
     def show(self, view: View[Row], rows: Iterable[Row], *, listing: bool) -> None:  # noqa: ARG002
         """Write the block of each row."""
         write = self.sink.write
-        for row in rows:
+        for line in view.whole.plain(rows) if view.whole else ():
+            write(safe_line(line) + "\n")
+        for row in rows if not view.whole else ():
             for line in view.plain(row):
                 write(safe_line(line) + "\n")
 

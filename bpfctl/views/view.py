@@ -126,6 +126,13 @@ class Lines(Protocol):
         """Yield plain text."""
 
 
+class Whole(NamedTuple, Generic[Row]):
+    """The two forms that bpftool prints of a list, where that is not one row after the other."""
+
+    json: Callable[[Iterable[Row], bool], Iterator[dict[str, Any]]]  # the array's items; told whether with --extra
+    plain: Callable[[Iterable[Row]], Iterator[str]]  # lines without their newline
+
+
 class View(NamedTuple, Generic[Row]):
     """The two forms that bpftool prints, byte for byte, and the columns of a table for people.
 
@@ -144,6 +151,7 @@ class View(NamedTuple, Generic[Row]):
     apart: bool = False  # whether each of several is shown as one alone, since a table would be too wide
     chosen: bool = False  # whether somebody named the columns, which are there then even if there is nothing in them
     titled: bool = True  # whether a table has the titles of its columns
+    whole: Whole[Row] | None = None  # where this is not None it replaces ``json`` and ``plain``
 
     def column(self, title: str) -> Column:
         """Return a column or detail by its title; KeyError when there is none."""

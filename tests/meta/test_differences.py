@@ -75,6 +75,12 @@ SHOWN = {
     "`prog dump` with `visual`, an instruction of more than 63 characters": [
         "bpftool/test_prog_dump.py::test_graphs_of_long_names"
     ],
+    "`cgroup show` of a cgroup without programs (`-j`)": ["bpftool/test_cgroup.py::test_nothing_attached"],
+    "`cgroup attach` and `cgroup detach` that the kernel refuses, a cgroup that cannot be opened": [
+        "bpftool/test_cgroup.py::test_the_kernels_answer"
+    ],
+    "words behind the program of `cgroup detach`": ["bpftool/test_cgroup.py::test_words_that_are_answered_otherwise"],
+    "the command in the error `needs at least`": ["bpftool/test_cgroup.py::test_words_that_are_answered_otherwise"],
     "`prog dump jited`, what an instruction leads to": [
         "bpftool/test_prog_jited.py::test_plain",
         "bpftool/test_prog_jited.py::test_symbols",

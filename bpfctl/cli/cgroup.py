@@ -1,0 +1,216 @@
+"""bpfctl cgroup."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bpfctl.cli import grammar, lists, opt
+from bpfctl.errors import BpfctlError, KernelError, UsageError
+from bpfctl.kernel import cgroup
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from bpfctl.kernel.cgroup import CgroupRow
+    from bpfctl.kernel.owner import How
+    from bpfctl.kernel.prog import Program
+    from bpfctl.kernel.select import Select
+
+# bpftool's older words for attach types, which may be cut short (src/common.c bpf_attach_type_input_str).
+_OLDER = {
+    "cgroup_inet_ingress": "ingress",
+    "cgroup_inet_egress": "egress",
+    "cgroup_inet_sock_create": "sock_create",
+    "cgroup_inet_sock_release": "sock_release",
+    "cgroup_sock_ops": "sock_ops",
+    "cgroup_device": "device",
+    "cgroup_inet4_bind": "bind4",
+    "cgroup_inet6_bind": "bind6",
+    "cgroup_inet4_connect": "connect4",
+    "cgroup_inet6_connect": "connect6",
+    "cgroup_inet4_post_bind": "post_bind4",
+    "cgroup_inet6_post_bind": "post_bind6",
+    "cgroup_inet4_getpeername": "getpeername4",
+    "cgroup_inet6_getpeername": "getpeername6",
+    "cgroup_inet4_getsockname": "getsockname4",
+    "cgroup_inet6_getsockname": "getsockname6",
+    "cgroup_udp4_sendmsg": "sendmsg4",
+    "cgroup_udp6_sendmsg": "sendmsg6",
+    "cgroup_sysctl": "sysctl",
+    "cgroup_udp4_recvmsg": "recvmsg4",
+    "cgroup_udp6_recvmsg": "recvmsg6",
+    "cgroup_getsockopt": "getsockopt",
+    "cgroup_setsockopt": "setsockopt",
+    "trace_raw_tp": "raw_tp",
+    "trace_fentry": "fentry",
+    "trace_fexit": "fexit",
+    "modify_return": "mod_ret",
+    "trace_fsession": "fsession",
+    "sk_reuseport_select": "sk_skb_reuseport_select",
+    "sk_reuseport_select_or_migrate": "sk_skb_reuseport_select_or_migrate",
+}
+
+
+def show(
+    ctx: opt.Context,
+    words: opt.Words = None,
+    *,
+    type_: opt.Type = None,
+    name: opt.Name = None,
+    owner: opt.Owner = None,
+    pinned: opt.Pinned = False,
+    sort: opt.Sort = None,
+    watch: opt.Watch = None,
+    fields: opt.Columns = None,
+    no_header: opt.NoHeader = False,
+    csv: opt.Csv = False,
+) -> None:
+    """Show the programs that are attached to a cgroup, or with 'effective' those that run for it: CGROUP [effective].
+
+    A cgroup is named by its folder, such as /sys/fs/cgroup/system.slice.
+    """
+    from bpfctl.views.cgroup import view
+
+    left = grammar.Words(words)
+    left.at_least(1, "show")
+    path = left.next("the cgroup")
+    effective = _effective(left)
+
+    def rows(which: Select | None, *, pinned: bool, owners: How) -> Iterator[CgroupRow]:
+        del which, pinned  # looked up when it is shown
+        try:
+            return iter(list(cgroup.rows(path, effective=effective, owners=owners)))
+        except KernelError as error:
+            raise _refused(error.tried, error) if error.tried.startswith("can't open") else error from None
+
+    wanted = lists.Wanted(type_, name, owner, pinned, sort, watch, fields, no_header=no_header, csv=csv)
+    lists.show(ctx.obj, view(effective=effective), rows, None, wanted)
+
+
+def tree(
+    ctx: opt.Context,
+    words: opt.Words = None,
+    *,
+    type_: opt.Type = None,
+    name: opt.Name = None,
+    owner: opt.Owner = None,
+    pinned: opt.Pinned = False,
+    sort: opt.Sort = None,
+    watch: opt.Watch = None,
+    fields: opt.Columns = None,
+    no_header: opt.NoHeader = False,
+    csv: opt.Csv = False,
+) -> None:
+    """Show the programs of a cgroup and of all below it, of all that there are without words: [CGROUP [effective]]."""
+    from bpfctl.host.cgroup import root
+    from bpfctl.views.cgroup import tree_view
+
+    left = grammar.Words(words)
+    top = left.next("the cgroup") if left else root()
+    if top is None:
+        raise UsageError("cgroup v2 isn't mounted")
+    effective = _effective(left)
+
+    def rows(which: Select | None, *, pinned: bool, owners: How) -> Iterator[CgroupRow]:
+        del which, pinned  # looked up when it is shown
+        return cgroup.tree(top, effective=effective, owners=owners)
+
+    wanted = lists.Wanted(type_, name, owner, pinned, sort, watch, fields, no_header=no_header, csv=csv)
+    lists.show(ctx.obj, tree_view(effective=effective), rows, None, wanted)
+
+
+def _effective(left: grammar.Words) -> bool:
+    found = False
+    while left:
+        word = left.peek()
+        if not left.keyword("effective"):
+            raise UsageError(f"expected no more arguments, 'effective', got: '{word}'?")
+        if found:
+            raise UsageError(f"duplicated argument: {word}")
+        found = True
+    return found
+
+
+def attach(ctx: opt.Context, words: opt.Words = None) -> None:
+    """Attach a program to a cgroup, for all processes in it and below: CGROUP ATTACH_TYPE PROG [multi | override].
+
+    With 'multi' it runs beside others that are attached so, also below; with 'override' a cgroup below may have another
+    program instead; with neither no cgroup below may have one.
+    """
+    from bpfctl.attach import cgroup as attaching
+
+    def do(program: Program, path: str, number: int, left: grammar.Words) -> None:
+        flags = 0
+        while left:
+            word = left.peek()
+            match left.keyword("multi", "override"):
+                case "multi":
+                    flags |= attaching.MULTI
+                case "override":
+                    flags |= attaching.OVERRIDE
+                case _:
+                    raise UsageError(f"unknown option: {word}")
+        try:
+            attaching.attach(program, path, number, flags)
+        except KernelError as error:
+            raise _refused("failed to attach program", error) from None
+
+    _change(ctx, words, "attach", do)
+
+
+def detach(ctx: opt.Context, words: opt.Words = None) -> None:
+    """Detach a program from a cgroup that was attached without a link: CGROUP ATTACH_TYPE PROG."""
+    from bpfctl.attach import cgroup as attaching
+
+    def do(program: Program, path: str, number: int, left: grammar.Words) -> None:
+        left.end()
+        try:
+            attaching.detach(program, path, number)
+        except KernelError as error:
+            raise _refused("failed to detach program", error) from None
+
+    _change(ctx, words, "detach", do)
+
+
+def _change(
+    ctx: opt.Context,
+    words: opt.Words,
+    command: str,
+    do: Callable[[Program, str, int, grammar.Words], None],
+) -> None:
+    """Read the words as do_attach() and do_detach() in bpftool's src/cgroup.c do, and do what they say."""
+    from bpfctl.attach.cgroup import opened
+    from bpfctl.kernel.prog import Program
+
+    left = grammar.Words(words)
+    if len(left) < 4:
+        raise UsageError(f"too few parameters for cgroup {command}")
+    path = left.next("the cgroup")
+    try:
+        with opened(path):
+            number = _attach_type(left.next("the attach type"))
+    except KernelError as error:
+        raise _refused(f"can't open cgroup {path}", error) from None
+    with Program.one(grammar.prog(left)) as program:
+        do(program, path, number, left)
+    ctx.obj.out.done()
+
+
+def _attach_type(word: str) -> int:
+    """Return the number of an attach type: its whole name, or the beginning of an older word, the first that fits."""
+    from bpfctl.kernel.names import attach_types
+
+    known = attach_types()
+    if word in known:
+        return known[word]
+    for name, number in known.items():
+        if _OLDER.get(name, name).startswith(word):
+            return number
+    raise UsageError("invalid attach type")
+
+
+def _refused(sentence: str, error: KernelError) -> BpfctlError:
+    """Return bpftool's error, which does not tell what the kernel has answered; the advice does."""
+    refusal = UsageError(sentence)
+    refusal.hint = str(error)
+    return refusal
