@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bpfctl.cli import grammar, opt
 from bpfctl.cli.map_events import named
 from bpfctl.cli.stop import stopping
-from bpfctl.errors import BpfctlError, UsageError
+from bpfctl.errors import BpfctlError, KernelError, UsageError
 from bpfctl.kernel.consumer import consumers
 from bpfctl.kernel.map import Map
 from bpfctl.kernel.perf_buffer import PerfBuffer
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from bpfctl.cli.stop import Stop
     from bpfctl.kernel.perf_buffer import Sample
+    from bpfctl.kernel.select import Select
     from bpfctl.render.output import Output
 
 _A_LOOK = 0.05  # seconds in which a consumer's position may tell of a process that /proc does not
@@ -41,7 +43,7 @@ def show(
     which = grammar.map_(left)
     left.end()
     wanted = Wanted({"type": type_} if type_ else {}, limit, None if seconds is None else time.monotonic() + seconds)
-    with Map.one(which) as map_, stopping() as stop:
+    with _opened(which) as map_, stopping() as stop:
         info = map_.info()
         run = _Run(ctx.obj.out, map_, stop, wanted)
         if info.type is MapType.RINGBUF:
@@ -50,6 +52,14 @@ def show(
             run.perf(take=take)
         else:
             raise UsageError(f"map {info.id} is neither a ring buffer nor a perf event array")
+
+
+def _opened(which: Select) -> Map:
+    """Open a map, a pin for writing where that is allowed: to do so later takes the right to open it by its id."""
+    if which.by == "pinned":
+        with suppress(KernelError):
+            return Map.pinned(str(which.value), write=True)
+    return Map.one(which)
 
 
 class Wanted(NamedTuple):

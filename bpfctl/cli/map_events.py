@@ -35,7 +35,9 @@ def event_pipe(ctx: opt.Context, words: opt.Words = None) -> None:
             reader = PerfRecords(map_, where, pages=_PAGES)
         except KernelError as error:
             number = error.errno or 0
-            raise BpfctlError(f"failed to create perf buffer: {os.strerror(number)} ({number})") from None
+            refused = BpfctlError(f"failed to create perf buffer: {os.strerror(number)} ({number})")
+            refused.hint = error.hint
+            raise refused from None
         with reader:
             stop.closes(reader)
             if others:

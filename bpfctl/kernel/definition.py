@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import binascii
 from contextlib import ExitStack
+from errno import EPERM
 from typing import Any, NamedTuple
 
 from bpfctl._sys import maps, programs
@@ -15,6 +16,7 @@ from bpfctl.errors import KernelError, SavedError, UsageError
 from bpfctl.kernel import names
 from bpfctl.kernel.btf import Btf
 from bpfctl.kernel.map import Map, MapInfo
+from bpfctl.kernel.refusal import lacking
 from bpfctl.uapi.enums import MapType
 from bpfctl.uapi.flags import MapFlag
 
@@ -122,7 +124,9 @@ class Definition(NamedTuple):
                     )
                 )
             except OSError as error:
-                raise KernelError(f"can't create map '{self.name}'", error.errno or 0) from None
+                number = error.errno or 0
+                hint = lacking("CAP_BPF") if number == EPERM else ""
+                raise KernelError(f"can't create map '{self.name}'", number, hint=hint) from None
 
 
 _NUMBERS = ("bytes_key", "bytes_value", "max_entries", "flags", "map_extra", "btf_key_type_id", "btf_value_type_id")

@@ -276,7 +276,9 @@ def opened(map_: Map | int, kind: Any, noun: str) -> tuple[Map, MapInfo]:
 
 
 def writable(map_: Map, info: MapInfo) -> Map:
-    """Return the same map open for writing, and close the one that was not."""
+    """Return the same map open for writing, and close the one that was not; by its id, which takes more rights."""
+    if map_.is_writable():
+        return map_
     with map_:
         return Map.by_id(info.id, write=True)
 

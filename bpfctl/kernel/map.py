@@ -366,11 +366,14 @@ class Map(handle.Handle, Mapped[Any, Any]):
 
     def _hint(self, errno: int) -> str:
         """Return what to do about a refusal, as far as this handle is to blame."""
-        if errno != EPERM:
+        if errno != EPERM or self.is_writable():
             return ""
+        return "the map is open for reading only: open it with write=True"
+
+    def is_writable(self) -> bool:
+        """Return whether this handle may change entries."""
         flags = fdinfo.fields(fdinfo.own(self.fileno())).get("flags", "2")
-        read_only = int(flags, 8) & os.O_ACCMODE == os.O_RDONLY
-        return "the map is open for reading only: open it with write=True" if read_only else ""
+        return int(flags, 8) & os.O_ACCMODE != os.O_RDONLY
 
     def is_frozen(self) -> bool:
         """Return whether the map is read-only for user space."""

@@ -74,7 +74,9 @@ class Slots:
         self.slots: list[Slot] = []
         self.fds: list[int] = []
         with ExitStack() as opening:
-            map_ = opening.enter_context(Map.by_id(map_.info().id, write=True))
+            self._is_shared = map_.is_writable()
+            if not self._is_shared:
+                map_ = opening.enter_context(Map.by_id(map_.info().id, write=True))
             for index, cpu in where:
                 self._open(opening, map_, info, (index, cpu), pages, clock=clock)
             self._opened = opening.pop_all()
@@ -98,7 +100,8 @@ class Slots:
         ring = opening.enter_context(PerfRing(event.fileno(), pages * mmap.PAGESIZE))
         key = index.to_bytes(4, sys.byteorder)
         maps.update(map_.fileno(), key, event.fileno().to_bytes(4, sys.byteorder))
-        if info.map_flags & MapFlag.PRESERVE_ELEMS:  # otherwise the kernel takes out what came through our descriptor
+        if self._is_shared or info.map_flags & MapFlag.PRESERVE_ELEMS:
+            # Otherwise the kernel takes out what came through a descriptor, when that is closed.
             opening.callback(_empty, map_, key)
         perf.ioctl(event.fileno(), perf.IOC_ENABLE)
         self.slots.append(Slot(index, cpu, ring))

@@ -94,6 +94,8 @@ def _lacking(capabilities: int, needed: tuple[str, ...], missing: tuple[str, ...
         also = " too" if {*held} & {*needed} else ""
         return f"{_joined(held)} {'are' if held[1:] else 'is'} not enough, it needs {_joined(missing)}{also}"
     told = f"it needs {_joined(needed)}: run it as root"
+    if not {"CAP_BPF", "CAP_SYS_ADMIN"} & {*needed}:
+        return told
     # With 1 or 2 the kernel refuses even what it would otherwise allow an ordinary user.
     disabled = _read("/proc/sys/kernel/unprivileged_bpf_disabled").strip()
     return f"{told}; kernel.unprivileged_bpf_disabled is {disabled}" if disabled not in ("", "0") else told

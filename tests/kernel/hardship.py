@@ -154,6 +154,7 @@ def _import_all() -> None:
             importlib.import_module(module.name)
     for name in (
         "difflib",
+        "email.parser",
         "encodings.ascii",
         "fractions",
         "gzip",
