@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 SOURCES = pyproject.toml $(wildcard bpfctl/_sys/*.c bpfctl/_sys/*.h btf/*.c)
 
-.PHONY: demo test test-vm check bench bench-functions fuzz sweep wheel gen packages test-packages clean
+.PHONY: demo test test-vm check bench bench-functions fuzz sweep wheel wheels zipapp gen packages test-packages clean
 
 demo: $(VENV)/installed ## install bpfctl into .venv and show what the kernel runs
 	$(BIN)/python docs/examples/demo.py
@@ -29,12 +29,10 @@ check: $(VENV)/developed ## style, types, layers, fresh generated files
 	$(BIN)/python -m bpfctl._tools.gen_uapi --check
 
 bench: $(VENV)/installed test-packages ## times and memory beside bpftool in the same run, what reads maps and BTF from Python
-	tests/packages.sh bench
 	peer=bpftool:$$($(BIN)/python -m tests.vm bpftool); for each in startup map_dump map_restore map_items ring btf_dump btf_show btf_merge prog_dump feature probe complete stacks symbols; do \
 		BPFCTL_BPFTOOL=$$peer $(BIN)/python benchmarks/$$each.py || exit; done
 
 bench-functions: $(VENV)/installed test-packages ## many functions of the kernel beside bpftrace, in a guest
-	tests/packages.sh bench
 	$(BIN)/python -m tests.vm run --kernel newest --timeout 1800 "$(abspath $(BIN))/python benchmarks/probe.py --kernel-functions"
 
 fuzz: $(VENV)/developed test-packages ## a million instruction words, 500,000 values, and a million mutated BTFs, each time others
@@ -47,9 +45,14 @@ sweep: $(VENV)/developed test-packages ## compare every BTF of all kernels with 
 	$(BIN)/python -m tests.vm fetch
 	$(BIN)/python -m tests.bpftool.btf_sweep
 
-wheel: $(VENV)/developed ## one cp311-abi3 wheel and the source distribution, in dist/
-	$(BIN)/python -m pip install --quiet build
+wheel: $(VENV)/released ## one cp311-abi3 wheel for this machine and the source distribution, in dist/
 	$(BIN)/python -m build
+
+wheels: $(VENV)/released ## the source distribution, and wheels for x86-64 and arm64 and glibc 2.17, in dist/
+	$(BIN)/python -m release.wheels
+
+zipapp: wheels ## one file for machines with bare Python, dist/bpfctl.pyz
+	$(BIN)/python -m release.zipapp dist/bpfctl-*-manylinux*.whl
 
 gen: $(VENV)/developed ## write the generated files again
 	$(BIN)/python -m bpfctl._tools.gen_ffi
@@ -71,6 +74,10 @@ $(VENV)/installed: $(SOURCES) $(shell find bpfctl btf plugins -name '*.py') | $(
 
 $(VENV)/developed: $(SOURCES) | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --editable '.[test,check]'
+	touch $@
+
+$(VENV)/released: $(SOURCES) | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --editable '.[release]'
 	touch $@
 
 clean:
