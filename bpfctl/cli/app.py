@@ -141,22 +141,30 @@ def _call(session: Session, object_: str, command: Command, words: list[str], li
         options = words[: first + len(ours)]
         literal = len(words) - len(options)
     arguments = {"words": words} if not any(map(is_option, options)) else parse(name, run, words, literal)
-    if isinstance(arguments, str):
-        session.out.sink.write(arguments.rstrip() + "\n")
+    if arguments is None:
+        _tell(session, object_, command)
     else:
         run(Direct(session), **arguments)
 
 
 def _help(session: Session, words: Sequence[str]) -> None:
-    """Tell what was asked for with -h: of a command, its words and options; else the commands that there are."""
+    """Tell what was asked for with -h: of a command, of an object, or of the whole program; null in JSON."""
     object_ = _first(words[0], tuple(OBJECTS)) if words else None
-    there = [command for command in OBJECTS[object_] if command.run] if object_ and object_ != "batch" else []
+    there = [command for command in OBJECTS[object_] if command.run] if object_ else []
     word = words[1] if len(words) > 1 else None
     command = next((one for one in there if not one.word or (word and one.word.startswith(word))), None)
-    if object_ and command and not session.options.json:
-        _call(session, object_, command, ["--help"], 0)
+    if session.options.json:
+        session.out.done()
     else:
-        _usage(session, object_)
+        _tell(session, object_, command)
+
+
+def _tell(session: Session, object_: str | None, command: Command | None) -> None:
+    """Write help that was asked for on stdout, so that a pager gets it."""
+    from bpfctl.cli import help as help_
+
+    lines = help_.lines(object_, command)
+    session.out.lines(lines, lines)
 
 
 def _usage(session: Session, object_: str | None = None) -> None:
@@ -166,4 +174,4 @@ def _usage(session: Session, object_: str | None = None) -> None:
         return
     from bpfctl.cli import help as help_
 
-    complain(help_.text(object_))
+    complain("\n".join(help_.lines(object_)))

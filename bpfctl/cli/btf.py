@@ -31,7 +31,11 @@ def show(
     csv: opt.Csv = False,
     expand: opt.Expand = False,
 ) -> None:
-    """Show BTF objects: all, or the one with an id (id N). Or a type: TYPE [SOURCE], such as struct task_struct."""
+    """Show BTF objects, or a type.
+
+    Of a structure these are offset and size of each member, holes, cache lines and totals, of an enum its values,
+    and of a function its prototype.
+    """
     left = grammar.Words(words)
     wanted = lists.Wanted(name=name, owner=owner, sort=sort, watch=watch, fields=fields, no_header=no_header, csv=csv)
     if not left or left.peek() in _ID:
@@ -60,7 +64,7 @@ def list_(
     no_header: opt.NoHeader = False,
     csv: opt.Csv = False,
 ) -> None:
-    """Show BTF objects: all, or the one with an id (id N)."""
+    """Show BTF objects."""
     wanted = lists.Wanted(name=name, owner=owner, sort=sort, watch=watch, fields=fields, no_header=no_header, csv=csv)
     _list(ctx, words, wanted)
 

@@ -33,7 +33,7 @@ def check(
     against: opt.Against = None,
     every: opt.Every = False,
 ) -> None:
-    """Tell which CO-RE relocations of BPF objects resolve, and why not: OBJ... [--against FILE...].
+    """Tell which CO-RE relocations of BPF objects resolve, and why not.
 
     Exit code 1 when one fails that no check for existence keeps from being reached.
     """

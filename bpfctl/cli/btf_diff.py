@@ -21,7 +21,11 @@ _DIFFERENT = 1
 
 
 def diff(ctx: opt.Context, words: opt.Words = None, *, type_: opt.TypeGlob = None) -> None:
-    """Show what differs, with exit code 1 if anything does: A [B], each a path or a SOURCE; B may be this kernel."""
+    """Show what differs between types, with exit code 1 if anything does.
+
+    Exit code 1 if anything differs. Types are compared by kind and name; one that refers to another has not changed
+    because that one has.
+    """
     left = grammar.Words(words)
     left.at_least(1, "diff")
     session = ctx.obj

@@ -38,7 +38,10 @@ class _Form(NamedTuple):
 
 
 def dump(ctx: opt.Context, words: opt.Words = None) -> None:
-    """Show types: id N, prog PROG, map MAP [key|value|kv|all] or file FILE..., then [format raw|c] [root_id N]..."""
+    """Show types in words, or as a C header.
+
+    The types that those of a file or module build on are the kernel's, or those of -B FILE.
+    """
     session: Session = ctx.obj
     left = grammar.Words(words)
     left.at_least(2, "dump")

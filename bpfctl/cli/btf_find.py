@@ -32,9 +32,9 @@ def find(
     points_to: opt.PointsTo = None,
     limit: opt.Limit = None,
 ) -> None:
-    """Find types, members, functions and enumerators by name: PATTERN [SOURCE], a glob (tcp_*) or /regex/.
+    """Find types, members, functions and enumerators by name.
 
-    PATTERN may be left out with --embeds or --points-to. Exit code 1 when nothing matches.
+    The name may be left out with --embeds or --points-to. Exit code 1 when nothing matches.
     """
     left = grammar.Words(words)
     used = [btf_type.one_word(text) if text else None for text in (embeds, points_to)]

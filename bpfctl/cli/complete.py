@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from bpfctl.cli import candidates, options
 from bpfctl.cli.candidates import Asked, Candidate
+from bpfctl.cli.global_option import GLOBAL
 from bpfctl.cli.table import OBJECTS
 
 if TYPE_CHECKING:
@@ -24,23 +25,10 @@ FILES = ":files"
 #: What a shell takes as it is: a name that would have to be quoted is left out.
 _HARMLESS = re.compile(r"[\w./:,@+=%^-]+")
 _BLANK = re.compile(r"\s+")
-_GLOBAL = {
-    "--json": "write JSON",
-    "--pretty": "write JSON with line breaks",
-    "--plain": "write plain text, also on a terminal",
-    "--extra": "add to JSON what bpftool leaves out",
-    "--bpffs": "show where objects are pinned",
-    "--color": "when there are colours: auto, always, never",
-    "--no-pager": "write what is longer than the screen without a pager",
-    "--owners": "how to find the processes that hold an object",
-    "--no-owners": "do not look up which processes hold an object",
-    "--nomount": "mount no BPF file system to pin an object in",
-    "--base-btf": "a file with the types that split BTF builds on",
-    "--debug": "tell each system call and its answer",
-    "--help": "show help",
-    "--version": "show the version",
-}
-_GLOBAL_FILES = frozenset({"-B", "--base-btf", "-k", "-i"})
+_GLOBAL = {option.names[-1]: option.short for option in GLOBAL}
+_GLOBAL_FILES = frozenset(
+    {"-k", "-i", *(name for option in GLOBAL if option.metavar == "FILE" for name in option.names)}
+)
 _METAVARS = {
     "DIR": "FILE",
     "FIELD,...": "FIELD",

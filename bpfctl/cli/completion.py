@@ -19,8 +19,8 @@ SCRIPTS: Mapping[str, str] = {"bash": "bpfctl.bash", "zsh": "_bpfctl", "fish": "
 def show(ctx: opt.Context, words: opt.Words = None) -> None:
     """Write the script that completes command lines in a shell: bash, zsh or fish.
 
-    To have it in this shell: source <(bpfctl completion bash), or bpfctl completion fish | source. The package installs
-    the scripts where shells of the same prefix look for them.
+    TAB then completes words, options, ids, names, pins, probes and their fields. The package installs the scripts
+    where shells of the same prefix look for them.
     """
     from importlib.resources import files
 

@@ -37,7 +37,11 @@ def show(
     seconds: opt.Seconds = None,
     take: opt.Take = False,
 ) -> None:
-    """Show the records of a ring buffer or perf event array, until Ctrl-C: MAP."""
+    """Show the records of a ring buffer or perf event array, until Ctrl-C.
+
+    They are shown as they come, until Ctrl-C: the time, the CPU where it is known, and the record. Nothing is taken
+    silently from a process that reads the map already.
+    """
     left = grammar.Words(words)
     left.at_least(2, "events")
     which = grammar.map_(left)

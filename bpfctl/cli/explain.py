@@ -18,9 +18,8 @@ _WIDEST = 100  # columns: longer lines are no pleasure to read
 def show(ctx: opt.Context, words: opt.Words = None) -> None:
     """Explain a word: a type of programs, maps, links or attachments, a helper, kfunc, flag, section or errno.
 
-    Since which kernel there is such a thing, which capabilities it takes, and whether this kernel has it. A word may
-    mean several things, of which all are told: bpfctl explain xdp, bpf_ringbuf_reserve, BPF_F_NO_PREALLOC, E2BIG, 524.
-    Exit code 3 for a word that means nothing.
+    Told are since which kernel there is such a thing, which capabilities it takes, and whether this kernel has it.
+    A word may mean several things, of which all are told. Exit code 3 for a word that means nothing.
     """
     from bpfctl.explain import here, meaning
     from bpfctl.views import explain as view

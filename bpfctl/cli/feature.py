@@ -32,7 +32,10 @@ class _Wanted(NamedTuple):
 def probe(
     ctx: opt.Context, words: opt.Words = None, *, full_report: opt.FullReport = False, fresh: opt.Fresh = False
 ) -> None:
-    """Probe the kernel or a device: [kernel|dev NAME] [full] [unprivileged] [macros [prefix PREFIX]]."""
+    """Probe the kernel or a device.
+
+    Each answer is available, not available, or that it cannot be told and why. Nothing stays in the kernel.
+    """
     from bpfctl.feature import kernel, rights
 
     run, wanted = ctx.obj, _wanted(grammar.Words(words))
@@ -67,7 +70,7 @@ def everything(run: Session, *, full_report: bool, fresh: bool = False) -> Itera
 
 
 def list_builtins(ctx: opt.Context, words: opt.Words = None) -> None:
-    """List what bpfctl knows by name: prog_types, map_types, attach_types, link_types or helpers."""
+    """List what bpfctl knows by name."""
     from bpfctl.uapi import enums
     from bpfctl.uapi.helpers import Helper
     from bpfctl.views.feature import word

@@ -33,9 +33,10 @@ def check(
     every: opt.EveryNeed = False,
     load: opt.TryLoad = False,
 ) -> None:
-    """Tell whether a kernel has what BPF objects need: OBJ... [--load | --report FILE [--btf FILE] | --reports DIR].
+    """Tell whether a kernel has what BPF objects need.
 
-    Exit code 1 when something is not met, or cannot be told.
+    Each need is met, not met, or cannot be told, with the reason and the lines of source that need it. Exit code 1
+    when something is not met, or cannot be told.
     """
     session = ctx.obj
     if not words:

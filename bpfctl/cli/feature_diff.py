@@ -19,9 +19,9 @@ _DIFFERENT = 1
 
 
 def diff(ctx: opt.Context, words: opt.Words = None, *, fresh: opt.Fresh = False) -> None:
-    """Show what differs between two reports of 'feature probe -j', or one and this kernel: A [B].
+    """Show what differs between two reports of 'feature probe -j', or one and this kernel.
 
-    Exit code 1 when anything does.
+    Exit code 1 if anything differs.
     """
     left = grammar.Words(words)
     left.at_least(1, "diff")

@@ -1,72 +1,132 @@
-"""What ``help`` and ``--help`` tell: of the whole program, or of one kind of object."""
+"""What ``help`` and ``--help`` tell: of the whole program, of one kind of object, or of a command."""
 
 from __future__ import annotations
 
+import re
+from shutil import get_terminal_size
+from textwrap import wrap
+from typing import TYPE_CHECKING
+
+from bpfctl.cli import manual, terms, usage
+from bpfctl.cli.examples import FIRST
+from bpfctl.cli.synopsis import SYNOPSES
 from bpfctl.cli.table import OBJECTS
 
-_OPTIONS = """\
-Options, anywhere on the line:
-  -j, --json        write JSON as bpftool does; -p, --pretty: with line breaks
-      --plain       write plain text as bpftool does, also on a terminal
-      --color WHEN  colours: on a terminal (auto), always, which also makes
-                    tables in a pipe, or never; NO_COLOR, CLICOLOR_FORCE
-      --no-pager    do not show what is longer than the screen in a pager
-      --extra       add to JSON what the kernel tells and bpftool leaves out
-  -f, --bpffs       show where objects are pinned
-      --owners HOW  how to find the processes that hold an object: /proc (proc),
-                    a BPF iterator (iter), whichever is quicker (auto)
-      --no-owners   do not look up which processes hold an object
-  -n, --nomount     mount no BPF file system to pin an object in
-  -d, --debug       tell each system call and its answer
-  -B, --base-btf F  read the types that split BTF builds on from this file
-  -h, --help        show help, also of a command; -V, --version"""
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
-_MORE = """\
-  version
+    from bpfctl.cli.examples import Example
+    from bpfctl.cli.table import Command
 
-Words may be cut short: bpfctl p l is bpfctl prog list.
-bpfctl OBJECT help and bpfctl OBJECT COMMAND --help tell more.
-
-  bpfctl prog                                      what is loaded, and by whom
-  bpfctl prog show name my_probe                   all about one program
-  bpfctl map list --owner 'cilium*' --sort -memlock
-  bpfctl link list --watch"""
-
-_HANDLES = {
-    "prog": "PROG := { id ID | tag TAG | name NAME | pinned FILE }",
-    "map": "MAP := { id ID | name NAME | pinned FILE }",
-    "link": "LINK := { id ID | pinned FILE }",
-    "btf": "BTF := { id ID }",
-    "events": "WORDS := { id ID | name NAME | pinned FILE }",
-}
+_NARROWEST, _WIDEST = 40, 100
+_LABELS = 24  # columns that what stands at the left may take
+_GLUE = "\N{NO-BREAK SPACE}"
+_INNERMOST = re.compile(r"[\[{][^\[\]{}]*[\]}]")
 
 
-def text(object_: str | None) -> str:
-    """Return the help for a kind of object, or for the whole program."""
-    return _of_object(object_) if object_ and OBJECTS[object_] else _of_program()
+def lines(object_: str | None = None, command: Command | None = None) -> list[str]:
+    """Return the help for a command, for a kind of object, or for the whole program."""
+    width = min(max(get_terminal_size().columns, _NARROWEST), _WIDEST)
+    if object_ and command:
+        return list(_of_command(manual.page(object_, command), width))
+    return list(_of_object(object_, width) if object_ and OBJECTS[object_] else _of_program(width))
 
 
-def _of_object(object_: str) -> str:
-    there = [command for command in OBJECTS[object_] if command.run]
-    alone = not there[0].word
-    lines = [f"Usage: bpfctl [OPTIONS] {object_} {'' if alone else '[COMMAND] '}[WORDS]", ""]
-    lines += [f"  {command.word:<10} {command.help}" for command in there]
-    if object_ in _HANDLES:
-        lines += ["", _HANDLES[object_]]
-    lines += [
-        "",
-        f"bpfctl {object_} {'' if alone else 'COMMAND '}--help tells of one command, its words and its own options,",
-        "bpfctl --help of the options that all commands have.",
+def _of_command(page: manual.Page, width: int) -> Iterator[str]:
+    for at, line in enumerate(page.usages):
+        yield from _usage("Usage: " if at == 0 else "       ", line, width)
+    for paragraph in (page.summary, *page.paragraphs):
+        yield from ("", *wrap(paragraph, width))
+    yield from _section("Words:", (*page.words, *page.terms), width)
+    yield from _section("Options:", page.options, width)
+    yield ""
+    yield from wrap("Options that all commands have, such as --json, are told by bpfctl --help.", width)
+    yield from _examples(page.examples)
+    if page.others:
+        same = " and ".join(f"bpfctl {page.name.split()[0]} {word}" for word in page.others)
+        yield from ("", *wrap(f"The same is {same}.", width))
+
+
+def _of_object(object_: str, width: int) -> Iterator[str]:
+    pages = list(manual.pages(object_))
+    about = terms.OBJECTS[object_]
+    if not pages[0].name.startswith(f"{object_} "):
+        yield from _of_command(pages[0], width)
+        return
+    yield from _usage("Usage: ", f"bpfctl {object_} [COMMAND] [WORDS] [OPTIONS]", width)
+    yield from ("", *wrap(about.long or manual.sentence(about.short), width))
+    yield from _section("Commands:", map(_named, pages), width)
+    kinds = [kind for kind in usage.values(SYNOPSES[pages[0].name]) if kind in terms.TERMS]
+    yield from _section("Words:", map(manual.term, kinds), width)
+    yield from _examples(page.examples[0] for page in pages[:3] if page.examples)
+    yield ""
+    more = f"bpfctl {object_} COMMAND --help tells of one command, its words and its options, bpfctl --help of the "
+    yield from wrap(more + "options that all commands have.", width)
+
+
+def _of_program(width: int) -> Iterator[str]:
+    yield from _usage("Usage: ", "bpfctl [OPTIONS] OBJECT [COMMAND] [WORDS]", width)
+    yield ""
+    for name in manual.there():
+        words = ", ".join(command.word for command in OBJECTS[name] if command.run and command.word)
+        yield from _entry(manual.Entry(name, terms.OBJECTS[name].short, words), 14, width)
+    yield from _entry(manual.Entry("version", "", "show the version"), 14, width)
+    yield ""
+    yield from wrap("Words may be cut short: bpfctl p l is bpfctl prog list.", width)
+    yield from wrap("bpfctl OBJECT --help and bpfctl OBJECT COMMAND --help tell more.", width)
+    yield from _section("Options, anywhere on the line:", manual.global_options(), width)
+    yield from _examples(FIRST)
+
+
+def _named(page: manual.Page) -> manual.Entry:
+    """Return a line of a list of commands."""
+    word = page.name.partition(" ")[2]
+    return manual.Entry(", ".join((word, *page.others)), "", page.summary[0].lower() + page.summary[1:-1])
+
+
+def _usage(title: str, line: str, width: int) -> Iterator[str]:
+    """Yield a usage line, broken between its brackets, and within those that are too long themselves."""
+    indent = " " * (len(title) + 4)
+    glued = _INNERMOST.sub(lambda match: match[0].replace(" ", _GLUE), line)
+    yield from (
+        piece.replace(_GLUE, " ")
+        for piece in wrap(
+            glued,
+            width,
+            initial_indent=title,
+            subsequent_indent=indent,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+    )
+
+
+def _section(title: str, entries: Iterable[manual.Entry], width: int) -> Iterator[str]:
+    """Yield entries under a title, aligned; nothing where there are none."""
+    there = list(entries)
+    if there:
+        yield from ("", title)
+    labels = [len(entry.name) + 4 for entry in there]
+    left = max((label for label in labels if label <= _LABELS), default=_LABELS)
+    for entry in there:
+        yield from _entry(entry, left, width)
+
+
+def _entry(entry: manual.Entry, left: int, width: int) -> Iterator[str]:
+    """Yield the lines of an entry; a name that is too long has a line of its own."""
+    texts = [
+        line for text in (entry.stands_for, entry.text) for line in wrap(text, width - left, break_on_hyphens=False)
     ]
-    return "\n".join(lines)
+    if len(entry.name) + 4 > left:
+        yield f"  {entry.name}"
+    else:
+        yield f"  {entry.name}".ljust(left) + texts.pop(0)
+    yield from (" " * left + text for text in texts)
 
 
-def _of_program() -> str:
-    from textwrap import wrap
-
-    there = {name: [one.word or one.help for one in commands if one.run] for name, commands in OBJECTS.items()}
-    lines = ["Usage: bpfctl [OPTIONS] OBJECT [COMMAND] [WORDS]", ""]
-    for name, words in there.items():
-        if words:
-            lines += wrap(", ".join(words), 78, initial_indent=f"  {name:<10} ", subsequent_indent=" " * 13)
-    return "\n".join([*lines, _MORE, "", _OPTIONS])
+def _examples(examples: Iterable[Example]) -> Iterator[str]:
+    """Yield examples, which are never wrapped: they are there to be copied."""
+    for at, example in enumerate(examples):
+        if at == 0:
+            yield from ("", "Examples:")
+        yield from (f"  # {example.about}", f"  {example.line}")

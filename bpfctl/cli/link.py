@@ -21,21 +21,27 @@ def show(
     no_header: opt.NoHeader = False,
     csv: opt.Csv = False,
 ) -> None:
-    """Show links: all, or the one that a handle names (id N, pinned FILE)."""
+    """Show links."""
     which = grammar.listing(grammar.Words(words), grammar.link)
     wanted = lists.Wanted(type_, None, owner, pinned, sort, watch, fields, no_header=no_header, csv=csv)
     lists.show(ctx.obj, VIEW, link.rows, which, wanted)
 
 
 def pin(ctx: opt.Context, words: opt.Words = None) -> None:
-    """Pin a link at a path in a BPF file system: LINK FILE."""
+    """Pin a link at a path in a BPF file system.
+
+    A pinned link keeps its program attached until that file is removed.
+    """
     from bpfctl.cli import pin as pinning
 
     pinning.run(ctx.obj, words, grammar.link, link.Link)
 
 
 def detach(ctx: opt.Context, words: opt.Words = None) -> None:
-    """Detach a link's program from its target, while the link itself stays: LINK."""
+    """Detach a link's program from its target.
+
+    The link itself stays until nobody holds it. Exit code 1 where its type cannot be detached.
+    """
     run, left = ctx.obj, grammar.Words(words)
     try:
         if len(left) != 2:

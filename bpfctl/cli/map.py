@@ -21,14 +21,17 @@ def show(
     no_header: opt.NoHeader = False,
     csv: opt.Csv = False,
 ) -> None:
-    """Show maps: all, or those that a handle names (id N, pinned FILE, name NAME)."""
+    """Show maps."""
     which = grammar.listing(grammar.Words(words), grammar.map_)
     wanted = lists.Wanted(type_, name, owner, pinned, sort, watch, fields, no_header=no_header, csv=csv)
     lists.show(ctx.obj, VIEW, maps.rows, which, wanted)
 
 
 def pin(ctx: opt.Context, words: opt.Words = None) -> None:
-    """Pin a map at a path in a BPF file system: MAP FILE."""
+    """Pin a map at a path in a BPF file system.
+
+    A pinned map stays until that file is removed.
+    """
     from bpfctl.cli import pin as pinning
 
     pinning.run(ctx.obj, words, grammar.map_, maps.Map)

@@ -20,7 +20,11 @@ _DIFFERENT = 1
 
 
 def diff(ctx: opt.Context, words: opt.Words = None, *, cpus: opt.Cpus = None, from_: opt.From = None) -> None:
-    """Show what differs, with exit code 1 if anything does: MAP MAP, or MAP FILE|- as map dump -j has written it."""
+    """Show what differs between two maps, or a map and a file, with exit code 1 if anything does.
+
+    Exit code 1 if anything differs. - is before what only the first has, + before what only the second has, and ~
+    before what became of what both have.
+    """
     left = grammar.Words(words)
     left.at_least(3, "diff")
     which = grammar.map_(left)

@@ -164,7 +164,12 @@ def _canonical(told: Any) -> str:
 
 
 def edit(ctx: opt.Context, words: opt.Words = None) -> None:
-    """Change entries in $VISUAL or $EDITOR, all of them or that of one key: MAP [key DATA]."""
+    """Change entries in $VISUAL or $EDITOR, all of them or that of one key.
+
+    They are written as JSON, by the names of BTF or with bytes in hexadecimal. What you change, add and take out
+    there is done to the map when $VISUAL or $EDITOR ends well; what others have changed meanwhile is left alone and
+    told, with exit code 1.
+    """
     left = grammar.Words(words)
     left.at_least(2, "edit")
     with Map.writable(grammar.map_(left)) as map_:

@@ -21,7 +21,10 @@ _PAGES = 16  # for each CPU, as many as bpftool has
 
 
 def event_pipe(ctx: opt.Context, words: opt.Words = None) -> None:
-    """Show what programs send to a perf event array, until Ctrl-C: MAP [cpu N index M]."""
+    """Show what programs send to a perf event array, until Ctrl-C.
+
+    It is taken from whoever read it before, which bpfctl events does only with --take.
+    """
     left = grammar.Words(words)
     left.at_least(2, "event_pipe")
     out = ctx.obj.out

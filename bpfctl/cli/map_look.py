@@ -30,7 +30,10 @@ def watch(
     top: opt.Top = None,
     limit: opt.Limit = None,
 ) -> None:
-    """Show which entries of a map change, and how fast, until Ctrl-C: MAP. Values of CPUs are added up."""
+    """Show which entries of a map change, and how fast, until Ctrl-C.
+
+    Values that each CPU has its own of are added up.
+    """
     from bpfctl.cli.look import Look, Looking
     from bpfctl.kernel import map_types
     from bpfctl.kernel.change import Watched
@@ -69,7 +72,10 @@ def watch(
 
 
 def stat(ctx: opt.Context, words: opt.Words = None, *, watch: opt.Watch = None) -> None:
-    """Show how full maps are: all, or those that a handle names (id N, pinned FILE, name NAME)."""
+    """Show how full maps are.
+
+    Entries are counted, and arrays have all of theirs; of ring buffers it is what nobody has read yet.
+    """
     from bpfctl.kernel.fill import fills
     from bpfctl.views.fill import VIEW
 

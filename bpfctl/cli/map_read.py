@@ -32,7 +32,10 @@ def dump(
     no_header: opt.NoHeader = False,
     csv: opt.Csv = False,
 ) -> None:
-    """Show the entries of a map, or of every map of a name: MAP."""
+    """Show the entries of a map, or of every map of a name.
+
+    A map that others change meanwhile is shown with no key twice.
+    """
     look = (key_prefix, sum_, where, top, limit)
     left = grammar.Words(words)
     left.at_least(2, "dump")
@@ -67,7 +70,7 @@ def dump(
 
 
 def lookup(ctx: opt.Context, words: opt.Words = None) -> None:
-    """Show the value of a key: MAP [key DATA|value DATA]; a bloom filter is asked for a value, a queue for nothing."""
+    """Show the value of a key; a bloom filter is asked for a value, a queue for nothing."""
     left = grammar.Words(words)
     left.at_least(2, "lookup")
     with Map.one(grammar.map_(left)) as map_:
@@ -86,7 +89,10 @@ def lookup(ctx: opt.Context, words: opt.Words = None) -> None:
 
 
 def getnext(ctx: opt.Context, words: opt.Words = None) -> None:
-    """Show the key after a key, or the first one: MAP [key DATA]."""
+    """Show the key after a key, or the first one.
+
+    Without a key it is the first one.
+    """
     left = grammar.Words(words)
     left.at_least(2, "getnext")
     with Map.one(grammar.map_(left)) as map_:

@@ -46,7 +46,11 @@ def restore(
     cpus: opt.Cpus = None,
     from_: opt.From = None,
 ) -> None:
-    """Bring the entries of a file back that map dump -j has written: MAP FILE|- [any|exist|noexist]."""
+    """Bring the entries of a file back that map dump -j has written.
+
+    Entries go into the map beside those that are there already. The file is checked entry by entry; what is wrong
+    in it is told with the number of the entry, and what was written until then stays.
+    """
     left = grammar.Words(words)
     left.at_least(3, "restore")
     which = grammar.map_(left)
@@ -84,7 +88,7 @@ def restore(
 
 
 def copy(ctx: opt.Context, words: opt.Words = None, *, replace: opt.Replace = False) -> None:
-    """Copy all entries of a map into another, or into a new one: MAP MAP, MAP create FILE [name NAME] [entries N]."""
+    """Copy all entries of a map into another, or into a new one."""
     left = grammar.Words(words)
     left.at_least(4, "copy")
     which = grammar.map_(left)

@@ -24,7 +24,7 @@ _NAME_ROOM = 15  # BPF_OBJ_NAME_LEN without its null byte
 
 
 def update(ctx: opt.Context, words: opt.Words = None, *, dry_run: opt.DryRun = False) -> None:
-    """Set a value: MAP [key DATA] [value DATA|MAP|PROG] [any|exist|noexist]."""
+    """Set a value, or put one into a queue or stack."""
     left = grammar.Words(words)
     left.at_least(2, "update")
     which = grammar.map_(left)
@@ -42,7 +42,7 @@ def update(ctx: opt.Context, words: opt.Words = None, *, dry_run: opt.DryRun = F
 
 
 def delete(ctx: opt.Context, words: opt.Words = None, *, dry_run: opt.DryRun = False) -> None:
-    """Delete a key: MAP key DATA."""
+    """Delete a key."""
     left = grammar.Words(words)
     left.at_least(2, "delete")
     which = grammar.map_(left)
@@ -58,7 +58,10 @@ def delete(ctx: opt.Context, words: opt.Words = None, *, dry_run: opt.DryRun = F
 
 
 def freeze(ctx: opt.Context, words: opt.Words = None) -> None:
-    """Make a map read-only for user space, for good: MAP."""
+    """Make a map read-only for user space, for good.
+
+    That is for good. Programs may still change it.
+    """
     left = grammar.Words(words)
     left.at_least(2, "freeze")
     which = grammar.map_(left)
@@ -69,7 +72,7 @@ def freeze(ctx: opt.Context, words: opt.Words = None) -> None:
 
 
 def pop(ctx: opt.Context, words: opt.Words = None) -> None:
-    """Take the next value out of a queue or stack: MAP."""
+    """Take the next value out of a queue or stack."""
     from bpfctl.kernel.elements import Chunk
     from bpfctl.kernel.map_types import types
     from bpfctl.views.element import Shape
@@ -199,7 +202,7 @@ _NUMBERS = {"key": "key size", "value": "value size", "entries": "max entries", 
 
 
 def create(ctx: opt.Context, words: opt.Words = None) -> None:
-    """Create a map and pin it: FILE type TYPE key SIZE value SIZE entries N name NAME [flags N] [inner_map MAP]."""
+    """Create a map and pin it."""
     from bpfctl.kernel import pin
 
     left = grammar.Words(words)

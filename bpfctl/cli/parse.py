@@ -40,8 +40,8 @@ def options_of(function: Callable[..., None]) -> dict[str, tuple[Any, opt.Option
     }
 
 
-def parse(name: str, function: Callable[..., None], words: Sequence[str], literal: int) -> dict[str, Any] | str:
-    """Return the arguments of a command, or the help that was asked for; UsageError.
+def parse(name: str, function: Callable[..., None], words: Sequence[str], literal: int) -> dict[str, Any] | None:
+    """Return the arguments of a command, None when help was asked for; UsageError.
 
     The last ``literal`` words cannot be options.
     """

@@ -28,7 +28,10 @@ def list_(
     no_header: opt.NoHeader = False,
     csv: opt.Csv = False,
 ) -> None:
-    """Show what can be probed, in JSON line by line: all, or what a pattern such as tracepoint:sched:* matches."""
+    """Show what can be probed, in JSON line by line.
+
+    With -j each probe is a line. Exit code 3 when nothing matches.
+    """
     left = grammar.Words(words)
     pattern = left.next("the pattern") if left else "*"
     left.end()

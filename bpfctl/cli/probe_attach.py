@@ -34,9 +34,10 @@ def attach(
     cookie: opt.Cookie = None,
     pid: opt.Pid = None,
 ) -> None:
-    """Attach a loaded program until Ctrl-C, or with --pin until somebody removes that file: SPEC... PROG.
+    """Attach a loaded program until Ctrl-C, or with --pin until somebody removes that file.
 
-    With several probes the path of --pin is a folder, which gets a file for each.
+    It is attached until Ctrl-C, or with --pin until somebody removes that file. With several probes the path of
+    --pin is a folder, which gets a file for each.
     """
     left = grammar.Words(words)
     specs = []

@@ -24,9 +24,10 @@ def count(
     top: opt.TopRows = None,
     max_entries: opt.MaxEntries = 10_000,
 ) -> None:
-    """Count hits in the kernel until Ctrl-C: SPEC...
+    """Count hits in the kernel until Ctrl-C.
 
-    A terminal shows them as they grow, a pipe gets the sums at the end, or with --interval each time.
+    A terminal shows them as they grow, a pipe gets the sums at the end, or with --interval each time. They are
+    counted until Ctrl-C, or as long as --duration says.
     """
     positive(interval=interval, duration=duration)
     counts = Count(listed(by), max_entries=max_entries)

@@ -41,7 +41,7 @@ def run(
     interval: opt.EachInterval = None,
     duration: opt.Duration = None,
 ) -> None:
-    """Measure several things at once, as a session file says: FILE.
+    """Measure several things at once, as a session file says.
 
     What it has of --pid, --cgroup, --interval and --duration is what these say when they are given.
     """

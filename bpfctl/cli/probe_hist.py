@@ -30,7 +30,10 @@ def hist(
     top: opt.TopRows = None,
     max_entries: opt.MaxHistograms = 1000,
 ) -> None:
-    """Show how often a number has which values, by powers of 2 or --linear, until Ctrl-C: SPEC... --of FIELD."""
+    """Show how often a number has which values, by powers of 2 or --linear, until Ctrl-C.
+
+    The number is that of --of, in buckets from each power of 2 to the next, or those of --linear.
+    """
     positive(interval=interval, duration=duration)
     if of is None:
         raise UsageError("--of FIELD says which number is meant; probe show SPEC tells the fields")

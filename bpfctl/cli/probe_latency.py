@@ -59,9 +59,11 @@ def latency(
     max_entries: opt.MaxHistograms = 1000,
     max_calls: opt.MaxCalls = 10_240,
 ) -> None:
-    """Show how long calls take from where they begin to where they return: SPEC...
+    """Show how long calls take, or what is between two probes, until Ctrl-C.
 
-    Or how long it is from one probe to another: --from PROBE --to PROBE. --over has a line for each that took so long.
+    A call of a function is timed from where it begins to where it returns, whichever of both is named; --from and
+    --to time what is between two probes. Histograms are in the kernel; --over has a line for each that took so
+    long.
     """
     session = ctx.obj
     positive(interval=interval, duration=duration)

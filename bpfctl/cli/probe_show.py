@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def show(ctx: opt.Context, words: opt.Words = None, *, pid: opt.Pid = None, way: opt.Way = "") -> None:
-    """Show what can be read at probes, and whether they can be attached here, which is tried: SPEC..."""
+    """Show what can be read at probes, and whether they can be attached here, which is tried."""
     sources = Sources(pid)
     points = sources.resolve(specs(grammar.Words(words)))
 
@@ -60,7 +60,11 @@ def dry_run(
     cgroup: opt.Cgroup = None,
     way: opt.Way = "",
 ) -> None:
-    """Show the programs that a count, or with --fields a trace, would load, and how it would attach them: SPEC..."""
+    """Show the programs that a count, or with --fields a trace, would load, and how it would attach them.
+
+    Without --fields it is that of a count. Nothing is attached; the ways to attach it are told in the order in
+    which they are tried.
+    """
     action: Action = Trace(listed(fields)) if fields else Count(listed(by))
     with wanted(ctx.obj, words, where=where, pid=pid, cgroup=cgroup, way=way) as (sources, what), ExitStack() as held:
         held.enter_context(action)

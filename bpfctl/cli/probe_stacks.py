@@ -44,7 +44,11 @@ def stacks(
     svg: opt.FlameGraph = None,
     pprof: opt.Pprof = None,
 ) -> None:
-    """Count hits by the calls that led to them, or add up a number (--of) or the time off CPU (--off-cpu): SPEC..."""
+    """Count hits by the calls that led to them, or add up a number (--of) or the time off CPU (--off-cpu).
+
+    With --of a number is added up instead, and with --off-cpu the time until a thread is back. Processes need frame
+    pointers for it.
+    """
     positive(interval=interval, duration=duration)
     session: Session = ctx.obj
     files_alone = bool(svg or pprof) and top is None and interval is None and not session.options.json

@@ -52,9 +52,10 @@ def stat(
     repeat: opt.Repeat = 1,
     output: opt.CountsFile = None,
 ) -> None:
-    """Count events as perf stat does, of a command or until Ctrl-C: [EVENT...] [-- COMMAND...].
+    """Count events as perf stat does, of a command or until Ctrl-C.
 
-    An event is KIND:TARGET, or a name such as cycles. The exit code is that of COMMAND; counts go to stderr then.
+    No program runs at an event. Without COMMAND it goes on until Ctrl-C; with it the exit code is that of COMMAND,
+    and counts go to stderr.
     """
     session, command = ctx.obj, ctx.obj.command
     positive(interval=interval, duration=duration)

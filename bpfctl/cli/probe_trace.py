@@ -22,7 +22,10 @@ def trace(
     limit: opt.HitLimit = None,
     buffer: opt.Buffer = 8 << 20,
 ) -> None:
-    """Show a line for each hit until Ctrl-C, with what can be read there: SPEC..."""
+    """Show a line for each hit until Ctrl-C, with what can be read there.
+
+    It goes on until Ctrl-C, --limit or --duration. Hits for which there was no room are counted and told.
+    """
     check_buffer(buffer)
     positive(duration=duration)
     hits = Trace(listed(fields), size=buffer)

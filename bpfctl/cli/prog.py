@@ -24,7 +24,7 @@ def show(
     stats: opt.Stats = False,
     interval: opt.Interval = 1.0,
 ) -> None:
-    """Show loaded programs: all, or those that a handle names (id N, pinned FILE, tag TAG, name NAME)."""
+    """Show loaded programs."""
     which = grammar.listing(grammar.Words(words), grammar.prog)
     wanted = lists.Wanted(type_, name, owner, pinned, sort, watch, fields, no_header=no_header, csv=csv)
     view = VIEW
@@ -38,7 +38,10 @@ def show(
 
 
 def pin(ctx: opt.Context, words: opt.Words = None) -> None:
-    """Pin a program at a path in a BPF file system: PROG FILE."""
+    """Pin a program at a path in a BPF file system.
+
+    A pinned program stays loaded until that file is removed.
+    """
     from bpfctl.cli import pin as pinning
 
     pinning.run(ctx.obj, words, grammar.prog, prog.Program)

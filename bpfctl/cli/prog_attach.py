@@ -27,19 +27,17 @@ _WORDS = {
 
 
 def attach(ctx: opt.Context, words: opt.Words = None) -> None:
-    """Attach a program to a sockmap, or a flow dissector to the network namespace: PROG ATTACH_TYPE [MAP].
+    """Attach a program to a sockmap, or a flow dissector to the network namespace.
 
-    An attach type is sk_msg_verdict, sk_skb_verdict, sk_skb_stream_verdict, sk_skb_stream_parser or flow_dissector;
-    all but the last need a map.
+    All but a flow dissector need a map. There is no link: it stays attached until prog detach.
     """
     _run(ctx, words, "attach", direct.attach, "failed prog attach to map")
 
 
 def detach(ctx: opt.Context, words: opt.Words = None) -> None:
-    """Detach a program from a sockmap, or a flow dissector from the network namespace: PROG ATTACH_TYPE [MAP].
+    """Detach a program from a sockmap, or a flow dissector from the network namespace.
 
-    An attach type is sk_msg_verdict, sk_skb_verdict, sk_skb_stream_verdict, sk_skb_stream_parser or flow_dissector;
-    all but the last need a map.
+    All but a flow dissector need the map.
     """
     _run(ctx, words, "detach", direct.detach, "failed prog detach from map")
 

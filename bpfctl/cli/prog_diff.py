@@ -21,7 +21,11 @@ _DIFFERENT = 1
 
 
 def diff(ctx: opt.Context, words: opt.Words = None) -> None:
-    """Show what differs between xlated code, with exit code 1 if anything does: PROG PROG."""
+    """Show what differs between xlated code, with exit code 1 if anything does.
+
+    Exit code 1 if anything differs. What another load of the same program would change, such as addresses and ids
+    of maps, is no difference.
+    """
     left = grammar.Words(words)
     left.at_least(4, "diff")
     symbols = LastingSymbols.of_this_boot()

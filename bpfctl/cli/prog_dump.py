@@ -38,7 +38,11 @@ class _Wanted(NamedTuple):
 
 
 def dump(ctx: opt.Context, words: opt.Words = None, svg: opt.Svg = None) -> None:
-    """Show code as the kernel runs it: {xlated|jited} PROG [file FILE|[opcodes] [linum] [visual]]."""
+    """Show the code of programs.
+
+    Of several programs of a tag or name each says first which one it is. Machine code needs capstone, and is kept
+    from those who lack CAP_SYSLOG.
+    """
     left = grammar.Words(words)
     left.at_least(1, "dump")
     given = left.peek()

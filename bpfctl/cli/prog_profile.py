@@ -15,7 +15,11 @@ _LONGEST = 1 << 31  # seconds
 
 
 def profile(ctx: opt.Context, words: opt.Words = None) -> None:
-    """Count events of perf in the runs of a program: PROG [duration SECONDS] METRIC..., until Ctrl-C or so long."""
+    """Count events of perf in the runs of a program, until Ctrl-C or so long.
+
+    Two programs are attached to it (fentry, fexit), which read counters before and after each run. The program
+    needs types (BTF), and the kernel must not be locked down.
+    """
     from bpfctl.attach.profile import Profile
     from bpfctl.cli.stop import held_back, wait
     from bpfctl.kernel.prog import Program

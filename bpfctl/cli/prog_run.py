@@ -32,9 +32,10 @@ class _Wanted(NamedTuple):
 
 
 def run(ctx: opt.Context, words: opt.Words = None) -> None:
-    """Run a program: PROG [data_in FILE [data_out FILE]] [ctx_in FILE [ctx_out FILE]] [repeat N].
+    """Run a program on data.
 
-    A file may be a minus, for stdin and stdout; data_size_out N and ctx_size_out N make room for what comes out.
+    It runs whether it is attached or not. Told are what it returned, how long it took, and what it has made of its
+    input.
     """
     left = grammar.Words(words)
     left.at_least(4, "run")

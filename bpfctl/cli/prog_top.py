@@ -28,7 +28,7 @@ def top(
     count: opt.Count = None,
     limit: opt.LimitPrograms = None,
 ) -> None:
-    """Show how often programs run and what that costs, until Ctrl-C: all, or those that a handle names.
+    """Show how often programs run and what that costs, until Ctrl-C.
 
     The kernel counts as long as this runs, which costs each run of a program some nanoseconds.
     """

@@ -13,7 +13,10 @@ def tracelog(
     limit: opt.Lines = None,
     seconds: opt.Seconds = None,
 ) -> None:
-    """Show what programs write with bpf_printk(), until Ctrl-C; or what is in a stream of one: [stdout|stderr PROG]."""
+    """Show what programs write with bpf_printk(), or what is in a stream of one.
+
+    Without words it is what all programs write, until Ctrl-C; it is taken from others who would read it.
+    """
     left = grammar.Words(words)
     if left:
         if limit is not None or seconds is not None:

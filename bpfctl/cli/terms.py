@@ -59,11 +59,7 @@ OBJECTS: Mapping[str, About] = {
         "the command ends, however that comes about.",
     ),
     "plugin": About("plugins, which bring kinds of probes"),
-    "events": About(
-        "show the records of a ring buffer or perf event array",
-        "Records are shown as they come: the time, the CPU where it is known, and the record itself, as a value of "
-        "its type where one is told. Nothing is taken silently from a process that reads the map already.",
-    ),
+    "events": About("show the records of a ring buffer or perf event array"),
     "completion": About("have a shell complete command lines"),
     "explain": About("explain the words of BPF"),
 }
@@ -81,7 +77,7 @@ TERMS: Mapping[str, str] = {
     "VALUE": "The bytes of a value; in maps of maps the map, and in program arrays the program.",
     "DATA": "bpftool's [hex] BYTES, a word for each, or: one number, where 2 to 16 bytes are wanted; str TEXT; an "
     "address such as 10.0.0.1, fe80::1 or aa:bb:cc:dd:ee:ff; a network such as 10.0.0.0/8 in a trie; by the types also "
-    "JSON ('{\"pid\": 7}'), parts of a value (.pid=7), and names of enumerators; cpu N DATA for the value of one CPU.",
+    "JSON ('{\"pid\": 7}'), parts of a value (.pid=7), whose rest stays as it is, and names of enumerators; cpu N DATA for the value of one CPU.",
     "ATTACH_TYPE": "What the program is attached as.",
     "METRIC": "What is counted, up to four at a time: cpu_clock is nanoseconds, all others need counters in the CPU.",
     "GROUP": "What is listed.",

@@ -17,28 +17,28 @@ if TYPE_CHECKING:
 
     from bpfctl.cli import opt
 
-_WORDS = Annotated[list[str] | None, typer.Argument(metavar="WORD", help="bpftool's words, such as: id 7")]
+_WORDS = Annotated[list[str] | None, typer.Argument()]
 
 # The base of Typer's complaints about a command line; Typer 0.28 has them in a package of its own instead of click's.
 _Complaint: type[Exception] = typer.BadParameter.__mro__[2]
 
 
-def parse(name: str, function: Callable[..., None], words: Sequence[str]) -> dict[str, Any] | str:
-    """Return the arguments of a command, or the help that was asked for; a mistake in the words is a UsageError."""
+def parse(name: str, function: Callable[..., None], words: Sequence[str]) -> dict[str, Any] | None:
+    """Return the arguments of a command, None when help was asked for; a mistake in the words is a UsageError."""
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
     app.command(context_settings={"help_option_names": ["-h", "--help"]})(_twin(function))
     command = typer.main.get_command(app)
-    help_ = io.StringIO()
+    its_help = io.StringIO()  # which is not ours
     try:
-        with contextlib.redirect_stdout(help_):
-            found = command.main([*words], prog_name=name, standalone_mode=False)
+        with contextlib.redirect_stdout(its_help):
+            found: dict[str, Any] = command.main([*words], prog_name=name, standalone_mode=False)
     except _Complaint as error:
         raise UsageError(_sentence(error)) from None
-    return help_.getvalue() or found
+    return None if its_help.getvalue() else found
 
 
 def _twin(function: Callable[..., None]) -> Callable[..., dict[str, Any]]:
-    """Return what has the options and the description of a command, and returns its arguments."""
+    """Return what has the options of a command, and returns its arguments."""
 
     def twin(**arguments: Any) -> dict[str, Any]:
         return arguments
@@ -54,7 +54,6 @@ def _twin(function: Callable[..., None]) -> Callable[..., dict[str, Any]]:
         for name, type_ in types.items()
     ]
     twin.__signature__ = signature.replace(parameters=parameters, return_annotation=None)  # type: ignore[attr-defined]
-    twin.__doc__ = function.__doc__
     return twin
 
 
