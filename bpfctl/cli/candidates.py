@@ -37,13 +37,14 @@ class Candidate(NamedTuple):
 class Asked(NamedTuple):
     """What is to be completed: what stands there of the word, and what was named before it: probes, a process.
 
-    And the command, such as ``prog show``.
+    And the command, such as ``prog show``, with all words behind it.
     """
 
     prefix: str
     specs: Sequence[str] = ()
     pid: int | None = None
     command: str = ""
+    words: Sequence[str] = ()
 
 
 def of(kind: str, asked: Asked) -> Iterator[Candidate]:
@@ -307,6 +308,22 @@ def _units(_: Asked) -> Iterator[Candidate]:
     return map(Candidate, ("ns", "us", "ms", "s"))
 
 
+def _sections(_: Asked) -> Iterator[Candidate]:
+    from bpfctl.elf.section import SECTIONS
+
+    return (Candidate(name.removesuffix("+"), f"programs of type {of.type}") for name, of in SECTIONS.items())
+
+
+def _maps_of_object(asked: Asked) -> Iterator[Candidate]:
+    from bpfctl.elf.read import read
+    from bpfctl.kernel.names import map_type
+    from bpfctl.load.maps import object_name, pin_name
+
+    with open(asked.words[0], "rb") as file:
+        maps = read(file.read()).maps
+    return (Candidate(pin_name(one, object_name(asked.words[0])), map_type(one.type) or "") for one in maps)
+
+
 KINDS: Mapping[str, Callable[[Asked], Iterator[Candidate]]] = {
     "PROG_ID": _prog_ids,
     "PROG_NAME": _prog_names,
@@ -337,6 +354,8 @@ KINDS: Mapping[str, Callable[[Asked], Iterator[Candidate]]] = {
     "UNIT": _units,
     "EXPLAINED": _explained,
     "COLUMN": _columns,
+    "SECTION": _sections,
+    "OBJECT_MAP": _maps_of_object,
 }
 #: Values that are files, which shells complete themselves.
 FILES = frozenset({"FILE", "PIN", "OBJECT", "BTF_FILE", "PROG_FILE", "MAP_FILE", "LINK_FILE", "DIR", "CGROUP_FOLDER"})

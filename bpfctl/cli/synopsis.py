@@ -33,6 +33,10 @@ DEFINITIONS = {
     "GROUP": "{ prog_types | map_types | attach_types | link_types | helpers }",
 }
 
+_LOADED = (
+    "{ type SECTION | map { idx N | name OBJECT_MAP } MAP | offload_dev DEV | xdpmeta_dev DEV | pinmaps PIN"
+    " | autoattach | kernel_btf BTF_FILE }"
+)
 _SHOWN = {"prog": "[ PROG ]", "map": "[ MAP ]", "link": "[ LINK ]"}
 _LISTED = {f"{object_} {word}": words for object_, words in _SHOWN.items() for word in ("show", "list")}
 
@@ -41,6 +45,8 @@ SYNOPSES = _LISTED | {
     "prog dump": "{ xlated PROG [ { file FILE | [ opcodes ] [ linum ] [ visual ] } ]"
     " | jited PROG [ { file FILE | [ opcodes ] [ linum ] } ] }",
     "prog pin": "PROG PIN",
+    "prog load": f"OBJECT PIN [ {_LOADED} ... ]",
+    "prog loadall": f"OBJECT PIN [ {_LOADED} ... ]",
     "prog diff": "PROG PROG",
     "prog attach": "PROG ATTACH_TYPE [ MAP ]",
     "prog detach": "PROG ATTACH_TYPE [ MAP ]",

@@ -37,6 +37,7 @@ _NUMBERS = {
     "map_extra": "extra",
     "numa_node": "numa_node",
 }
+_ORDER = {"": 0, spec.SETTINGS: 2, spec.STRUCT_OPS: 3, spec.JUMPS: 4}
 _HOLDERS = frozenset({MapType.ARRAY_OF_MAPS, MapType.HASH_OF_MAPS})
 
 
@@ -56,6 +57,11 @@ def read(file: File, btf: BTF | None) -> Iterator[tuple[int, int, MapSpec]]:
         elif head.size and (kind := _kind(name, head.type)):
             found = _variables(name, kind, head.size, btf)
             yield index, 0, found if head.type == elf.NOBITS else found._replace(contents=file.contents(index))
+
+
+def rank(map_: MapSpec) -> int:
+    """Return where a map stands among those of other kinds, as libbpf numbers them."""
+    return _ORDER.get(map_.made_of, 1)
 
 
 def settings(size: int, btf: BTF | None) -> MapSpec:
@@ -200,6 +206,7 @@ def _struct_ops(file: File, index: int, btf: BTF | None) -> Iterator[tuple[int, 
     if section is None or btf is None:
         raise ObjectError(f"the BTF has no section {name}")
     places = {offset: symbol.name for offset, symbol in file.relocations(index) if symbol.type == elf.FUNC}
+    contents = file.contents(index)
     for one in section.vars:
         var = btf.type(one.type_id)
         struct = btf.type(btf.resolve(var.type_id)) if isinstance(var, types.Var) else None
@@ -216,6 +223,7 @@ def _struct_ops(file: File, index: int, btf: BTF | None) -> Iterator[tuple[int, 
             MapFlag.LINK if name.endswith(".link") else 0,
             value=struct.id,
             made_of=spec.STRUCT_OPS,
+            contents=contents[begin : begin + struct.size],
             struct=struct.name,
             functions=tuple((at[offset], places[offset]) for offset in sorted(at.keys() & places.keys())),
             autocreate=_STRUCT_OPS[name],

@@ -74,6 +74,7 @@ class _Reader:
         found = [one for _, _, one in maps]
         if any(one.kind == KCONFIG for one in externs):
             found.append(map_def.settings(self._settings_size(externs), self._btf))
+        found.sort(key=map_def.rank)
         self._refusals += _reused(found)
         places = {(index, place): one for index, place, one in maps}
         return ObjectSpec(
@@ -112,7 +113,7 @@ class _Reader:
             (numbers[one.section], one) for one in self._file.symbols if one.type == elf.FUNC and one.section in numbers
         ]
         ends: dict[str, tuple[int, int]] = {}
-        for name, one in sorted(found, key=lambda row: (row[0], row[1].value, row[1].size)):
+        for name, one in sorted(found, key=lambda row: (row[1].section, row[1].value, row[1].size)):
             start, size = one.value // SLOT_SIZE, one.size // SLOT_SIZE
             if one.value % SLOT_SIZE or one.size % SLOT_SIZE or not size or start + size > len(insns[name]):
                 raise ObjectError(f"function {one.name} is not whole instructions of section {name}")

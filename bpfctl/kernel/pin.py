@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import TYPE_CHECKING
 
 from bpfctl._sys import calls
-from bpfctl.errors import KernelError, UsageError
+from bpfctl.errors import KernelError
 from bpfctl.host import bpffs
 from bpfctl.kernel import order
 from bpfctl.kernel.handle import kind_of
@@ -42,19 +41,11 @@ def pin(handle: Handle, path: str, *, mount: bool = True) -> str | None:
     Returns the folder that was mounted, or None. Raises UsageError when the path is taken, its folder is
     missing, or nothing may be mounted.
     """
-    if os.path.lexists(path):
-        raise UsageError(f"can't pin BPF object: path '{path}' already exists")
-    folder = os.path.dirname(path) or "."
-    mounted = None
-    if not bpffs.is_bpffs(folder):
-        if not os.path.exists(folder):
-            raise UsageError(f"can't pin BPF object: dir '{folder}' doesn't exist")
-        if not mount:
-            raise UsageError("no BPF file system found, not mounting it due to --nomount option")
-        mount_bpffs(folder)
-        mounted = folder
-    handle.pin(path)
-    return mounted
+    from bpfctl.kernel.together import together  # noqa: PLC0415 - listings pin nothing
+
+    with together(mount=mount) as pins:
+        pins.file(handle, path)
+    return pins.mounted[0] if pins.mounted else None
 
 
 def mount_bpffs(folder: str) -> None:

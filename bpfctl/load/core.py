@@ -29,7 +29,7 @@ from btf.relo import Resolver
 if TYPE_CHECKING:
     from bpfctl.feature.here import Here
     from bpfctl.spec import ObjectSpec
-    from btf.relo import Result
+    from btf.relo import Result, Target
 
     Slots = list[Insn | None]
 
@@ -40,15 +40,20 @@ _MOVES = (BPF_LDX, BPF_ST, BPF_STX)
 _FARTHEST = 0x7FFF
 
 
-def apply(spec: ObjectSpec, kernel: Here) -> dict[str, Slots]:
-    """Return the instructions of each section with their relocations; NotSupported when one cannot be made."""
+def apply(spec: ObjectSpec, kernel: Here, target: Target | None = None) -> dict[str, Slots]:
+    """Return the instructions of each section with their relocations; NotSupported when one cannot be made.
+
+    They are resolved against the kernel's own types unless there are others.
+    """
     code = {name: list(one.insns) for name, one in spec.code.items()}
     relos = spec.ext.core_relos if spec.ext is not None else {}
     if spec.btf is None or not any(relos.values()):
         return code
-    if kernel.types is None:
-        raise NotSupported("the kernel does not tell its types, which the object is relocated against")
-    resolver = Resolver(spec.btf, kernel.types.target)
+    if target is None:
+        if kernel.types is None:
+            raise NotSupported("the kernel does not tell its types, which the object is relocated against")
+        target = kernel.types.target
+    resolver = Resolver(spec.btf, target)
     for section, rows in relos.items():
         slots = code.get(section, [])
         for row in rows:

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _BUFFERS = frozenset({MapType.RINGBUF, MapType.USER_RINGBUF})
-_LONGEST_NAME = 15
+LONGEST_NAME = 15
+_SUFFIX = 7
 _CONSTANT = frozenset({words.RODATA, words.SETTINGS})
 
 
@@ -44,10 +45,14 @@ class _Of(NamedTuple):
 
 
 class Maker:
-    """Makes the maps of one object; ``btf_fd`` is its types in the kernel, 0 without."""
+    """Makes the maps of one object; ``btf_fd`` is its types in the kernel, 0 without.
 
-    def __init__(self, btf_fd: int, kernel: Here, module_fd: Callable[[str], int]) -> None:
+    ``name`` is the object's, and ``ifindex`` a network device that shall have the maps, 0 for none.
+    """
+
+    def __init__(self, btf_fd: int, kernel: Here, module_fd: Callable[[str], int], name: str, ifindex: int) -> None:
         self._btf_fd, self._kernel, self._module_fd = btf_fd, kernel, module_fd
+        self._name, self._ifindex = name, ifindex
 
     def make(self, spec: MapSpec) -> Map:
         """Make a map without entries; KernelError when the kernel refuses, CannotLoad for one that only others make."""
@@ -65,12 +70,14 @@ class Maker:
     def _create(self, spec: MapSpec, inner: int) -> FD:
         """Create a map with its types, or without where maps of its type have none."""
         typed = _Of(self._btf_fd, spec.key, spec.value) if self._btf_fd and (spec.key or spec.value) else _Of()
+        spec = spec._replace(name=kernel_name(spec, self._name))
+        ifindex = 0 if spec.type == MapType.PERF_EVENT_ARRAY else self._ifindex
         try:
-            return _create(spec, typed, inner)
+            return _create(spec, typed, inner, ifindex)
         except OSError:
             if typed == _Of():
                 raise
-        return _create(spec, _Of(), inner)
+        return _create(spec, _Of(), inner, ifindex)
 
     def _struct_ops(self, spec: MapSpec) -> Map:
         name = f"bpf_struct_ops_{plain(spec.struct)}"
@@ -83,9 +90,40 @@ class Maker:
         flags = spec.flags | (MapFlag.VTYPE_BTF_OBJ_FD if module_fd else 0)
         sized = spec._replace(value_size=place.btf.size_of(place.type_id), flags=flags)
         try:
-            return Map(_create(sized, of, 0))
+            return Map(_create(sized, of, 0, self._ifindex))
         except OSError as error:
             raise KernelError(f"map {spec.name} cannot be made", error.errno or 0) from None
+
+
+def kernel_name(spec: MapSpec, of: str) -> str:
+    """Return what the kernel calls a map of an object of a name: one of variables is called after both.
+
+    libbpf leaves seven bytes to the section, even if that is shorter (internal_map_name() in src/libbpf.c).
+    """
+    if not spec.made_of or spec.made_of == words.STRUCT_OPS:
+        return spec.name
+    begin = "" if "." in spec.name[1:] else of[: max(LONGEST_NAME - max(len(spec.name), _SUFFIX), 0)]
+    return "".join(letter if letter.isascii() and letter.isalnum() else _plain(letter) for letter in begin + spec.name)
+
+
+def _plain(letter: str) -> str:
+    return letter if letter in "_." else "_"
+
+
+def object_name(path: str) -> str:
+    """Return what libbpf calls an object in a file: what its name begins with (bpf_object__new() in src/libbpf.c)."""
+    return os.path.basename(path)[:LONGEST_NAME].partition(".")[0]
+
+
+def is_custom(spec: MapSpec) -> bool:
+    """Return whether a map is of variables in a section that the author has given a name, as in ``.data.more``."""
+    return spec.made_of in (words.DATA, words.RODATA) and spec.name not in (".data", ".rodata")
+
+
+def pin_name(spec: MapSpec, of: str) -> str:
+    """Return what a map is called where it is pinned, or on a command line (bpf_map__name() in src/libbpf.c)."""
+    name = spec.name if is_custom(spec) else kernel_name(spec, of)
+    return name[:LONGEST_NAME] if spec.made_of == words.SETTINGS else name
 
 
 def fill(spec: MapSpec, map_: Map, known: Mapping[str, int]) -> None:
@@ -102,15 +140,16 @@ def fill(spec: MapSpec, map_: Map, known: Mapping[str, int]) -> None:
         raise KernelError(f"map {spec.name} cannot be filled", error.errno or 0) from None
 
 
-def _create(spec: MapSpec, of: _Of, inner: int) -> FD:
+def _create(spec: MapSpec, of: _Of, inner: int, ifindex: int) -> FD:
     return maps.create(
         spec.type,
         spec.key_size,
         spec.value_size,
-        _entries(spec),
-        name=spec.name.encode(errors="replace")[:_LONGEST_NAME],
+        entries(spec),
+        name=spec.name.encode(errors="replace")[:LONGEST_NAME],
         flags=spec.flags,
         inner_map_fd=inner,
+        ifindex=ifindex,
         numa_node=spec.numa_node or 0,
         map_extra=spec.extra,
         btf_fd=of.btf_fd,
@@ -121,7 +160,7 @@ def _create(spec: MapSpec, of: _Of, inner: int) -> FD:
     )
 
 
-def _entries(spec: MapSpec) -> int:
+def entries(spec: MapSpec) -> int:
     """Return how many entries a map has: one a CPU if it does not say, and whole pages where bytes are counted."""
     if spec.type == MapType.PERF_EVENT_ARRAY:
         return spec.max_entries or cpus.possible()

@@ -5,6 +5,7 @@ A BPF object in the running kernel, for as long as somebody holds it.
         loaded.programs["handle_exec"].info()
 
 What it does is what libbpf does when an object is loaded: nothing is attached, pinned or registered.
+`bpfctl.load.how.How` says what shall be otherwise than as a matter of course.
 """
 
 from __future__ import annotations
@@ -25,16 +26,19 @@ from bpfctl.feature.need import idle_programs
 from bpfctl.kernel import btf as objects
 from bpfctl.kernel.prog import Program
 from bpfctl.kernel.verifier import Asked
-from bpfctl.load import core, externs, maps, types
+from bpfctl.load import core, externs, maps, ops, types
 from bpfctl.load.code import Linked, Linker
+from bpfctl.load.how import AS_USUAL
 from bpfctl.uapi.enums import ProgType
 from btf.errors import BTFError
 
 if TYPE_CHECKING:
     from bpfctl.kernel.map import Map
+    from bpfctl.load.how import How
     from bpfctl.spec import MapSpec, ObjectSpec, ProgramSpec
 
 _LONGEST_NAME = 15
+_ALL = 1 | 2 | 4  # BPF_LOG_LEVEL1, BPF_LOG_LEVEL2 and BPF_LOG_STATS in include/linux/bpf_verifier.h
 
 
 class Loaded(Closing):
@@ -45,9 +49,13 @@ class Loaded(Closing):
     with its log, where that is for a program).
     """
 
-    def __init__(self, spec: ObjectSpec, kernel: Here | None = None) -> None:
+    def __init__(self, spec: ObjectSpec, kernel: Here | None = None, how: How = AS_USUAL) -> None:
+        self.spec = spec
+        self.how = how
         self.programs: dict[str, Program] = {}
         self.maps: dict[str, Map] = {}
+        #: What registers each struct of functions, by the name of its map (`bpfctl.load.ops`).
+        self.ops: dict[str, bytes] = {}
         with ExitStack() as held:
             try:
                 _Loading(spec, kernel or Here(), self, held).load()
@@ -65,6 +73,7 @@ class _Loading:
 
     def __init__(self, spec: ObjectSpec, kernel: Here, into: Loaded, held: ExitStack) -> None:
         self._spec, self._kernel, self._into, self._held = spec, kernel, into, held
+        self._how = into.how
         self._module_fds: dict[str, int] = {}
 
     def load(self) -> None:
@@ -73,15 +82,17 @@ class _Loading:
         calls.raise_memlock()
         found = externs.resolve(spec, self._kernel)
         # relocated before anything is made: this is where most objects fail on another kernel
-        code = core.apply(spec, self._kernel)
+        code = core.apply(spec, self._kernel, self._how.core)
         loaded = types.load(spec, found.places)
         btf_fd = self._held.enter_context(loaded).fileno() if loaded is not None else 0
+        how = self._how
         specs = {one.name: _with(found.memory, one) for one in spec.maps if one.autocreate}
-        maker = maps.Maker(btf_fd, self._kernel, self._module_fd)
+        maker = maps.Maker(btf_fd, self._kernel, self._module_fd, how.name, how.ifindex)
         for name, one in specs.items():
-            self._into.maps[name] = self._held.enter_context(maker.make(one))
+            self._into.maps[name] = how.maps[name] if name in how.maps else self._held.enter_context(maker.make(one))
         made = {name: map_.fileno() for name, map_ in self._into.maps.items()}
-        for name, one in specs.items():
+        ours = {name: one for name, one in specs.items() if name not in how.maps and one.made_of != words.STRUCT_OPS}
+        for name, one in ours.items():
             if one.inner is not None or one.made_of:
                 maps.fill(one, self._into.maps[name], made)
         linker = Linker(spec, code, made, found, self._module_fd)
@@ -91,10 +102,13 @@ class _Loading:
                 loaded_program = self._program(program, linker.link(program.function), btf_fd)
                 self._into.programs[program.name] = self._held.enter_context(loaded_program)
                 self._bind(loaded_program, [made[name] for name, one in specs.items() if one.made_of == words.RODATA])
-        ours = {name: program.fileno() for name, program in self._into.programs.items()}
-        for name, one in specs.items():
+        fds = {name: program.fileno() for name, program in self._into.programs.items()}
+        for name, one in ours.items():
             if one.inner is None and one.slots:
-                maps.fill(one, self._into.maps[name], ours)
+                maps.fill(one, self._into.maps[name], fds)
+        for name, one in specs.items():
+            if one.made_of == words.STRUCT_OPS and spec.btf is not None and self._kernel.types is not None:
+                self._into.ops[name] = ops.value(one, spec.btf, self._kernel.types, fds)
 
     def _refuse(self) -> None:
         """Raise for what needs no kernel to be refused."""
@@ -133,6 +147,7 @@ class _Loading:
             sentence = f"program {program.name} cannot be loaded: {wanted.why}"
             raise NotSupported(sentence) if wanted.can == NO else CannotLoad(sentence)
         target, modules = wanted.target, [self._module_fd(name) for name in linked.modules]
+        flags, ifindex = self._how.device(wanted.type)
 
         def attempt(log_level: int) -> programs.Loaded:
             return programs.load(
@@ -141,7 +156,8 @@ class _Loading:
                 license=wanted.license,
                 name=program.name.encode(errors="replace")[:_LONGEST_NAME],
                 expected_attach_type=wanted.attach_type,
-                prog_flags=wanted.flags,
+                prog_flags=wanted.flags | flags,
+                ifindex=ifindex,
                 kern_version=prog_types.kernel_version(wanted.type),
                 btf_fd=btf_fd,
                 func_info=linked.func_info if btf_fd else b"",
@@ -153,10 +169,16 @@ class _Loading:
             )
 
         try:
-            return Program(attempt(0).fd)
+            found = attempt(0)
         except programs.LoadError as error:
             refused = Asked(f"program {program.name} cannot be loaded", error.errno or 0, linked.insns)
-        return Program(refused.load(attempt).fd)
+            found = refused.load(attempt)
+        if self._how.said is not None:
+            with suppress(programs.LoadError):  # ENOSPC: a log of more than 16 MiB
+                again = attempt(_ALL)
+                again.fd.close()
+                self._how.said(program.name, again.log)
+        return Program(found.fd)
 
 
 def _with(settings: bytes, spec: MapSpec) -> MapSpec:
