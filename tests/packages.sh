@@ -1,6 +1,6 @@
 #!/bin/sh -e
 # Installs, and says so, the Debian packages that the tests need and this machine lacks; with "arm64" also those for
-# guests of that architecture, with "bench" the peers of benchmarks alone.
+# guests of that architecture.
 missing=
 need() { # COMMAND PACKAGE
     command -v "$1" >/dev/null || [ -x "/usr/sbin/$1" ] || missing="$missing $2"
@@ -21,14 +21,12 @@ need openssl openssl            # signs programs
 need ip iproute2                # network namespaces of the zoo
 need unshare util-linux
 need perf linux-perf            # the peer of counters and stacks
+need bpftrace bpftrace          # the peer of probes
 need zsh zsh                    # completes
 need fish fish
 need dot graphviz                # draws the graphs of programs
 need chromium chromium          # opens flame graphs
 need chromedriver chromium-driver
-if [ "$1" = bench ]; then
-    need bpftrace bpftrace       # the peer of probes
-fi
 if [ "$1" = arm64 ]; then
     need qemu-system-aarch64 qemu-system-arm
     need aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu # our extension for them
