@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from bpfctl._sys import calls
 from bpfctl.asm import insn as insns
 from bpfctl.asm.disasm import Names
-from bpfctl.errors import BpfctlError, KernelError
+from bpfctl.errors import KernelError, NotPermitted
 from bpfctl.uapi.layouts import PROG_INFO
 from btf.ext import FuncInfo, LineInfo
 
@@ -73,9 +73,14 @@ def records(raw: bytes, size: int | None, form: str) -> Iterator[tuple[int, ...]
     return struct.iter_unpack(f"={form}{size - known}x", raw) if raw and size and size >= known else iter(())
 
 
-def _hidden() -> BpfctlError:
-    error = BpfctlError("error retrieving insn dump: kernel.kptr_restrict set?")
-    error.hint = "of a program with blinded constants, code is only for those who may see kernel addresses"
+def _hidden() -> NotPermitted:
+    from bpfctl.kernel.refusal import lacking  # noqa: PLC0415 - most may see it
+
+    error = NotPermitted("error retrieving insn dump: kernel.kptr_restrict set?")
+    error.hint = (
+        lacking("CAP_BPF")
+        or "of a program with blinded constants, code is only for those who may see kernel addresses"
+    )
     return error
 
 

@@ -12,14 +12,15 @@ from __future__ import annotations
 
 import sys
 from contextlib import ExitStack, suppress
+from errno import EPERM
 from struct import pack
 from typing import TYPE_CHECKING
 
 from bpfctl import spec as words
 from bpfctl._sys import calls, programs
 from bpfctl._sys.fd import Closing
-from bpfctl.errors import CannotLoad, NotFound, NotSupported, ObjectError
-from bpfctl.feature import prog_types, shape
+from bpfctl.errors import CannotLoad, NotFound, NotSupported, ObjectError, VerifierError
+from bpfctl.feature import answer, prog_types, rights, shape
 from bpfctl.feature.answer import NO, Answer
 from bpfctl.feature.here import Here
 from bpfctl.feature.need import idle_programs
@@ -172,7 +173,11 @@ class _Loading:
             found = attempt(0)
         except programs.LoadError as error:
             refused = Asked(f"program {program.name} cannot be loaded", error.errno or 0, linked.insns)
-            found = refused.load(attempt)
+            try:
+                found = refused.load(attempt)
+            except VerifierError as told:
+                told.hint = "" if told.log or told.errno != EPERM else answer.refused(EPERM, rights.present()).why
+                raise
         if self._how.said is not None:
             with suppress(programs.LoadError):  # ENOSPC: a log of more than 16 MiB
                 again = attempt(_ALL)

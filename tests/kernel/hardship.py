@@ -159,6 +159,7 @@ def _import_all() -> None:
         "fractions",
         "gzip",
         "importlib.metadata",
+        "importlib.readers",
         "resource",
         "select",
         "socket",
