@@ -24,7 +24,7 @@ _WITH_FILE = frozenset({"uprobe", "uretprobe", "usdt"})
 _QUEUES = frozenset({"queue", "stack", "bloom_filter"})
 _RINGS = frozenset({"ringbuf", "perf_event_array"})
 _PERF = frozenset({"perf_event_array"})
-_LISTS = frozenset({"prog", "map", "link", "cgroup", "btf", "probe", "plugin"})
+_LISTS = frozenset({"prog", "map", "link", "cgroup", "net", "btf", "probe", "plugin"})
 
 
 class Candidate(NamedTuple):

@@ -29,6 +29,7 @@ DEFINITIONS = {
     " | cgroup_inet6_getsockname | cgroup_unix_getsockname | cgroup_udp4_sendmsg | cgroup_udp6_sendmsg"
     " | cgroup_unix_sendmsg | cgroup_udp4_recvmsg | cgroup_udp6_recvmsg | cgroup_unix_recvmsg | cgroup_sysctl"
     " | cgroup_getsockopt | cgroup_setsockopt }",
+    "NET_TYPE": "{ xdp | xdpgeneric | xdpdrv | xdpoffload | tcx_ingress | tcx_egress }",
     "METRIC": "{ cycles | instructions | l1d_loads | llc_misses | itlb_misses | dtlb_misses | cpu_clock }",
     "GROUP": "{ prog_types | map_types | attach_types | link_types | helpers }",
 }
@@ -83,6 +84,10 @@ SYNOPSES = _LISTED | {
     "cgroup tree": "[ CGROUP_FOLDER [ effective ] ]",
     "cgroup attach": "CGROUP_FOLDER CGROUP_TYPE PROG [ { multi | override } ]",
     "cgroup detach": "CGROUP_FOLDER CGROUP_TYPE PROG",
+    "net show": "[ dev DEV ]",
+    "net list": "[ dev DEV ]",
+    "net attach": "NET_TYPE PROG dev DEV [ { overwrite | prepend } ]",
+    "net detach": "NET_TYPE dev DEV",
     "feature probe": "[ { kernel | dev DEV } ] [ full ] [ unprivileged ] [ macros [ prefix PREFIX ] ]",
     "feature list_builtins": "GROUP",
     "feature check": "OBJECT ...",

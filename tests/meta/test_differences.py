@@ -80,6 +80,15 @@ SHOWN = {
         "bpftool/test_cgroup.py::test_the_kernels_answer"
     ],
     "words behind the program of `cgroup detach`": ["bpftool/test_cgroup.py::test_words_that_are_answered_otherwise"],
+    "`net show`, filters of tc at an `ingress` qdisc, or at a qdisc with the same handle as one of another device": [
+        "bpftool/test_net.py::test_each_filter_once"
+    ],
+    "`net show`, a flow dissector (`-j`)": ["bpftool/test_net.py::test_a_flow_dissector"],
+    "`net show` with other words than `dev NAME`": ["bpftool/test_net.py::test_words_that_are_answered_otherwise"],
+    "`net attach` and `net detach` that the kernel refuses": ["bpftool/test_net.py::test_the_kernels_words"],
+    "words behind those of `net attach` and `net detach`": [
+        "bpftool/test_net.py::test_words_that_are_answered_otherwise"
+    ],
     "the command in the error `needs at least`": ["bpftool/test_cgroup.py::test_words_that_are_answered_otherwise"],
     "`prog dump jited`, what an instruction leads to": [
         "bpftool/test_prog_jited.py::test_plain",

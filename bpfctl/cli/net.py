@@ -1,0 +1,154 @@
+"""bpfctl net."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, contextmanager
+from errno import EINVAL
+from typing import TYPE_CHECKING
+
+from bpfctl.cli import grammar, lists, opt
+from bpfctl.errors import BpfctlError, KernelError, UsageError, status
+from bpfctl.uapi.enums import AttachType
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bpfctl.kernel.net import NetRow
+    from bpfctl.kernel.owner import How
+    from bpfctl.kernel.select import Select
+
+# In bpftool's order, which decides what a word cut short means.
+_TYPES = ("xdp", "xdpgeneric", "xdpdrv", "xdpoffload", "tcx_ingress", "tcx_egress")
+_MODES = {"xdp": "ANY", "xdpgeneric": "GENERIC", "xdpdrv": "DRIVER", "xdpoffload": "OFFLOAD"}
+
+
+def show(
+    ctx: opt.Context,
+    words: opt.Words = None,
+    *,
+    type_: opt.Type = None,
+    owner: opt.Owner = None,
+    pinned: opt.Pinned = False,
+    sort: opt.Sort = None,
+    watch: opt.Watch = None,
+    fields: opt.Columns = None,
+    no_header: opt.NoHeader = False,
+    csv: opt.Csv = False,
+) -> None:
+    """Show the programs that see packets of this network namespace, at all devices or at one: [dev NAME].
+
+    Those of netfilter and the flow dissector belong to no device, and are shown in any case.
+    """
+    from bpfctl.kernel import net
+    from bpfctl.views.net import VIEW
+
+    left = grammar.Words(words)
+    if len(left) not in (0, 2):
+        left.end()
+    device = _device(left) if left else None
+
+    def rows(which: Select | None, *, pinned: bool, owners: How) -> Iterator[NetRow]:
+        del which, pinned  # looked up when it is shown
+        return iter(list(net.rows(device, owners=owners)))
+
+    wanted = lists.Wanted(type_, None, owner, pinned, sort, watch, fields, no_header=no_header, csv=csv)
+    lists.show(ctx.obj, VIEW, rows, None, wanted)
+
+
+def attach(ctx: opt.Context, words: opt.Words = None) -> None:
+    """Attach a program to a network device: TYPE PROG dev NAME [overwrite | prepend].
+
+    A type is xdp, xdpgeneric, xdpdrv, xdpoffload, tcx_ingress or tcx_egress. With 'overwrite' an XDP program takes the
+    place of another; with 'prepend' a program of tcx runs before all others, otherwise behind them.
+    """
+    from bpfctl.attach import net
+    from bpfctl.kernel.prog import Program
+
+    left = grammar.Words(words)
+    with ExitStack() as opened:
+        with _coded():
+            left.at_least(5, "attach")
+            word = _type(left)
+            program = opened.enter_context(Program.one(grammar.prog(left)))
+            device = _device(left)
+            how = _how(left, word)
+            left.end()
+        with _told(f"interface {word} attach failed"):
+            if word.startswith("tcx"):
+                net.attach_tcx(program, device, AttachType[word.upper()], first=how == "prepend")
+            else:
+                net.attach_xdp(program, device, net.XdpMode[_MODES[word]], overwrite=how == "overwrite")
+    ctx.obj.out.done()
+
+
+def detach(ctx: opt.Context, words: opt.Words = None) -> None:
+    """Detach the program of a network device, of tcx the last one, that was attached without a link: TYPE dev NAME.
+
+    A type is xdp, xdpgeneric, xdpdrv, xdpoffload, tcx_ingress or tcx_egress.
+    """
+    from bpfctl.attach import net
+
+    left = grammar.Words(words)
+    with _coded():
+        left.at_least(3, "detach")
+        word = _type(left)
+        device = _device(left)
+        left.end()
+    with _told(f"interface {word} detach failed"):
+        if word.startswith("tcx"):
+            net.detach_tcx(device, AttachType[word.upper()])
+        else:
+            net.detach_xdp(device, net.XdpMode[_MODES[word]])
+    ctx.obj.out.done()
+
+
+def _type(left: grammar.Words) -> str:
+    word = left.next("the type")
+    found = grammar.first(word, _TYPES)
+    if found is None:
+        raise UsageError(f"invalid net attach/detach type: {word}")
+    return found
+
+
+def _device(left: grammar.Words) -> int:
+    from bpfctl.kernel.net import ifindex
+
+    word = left.next("the device")
+    if not "dev".startswith(word):
+        raise UsageError(f"expected 'dev', got: '{word}'?")
+    return ifindex(left.next("the name of the device"))
+
+
+def _how(left: grammar.Words, type_: str) -> str | None:
+    word, is_xdp = left.peek(), not type_.startswith("tcx")
+    if not left:
+        return None
+    match left.keyword("overwrite", "prepend"):
+        case "overwrite" if not is_xdp:
+            raise UsageError("'overwrite' is only supported for xdp types")
+        case "prepend" if is_xdp:
+            raise UsageError("'prepend' is only supported for tcx_ingress/tcx_egress")
+        case None:
+            raise UsageError(f"expected 'overwrite' or 'prepend', got: '{word}'?")
+        case how:
+            return how
+
+
+@contextmanager
+def _coded() -> Iterator[None]:
+    """Answer mistakes with the exit code that bpftool has for them."""
+    try:
+        yield
+    except BpfctlError as error:
+        error.exit_code = status(EINVAL)
+        raise
+
+
+@contextmanager
+def _told(sentence: str) -> Iterator[None]:
+    """Tell what the kernel refuses in bpftool's sentence."""
+    try:
+        yield
+    except KernelError as error:
+        number = error.errno or 0
+        raise KernelError(sentence, number, hint=error.hint, exit_code=status(number)) from None
