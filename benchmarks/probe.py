@@ -5,6 +5,8 @@ With --all bpftrace also attaches to all system calls, which takes it half a min
 functions of the kernel are counted instead; a guest (tests/vm) has kprobes where this machine has none:
 
     python -m tests.vm run --kernel newest --timeout 1800 "VENV/bin/python benchmarks/probe.py --kernel-functions"
+
+BPFCTL_BPFTRACE is another bpftrace than that of PATH, such as what python -m tests.vm bpftrace prints.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 BPFCTL = str(Path(sys.executable).parent / "bpfctl")
-BPFTRACE = shutil.which("bpftrace")
+BPFTRACE = os.environ.get("BPFCTL_BPFTRACE") or shutil.which("bpftrace")
 EXIT, YIELD = "tracepoint:sched:sched_process_exit", "tracepoint:syscalls:sys_enter_sched_yield"
 EVERY = "tracepoint:syscalls:sys_enter_*"
 RUNS, FEW_RUNS = 11, 3

@@ -35,6 +35,9 @@ def main(words: Sequence[str]) -> int:
             case "bpftool":
                 print(userland.bpftool())
                 return 0
+            case "bpftrace":
+                print(userland.bpftrace())
+                return 0
             case "run":
                 return _run(_chosen(options, default=("newest",)), options)
             case _:
@@ -59,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
 
     actions.add_parser("list", help="show the table of kernels and what lies in the cache")
     actions.add_parser("bpftool", help="print the path of the newest bpftool, which runs here and in guests")
+    actions.add_parser("bpftrace", help="print the path of the newest bpftrace, likewise; 300 MB")
 
     run = actions.add_parser("run", help="run one command on kernels; one word is a shell command line")
     run.add_argument("command", nargs="+", metavar="-- CMD")

@@ -26,17 +26,25 @@ ARM64_COMPILERS = ("gcc", "g++", "libc6-dev")  # of programs that are probed
 
 
 def bpftool(*, refresh: bool = False) -> Path:
-    """Return the path of a script that runs Debian's newest bpftool, on this machine and in its guests alike.
+    """Return the path of a script that runs Debian's newest bpftool, on this machine and in its guests alike."""
+    return _program("bpftool", "usr/sbin/bpftool", refresh=refresh)
 
-    It brings its own C library, so it does not mind how old this machine's is.
-    """
-    folder = _fetch("bpftool", "sid", "amd64", ["bpftool"], refresh=refresh)
-    script = folder / "bpftool"
+
+def bpftrace(*, refresh: bool = False) -> Path:
+    """Return the path of a script that runs Debian's newest bpftrace, likewise."""
+    return _program("bpftrace", "usr/bin/bpftrace", refresh=refresh)
+
+
+def _program(package: str, path: str, *, refresh: bool) -> Path:
+    """Unpack a program that brings its own C library, so that it does not mind how old this machine's is."""
+    folder = _fetch(package, "sid", "amd64", [package], refresh=refresh)
+    script = folder / package
     if not script.exists():
         root = folder / "root"
         loader = next(path for path in root.glob("**/ld-linux-x86-64.so.2") if not path.is_symlink())
-        command = [str(loader), "--library-path", str(loader.parent), str(root / "usr/sbin/bpftool")]
-        fresh = folder / ".bpftool"
+        libraries = sorted({str(file.parent) for file in (root / "usr/lib").glob("**/lib*.so.[0-9]*")}, key=len)
+        command = [str(loader), "--library-path", ":".join(libraries), str(root / path)]
+        fresh = folder / f".{package}"
         fresh.write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n')
         fresh.chmod(0o755)
         fresh.replace(script)
