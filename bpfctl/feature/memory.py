@@ -92,6 +92,11 @@ def _key() -> dict[str, object] | None:
 def _stamp() -> list[object]:
     """Return what changes whenever another version of the probes is installed."""
     folder = os.path.dirname(__file__)
+    if not os.path.isdir(folder):  # in an archive
+        while not os.path.exists(folder):
+            folder = os.path.dirname(folder)
+        facts = os.stat(folder)
+        return [folder, [facts.st_mtime_ns, facts.st_size]]
     with os.scandir(folder) as files:
         found = sorted((file.name, file.stat().st_mtime_ns, file.stat().st_size) for file in files if file.is_file())
     return [folder, *map(list, found)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from typing import IO, TYPE_CHECKING
@@ -83,7 +84,7 @@ class Demangler(Closing):
     def _started(self) -> subprocess.Popen[bytes]:
         import subprocess  # noqa: PLC0415 - few programs are of C++
 
-        command = [sys.executable or "python3", "-I", "-S", _demangler_path()]
+        command = [sys.executable or "python3", "-I", "-S", *_demangler()]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
         self._process = subprocess.Popen(command, start_new_session=True, **pipes)  # type: ignore[call-overload]
         if not _pipes(self._process)[1].readline():  # there is no libstdc++
@@ -111,5 +112,11 @@ def _pipes(process: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes]]:
     return to, back
 
 
-def _demangler_path() -> str:
-    return __file__.replace("demangle.py", "_demangler.py")
+def _demangler() -> list[str]:
+    """Return what Python is to run: the file, or its text where we are in an archive."""
+    path = __file__.replace("demangle.py", "_demangler.py")
+    if os.path.exists(path):
+        return [path]
+    from importlib.resources import files  # noqa: PLC0415 - files are the rule
+
+    return ["-c", (files("bpfctl.symbols") / "_demangler.py").read_text(encoding="utf-8")]

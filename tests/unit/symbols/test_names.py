@@ -148,7 +148,7 @@ def test_system_without_the_library(monkeypatch, tmp_path):
     """Simple names are read all the same, and the others stay."""
     broken = tmp_path / "other.py"
     broken.write_text("raise SystemExit(1)\n")
-    monkeypatch.setattr(demangle, "_demangler_path", lambda: str(broken))
+    monkeypatch.setattr(demangle, "_demangler", lambda: [str(broken)])
     with Demangler() as readable:
         assert readable("_ZN3net6Server5serveEv") == "net::Server::serve"
         assert readable("_ZNSt6vectorIiSaIiEE9push_backERKi") == "_ZNSt6vectorIiSaIiEE9push_backERKi"
