@@ -12,7 +12,8 @@ from bpfctl._sys._ffi import ffi
 from bpfctl._sys.fd import FD
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
+    from typing import Any
 
 
 def attach(
@@ -128,10 +129,30 @@ class TaskFd(NamedTuple):
 
 def task_fd_query(pid: int, fd: int) -> TaskFd:
     """Ask what BPF program is attached to a descriptor of a process."""
-    attr = ffi.new("struct bpf_task_fd_query_attr *")
-    buffer = ffi.new("char[]", 4096)
-    attr.pid, attr.fd, attr.buf_len, attr.buf = pid, fd, 4096, calls.address(buffer)
-    calls.call(calls.TASK_FD_QUERY, attr)
+    attr, buffer = ffi.new("struct bpf_task_fd_query_attr *"), ffi.new("char[]", _NAME_ROOM)
+    calls.call(calls.TASK_FD_QUERY, _asked(attr, buffer, pid, fd))
+    return _task_fd(attr, buffer)
+
+
+def task_fds(pid: int, fds: Iterable[int]) -> Iterator[tuple[int, TaskFd]]:
+    """Yield those descriptors of a process that a BPF program is attached to, with what the kernel tells of each."""
+    attr, buffer = ffi.new("struct bpf_task_fd_query_attr *"), ffi.new("char[]", _NAME_ROOM)
+    for fd in fds:
+        if calls.answer(calls.TASK_FD_QUERY, _asked(attr, buffer, pid, fd)) >= 0:
+            yield fd, _task_fd(attr, buffer)
+
+
+_NAME_ROOM = 4096
+
+
+def _asked(attr: Any, buffer: Any, pid: int, fd: int) -> Any:
+    """Return the attributes of a question; the kernel overwrites some of them with its answer."""
+    attr.pid, attr.fd, attr.buf_len, attr.buf = pid, fd, _NAME_ROOM, calls.address(buffer)
+    buffer[0] = b"\0"
+    return attr
+
+
+def _task_fd(attr: Any, buffer: Any) -> TaskFd:
     name = bytes(ffi.string(buffer))
     return TaskFd(int(attr.prog_id), int(attr.fd_type), name, int(attr.probe_offset), int(attr.probe_addr))
 

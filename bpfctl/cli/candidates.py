@@ -24,7 +24,10 @@ _WITH_FILE = frozenset({"uprobe", "uretprobe", "usdt"})
 _QUEUES = frozenset({"queue", "stack", "bloom_filter"})
 _RINGS = frozenset({"ringbuf", "perf_event_array"})
 _PERF = frozenset({"perf_event_array"})
-_LISTS = frozenset({"prog", "map", "link", "cgroup", "net", "btf", "probe", "plugin"})
+_LISTS = frozenset({"prog", "map", "link", "cgroup", "perf", "net", "btf", "probe", "plugin"})
+
+#: Modules of views that are not called as their object.
+_VIEWS = {"perf": "task_fd"}
 
 
 class Candidate(NamedTuple):
@@ -290,7 +293,7 @@ def _titles(command: str) -> Iterable[str]:
         return [column.title for column in tree_view(effective=False).columns]
     if word not in ("show", "list") or object_ not in _LISTS:
         return ()
-    view = import_module(f"bpfctl.views.{object_}").VIEW
+    view = import_module(f"bpfctl.views.{_VIEWS.get(object_, object_)}").VIEW
     return [column.title for column in view.columns + view.details]
 
 

@@ -84,6 +84,8 @@ SYNOPSES = _LISTED | {
     "cgroup tree": "[ CGROUP_FOLDER [ effective ] ]",
     "cgroup attach": "CGROUP_FOLDER CGROUP_TYPE PROG [ { multi | override } ]",
     "cgroup detach": "CGROUP_FOLDER CGROUP_TYPE PROG",
+    "perf show": "",
+    "perf list": "",
     "net show": "[ dev DEV ]",
     "net list": "[ dev DEV ]",
     "net attach": "NET_TYPE PROG dev DEV [ { overwrite | prepend } ]",

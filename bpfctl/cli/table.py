@@ -155,7 +155,14 @@ OBJECTS: dict[str, tuple[Command, ...]] = {
         attach=("attach", "attach a program to a cgroup"),
         detach=("detach", "detach a program from a cgroup"),
     ),
-    "perf": _object("perf", "show", "list", "help"),
+    "perf": _object(
+        "perf",
+        "show",
+        "list",
+        "help",
+        show=("show", "show the programs at perf events and raw tracepoints"),
+        list=("show", "show the programs at perf events and raw tracepoints"),
+    ),
     "net": _object(
         "net",
         "show",

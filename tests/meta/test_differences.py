@@ -89,6 +89,7 @@ SHOWN = {
     "words behind those of `net attach` and `net detach`": [
         "bpftool/test_net.py::test_words_that_are_answered_otherwise"
     ],
+    "words behind `perf show`": ["bpftool/test_perf.py::test_words_that_are_answered_otherwise"],
     "the command in the error `needs at least`": ["bpftool/test_cgroup.py::test_words_that_are_answered_otherwise"],
     "`prog dump jited`, what an instruction leads to": [
         "bpftool/test_prog_jited.py::test_plain",
