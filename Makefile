@@ -27,6 +27,8 @@ check: $(VENV)/developed ## style, types, layers, fresh generated files
 	$(BIN)/lint-imports
 	$(BIN)/python -m bpfctl._tools.gen_ffi --check
 	$(BIN)/python -m bpfctl._tools.gen_uapi --check
+	$(BIN)/python -m bpfctl._tools.gen_man --check
+	$(BIN)/python -m bpfctl._tools.gen_docs --check
 
 bench: $(VENV)/installed test-packages ## times and memory beside bpftool in the same run, what reads maps and BTF from Python
 	peer=bpftool:$$($(BIN)/python -m tests.vm bpftool); for each in startup map_dump map_restore map_items ring btf_dump btf_show btf_merge prog_dump feature probe complete stacks symbols; do \
@@ -57,6 +59,8 @@ zipapp: wheels ## one file for machines with bare Python, dist/bpfctl.pyz
 gen: $(VENV)/developed ## write the generated files again
 	$(BIN)/python -m bpfctl._tools.gen_ffi
 	$(BIN)/python -m bpfctl._tools.gen_uapi
+	$(BIN)/python -m bpfctl._tools.gen_man
+	$(BIN)/python -m bpfctl._tools.gen_docs
 
 packages: # what building needs, on Debian and Ubuntu
 	@$(PYTHON) -c 'import ensurepip, sysconfig, os; exit(not os.path.exists(sysconfig.get_path("include") + "/Python.h"))' \

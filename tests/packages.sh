@@ -24,6 +24,7 @@ need perf linux-perf            # the peer of counters and stacks
 need bpftrace bpftrace          # the peer of probes
 need zsh zsh                    # completes
 need fish fish
+need groff groff-base           # sets the man pages
 need dot graphviz                # draws the graphs of programs
 need chromium chromium          # opens flame graphs
 need chromedriver chromium-driver

@@ -49,6 +49,14 @@ EXAMPLES: Mapping[str, tuple[Example, ...]] = {
         Example("bpfctl prog dump jited id 7 opcodes", "the machine code, with its bytes"),
     ),
     "prog pin": (Example("bpfctl prog pin id 7 /sys/fs/bpf/kept", "keep it loaded whoever ends"),),
+    "prog load": (
+        Example("bpfctl prog load firewall.o /sys/fs/bpf/firewall", "its first program, with its maps"),
+        Example("bpfctl prog load firewall.o /sys/fs/bpf/as_xdp type xdp", "as another type than its section says"),
+    ),
+    "prog loadall": (
+        Example("bpfctl prog loadall firewall.o /sys/fs/bpf/all pinmaps /sys/fs/bpf/maps", "programs, and maps"),
+        Example("bpfctl prog loadall trace.o /sys/fs/bpf/trace autoattach", "attached, as long as the pins are there"),
+    ),
     "prog diff": (
         Example(
             "bpfctl prog diff name count_packets name drop_packets", "what differs; exit code 1 if anything does", 1
@@ -142,6 +150,29 @@ EXAMPLES: Mapping[str, tuple[Example, ...]] = {
     ),
     "link pin": (Example("bpfctl link pin id 7 /sys/fs/bpf/link_kept", "keep it attached whoever ends"),),
     "link detach": (Example("bpfctl link detach pinned /sys/fs/bpf/lo_link", "the link stays, but does nothing"),),
+    "cgroup show": (
+        Example("bpfctl cgroup show /sys/fs/cgroup/web", "what is attached there"),
+        Example("bpfctl cgroup show /sys/fs/cgroup/web effective", "and what runs for it, also from above"),
+    ),
+    "cgroup tree": (Example("bpfctl cgroup tree /sys/fs/cgroup", "all cgroups that have programs"),),
+    "cgroup attach": (
+        Example(
+            "bpfctl cgroup attach /sys/fs/cgroup/web cgroup_inet_ingress name count_ingress multi",
+            "beside others, for all processes in it and below",
+        ),
+    ),
+    "cgroup detach": (
+        Example("bpfctl cgroup detach /sys/fs/cgroup/web cgroup_inet_ingress name count_ingress", "undo cgroup attach"),
+    ),
+    "net show": (
+        Example("bpfctl net show", "all that see packets of this network namespace"),
+        Example("bpfctl net show dev eth0", "at one device"),
+    ),
+    "net attach": (
+        Example("bpfctl net attach xdpgeneric name count_packets dev eth0", "without a link, until net detach"),
+        Example("bpfctl net attach xdpgeneric name drop_packets dev eth0 overwrite", "in the place of another one"),
+    ),
+    "net detach": (Example("bpfctl net detach xdpgeneric dev eth0", "undo net attach"),),
     "feature probe": (
         Example("bpfctl feature probe", "what bpftool asks"),
         Example("bpfctl -j feature probe --full-report > report.json", "all there is to ask, for feature diff"),

@@ -18,6 +18,20 @@ if TYPE_CHECKING:
     from bpfctl.cli.opt import Option
 
 
+#: What the whole is, for those who have not met it yet.
+ABOUT = (
+    (
+        "bpfctl shows and manages what the Linux kernel runs of eBPF: programs, maps, links and types; it counts, "
+        "traces and times what the kernel and processes do; and it tells what a kernel can do."
+    ),
+    (
+        "Its words, JSON and plain text are those of bpftool, so that scripts run unchanged. On a terminal lists are "
+        "tables. Words may be cut short: the first entry of the list of commands that a word begins is meant, so that "
+        "bpfctl p l is bpfctl prog list."
+    ),
+)
+
+
 class Entry(NamedTuple):
     """A word or an option, what it stands for if that can be told in signs, and what it is."""
 

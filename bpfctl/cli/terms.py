@@ -71,14 +71,18 @@ TERMS: Mapping[str, str] = {
     "QUEUE": "A queue or stack, or a bloom filter, which takes values too.",
     "RING": "A ring buffer or perf event array.",
     "PERF": "A perf event array.",
-    "LINK": "A link.",
+    "LINK": "What keeps a program attached.",
     "SOURCE": "Whose types: those of a BTF object, of a program or map, or in a file, raw or ELF; without it the "
     "kernel's. Several files are looked at as one.",
     "VALUE": "The bytes of a value; in maps of maps the map, and in program arrays the program.",
     "DATA": "bpftool's [hex] BYTES, a word for each, or: one number, where 2 to 16 bytes are wanted; str TEXT; an "
     "address such as 10.0.0.1, fe80::1 or aa:bb:cc:dd:ee:ff; a network such as 10.0.0.0/8 in a trie; by the types also "
-    "JSON ('{\"pid\": 7}'), parts of a value (.pid=7), whose rest stays as it is, and names of enumerators; cpu N DATA for the value of one CPU.",
+    "JSON ('{\"pid\": 7}'), parts of a value (.pid=7), whose rest stays as it is, and names of "
+    "enumerators; cpu N DATA for the value of one CPU.",
     "ATTACH_TYPE": "What the program is attached as.",
+    "CGROUP": "A cgroup of version 2, by its folder, such as /sys/fs/cgroup/system.slice.",
+    "CGROUP_TYPE": "What the program is attached as; libbpf's names of sections will do too.",
+    "NET_TYPE": "What the program is attached as: xdp, in the driver where that can do it, or one of its ways; or tcx.",
     "METRIC": "What is counted, up to four at a time: cpu_clock is nanoseconds, all others need counters in the CPU.",
     "GROUP": "What is listed.",
     "PATH": "A file in a BPF file system that is not there yet, such as /sys/fs/bpf/counts.",
@@ -103,12 +107,38 @@ _PROG_DUMP = {
     "linum": "Also file, line and column of each line of source.",
     "visual": "The control flow as a graph in DOT, for Graphviz.",
 }
+_PROG_LOAD = {
+    "type SECTION": "What all programs are, instead of what their sections say, such as xdp or cgroup/connect4.",
+    "map idx N MAP": "A map that is there is taken for the Nth one of the object; so is it for map name NAME MAP.",
+    "offload_dev DEV": "The network device that is to run them.",
+    "xdpmeta_dev DEV": "The network device whose metadata XDP programs read.",
+    "pinmaps PATH": "Pin the maps too, in this folder.",
+    "autoattach": "Attach programs to what their sections name, and pin these links instead.",
+    "kernel_btf FILE": "The types of the kernel that CO-RE relocations are for.",
+}
+_CGROUP = {"effective": "What runs for the cgroup, also what is attached above."}
 _FLAG = {"any|exist|noexist": "Set it in any case, only if the key is there, or only if it is not."}
 
 #: The words of single commands; those in capitals are told here in another way than above.
 WORDS: Mapping[str, Mapping[str, str]] = {
     "batch file": {"FILE": "A file of command lines, or - for stdin."},
     "prog dump": _PROG_DUMP,
+    "prog load": _PROG_LOAD,
+    "prog loadall": _PROG_LOAD | {"PATH": "A folder in a BPF file system, which gets a pin for each program."},
+    "cgroup show": _CGROUP,
+    "cgroup list": _CGROUP,
+    "cgroup tree": _CGROUP,
+    "cgroup attach": {
+        "multi|override": "Let others be attached beside it, also below; or let cgroups below have another instead.",
+    },
+    "net show": {"dev DEV": "Only what is at this network device."},
+    "net list": {"dev DEV": "Only what is at this network device."},
+    "net attach": {
+        "dev DEV": "The network device.",
+        "overwrite": "Take the place of the XDP program that is there.",
+        "prepend": "Run before all other programs of tcx, not behind them.",
+    },
+    "net detach": {"dev DEV": "The network device."},
     "prog tracelog": {"stdout|stderr": "What is in this stream of one program, which is taken out of it (Linux 6.17)."},
     "prog run": {
         "data_in FILE": "The packet, from its Ethernet header on; - is stdin.",
@@ -169,4 +199,27 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "SPEC": "What is counted: KIND:TARGET, or a name such as cycles; '{A,B}' are counted at the same times.",
     },
     "probe run": {"FILE": "A session file: TOML with a table for each measurement."},
+}
+
+#: What the exit codes of commands mean that bpftool has not.
+OWN_STATUSES: Mapping[str, str] = {
+    "0": "It is done, or the answer is yes.",
+    "1": "The answer is no, or something differs.",
+    "2": "The words make no sense.",
+    "3": "What they name is not there.",
+    "4": "The kernel does not permit it.",
+    "5": "This kernel lacks something.",
+    "255": "All else, such as a damaged file, or a program that the verifier refuses.",
+}
+#: What those of bpftool's commands mean.
+STATUSES: Mapping[str, str] = {
+    "0": "It is done.",
+    "255": "It is not, or the words make no sense.",
+    "256 - errno": "Some commands of maps, links and programs: the kernel's answer; 254 is no such object.",
+}
+#: What bpfctl reads of the environment.
+ENVIRONMENT: Mapping[str, str] = {
+    "NO_COLOR, CLICOLOR_FORCE": "When there are colours, after what --color says.",
+    "BPFCTL_PAGER, PAGER": "What shows what is longer than the screen (less -FRX).",
+    "VISUAL, EDITOR": "The editor of map edit.",
 }

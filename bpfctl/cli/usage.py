@@ -13,7 +13,15 @@ if TYPE_CHECKING:
 _TOKEN = re.compile(r"\.\.\.|[\[\]{}|]|[^\s\[\]{}|]+")
 _HANDLE = re.compile(r"[A-Z]+_(ID|NAME|TAG|FILE)")
 #: What completion tells apart and people need not, or call otherwise.
-_CALLED = {"PIN": "PATH", "EXPLAINED": "WORD", "MAP_TYPE": "TYPE"}
+_CALLED = {
+    "PIN": "PATH",
+    "EXPLAINED": "WORD",
+    "MAP_TYPE": "TYPE",
+    "OBJECT_MAP": "NAME",
+    "CGROUP_FOLDER": "CGROUP",
+}
+#: What choices between single words may take without blanks, where a line can be broken.
+_SHORT = 40
 #: Choices that are shorter than an explanation of their name.
 _SPELLED_OUT = frozenset({"FLAG"})
 _BEHIND_OPTIONS = " [-- "
@@ -59,7 +67,7 @@ def _forms(synopsis: str) -> list[str]:
         rest = tokens[1:]
         choices = _choice(rest)
         if not rest:
-            return choices if any(" " in choice for choice in choices) else ["|".join(choices)]
+            return choices if any(" " in choice for choice in choices) else [_joined(choices)]
     return [_sequence(tokens)]
 
 
@@ -94,7 +102,8 @@ def _choice(tokens: list[str]) -> list[str]:
 
 
 def _joined(choices: list[str]) -> str:
-    return (" | " if any(" " in choice for choice in choices) else "|").join(choices)
+    short = "|".join(choices)
+    return short if " " not in short and len(short) <= _SHORT else " | ".join(choices)
 
 
 def _unwrapped(text: str) -> str:

@@ -7,6 +7,7 @@ its own into the slots, and so takes the place of whoever read before: the map h
 from __future__ import annotations
 
 import mmap
+import os
 import select
 import sys
 from contextlib import ExitStack, suppress
@@ -14,6 +15,7 @@ from struct import Struct
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, overload
 
 from bpfctl._sys import maps, perf
+from bpfctl._sys.fd import FD
 from bpfctl._sys.ring import PerfRing
 from bpfctl.errors import KernelError, UsageError
 from bpfctl.host import cpus as machine
@@ -75,8 +77,9 @@ class Slots:
         self.fds: list[int] = []
         with ExitStack() as opening:
             self._is_shared = map_.is_writable()
-            if not self._is_shared:
-                map_ = opening.enter_context(Map.by_id(map_.info().id, write=True))
+            # Ours, as the slots are emptied when the caller's may be closed.
+            ours = Map(FD(os.dup(map_.fileno()))) if self._is_shared else Map.by_id(map_.info().id, write=True)
+            map_ = opening.enter_context(ours)
             for index, cpu in where:
                 self._open(opening, map_, info, (index, cpu), pages, clock=clock)
             self._opened = opening.pop_all()

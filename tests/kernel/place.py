@@ -20,7 +20,7 @@ from typing import Self
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _CLONE_NEWNS, _CLONE_NEWNET = 0x00020000, 0x40000000
-_MS_REC, _MS_PRIVATE = 0x4000, 1 << 18
+_MS_BIND, _MS_REC, _MS_PRIVATE = 0x1000, 0x4000, 1 << 18
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 1
 _RTM_NEWLINK, _NLM_F_REQUEST, _NLM_F_ACK, _NLM_F_EXCL, _NLM_F_CREATE = 16, 1, 4, 0x200, 0x400
 _IFLA_IFNAME, _IFLA_LINKINFO, _IFLA_INFO_KIND = 3, 18, 1
@@ -36,6 +36,11 @@ def mount(kind: str, target: Path) -> None:
     """Mount a file system that has no device."""
     target.mkdir(exist_ok=True)
     _checked(_LIBC.mount(kind.encode(), os.fsencode(target), kind.encode(), 0, None), f"mount {kind}")
+
+
+def bind(folder: Path, target: Path) -> None:
+    """Have a folder in another place too."""
+    _checked(_LIBC.mount(os.fsencode(folder), os.fsencode(target), None, _MS_BIND, None), f"bind {folder}")
 
 
 def add_device(kind: str, name: str) -> int:

@@ -33,12 +33,13 @@ from tests.build.reports import report
 from tests.kernel import client
 from tests.kernel.command import ENVIRONMENT
 from tests.kernel.facts import Facts
-from tests.kernel.place import Place, mount
+from tests.kernel.place import Place, add_device, bind, mount
 
-BPFFS = Path("/sys/fs/bpf")
+BPFFS, CGROUPS = Path("/sys/fs/bpf"), Path("/sys/fs/cgroup")
 _LONGEST = 60.0  # seconds that an example may be silent
 _SHELL = re.compile(r"[|<>;&]|^(?!bpfctl )")
 _QUOTED = re.compile(r"'[^']*'")
+_NAMED = re.compile(r"\bname (\w+)")
 _TIMES = re.compile(r"(--duration|--seconds|--interval|--watch) \d+")
 _XDP = 37
 _SESSION = """
@@ -72,6 +73,10 @@ class World:
             place = stack.enter_context(Place())
             self.facts = Facts(place.lockdown)
             mount("bpf", BPFFS)
+            add_device("veth", "eth0")
+            bind(place.cgroup, CGROUPS)
+            (CGROUPS / "web").mkdir()
+            stack.callback((CGROUPS / "web").rmdir)
             folder = place.root / "files"
             folder.mkdir()
             before = os.getcwd()
@@ -89,6 +94,8 @@ class World:
 
     def _files(self) -> None:
         Path("program.o").write_bytes(everything()["examples"].read_bytes())
+        Path("firewall.o").write_bytes(everything()["load_data"].read_bytes())
+        Path("trace.o").write_bytes(everything()["tracepoint"].read_bytes())
         Path("packet").write_bytes(bytes(12) + b"\x08\x00" + bytes(50))
         Path("commands.txt").write_text("map show name flows  # a comment\nprog show name count_packets\n")
         Path("session.toml").write_text(_SESSION)
@@ -118,9 +125,11 @@ class World:
         pins = {"count_packets": self._packets, "spare": maps["spare"], "events": maps["events"], "lo_link": link}
         for name, fd in pins.items():
             client.obj_pin(fd, str(BPFFS / name))
+        self._named = {name: client.id_of("prog", fd) for name, fd in programs.items()}
+        self._named |= {name: client.id_of("map", fd) for name, fd in maps.items()}
         self._ids = {
-            "prog": client.id_of("prog", self._packets),
-            "map": client.id_of("map", maps["flows"]),
+            "prog": self._named["count_packets"],
+            "map": self._named["flows"],
             "link": client.id_of("link", link),
         }
 
@@ -155,6 +164,8 @@ class World:
         """Run an example to its end, which is Ctrl-C after its first output where it would go on."""
         object_ = next((word for word in line.split() if word in self._ids), "")
         line = line.replace("id 7", f"id {self._ids.get(object_)}")
+        # Another process may have objects of these names.
+        line = _NAMED.sub(lambda name: f"id {self._named[name[1]]}" if name[1] in self._named else name[0], line)
         line = _TIMES.sub(r"\1 0.1", line).replace("duration 10 ", "duration 1 ")
         with ExitStack() as stack:
             err = stack.enter_context(open("stderr", "w+b"))

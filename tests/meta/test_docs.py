@@ -16,7 +16,7 @@ from btf.write import Builder
 from tests.build.bpf_object import Relo, bpf_object
 
 ROOT = Path(__file__).resolve().parents[2]
-DOCS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCKS = [
     pytest.param(block, id=f"{doc.stem}-{number}")
     for doc in DOCS

@@ -48,5 +48,6 @@ def test_it_holds_what_it_must_and_no_more(names):
         "share/bash-completion/completions/bpfctl.bash",
         "share/zsh/site-functions/_bpfctl",
         "share/fish/vendor_completions.d/bpfctl.fish",
+        *(f"share/man/man1/{page.name}" for page in (ROOT / "man").iterdir()),
     } == {name.partition(".data/data/")[2] for name in strangers}
     assert {name for name in names if name.endswith((".c", ".h")) or "_tools" in name} == set()

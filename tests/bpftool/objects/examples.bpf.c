@@ -87,6 +87,10 @@ SEC("xdp") int drop_packets(struct xdp_md *context)
 	map_update_elem(&blocked, &address, &nothing, 0);
 	return 1;
 }
+SEC("cgroup_skb/ingress") int count_ingress(void *context)
+{
+	return 1;
+}
 SEC("sk_msg") int check_messages(void *context)
 {
 	return 1;
