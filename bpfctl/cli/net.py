@@ -27,6 +27,7 @@ def show(
     words: opt.Words = None,
     *,
     type_: opt.Type = None,
+    name: opt.Name = None,
     owner: opt.Owner = None,
     pinned: opt.Pinned = False,
     sort: opt.Sort = None,
@@ -51,7 +52,7 @@ def show(
         del which, pinned  # looked up when it is shown
         return iter(list(net.rows(device, owners=owners)))
 
-    wanted = lists.Wanted(type_, None, owner, pinned, sort, watch, fields, no_header=no_header, csv=csv)
+    wanted = lists.Wanted(type_, name, owner, pinned, sort, watch, fields, no_header=no_header, csv=csv)
     lists.show(ctx.obj, VIEW, rows, None, wanted)
 
 

@@ -21,6 +21,7 @@ def show(
     words: opt.Words = None,
     *,
     type_: opt.Type = None,
+    name: opt.Name = None,
     owner: opt.Owner = None,
     pinned: opt.Pinned = False,
     sort: opt.Sort = None,
@@ -37,7 +38,7 @@ def show(
     run = ctx.obj
     grammar.Words(words).end()
     links = run.options.extra or csv or fields is not None or voice.is_table(run.out.sink, run.options)
-    wanted = lists.Wanted(type_, None, owner, pinned, sort, watch, fields, no_header=no_header, csv=csv)
+    wanted = lists.Wanted(type_, name, owner, pinned, sort, watch, fields, no_header=no_header, csv=csv)
 
     def rows(which: Select | None, *, pinned: bool, owners: How) -> Iterator[PerfRow]:
         del which, pinned  # looked up when it is shown

@@ -81,7 +81,7 @@ TERMS: Mapping[str, str] = {
     "enumerators; cpu N DATA for the value of one CPU.",
     "ATTACH_TYPE": "What the program is attached as.",
     "CGROUP": "A cgroup of version 2, by its folder, such as /sys/fs/cgroup/system.slice.",
-    "CGROUP_TYPE": "What the program is attached as; libbpf's names of sections will do too.",
+    "CGROUP_TYPE": "What the program is attached as; bpftool's older words such as ingress and connect4 will do too.",
     "NET_TYPE": "What the program is attached as: xdp, in the driver where that can do it, or one of its ways; or tcx.",
     "METRIC": "What is counted, up to four at a time: cpu_clock is nanoseconds, all others need counters in the CPU.",
     "GROUP": "What is listed.",

@@ -1,9 +1,11 @@
-"""What keeps an attached program where it is: links and the processes that hold them, looked up only when asked for."""
+"""Attached programs: their names, and what keeps them there: links, pins, processes; looked up when asked for."""
 
 from __future__ import annotations
 
+from errno import ENOENT, EPERM
 from typing import TYPE_CHECKING
 
+from bpfctl.errors import KernelError
 from bpfctl.kernel import handle
 from bpfctl.kernel.surroundings import Surroundings
 
@@ -15,12 +17,19 @@ if TYPE_CHECKING:
 class Keepers:
     """The links of this machine, their pins and their owners, and those of programs; asked for once."""
 
-    __slots__ = ("_links", "_of_links", "_of_programs")
+    __slots__ = ("_links", "_names", "_of_links", "_of_programs")
 
     def __init__(self, *, owners: bool | How = True) -> None:
         self._of_links = Surroundings(handle.LINK, pinned=True, owners=owners)
         self._of_programs = Surroundings(handle.PROG, pinned=True, owners=owners)
         self._links: tuple[LinkRow, ...] | None = None
+        self._names: dict[int, str] = {}
+
+    def name(self, prog_id: int) -> str:
+        """Return a program's name, in full where its BTF has it; empty when it has none, or is gone."""
+        if prog_id not in self._names:
+            self._names[prog_id] = _name(prog_id)
+        return self._names[prog_id]
 
     def links(self) -> tuple[LinkRow, ...]:
         """Return all links, without their owners and pins."""
@@ -39,3 +48,15 @@ class Keepers:
         """Return where an attachment's links are pinned; where it has none, its program."""
         found = [path for id_ in link_ids for path in self._of_links.pinned(id_) or ()]
         return tuple(found) if link_ids else self._of_programs.pinned(prog_id) or ()
+
+
+def _name(prog_id: int) -> str:
+    from bpfctl.kernel.prog import Program  # noqa: PLC0415 - what bpftool prints seldom needs it
+
+    try:
+        with Program.by_id(prog_id) as program:
+            return program.full_name(program.info())
+    except KernelError as error:
+        if error.errno in {ENOENT, EPERM}:
+            return ""
+        raise

@@ -40,7 +40,7 @@ class NetRow(NamedTuple):
     device: Device | None = None
     kind: str = ""  # how it is attached: generic, tcx/ingress, clsact/egress, the kind of a qdisc; a netfilter hook
     prog_id: int | None = None  # None: classic BPF
-    name: str | None = None  # of tcx and netkit the program's, of tc what tc was told; None: nobody knows one
+    label: str | None = None  # of tc: what the filter was called; None where it was not
     parent: int | None = None  # of tc: the handle that the filter is at
     actions: tuple[Action, ...] | None = None  # of tc: None where the filter acts by itself
     prog_flags: int = 0
@@ -48,6 +48,11 @@ class NetRow(NamedTuple):
     several: bool = False  # of XDP: the device has a program for each of several modes
     hook: attachment.Netfilter | None = None
     told_link: int = 0  # the link that the kernel tells with the program
+
+    @property
+    def name(self) -> str:
+        """The program's name; empty when it has none."""
+        return "" if self.prog_id is None else self.keepers.name(self.prog_id)
 
     @property
     def link_ids(self) -> tuple[int, ...]:
@@ -154,21 +159,10 @@ def _ordered(device: Device, keepers: Keepers) -> Iterator[NetRow]:
                 device,
                 kind,
                 prog_id,
-                _program_name(prog_id),
                 prog_flags=prog_flags,
                 link_flags=link_flags,
                 told_link=link_id,
             )
-
-
-def _program_name(id_: int) -> str | None:
-    from bpfctl.kernel.prog import Program  # noqa: PLC0415 - few devices need it
-
-    try:
-        with Program.by_id(id_) as program:
-            return program.full_name(program.info()) or None
-    except KernelError:  # gone meanwhile
-        return None
 
 
 def _tc(route: netlink.Route, device: Device, qdiscs: list[Handle], keepers: Keepers) -> Iterator[NetRow]:

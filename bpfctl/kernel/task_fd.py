@@ -43,13 +43,18 @@ class PerfRow(NamedTuple):
 
     prog_id: int
     fd_type: int | None  # None: it is of another kind, which the link tells
-    name: str  # of a tracepoint, a function or a file; empty where a function has none
+    target: str  # the name of a tracepoint, a function or a file; empty where a function has none
     offset: int
     address: int  # of a function without a name
     keepers: Keepers
     pid: int | None = None  # None: no descriptor that the kernel tells of
     fd: int | None = None
     link: LinkRow | None = None  # None: the descriptor is told of, and not what is behind it
+
+    @property
+    def name(self) -> str:
+        """The program's name; empty when it has none."""
+        return self.keepers.name(self.prog_id)
 
     @property
     def type(self) -> str:
@@ -137,7 +142,7 @@ def _comm(pid: int) -> str:
 
 def _key(row: PerfRow) -> tuple[object, ...]:
     """Return what is the same of a descriptor and of a link that attach a program at a place."""
-    return row.prog_id, row.fd_type, row.name, row.offset, 0 if row.name else row.address
+    return row.prog_id, row.fd_type, row.target, row.offset, 0 if row.target else row.address
 
 
 def _of_link(link: LinkRow, keepers: Keepers) -> PerfRow | None:

@@ -111,7 +111,7 @@ VIEW: View[CgroupRow] = View(
     json,
     plain,
     (
-        Column("id", lambda row: row.info.id, "number", "handle"),
+        Column("prog", lambda row: row.info.id, "number", "handle"),
         Column("type", lambda row: attach_type(row.attach_type) or str(int(row.attach_type))),
         Column("flags", lambda row: flags(row) or None),
         Column("name", lambda row: row.name or None, tone="name"),

@@ -52,7 +52,8 @@ def _xdp_json(row: NetRow) -> dict[str, Any]:
 
 
 def _tc_json(row: NetRow) -> dict[str, Any]:
-    out = _at(row) | {"kind": row.kind} | ({} if row.name is None else {"name": row.name})
+    name = row.name or None if row.parent is None else row.label
+    out = _at(row) | {"kind": row.kind} | ({} if name is None else {"name": name})
     if row.parent is None:
         return out | {
             "prog_id": row.prog_id,
@@ -91,7 +92,8 @@ def _xdp_plain(row: NetRow) -> Iterator[str]:
 
 
 def _tc_plain(row: NetRow) -> Iterator[str]:
-    line = f"{_device(row)} {row.kind}" + ("" if row.name is None else f" {row.name}")
+    name = row.name or None if row.parent is None else row.label
+    line = f"{_device(row)} {row.kind}" + ("" if name is None else f" {name}")
     if row.parent is None:
         line += f" prog_id {row.prog_id} " + _flags("prog_flags", row.prog_flags)
         line += f"link_id {row.told_link} " + _flags("link_flags", row.link_flags) if row.told_link else ""
@@ -185,10 +187,6 @@ def _kind(row: NetRow) -> str:
     return f"{row.kind} {_handle(row.parent)}"
 
 
-def _program(row: NetRow) -> str | None:
-    return None if row.prog_id is None else program(row.prog_id)
-
-
 def _others(row: NetRow) -> tuple[str, ...]:
     """Return the programs that act on what a filter finds."""
     acts = row.actions or ()
@@ -200,11 +198,12 @@ VIEW: View[NetRow] = View(
     json,
     plain,
     (
-        Column("device", lambda row: row.device and row.device.name, tone="name"),
+        Column("device", lambda row: row.device and row.device.name),
         Column("type", lambda row: row.section, rank=5),
         Column("at", _kind),
-        Column("prog", _program, tone="handle"),
-        Column("filter", lambda row: row.name if row.parent is not None else None, rank=4),
+        Column("prog", lambda row: row.prog_id, "number", "handle"),
+        Column("name", lambda row: row.name or None, tone="name"),
+        Column("filter", lambda row: row.label, rank=4),
         Column("actions", _others, "list", rank=2),
         Column("links", lambda row: tuple(map(str, row.link_ids)), "list", rank=3),
         Column("pinned", lambda row: row.pinned, "list", rank=2),

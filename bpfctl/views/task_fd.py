@@ -19,10 +19,10 @@ _TRACEPOINTS, _FUNCTIONS, _FILES = {RAW_TRACEPOINT, TRACEPOINT}, {KPROBE, KRETPR
 
 def _place(row: PerfRow) -> dict[str, Any]:
     if row.fd_type in _TRACEPOINTS:
-        return {"tracepoint": row.name}
+        return {"tracepoint": row.target}
     if row.fd_type in _FUNCTIONS:
-        return {"func": row.name, "offset": row.offset} if row.name else {"addr": row.address}
-    return {"filename": row.name, "offset": row.offset} if row.fd_type in _FILES else {}
+        return {"func": row.target, "offset": row.offset} if row.target else {"addr": row.address}
+    return {"filename": row.target, "offset": row.offset} if row.fd_type in _FILES else {}
 
 
 def json(row: PerfRow) -> dict[str, Any]:
@@ -36,7 +36,7 @@ def plain(row: PerfRow) -> Iterator[str]:
     """Yield bpftool's line."""
     line, place = f"pid {row.pid}  fd {row.fd}: prog_id {row.prog_id}  ", _place(row)
     if row.fd_type in _TRACEPOINTS:
-        yield f"{line}{row.type}  {row.name}"
+        yield f"{line}{row.type}  {row.target}"
     elif place:
         yield f"{line}{row.type}  " + "  ".join(f"{word} {value}" for word, value in place.items())
     else:
@@ -60,10 +60,10 @@ def _link_type(row: PerfRow) -> str | None:
 
 def _target(row: PerfRow) -> str | None:
     if row.fd_type in _TRACEPOINTS:
-        category = tracefs.category(row.name)
-        return f"{category}:{row.name}" if category else row.name
+        category = tracefs.category(row.target)
+        return f"{category}:{row.target}" if category else row.target
     if row.fd_type in _FUNCTIONS or row.fd_type in _FILES:
-        return f"{row.name}+{row.offset:#x}" if row.name else f"{row.address:#x}"
+        return f"{row.target}+{row.offset:#x}" if row.target else f"{row.address:#x}"
     return None if row.link is None else target.text(row.link)
 
 
@@ -86,10 +86,11 @@ VIEW: View[PerfRow] = View(
     json,
     plain,
     (
-        Column("pid", lambda row: row.pid, "number", "handle"),
+        Column("pid", lambda row: row.pid, "number"),
         Column("fd", lambda row: row.fd, "number", rank=4),
         Column("link", lambda row: row.link and row.link.id, "number", "handle", rank=3),
-        Column("prog", lambda row: target.program(row.prog_id), tone="name"),
+        Column("prog", lambda row: row.prog_id, "number", "handle"),
+        Column("name", lambda row: row.name or None, tone="name"),
         Column("type", lambda row: row.type),
         Column("target", _target),
         Column("pinned", lambda row: row.pinned, "list", rank=2),
