@@ -76,6 +76,12 @@ RIGHTS: dict[str, tuple[Way, ...]] = {
     "cgroup tree": _CGROUPS,
     "cgroup attach": _LISTS,
     "cgroup detach": _LISTS,
+    "perf show": (Way("", (SYS_ADMIN,)),),
+    "perf list": (Way("", (SYS_ADMIN,)),),
+    "net show": (Way("", (SYS_ADMIN,)),),
+    "net list": (Way("", (SYS_ADMIN,)),),
+    "net attach": (Way("", (SYS_ADMIN, NET_ADMIN)), Way("with 'pinned FILE'", (NET_ADMIN,))),
+    "net detach": (Way("", (NET_ADMIN,)),),
     "feature probe": (
         Way("", (SYS_ADMIN, BPF, NET_ADMIN, PERFMON)),
         Way("with 'unprivileged'"),
