@@ -281,6 +281,13 @@ def _columns(asked: Asked) -> Iterator[Candidate]:
             yield Candidate(before + word)
 
 
+def _listed_types(asked: Asked) -> Iterator[Candidate]:
+    """Yield the words that the column "type" of a list may have."""
+    object_ = asked.command.partition(" ")[0]
+    types = import_module(f"bpfctl.views.{_VIEWS.get(object_, object_)}").VIEW.types
+    return map(Candidate, types() if types else ())
+
+
 def _titles(command: str) -> Iterable[str]:
     if command == "prog top":
         from bpfctl.views.usage import ORDERS
@@ -357,6 +364,7 @@ KINDS: Mapping[str, Callable[[Asked], Iterator[Candidate]]] = {
     "UNIT": _units,
     "EXPLAINED": _explained,
     "COLUMN": _columns,
+    "LISTED_TYPE": _listed_types,
     "SECTION": _sections,
     "OBJECT_MAP": _maps_of_object,
 }

@@ -38,7 +38,9 @@ _METAVARS = {
     "PATH": "CGROUP",
 }
 #: What a type is of an object.
-_TYPES = {"prog": "PROG_TYPE", "map": "MAP_TYPE", "link": "LINK_TYPE"}
+_TYPES = {"prog": "PROG_TYPE", "map": "MAP_TYPE", "link": "LINK_TYPE"} | dict.fromkeys(
+    ("cgroup", "perf", "net"), "LISTED_TYPE"
+)
 
 
 def lines(words: Sequence[str]) -> Iterator[str]:
@@ -174,6 +176,7 @@ class _Line:
     def _of(self, kind: str, prefix: str) -> Iterator[Candidate | str]:
         pid = self._given.get("--pid", "")
         specs = [word for word in self._words if ":" in word]
-        yield from candidates.of(kind, Asked(prefix, specs, int(pid) if pid.isdecimal() else None, self._name))
+        asked = Asked(prefix, specs, int(pid) if pid.isdecimal() else None, self._name, self._words)
+        yield from candidates.of(kind, asked)
         if kind in candidates.FILES:
             yield FILES

@@ -38,6 +38,10 @@ _PERF_TYPES: dict[int, int] = {
 }
 
 
+#: What the type of a row may be.
+TYPES = (*_TYPES, "perf_event", "kprobe_multi", "uprobe_multi")
+
+
 class PerfRow(NamedTuple):
     """A program and where it is attached: what the kernel tells of a descriptor of a process, or a link."""
 

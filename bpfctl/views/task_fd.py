@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bpfctl.host import tracefs
-from bpfctl.kernel.task_fd import KPROBE, KRETPROBE, RAW_TRACEPOINT, TRACEPOINT, UPROBE, URETPROBE
+from bpfctl.kernel.task_fd import KPROBE, KRETPROBE, RAW_TRACEPOINT, TRACEPOINT, TYPES, UPROBE, URETPROBE
 from bpfctl.views import shared, target
 from bpfctl.views.view import Column, View, Whole
 
@@ -97,6 +97,7 @@ VIEW: View[PerfRow] = View(
         Column("owners", lambda row: shared.owners_items(row.owners), "list", rank=1),
     ),
     extra,
+    types=lambda: TYPES,
     empty="no programs are attached to perf events or raw tracepoints",
     whole=Whole(_items, _lines),
 )
