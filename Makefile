@@ -4,13 +4,19 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 SOURCES = pyproject.toml $(wildcard bpfctl/_sys/*.c bpfctl/_sys/*.h btf/*.c)
 
-.PHONY: demo test test-vm check bench bench-functions fuzz sweep wheel wheels zipapp gen packages test-packages clean
+.PHONY: demo test test-here test-guests test-vm check bench bench-functions fuzz sweep wheel wheels zipapp gen packages test-packages clean
 
 demo: $(VENV)/installed ## install bpfctl into .venv and show what the kernel runs
 	$(BIN)/python docs/examples/demo.py
 
-test: $(VENV)/developed test-packages ## run all tests that need no guest, then the kernel tests in two guests
+test: $(VENV)/developed test-packages ## run all tests that need no guest, and beside them the kernel tests in two guests
+	$(MAKE) --no-print-directory test-guests >$(VENV)/guests.log 2>&1 & guests=$$!; trap "kill $$guests" INT TERM; \
+		$(MAKE) --no-print-directory test-here; here=$$?; wait $$guests; there=$$?; cat $(VENV)/guests.log; exit $$((here || there))
+
+test-here: $(VENV)/developed test-packages ## run all tests that need no guest
 	BPFCTL_BPFTOOL=$$($(BIN)/python -m tests.vm bpftool) $(BIN)/python -m pytest
+
+test-guests: $(VENV)/developed test-packages ## run the kernel tests in guests with the oldest and the newest kernel
 	$(BIN)/python -m tests.vm test --kernel 5.10 --kernel newest
 
 test-vm: $(VENV)/developed test-packages ## run the kernel tests in guests of every kernel, on arm64 those of memory order and processes
