@@ -100,7 +100,7 @@ def free(path: str, *, mount: bool = True) -> None:
         return
     if not os.path.exists(folder):
         raise UsageError(f"can't pin BPF object: dir '{folder}' doesn't exist")
-    _may(mount=mount)
+    _may_mount(folder, mount=mount)
 
 
 def room(path: str, *, mount: bool = True) -> None:
@@ -113,12 +113,14 @@ def room(path: str, *, mount: bool = True) -> None:
             return
         if not os.path.exists(above):
             raise UsageError(f"can't create dir '{path}' to pin BPF object: parent dir '{above}' doesn't exist")
-    _may(mount=mount)
+    _may_mount(path, mount=mount)
 
 
-def _may(*, mount: bool) -> None:
+def _may_mount(folder: str, *, mount: bool) -> None:
     if not mount:
         raise UsageError("no BPF file system found, not mounting it due to --nomount option")
+    if os.path.realpath(folder) == "/":
+        raise UsageError("no BPF file system is mounted over /")
 
 
 def _layers(folder: str) -> int:

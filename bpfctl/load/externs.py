@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from bpfctl.spec import Extern, ObjectSpec
     from btf.read import BTF
 
+_POINTER = 8  # bytes
 _WRAPPERS = ("__x64_sys_bpf", "__arm64_sys_bpf", "__s390x_sys_bpf", "__riscv_sys_bpf")
 
 
@@ -54,13 +55,25 @@ def resolve(spec: ObjectSpec, kernel: Here) -> Externs:
 
 def _settings(spec: ObjectSpec, kernel: Here) -> tuple[dict[str, int], bytes]:
     places, memory = dict[str, int](), bytearray()
-    for one in spec.externs:
-        if one.kind == words.KCONFIG and spec.btf is not None:
-            size = spec.btf.size_of(one.type_id)
-            memory += bytes(-len(memory) % 8)
-            places[one.name] = len(memory)
-            memory += _setting(spec, spec.btf, one, kernel).ljust(size, b"\0")[:size]
+    btf = spec.btf
+    if btf is None:
+        return places, b""
+    wanted = [
+        (one, _alignment(btf, one), btf.size_of(one.type_id)) for one in spec.externs if one.kind == words.KCONFIG
+    ]
+    # In libbpf's order (cmp_externs() in src/libbpf.c), so that they are at the same places.
+    for one, alignment, size in sorted(wanted, key=lambda row: (-row[1], row[2], row[0].name)):
+        memory += bytes(-len(memory) % alignment)
+        places[one.name] = len(memory)
+        memory += _setting(spec, btf, one, kernel).ljust(size, b"\0")[:size]
     return places, bytes(memory)
+
+
+def _alignment(btf: BTF, one: Extern) -> int:
+    """Return what the address of a setting is a multiple of: of text it is that of a character."""
+    type_id = btf.resolve(one.type_id)
+    of = btf.type(type_id)
+    return max(min(btf.size_of(of.type_id if isinstance(of, types.Array) else type_id), _POINTER), 1)
 
 
 def _setting(spec: ObjectSpec, btf: BTF, one: Extern, kernel: Here) -> bytes:
