@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 SOURCES = pyproject.toml $(wildcard bpfctl/_sys/*.c bpfctl/_sys/*.h btf/*.c)
 
-.PHONY: demo test test-here test-guests test-vm check bench bench-functions fuzz sweep wheel wheels zipapp gen packages test-packages clean
+.PHONY: demo test test-here test-guests test-vm check bench bench-functions fuzz sweep wheel wheels zipapp docs screens gen packages test-packages clean
 
 demo: $(VENV)/installed ## install bpfctl into .venv and show what the kernel runs
 	$(BIN)/python docs/examples/demo.py
@@ -35,6 +35,7 @@ check: $(VENV)/developed ## style, types, layers, fresh generated files
 	$(BIN)/python -m bpfctl._tools.gen_uapi --check
 	$(BIN)/python -m bpfctl._tools.gen_man --check
 	$(BIN)/python -m bpfctl._tools.gen_docs --check
+	$(BIN)/python -m bpfctl._tools.gen_rights --check
 
 bench: $(VENV)/installed test-packages ## times and memory beside bpftool in the same run, what reads maps and BTF from Python
 	peer=bpftool:$$($(BIN)/python -m tests.vm bpftool); for each in startup map_dump map_restore map_items ring btf_dump btf_show btf_merge prog_dump feature probe complete stacks symbols; do \
@@ -67,6 +68,13 @@ gen: $(VENV)/developed ## write the generated files again
 	$(BIN)/python -m bpfctl._tools.gen_uapi
 	$(BIN)/python -m bpfctl._tools.gen_man
 	$(BIN)/python -m bpfctl._tools.gen_docs
+	$(BIN)/python -m bpfctl._tools.gen_rights
+
+docs: $(VENV)/docs/built ## the site of the documents, in build/site
+	NO_MKDOCS_2_WARNING=1 $(VENV)/docs/bin/mkdocs build --quiet --strict
+
+screens: $(VENV)/developed ## take the pictures in docs/screens again
+	$(BIN)/python docs/screens.py
 
 packages: # what building needs, on Debian and Ubuntu
 	@$(PYTHON) -c 'import ensurepip, sysconfig, os; exit(not os.path.exists(sysconfig.get_path("include") + "/Python.h"))' \
@@ -88,6 +96,13 @@ $(VENV)/developed: $(SOURCES) | $(VENV)/bin/python
 
 $(VENV)/released: $(SOURCES) | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --editable '.[release]'
+	touch $@
+
+# A venv of its own: pip looks for what is named in pyproject.toml, and builds nothing.
+$(VENV)/docs/built: pyproject.toml | packages
+	$(PYTHON) -m venv $(VENV)/docs
+	$(VENV)/docs/bin/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["docs"])' \
+		| xargs $(VENV)/docs/bin/pip install --quiet
 	touch $@
 
 clean:

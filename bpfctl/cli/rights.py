@@ -21,10 +21,11 @@ class Way(NamedTuple):
 
 
 _FREE = (Way(""),)
-_LISTS = (Way("", (SYS_ADMIN,)), Way("with 'pinned FILE'"))
-_READS_CODE = (Way("", (SYS_ADMIN,)), Way("with 'pinned FILE'", (BPF,)))
+_BY_ID = (Way("", (SYS_ADMIN,)),)
+_LISTS = (*_BY_ID, Way("with 'pinned FILE'"))
+_READS_CODE = (*_BY_ID, Way("with 'pinned FILE'", (BPF,)))
 _LOADS = (Way("", (BPF,)), Way("for programs that trace", (BPF, PERFMON)), Way("for XDP and tc", (BPF, NET_ADMIN)))
-_CGROUPS = (Way("", (SYS_ADMIN,)), Way("of a cgroup without programs", (NET_ADMIN,)))
+_CGROUPS = (*_BY_ID, Way("of a cgroup without programs", (NET_ADMIN,)))
 _PROBES = (Way("", (BPF, PERFMON)), Way("for tracepoints", (BPF, PERFMON, READ_SEARCH)))
 _POINTS = (Way(""), Way("for tracepoints", (READ_SEARCH,)))
 _TYPES = (Way(""), Way("with 'id', 'prog' and 'map'", (SYS_ADMIN,)))
@@ -43,8 +44,8 @@ RIGHTS: dict[str, tuple[Way, ...]] = {
     "prog detach": _LISTS,
     "prog tracelog": (Way("", (READ_SEARCH,)), Way("for the stream of 'pinned FILE'")),
     "prog run": _LISTS,
-    "prog profile": (Way("", (SYS_ADMIN,)), Way("with 'pinned FILE'", (BPF, PERFMON))),
-    "prog top": (Way("", (SYS_ADMIN,)),),
+    "prog profile": (*_BY_ID, Way("with 'pinned FILE'", (BPF, PERFMON))),
+    "prog top": _BY_ID,
     "map show": _LISTS,
     "map list": _LISTS,
     "map dump": _LISTS,
@@ -60,7 +61,7 @@ RIGHTS: dict[str, tuple[Way, ...]] = {
     "map pin": _LISTS,
     "map freeze": _LISTS,
     "map create": (Way("", (BPF,)), Way("for maps of sockets and devices", (BPF, NET_ADMIN))),
-    "map event_pipe": (Way("", (SYS_ADMIN,)), Way("with 'pinned FILE'", (PERFMON,))),
+    "map event_pipe": (*_BY_ID, Way("with 'pinned FILE'", (PERFMON,))),
     "map restore": _LISTS,
     "map copy": (*_LISTS, Way("from 'pinned FILE' into a new map", (BPF,))),
     "map diff": _LISTS,
@@ -76,11 +77,15 @@ RIGHTS: dict[str, tuple[Way, ...]] = {
     "cgroup tree": _CGROUPS,
     "cgroup attach": _LISTS,
     "cgroup detach": _LISTS,
-    "perf show": (Way("", (SYS_ADMIN,)),),
-    "perf list": (Way("", (SYS_ADMIN,)),),
-    "net show": (Way("", (SYS_ADMIN,)),),
-    "net list": (Way("", (SYS_ADMIN,)),),
-    "net attach": (Way("", (SYS_ADMIN, NET_ADMIN)), Way("with 'pinned FILE'", (NET_ADMIN,))),
+    "perf show": _BY_ID,
+    "perf list": _BY_ID,
+    "net show": _BY_ID,
+    "net list": _BY_ID,
+    "net attach": (
+        Way("", (SYS_ADMIN, NET_ADMIN)),
+        Way("with 'pinned FILE'", (NET_ADMIN,)),
+        Way("for tcx with 'pinned FILE'"),
+    ),
     "net detach": (Way("", (NET_ADMIN,)),),
     "feature probe": (
         Way("", (SYS_ADMIN, BPF, NET_ADMIN, PERFMON)),
@@ -90,8 +95,8 @@ RIGHTS: dict[str, tuple[Way, ...]] = {
     "feature list_builtins": _FREE,
     "feature check": (Way(""), Way("with --load, which says what could not be asked")),
     "feature diff": _FREE,
-    "btf show": (Way("", (SYS_ADMIN,)), Way("for a type of the kernel, a module or a file")),
-    "btf list": (Way("", (SYS_ADMIN,)),),
+    "btf show": (*_BY_ID, Way("for a type of the kernel, a module or a file")),
+    "btf list": _BY_ID,
     "btf dump": _TYPES,
     "btf find": _TYPES,
     "btf diff": _TYPES,
@@ -109,7 +114,7 @@ RIGHTS: dict[str, tuple[Way, ...]] = {
         Way("", (PERFMON,)),
         Way("for a command of yours, where kernel.perf_event_paranoid is at most 2"),
     ),
-    "probe attach": (Way("", (SYS_ADMIN,)), Way("with 'pinned FILE' at perf events and functions", (PERFMON,))),
+    "probe attach": (*_BY_ID, Way("with 'pinned FILE' at perf events and functions", (PERFMON,))),
     "probe clean": (Way("", (OVERRIDE,)), Way("with --dry-run", (READ_SEARCH,))),
     "events ": (*_LISTS, Way("for a pinned perf event array", (PERFMON,))),
     "plugin list": _FREE,

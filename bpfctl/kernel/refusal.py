@@ -81,9 +81,9 @@ def perf_hint() -> str:
 
 
 def _missing(capabilities: int, needed: tuple[str, ...], *, stands_for_all: bool = True) -> tuple[str, ...]:
-    """Return which of them are not there; CAP_SYS_ADMIN stands for those of BPF."""
+    """Return which of them are not there; CAP_SYS_ADMIN stands for those of BPF, but does not for netlink."""
     if stands_for_all and capabilities >> _CAP_SYS_ADMIN & 1:
-        return ()
+        needed = tuple(name for name in needed if name == "CAP_NET_ADMIN")
     return tuple(name for name in needed if not capabilities >> _NUMBERS[name] & 1)
 
 

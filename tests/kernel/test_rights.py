@@ -22,6 +22,7 @@ from btf.write import Builder
 from tests.build.bpf_object import Relo, bpf_object
 from tests.kernel import client, hardship
 from tests.kernel.emitter import Emitter
+from tests.kernel.facts import Facts
 from tests.kernel.place import Place
 from tests.kernel.typeblob import SIGNED, Blob
 
@@ -39,7 +40,7 @@ _NUMBERS = {
 }
 #: Which go on until Ctrl-C, and how many seconds they are let.
 _ENDLESS, _ENOUGH, _TOO_LONG = ("prog tracelog", "map event_pipe", "map watch", "probe attach", "events "), 0.5, 60
-SOCKET_FILTER, XDP, PERF_EVENT, CGROUP_SOCK, SK_SKB, RAW_TRACEPOINT = 1, 6, 7, 9, 14, 17
+SOCKET_FILTER, SCHED_CLS, XDP, PERF_EVENT, CGROUP_SOCK, SK_SKB, RAW_TRACEPOINT = 1, 3, 6, 7, 9, 14, 17
 ARRAY, SOCKMAP, QUEUE = 2, 15, 22
 VERDICT, SOCK_CREATE = 5, 2
 ZERO, ONE = bytes.fromhex("b7000000000000009500000000000000"), bytes.fromhex("b7000000010000009500000000000000")
@@ -104,9 +105,13 @@ LINES = {
     "cgroup detach": ["{C} sock_create id {socket}", "{C} sock_create pinned {B}/socket"],
     "perf show": [""],
     "perf list": [""],
-    "net show": [""],
+    "net show": ["dev lo"],
     "net list": ["dev lo"],
-    "net attach": ["xdpgeneric id {typed} dev lo overwrite", "xdpgeneric pinned {B}/typed dev lo overwrite"],
+    "net attach": [
+        "xdpgeneric id {xdp} dev lo",
+        "xdpgeneric pinned {B}/xdp dev lo",
+        "tcx_ingress pinned {B}/tcx dev lo",
+    ],
     "net detach": ["xdpgeneric dev lo"],
     "feature probe": ["", "unprivileged", "--full-report"],
     "feature list_builtins": ["prog_types"],
@@ -196,6 +201,8 @@ class _Scene:
         verdict = client.prog_load(SK_SKB, ONE, name="rights_verdict", expected_attach_type=VERDICT)
         self._put("prog", "verdict", verdict)
         self._put("prog", "typed", _typed(stack))
+        self._put("prog", "xdp", client.prog_load(XDP, ONE, name="rights_xdp"))
+        self._put("prog", "tcx", client.prog_load(SCHED_CLS, ONE, name="rights_tcx"))
         self._put("prog", "socket", client.prog_load(CGROUP_SOCK, ONE, name="rights_socket"))
         self._put("link", "link", client.raw_tracepoint_open("task_rename", self._fds["raw"]))
         for name, is_perf in (("ring", False), ("perf", True)):
@@ -247,6 +254,10 @@ class _Scene:
                 client.prog_detach(self.place.cgroup_fd, self._fds["socket"], SOCK_CREATE)
         if command.startswith("cgroup") and command != "cgroup attach":
             client.prog_attach(self.place.cgroup_fd, self._fds["socket"], SOCK_CREATE)
+        if command.startswith("net"):
+            hardship.bpfctl("net", "detach", "xdpgeneric", "dev", "lo")
+        if command.startswith("net") and command != "net attach":
+            hardship.bpfctl("net", "attach", "xdpgeneric", "pinned", str(self.place.bpffs / "xdp"), "dev", "lo")
         if command == "prog detach":
             client.prog_attach(self._fds["sockets"], self._fds["verdict"], VERDICT)
 
@@ -298,6 +309,8 @@ def _setting(name):
 def _skip_where_it_cannot_be(scene, command, way):
     if command == "prog profile" and scene.place.lockdown != "none":
         pytest.skip(f"kernel lockdown ({scene.place.lockdown}) forbids programs at programs")
+    if "tcx" in way.when and not Facts(scene.place.lockdown).has("enum:BPF_TCX_INGRESS"):
+        pytest.skip("there is no tcx before Linux 6.6")
     if "perf_event_paranoid" in way.when and _setting("perf_event_paranoid") > 2:
         pytest.skip("kernel.perf_event_paranoid is above 2")
     if command == "prog tracelog" and "stream" in way.when and not _has_streams(scene):
