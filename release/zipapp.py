@@ -21,7 +21,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 BOOT = Path(__file__).parent / "pyz"
 PYTHONS = ("3.11", "3.12", "3.13", "3.14", "3.15")
@@ -47,7 +47,7 @@ def main() -> int:
         files |= dict(file for name in needed("bpfctl") for file in _installed(name))
     else:
         with tempfile.TemporaryDirectory(prefix="bpfctl-zipapp-") as work:
-            files |= dict(file for wheel in _fetched(options.wheels[0], Path(work)) for file in _wheel(wheel))
+            files |= dict(file for wheel in _fetched(options.wheels, Path(work)) for file in _wheel(wheel))
     write(options.out, files)
     print(options.out)
     return 0
@@ -105,21 +105,22 @@ def _installed(name: str) -> Iterator[tuple[str, bytes]]:
             yield place, Path(str(file.locate())).read_bytes()
 
 
-def _fetched(wheel: Path, into: Path) -> Iterator[Path]:
-    """Fetch what a wheel of bpfctl needs, with the machine code of one release of cffi for all Pythons."""
-    _download(into, _machine(wheel), PYTHONS[0], str(wheel))
-    wheels = [each for each in into.iterdir() if each.name != wheel.name]
-    yield from wheels
-    (release,) = [each.name.split("-")[1] for each in wheels if each.name.startswith("cffi-")]
-    for at, (machine, python) in enumerate(product(MACHINES, PYTHONS)):
-        _download(into / str(at), machine, python, "--no-deps", f"cffi=={release}")
+def _fetched(wheels: Sequence[Path], into: Path) -> Iterator[Path]:
+    """Fetch what wheels of bpfctl need, and of the same release of cffi what each machine and Python runs."""
+    _download(into, _machine(wheels[0]), PYTHONS[0], str(wheels[0]))
+    others = [each for each in into.iterdir() if each.name != wheels[0].name]
+    yield from others
+    (release,) = [each.name.split("-")[1] for each in others if each.name.startswith("cffi-")]
+    for at, (wheel, python) in enumerate(product(wheels, PYTHONS)):
+        _download(into / str(at), _machine(wheel), python, "--no-deps", f"cffi=={release}")
         yield from (into / str(at)).iterdir()
 
 
 def _download(into: Path, machine: str, python: str, *words: str) -> None:
-    platforms = ["--platform", f"manylinux2014_{machine}", "--platform", f"manylinux_2_17_{machine}"]
+    platforms = (f"manylinux2014_{machine}", f"manylinux_2_17_{machine}", f"linux_{machine}")
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--only-binary=:all:", "--dest", str(into)]
-    subprocess.run([*command, *platforms, "--python-version", python, *words], check=True)
+    command += [f"--platform={platform}" for platform in platforms]
+    subprocess.run([*command, "--python-version", python, *words], check=True)
 
 
 def _wheel(path: Path) -> Iterator[tuple[str, bytes]]:

@@ -68,6 +68,7 @@ class Job:
     environment: Mapping[str, str] = field(default_factory=dict)
     keep: Path | None = None  # where to put what the command left in KEEP
     folders: Mapping[str, Path] = field(default_factory=dict)  # of the host, by where the guest finds them
+    root: Path | None = None  # instead of this machine's, or of the one that foreign guests have
     settings: Settings = field(default_factory=Settings)
 
     def script(self) -> str:
@@ -123,7 +124,7 @@ async def boot(kernel: Kernel, job: Job, *, stdout: Sink | None = None, stderr: 
             words = f"rdinit=/init console={machine.console} quiet loglevel=4 panic=-1 {kernel.arguments}"
             command = qemu(machine, work, job.settings)
             command += ["-kernel", str(folder / "image"), "-append", f"{words} {job.settings.arguments}"]
-            command += [*share("root", root), *share("modules", folder / "modules")]
+            command += [*share("root", job.root or root), *share("modules", folder / "modules")]
             command += share("folder", guest.folder, writable=True)
             for at, path in enumerate(job.folders.values()):
                 command += share(f"more{at}", path)

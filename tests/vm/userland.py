@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 # dpkg would insist on these; apt, which only unpacks here, must be told.
-ARM64_ROOT = ("base-files", "bash", "coreutils", "dash", "grep", "mount", "sed", "util-linux")
+ROOT = ("base-files", "bash", "coreutils", "dash", "grep", "mount", "sed", "util-linux")
 ARM64_TOOLS = ("bpftool", "busybox-static", "iproute2", "kmod", "libpython3-stdlib", "linux-perf", "openssl")
 ARM64_PYTHON = ("libpython3-dev", "python3-cffi-backend")  # what our extension is built with, and needs
 ARM64_CODE = ("binutils", "libcapstone5")  # what takes machine code apart
@@ -59,9 +59,14 @@ def fetched_bpftool() -> Path | None:
 
 def foreign(arch: str) -> tuple[Path, Path]:
     """Return the root for guests of ARCH and the busybox to start them with."""
-    packages = [*ARM64_ROOT, *ARM64_TOOLS, *ARM64_PYTHON, *ARM64_CODE, *ARM64_COMPILERS]
+    packages = [*ROOT, *ARM64_TOOLS, *ARM64_PYTHON, *ARM64_CODE, *ARM64_COMPILERS]
     root = _fetch(f"root-{arch}", "trixie", arch, packages) / "root"
     return root, next(path for path in (root / "usr/bin/busybox", root / "bin/busybox") if path.exists())
+
+
+def bare(suite: str, *packages: str) -> Path:
+    """Return a root of a Debian suite with nothing but PACKAGES, such as one version of Python."""
+    return _fetch("-".join(["root", suite, *packages]), suite, "amd64", [*ROOT, *packages]) / "root"
 
 
 def extension(arch: str, into: Path) -> Path:
