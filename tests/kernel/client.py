@@ -89,7 +89,11 @@ PROG_LOAD = Layout(
 )
 OBJ = Layout("p pathname, I bpf_fd, I file_flags, i path_fd, I _")
 PROG_ATTACH = Layout("I target_fd, I attach_bpf_fd, I attach_type, I attach_flags, I replace_bpf_fd")
-PROG_QUERY = Layout("I target_fd, I attach_type, I query_flags, I attach_flags, p prog_ids, I prog_cnt")
+# Of tcx and netkit the kernel writes the revision, however short the attributes say to be.
+PROG_QUERY = Layout(
+    "I target_fd, I attach_type, I query_flags, I attach_flags, p prog_ids, I prog_cnt, I _,"
+    "p prog_attach_flags, p link_ids, p link_attach_flags, Q revision"
+)
 TEST_RUN = Layout(
     "I prog_fd, I retval, I data_size_in, I data_size_out, p data_in, p data_out, I repeat, I duration,"
     "I ctx_size_in, I ctx_size_out, p ctx_in, p ctx_out, I flags, I cpu"

@@ -79,7 +79,7 @@ def add_filter(
 
 def _action(fd: int) -> bytes:
     parameters = struct.pack("=IIiii", 0, 0, 0, 0, 0)  # struct tc_act_bpf
-    options = attribute(2, parameters) + attribute(5, struct.pack("=I", fd)) + attribute(6, b"act:of/a\x1bfilter\0")
+    options = attribute(2, parameters) + attribute(5, struct.pack("=I", fd)) + attribute(6, b"act:of/a filter\0")
     return attribute(1, b"bpf\0") + attribute(2, options)
 
 
