@@ -27,6 +27,8 @@ ATTACHED = [
     ("one/two", "prog:cgroup_skb", "BPF_CGROUP_INET_INGRESS", MULTI),
     ("three", "prog:sock_ops", "BPF_CGROUP_SOCK_OPS", 0),
 ]
+#: Came with the flags of each program.
+FLAGS = "enum:BPF_LSM_CGROUP"
 FOLDERS = ["one", "one/two", "three", "empty"]
 ZOO = sorted({name for _, name, _, _ in ATTACHED} | {"prog:skb_egress", "prog:socket_filter"})
 
@@ -59,9 +61,14 @@ def told(answer):
     return answer._replace(stderr=re.sub(rb"(?m)\AHint: .*\n| \(.*\)$", b"", answer.stderr))
 
 
-def commands(top):
-    """What to ask: each cgroup, those below, what is effective."""
+def commands(zoo, top):
+    """What to ask: each cgroup, those below, what is effective. What is attached bpftool tells since Linux 6.0."""
     folders = [str(top), *(str(top / folder) for folder in FOLDERS[:3])]
+    if not zoo.facts.has(FLAGS):
+        folders_below = [str(top / folder) for folder in FOLDERS[:3]]
+        yield from (["cgroup", "tree", folder, "effective"] for folder in folders_below)
+        yield from (["cgroup", "show", folder, "effective"] for folder in folders)
+        return
     yield from (["cgroup", word, folder] for folder in folders for word in ("show", "list"))
     yield from (["cgroup", "show", folder, "effective"] for folder in [*folders, str(top / "empty")])
     yield from ([["cgroup", "tree", str(top)], ["c", "t", f"{top}//", "eff"], ["cgroup", "tree"]])
@@ -69,9 +76,9 @@ def commands(top):
 
 @CURRENT
 @pytest.mark.parametrize("voice", VOICES)
-def test_lists(top, voice):
+def test_lists(zoo, top, voice):
     """The same bytes for each cgroup and for trees of them."""
-    for words in commands(top):
+    for words in commands(zoo, top):
         theirs, mine = peer.run(NEWEST, *voice, *words), peer.inside(*voice, *words)
 
         assert theirs == mine, words
@@ -79,9 +86,9 @@ def test_lists(top, voice):
 
 
 @pytest.mark.parametrize("tool", [pytest.param(tool, id=".".join(map(str, peer.version(tool)))) for tool in OLDER])
-def test_an_older_bpftool(top, tool):
+def test_an_older_bpftool(zoo, top, tool):
     """It has another order, and knows fewer types."""
-    for words in commands(top):
+    for words in commands(zoo, top):
         theirs, mine = (json.loads(ask("-j", *words).stdout or b"[]") for ask in (_run(tool), peer.inside))
         if words[1].startswith("t"):
             assert [each["cgroup"] for each in theirs] == [each["cgroup"] for each in mine]
@@ -93,6 +100,18 @@ def test_an_older_bpftool(top, tool):
 
 def _run(tool):
     return lambda *words: peer.run(tool, *words)
+
+
+@CURRENT
+def test_before_linux_6_0(zoo, top):
+    """Such a kernel tells no flags of each program: bpftool then tells no program, and bpfctl all of them."""
+    theirs, mine = peer.run(NEWEST, "-j", "cgroup", "show", str(top)), peer.inside("-j", "cgroup", "show", str(top))
+    found = {each["attach_type"]: each["attach_flags"] for each in json.loads(mine.stdout)}
+
+    assert found["cgroup_inet_ingress"] == "multi"
+    assert found["cgroup_device"] == "override"
+    if not zoo.facts.has(FLAGS):
+        assert (theirs.rc, json.loads(theirs.stdout)) == (255, [])
 
 
 @pytest.mark.parametrize("voice", VOICES)
