@@ -71,6 +71,8 @@ def _command(page: manual.Page) -> Iterator[str]:
         yield _entries("word", page.words)
     if page.options:
         yield _entries("option", page.options)
+    if page.rights:
+        yield escaped(page.rights)
     yield from _examples(page.examples, "")
 
 

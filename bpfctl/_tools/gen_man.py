@@ -103,6 +103,7 @@ def _of_object(object_: str) -> Iterator[str]:
 def _command(page: manual.Page) -> Iterator[str]:
     yield from _paragraphs([page.summary, *page.paragraphs])
     yield from _entries((*page.words, *page.options))
+    yield from _paragraphs([page.rights] if page.rights else [])
     yield from _examples(page.examples, ".PP")
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 #: Those that run another command, whose words are its own.
 _RUNS_ANOTHER = frozenset({("probe", "stat")})
+_SUGGESTION = "did you mean"
 _TAKES_DATA = frozenset({"update", "lookup", "getnext", "delete", "push", "enqueue", "edit"})
 
 
@@ -105,7 +106,7 @@ def _unknown(session: Session, message: str, word: str, choices: Iterable[str]) 
     import difflib
 
     close = difflib.get_close_matches(word, [*choices], 1)
-    message += f", did you mean '{close[0]}'?" if close else ""
+    message += f", {_SUGGESTION} '{close[0]}'?" if close else ""
     if session.options.json:
         session.out.done()
         complain("Error: " + safe(message))
@@ -124,6 +125,11 @@ def _run(session: Session, object_: str, command: Command, words: list[str], lit
     except BpfctlError as error:
         if command.word in OURS.get(object_, ()):
             error.exit_code = own_status(error)
+        if isinstance(error, UsageError) and not error.hint and _SUGGESTION not in str(error):
+            from bpfctl.cli import complete
+
+            meant = complete.meant(object_, command, words)
+            error.hint = f"{_SUGGESTION} '{meant}'?" if meant else ""
         raise
 
 

@@ -7,6 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from bpfctl.cli import btf_type, grammar, opt
+from bpfctl.cli.columns import near
 from bpfctl.errors import NotFound, Nothing, ObjectError, UsageError
 from bpfctl.render.progress import Progress
 from bpfctl.render.text import safe
@@ -72,7 +73,8 @@ def _kinds(words: list[str]) -> frozenset[str]:
         elif word in known:
             kinds.add(word)
         else:
-            raise UsageError(f"unknown kind '{word}', only {', '.join([_TYPES, *known])}")
+            there = [_TYPES, *known]
+            raise UsageError(f"unknown kind '{word}'" + (near(word, there) or f", only {', '.join(there)}"))
     return frozenset(kinds)
 
 

@@ -65,7 +65,7 @@ def show(
     no_header: opt.NoHeader = False,
     csv: opt.Csv = False,
 ) -> None:
-    """Show the programs that are attached to a cgroup, or with 'effective' those that run for it: CGROUP [effective].
+    """Show the programs that are attached to a cgroup, or with 'effective' those that run for it.
 
     A cgroup is named by its folder, such as /sys/fs/cgroup/system.slice.
     """
@@ -101,7 +101,7 @@ def tree(
     no_header: opt.NoHeader = False,
     csv: opt.Csv = False,
 ) -> None:
-    """Show the programs of a cgroup and of all below it, of all that there are without words: [CGROUP [effective]]."""
+    """Show the programs of a cgroup and of all below it, of all that there are without words."""
     from bpfctl.host.cgroup import root
     from bpfctl.views.cgroup import tree_view
 
@@ -132,7 +132,7 @@ def _effective(left: grammar.Words) -> bool:
 
 
 def attach(ctx: opt.Context, words: opt.Words = None) -> None:
-    """Attach a program to a cgroup, for all processes in it and below: CGROUP ATTACH_TYPE PROG [multi | override].
+    """Attach a program to a cgroup, for all processes in it and below.
 
     With 'multi' it runs beside others that are attached so, also below; with 'override' a cgroup below may have another
     program instead; with neither no cgroup below may have one.
@@ -159,7 +159,7 @@ def attach(ctx: opt.Context, words: opt.Words = None) -> None:
 
 
 def detach(ctx: opt.Context, words: opt.Words = None) -> None:
-    """Detach a program from a cgroup that was attached without a link: CGROUP ATTACH_TYPE PROG."""
+    """Detach a program from a cgroup that was attached without a link."""
     from bpfctl.attach import cgroup as attaching
 
     def do(program: Program, path: str, number: int, left: grammar.Words) -> None:

@@ -37,6 +37,8 @@ _METAVARS = {
     "PROBE": "SPEC",
     "PATH": "CGROUP",
 }
+#: Kinds of values that have names which do not depend on what is there.
+_CLOSED = frozenset({"MAP_TYPE", "PROG_TYPE", "LINK_TYPE"})
 #: What a type is of an object.
 _TYPES = {"prog": "PROG_TYPE", "map": "MAP_TYPE", "link": "LINK_TYPE"} | dict.fromkeys(
     ("cgroup", "perf", "net"), "LISTED_TYPE"
@@ -76,8 +78,19 @@ def _found(before: Sequence[str], prefix: str) -> Iterator[Candidate | str]:
         yield from _beginning(prefix, _GLOBAL if prefix.startswith("-") else there)
 
 
+def meant(object_: str, command: Command, words: Sequence[str]) -> str:
+    """Return what somebody meant who wrote a word that cannot stand where it does; empty where nothing is like it."""
+    return _Line(object_, command, words).meant()
+
+
 def _beginning(prefix: str, words: Mapping[str, str]) -> Iterator[Candidate]:
     return (Candidate(word, about) for word, about in words.items() if word.startswith(prefix))
+
+
+def _choice(option: Option) -> list[str]:
+    """Return the values that an option may have, if these are all there are."""
+    metavar = option.metavar or ""
+    return metavar.split("|") if metavar.islower() and "|" in metavar else []
 
 
 def _objects() -> dict[str, str]:
@@ -148,6 +161,34 @@ class _Line:
         else:
             yield from self._next(prefix)
 
+    def meant(self) -> str:
+        """Return what the first word is like that cannot stand where it does, or a value that an option has not."""
+        from difflib import get_close_matches
+
+        for word, there in self._choices():
+            if word not in there:
+                return next(iter(get_close_matches(word, there, 1)), "")
+        return ""
+
+    def _choices(self) -> Iterator[tuple[str, Sequence[str]]]:
+        """Yield words and what may stand there, where that is a choice; a keyword that is cut short is no mistake."""
+        from bpfctl.cli.synopsis import DEFINITIONS, SYNOPSES
+        from bpfctl.cli.walk import Synopsis, fits
+
+        for _, option in self._options.values():
+            given, choice = self._given.get(option.names[0]), _choice(option)
+            if given and choice:
+                yield given, choice
+        synopsis = Synopsis(SYNOPSES[self._name], DEFINITIONS)
+        for at, word in enumerate(self._words):
+            expected = synopsis.after(self._words[:at])
+            if not any(fits(one, word) for one in expected):
+                yield word, [one.word for one in expected if one.is_keyword]
+                return
+            kinds = [one.word for one in expected if not one.is_keyword]
+            if kinds and len(kinds) == len(expected) and _CLOSED.issuperset(kinds):
+                yield word, [one.word for kind in kinds for one in candidates.of(kind, Asked("", command=self._name))]
+
     def _names(self, prefix: str) -> Iterator[Candidate]:
         many = {name for name, (type_, _) in self._options.items() if type_ == list[str] | None}
         for name, (_, option) in self._options.items():
@@ -156,9 +197,9 @@ class _Line:
         yield from _beginning(prefix, {name: text for name, text in _GLOBAL.items() if name not in self._options})
 
     def _values(self, option: Option, prefix: str) -> Iterator[Candidate | str]:
-        metavar = option.metavar or ""
-        if metavar.islower() and "|" in metavar:
-            yield from _beginning(prefix, dict.fromkeys(metavar.split("|"), ""))
+        metavar, choice = option.metavar or "", _choice(option)
+        if choice:
+            yield from _beginning(prefix, dict.fromkeys(choice, ""))
         else:
             kind = _TYPES.get(self._object, metavar) if metavar == "TYPE" else metavar
             yield from self._of(option.values or _METAVARS.get(kind, kind), prefix)

@@ -164,6 +164,7 @@ EXAMPLES: Mapping[str, tuple[Example, ...]] = {
     "cgroup detach": (
         Example("bpfctl cgroup detach /sys/fs/cgroup/web cgroup_inet_ingress name count_ingress", "undo cgroup attach"),
     ),
+    "perf show": (Example("bpfctl perf show", "which programs run at which tracepoint, function or event"),),
     "net show": (
         Example("bpfctl net show", "all that see packets of this network namespace"),
         Example("bpfctl net show dev eth0", "at one device"),

@@ -37,10 +37,12 @@ def _of_command(page: manual.Page, width: int) -> Iterator[str]:
         yield from _usage("Usage: " if at == 0 else "       ", line, width)
     for paragraph in (page.summary, *page.paragraphs):
         yield from ("", *wrap(paragraph, width))
-    yield from _section("Words:", (*page.words, *page.terms), width)
+    yield from _section("Words:", _in_order(page), width)
     yield from _section("Options:", page.options, width)
     yield ""
     yield from wrap("Options that all commands have, such as --json, are told by bpfctl --help.", width)
+    if page.rights:
+        yield from ("", *wrap(page.rights, width))
     yield from _examples(page.examples)
     if page.others:
         same = " and ".join(f"bpfctl {page.name.split()[0]} {word}" for word in page.others)
@@ -76,6 +78,17 @@ def _of_program(width: int) -> Iterator[str]:
     yield from wrap("bpfctl OBJECT --help and bpfctl OBJECT COMMAND --help tell more.", width)
     yield from _section("Options, anywhere on the line:", manual.global_options(), width)
     yield from _examples(FIRST)
+
+
+def _in_order(page: manual.Page) -> list[manual.Entry]:
+    """Return the words of a command in the order of its usage, and then what these are made of."""
+
+    def place(entry: manual.Entry) -> int:
+        found = re.search(rf"(?<!\w){re.escape(entry.name)}(?!\w)", usages)
+        return found.start() if found else len(usages)
+
+    usages = " ".join(page.usages)
+    return sorted((*page.words, *page.terms), key=place)
 
 
 def _named(page: manual.Page) -> manual.Entry:

@@ -9,13 +9,15 @@ from bpfctl.cli import app, terms, usage
 from bpfctl.cli.examples import EXAMPLES, Example
 from bpfctl.cli.global_option import GLOBAL
 from bpfctl.cli.parse import options_of
+from bpfctl.cli.rights import RIGHTS
 from bpfctl.cli.synopsis import DEFINITIONS, SYNOPSES
 from bpfctl.cli.table import OBJECTS, OURS, Command
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from bpfctl.cli.opt import Option
+    from bpfctl.cli.rights import Way
 
 
 #: What the whole is, for those who have not met it yet.
@@ -51,6 +53,7 @@ class Page(NamedTuple):
     words: tuple[Entry, ...]  # of this command alone
     terms: tuple[Entry, ...]  # of others too
     options: tuple[Entry, ...]
+    rights: str
     examples: tuple[Example, ...]
     is_ours: bool  # bpftool has no such command
 
@@ -71,6 +74,7 @@ def page(object_: str, command: Command) -> Page:
         tuple(Entry(label, "", text) for label, text in words.items()),
         tuple(term(kind) for kind in usage.values(SYNOPSES[name]) if kind not in told and kind in terms.TERMS),
         tuple(_options(function)) if function else (),
+        _rights(RIGHTS.get(name, ())),
         EXAMPLES.get(f"{object_} {same[0]}", ()),
         command.word in OURS.get(object_, ()),
     )
@@ -104,6 +108,16 @@ def global_options() -> Iterator[Entry]:
 def sentence(text: str) -> str:
     """Return words of the table of commands as a sentence."""
     return f"{text[:1].upper()}{text[1:]}."
+
+
+def _rights(ways: Sequence[Way]) -> str:
+    """Return the capabilities that a command takes, as a sentence."""
+    told = []
+    for way in ways:
+        *some, last = way.needs or ("no capability",)
+        needs = f"{', '.join(some)} and {last}" if some else last
+        told.append(f"{way.when.replace(chr(39), '')} {needs}" if way.when else needs)
+    return f"Takes {'; '.join(told)}." if told else ""
 
 
 def _paragraphs(function: Callable[..., None] | None) -> tuple[str, ...]:

@@ -36,7 +36,7 @@ def show(
     no_header: opt.NoHeader = False,
     csv: opt.Csv = False,
 ) -> None:
-    """Show the programs that see packets of this network namespace, at all devices or at one: [dev NAME].
+    """Show the programs that see packets of this network namespace, at all devices or at one.
 
     Those of netfilter and the flow dissector belong to no device, and are shown in any case.
     """
@@ -57,11 +57,7 @@ def show(
 
 
 def attach(ctx: opt.Context, words: opt.Words = None) -> None:
-    """Attach a program to a network device: TYPE PROG dev NAME [overwrite | prepend].
-
-    A type is xdp, xdpgeneric, xdpdrv, xdpoffload, tcx_ingress or tcx_egress. With 'overwrite' an XDP program takes the
-    place of another; with 'prepend' a program of tcx runs before all others, otherwise behind them.
-    """
+    """Attach a program to a network device, without a link."""
     from bpfctl.attach import net
     from bpfctl.kernel.prog import Program
 
@@ -83,9 +79,9 @@ def attach(ctx: opt.Context, words: opt.Words = None) -> None:
 
 
 def detach(ctx: opt.Context, words: opt.Words = None) -> None:
-    """Detach the program of a network device, of tcx the last one, that was attached without a link: TYPE dev NAME.
+    """Detach the program of a network device, of tcx the last one, that was attached without a link.
 
-    A type is xdp, xdpgeneric, xdpdrv, xdpoffload, tcx_ingress or tcx_egress.
+    Of those of tcx it is the last one.
     """
     from bpfctl.attach import net
 

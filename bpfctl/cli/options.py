@@ -106,7 +106,11 @@ def _check_values(found: dict[str, str | bool | int]) -> None:
     """Tell of a value that an option cannot have."""
     for option, values in VALUES.items():
         if found.get(option, values[0]) not in values and "mistake" not in found:
-            found["mistake"] = f"--{option} is {', '.join(values[:-1])} or {values[-1]}, not '{found[option]}'"
+            from difflib import get_close_matches
+
+            close = get_close_matches(str(found[option]), values, 1)
+            meant = f", did you mean '{close[0]}'?" if close else ""
+            found["mistake"] = f"--{option} is {', '.join(values[:-1])} or {values[-1]}, not '{found[option]}'{meant}"
 
 
 class _LacksValue(Exception):

@@ -32,19 +32,17 @@ if TYPE_CHECKING:
 
 
 def load(ctx: opt.Context, words: opt.Words = None) -> None:
-    """Load an object, and pin its first program: OBJ PATH [type TYPE] [map {idx N|name NAME} MAP]... [pinmaps DIR].
+    """Load an object, and pin its first program.
 
-    Behind them also autoattach, which attaches the program to what its section names and pins that link instead,
-    kernel_btf FILE, offload_dev NAME and xdpmeta_dev NAME. When anything fails nothing stays.
+    When anything fails nothing stays.
     """
     _run(ctx.obj, grammar.Words(words), "load")
 
 
 def loadall(ctx: opt.Context, words: opt.Words = None) -> None:
-    """Load an object, and pin all its programs in a folder: OBJ DIR [type TYPE] [map {idx N|name NAME} MAP]...
+    """Load an object, and pin all its programs in a folder.
 
-    Behind them also pinmaps DIR, autoattach, which attaches the programs to what their sections name and pins these
-    links instead, kernel_btf FILE, offload_dev NAME and xdpmeta_dev NAME. When anything fails nothing stays.
+    When anything fails nothing stays.
     """
     _run(ctx.obj, grammar.Words(words), "loadall")
 

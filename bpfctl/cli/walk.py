@@ -51,7 +51,7 @@ class Synopsis:
         """Return what may come after these words, in the order of the synopsis; nothing after what makes no sense."""
         states = _reached([self._whole.begin])
         for word in words:
-            ends = [end for state in states for expected, end in state.edges if _fits(expected, word)]
+            ends = [end for state in states for expected, end in state.edges if fits(expected, word)]
             states = _reached(ends)
         return list(dict.fromkeys(expected for state in states for expected, _ in state.edges))
 
@@ -102,5 +102,6 @@ def _reached(states: Iterable[_State]) -> list[_State]:
     return list(found)
 
 
-def _fits(expected: Expected, word: str) -> bool:
+def fits(expected: Expected, word: str) -> bool:
+    """Return whether a word may be what is expected, a keyword perhaps cut short."""
     return expected.word.startswith(word) if expected.is_keyword else True

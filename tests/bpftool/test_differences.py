@@ -160,3 +160,15 @@ def test_version():
     assert plain.startswith("bpfctl v")
     assert f"bpftool v{mine['version']}" in plain
     assert tuple(map(int, mine["version"].split(".")))[:2] == peer.CURRENT
+
+
+@pytest.mark.parametrize("words", [[], ["map"], ["map", "dump"]])
+def test_help_that_an_option_asks_for(words):
+    """The word help is answered on stderr by both."""
+    mine, theirs = peer.bpfctl(*words, "--help"), peer.run(peer.bpftools()[0], *words, "--help")
+
+    assert (mine.rc, mine.stderr) == (theirs.rc, theirs.stdout) == (0, b"")
+    assert mine.stdout.startswith(b"Usage: bpfctl " + " ".join(words or ["[OPTIONS]"]).encode())
+    assert b"OBJECT" in theirs.stderr
+    word = peer.bpfctl(*words[:1], "help")
+    assert (word.rc, word.stdout) == (0, b"")

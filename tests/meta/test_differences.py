@@ -11,6 +11,7 @@ TESTS = Path(__file__).parents[1]
 WORDS = "bpftool/test_words.py::test_wrong_words_that_are_answered_otherwise_on_purpose"
 
 SHOWN = {
+    "`-h` and `--help`": ["bpftool/test_differences.py::test_help_that_an_option_asks_for"],
     differences.NO_MATCH: ["bpftool/test_zoo.py::test_no_match"],
     differences.LINK_STATUS: [
         "bpftool/test_zoo.py::test_a_link_by_its_handles",
