@@ -103,6 +103,18 @@ def _run(tool):
 
 
 @CURRENT
+def test_functions_of_the_kernel(zoo, top):
+    """A program of type lsm_cgroup is told with what it is called at."""
+    id_ = zoo.alive("prog:lsm_cgroup").id
+    words = ["cgroup", "show", str(top)]
+    theirs, mine = peer.run(NEWEST, *words), peer.inside(*words)
+    row = next(each for each in json.loads(peer.inside("-j", *words).stdout) if each["id"] == id_)
+
+    assert theirs == mine
+    assert row["attach_btf_name"] == "bpf_lsm_socket_bind"
+
+
+@CURRENT
 def test_before_linux_6_0(zoo, top):
     """Such a kernel tells no flags of each program: bpftool then tells no program, and bpfctl all of them."""
     theirs, mine = peer.run(NEWEST, "-j", "cgroup", "show", str(top)), peer.inside("-j", "cgroup", "show", str(top))
