@@ -48,6 +48,8 @@ def _index(objects: list[str]) -> Iterator[str]:
     yield from ("All others:", _statuses(terms.OWN_STATUSES))
     yield "## Environment"
     yield _entries("variable", (manual.Entry(name, "", text) for name, text in terms.ENVIRONMENT.items()))
+    yield "## Files"
+    yield _entries("path", (manual.Entry(name, "", text) for name, text in terms.FILES.items()))
 
 
 def _of_object(object_: str) -> Iterator[str]:

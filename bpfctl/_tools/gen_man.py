@@ -69,6 +69,8 @@ def _of_program(objects: Sequence[str]) -> Iterator[str]:
     yield from _statuses([("Commands that bpftool has:", terms.STATUSES), ("All others:", terms.OWN_STATUSES)])
     yield ".SH ENVIRONMENT"
     yield from _entries(manual.Entry(name, "", text) for name, text in terms.ENVIRONMENT.items())
+    yield ".SH FILES"
+    yield from _entries(manual.Entry(name, "", text) for name, text in terms.FILES.items())
     yield from _see_also([f"bpfctl-{name}" for name in objects])
 
 

@@ -43,7 +43,7 @@ def dispatch(session: Session, words: Sequence[str], literal: int = 0) -> None:
     if object_ is None:
         raise _unknown(session, f"unknown object '{word}'", word, OBJECTS)
     if object_ == "help":
-        _usage(session)
+        _usage(session, *_asked(rest))
     elif object_ == "version":
         from bpfctl.cli import version
 
@@ -155,14 +155,18 @@ def _call(session: Session, object_: str, command: Command, words: list[str], li
 
 def _help(session: Session, words: Sequence[str]) -> None:
     """Tell what was asked for with -h: of a command, of an object, or of the whole program; null in JSON."""
-    object_ = _first(words[0], tuple(OBJECTS)) if words else None
-    there = [command for command in OBJECTS[object_] if command.run] if object_ else []
-    word = words[1] if len(words) > 1 else None
-    command = next((one for one in there if not one.word or (word and one.word.startswith(word))), None)
     if session.options.json:
         session.out.done()
     else:
-        _tell(session, object_, command)
+        _tell(session, *_asked(words))
+
+
+def _asked(words: Sequence[str]) -> tuple[str | None, Command | None]:
+    """Return the object and the command that words name, as far as they do."""
+    object_ = _first(words[0], tuple(OBJECTS)) if words else None
+    there = [command for command in OBJECTS[object_] if command.run] if object_ else []
+    word = words[1] if len(words) > 1 else None
+    return object_, next((one for one in there if not one.word or (word and one.word.startswith(word))), None)
 
 
 def _tell(session: Session, object_: str | None, command: Command | None) -> None:
@@ -173,11 +177,11 @@ def _tell(session: Session, object_: str | None, command: Command | None) -> Non
     session.out.lines(lines, lines)
 
 
-def _usage(session: Session, object_: str | None = None) -> None:
-    """Tell the commands, on stderr as bpftool does; null in JSON."""
+def _usage(session: Session, object_: str | None = None, command: Command | None = None) -> None:
+    """Tell the commands, or all about one, on stderr as bpftool does; null in JSON."""
     if session.options.json:
         session.out.done()
         return
     from bpfctl.cli import help as help_
 
-    complain("\n".join(help_.lines(object_)))
+    complain("\n".join(help_.lines(object_, command)))

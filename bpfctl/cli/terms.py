@@ -35,9 +35,9 @@ OBJECTS: Mapping[str, About] = {
         "inspect, pin and detach links",
         "A link keeps a program attached to something, as long as anybody holds it or it is pinned.",
     ),
-    "cgroup": About("programs that are attached to cgroups"),
-    "perf": About("programs that are attached to perf events, tracepoints, kprobes and uprobes"),
-    "net": About("programs that are attached to network devices"),
+    "cgroup": About("show and change which programs are attached to cgroups"),
+    "perf": About("show the programs at perf events, tracepoints, kprobes and uprobes"),
+    "net": About("show and change which programs see packets"),
     "feature": About(
         "find out what a kernel can do with BPF",
         "What the kernel has of program types, map types, helpers, kfuncs and all else is found out by trying, "
@@ -49,16 +49,16 @@ OBJECTS: Mapping[str, About] = {
         "and maps, and those in object files.",
     ),
     "gen": About("generate code from objects"),
-    "struct_ops": About("structures of the kernel whose functions are programs"),
-    "iter": About("programs that go through the kernel's objects"),
-    "token": About("BPF tokens, which delegate rights"),
+    "struct_ops": About("register structures of the kernel whose functions are programs"),
+    "iter": About("pin programs that go through objects of the kernel"),
+    "token": About("show BPF tokens, which delegate rights"),
     "probe": About(
         "count, trace and time what the kernel and processes do",
         "A probe is a place where something can be noticed: a tracepoint, a function of the kernel or of a file, "
         "an event of a CPU. What is done at a hit is assembled and loaded as a program; nothing of it stays when "
         "the command ends, however that comes about.",
     ),
-    "plugin": About("plugins, which bring kinds of probes"),
+    "plugin": About("show the plugins, which bring kinds of probes"),
     "events": About("show the records of a ring buffer or perf event array"),
     "completion": About("have a shell complete command lines"),
     "explain": About("explain the words of BPF"),
@@ -222,4 +222,9 @@ ENVIRONMENT: Mapping[str, str] = {
     "NO_COLOR, CLICOLOR_FORCE": "When there are colours, after what --color says.",
     "BPFCTL_PAGER, PAGER": "What shows what is longer than the screen (less -FRX).",
     "VISUAL, EDITOR": "The editor of map edit.",
+}
+#: What bpfctl keeps.
+FILES: Mapping[str, str] = {
+    "/run/bpfctl": "What root has found out since the machine was booted: names of kernel functions, features.",
+    "$XDG_RUNTIME_DIR/bpfctl": "The same of others.",
 }

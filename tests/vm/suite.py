@@ -44,6 +44,7 @@ CORE = (
     "tests/bpftool/test_load.py::test_it_loads_what_libbpf_loads",
     "tests/kernel/test_kprobe.py",
     "tests/kernel/test_kprobe_ways.py",
+    "tests/kernel/test_examples.py::test_it_ends_as_it_should_where_the_kernel_has_what_it_takes",
 )
 EVERYTHING = ("tests/kernel", "tests/bpftool")
 PACKAGES = ("bpfctl", "btf", "plugins")

@@ -127,9 +127,19 @@ def test_help_of_an_object_tells_its_commands(capfd, name):
     assert told.startswith(f"Usage: bpfctl {name} ")
     for command in OBJECTS[name]:
         assert bool(re.search(rf"^  (\w+, )*{command.word}\b", told, re.MULTILINE)) == bool(command.run)
+    run(["help", name])
+    assert capfd.readouterr().err == told
     if name != "batch":  # whose words are bpftool's
         run([name, "help"])
         assert capfd.readouterr().err == told
+
+
+def test_help_of_a_command_by_the_word(capfd):
+    run("help map dump")
+    word = capfd.readouterr().err
+    run("map dump -h")
+
+    assert capfd.readouterr().out == word
 
 
 def test_plain_words_do_without_typer():
@@ -138,7 +148,9 @@ def test_plain_words_do_without_typer():
         "import sys; from bpfctl.cli import app, options, prog; from bpfctl.cli.session import Session\n"
         "prog.lists.show = lambda *_: None\n"
         "app.run(Session(None, options.Options()), ['prog', 'list', 'id', '7'])\n"
-        "assert not {'typer', 'rich', 'inspect', 'fnmatch'} & set(sys.modules), sorted(sys.modules)"
+        "unwanted = {'typer', 'rich', 'inspect', 'fnmatch', *(f'bpfctl.cli.{name}' for name in\n"
+        "    ('help', 'manual', 'terms', 'examples', 'usage', 'rights', 'synopsis', 'complete', 'global_option'))}\n"
+        "assert not unwanted & set(sys.modules), sorted(sys.modules)"
     )
 
     subprocess.run([sys.executable, "-S", "-c", f"import sys; sys.path = {sys.path!r}\n{script}"], check=True)
