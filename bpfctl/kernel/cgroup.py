@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from errno import EINVAL, ENOENT
+from errno import EBADF, EINVAL, ENOENT
 from typing import TYPE_CHECKING, NamedTuple
 
 from bpfctl._sys import attach
@@ -172,7 +172,8 @@ class _Asked:
 
                 number = error.errno or 0
                 told = f"can't query bpf programs attached to {path}"
-                raise KernelError(told, number, hint=hint(number, "CAP_NET_ADMIN")) from None
+                why = "it is no cgroup of version 2" if number == EBADF else hint(number, "CAP_NET_ADMIN")
+                raise KernelError(told, number, hint=why) from None
             if self._tells_flags is None:
                 # The flags of each program are told since Linux 6.0 (b79c9fc9551b, "bpf: implement BPF_PROG_QUERY for
                 # BPF_LSM_CGROUP"); before, a cgroup had the same for all of an attach type.

@@ -81,7 +81,7 @@ SHOWN = {
         "bpftool/test_cgroup.py::test_before_linux_6_0",
         "kernel/test_attached.py::test_a_kernel_that_does_not_tell_flags",
     ],
-    "`cgroup attach` and `cgroup detach` that the kernel refuses, a cgroup that cannot be opened": [
+    "`cgroup attach` and `cgroup detach` that the kernel refuses, a folder that cannot be opened or is no cgroup": [
         "bpftool/test_cgroup.py::test_the_kernels_answer"
     ],
     "words behind the program of `cgroup detach`": ["bpftool/test_cgroup.py::test_words_that_are_answered_otherwise"],
