@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import re
+import socket
 import struct
 
 import pytest
@@ -145,3 +149,95 @@ def test_any_attributes(head, attributes, cut, decode):
 
     assert _is_read_or_damaged(decode, body)
     assert _is_read_or_damaged(decode, body[: max(len(body) - cut, 0)])
+
+
+class Wire:
+    """Stands for a socket whose other end says what a test wants."""
+
+    def __init__(self, *packets):
+        self.packets = list(packets)
+        self.sent = []
+
+    def __call__(self, *_):
+        return self
+
+    def bind(self, _):
+        pass
+
+    def setsockopt(self, *_):
+        pass
+
+    def sendto(self, data, _):
+        self.sent.append(data)
+
+    def recvmsg(self, _):
+        packet = self.packets.pop(0)
+        data, flags, sender = packet if isinstance(packet, tuple) else (packet, 0, 0)
+        return data, [], flags, (sender, 0)
+
+    def close(self):
+        self.packets = None
+
+
+MULTI, INTERRUPTED, DONE, ERROR = 2, 0x10, 3, 2
+
+
+def wired(monkeypatch, *packets):
+    wire = Wire(*packets)
+    monkeypatch.setattr(socket, "socket", wire)
+    return wire, netlink.Route()
+
+
+def test_a_table_in_several_packets(monkeypatch):
+    """Its end is a message; what is of another request, or not from the kernel, is not read."""
+    wire, route = wired(
+        monkeypatch,
+        message(16, b"late", MULTI, 9),
+        (message(16, b"lies", MULTI), 0, 4711),
+        message(16, b"one!", MULTI) + message(16, b"two!", MULTI),
+        message(16, b"last", MULTI) + message(DONE, bytes(4), MULTI),
+    )
+    found = route.dump(18, b"body")
+    route.close()
+
+    assert [each.body for each in found] == [b"one!", b"two!", b"last"]
+    assert wire.sent == [struct.pack("=IHHII", 20, 18, 0x301, 1, 0) + b"body"]
+
+
+def test_a_table_that_changes_is_asked_for_again(monkeypatch):
+    """But not for ever."""
+    changing = [message(16, b"old!", MULTI | INTERRUPTED, n) + message(DONE, bytes(4), MULTI, n) for n in range(1, 9)]
+    _, route = wired(monkeypatch, changing[0], message(16, b"new!", MULTI, 2) + message(DONE, bytes(4), MULTI, 2))
+    assert [each.body for each in route.dump(18, b"")] == [b"new!"]
+
+    wire, route = wired(monkeypatch, *changing)
+    assert [each.body for each in route.dump(18, b"")] == [b"old!"]
+    assert len(wire.sent) == 5
+
+
+@pytest.mark.parametrize(
+    ("packet", "code"),
+    [
+        (message(ERROR, struct.pack("=i", -1)), errno.EPERM),
+        (message(16, b"one!", MULTI) + message(DONE, struct.pack("=i", -19), MULTI), errno.ENODEV),
+        ((message(16, b"one!", MULTI), 0x20, 0), errno.EBADMSG),
+        (message(16, b"one!", MULTI)[:-2], errno.EBADMSG),
+    ],
+)
+def test_what_fails(monkeypatch, packet, code):
+    """A refusal, also at the end of a table, and what is cut short, are errors with a number."""
+    _, route = wired(monkeypatch, packet)
+    with pytest.raises(OSError, match=re.escape(os.strerror(code))) as failed:
+        route.dump(18, b"")
+    assert failed.value.errno == code
+
+
+def test_a_change(monkeypatch):
+    """It is acknowledged, or refused in the kernel's words."""
+    _, route = wired(monkeypatch, message(ERROR, bytes(4) + bytes(16)))
+    route.change(19, b"")
+    words = struct.pack("=i", -16) + message(19, b"") + netlink.attribute(1, b"busy\0")
+    _, route = wired(monkeypatch, message(ERROR, words, 0x200))
+    with pytest.raises(netlink.Refused) as refused:
+        route.change(19, b"")
+    assert (refused.value.errno, refused.value.told) == (errno.EBUSY, "busy")
