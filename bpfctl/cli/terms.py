@@ -183,7 +183,9 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "prefix PREFIX": "What their names begin with.",
     },
     "feature diff": {"FILE": "What feature probe -j has written; the second is this kernel if it is left out."},
+    "btf list": {"id ID": "Only the BTF object with this id."},
     "btf show": {
+        "id ID": "Only the BTF object with this id.",
         "TYPE": "A name, or an id in brackets such as '[7]'.",
         "struct|union|enum|typedef|func|var": "Which of the types of that name.",
     },
