@@ -13,6 +13,7 @@ from bpfctl.uapi.enums import AttachType
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from bpfctl.cli.session import Session
     from bpfctl.kernel.net import NetRow
     from bpfctl.kernel.owner import How
     from bpfctl.kernel.select import Select
@@ -96,7 +97,18 @@ def detach(ctx: opt.Context, words: opt.Words = None) -> None:
             net.detach_tcx(device, AttachType[word.upper()])
         else:
             net.detach_xdp(device, net.XdpMode[_MODES[word]])
+            _left(ctx.obj, word, device)
     ctx.obj.out.done()
+
+
+def _left(run: Session, word: str, device: int) -> None:
+    """Tell which XDP programs a device still has: those of another mode, of which the kernel says nothing."""
+    from bpfctl.kernel.net import xdp
+
+    modes = {"generic": "xdpgeneric", "driver": "xdpdrv", "offload": "xdpoffload"}
+    for row in xdp(device):
+        told = f"Warning: the device still has XDP program {row.prog_id}, which is no {word}"
+        run.out.warn(f"{told}: net detach {modes[row.kind]}" if row.kind in modes else told)
 
 
 def _type(left: grammar.Words) -> str:

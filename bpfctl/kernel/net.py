@@ -123,6 +123,17 @@ def rows(device: int | None = None, *, owners: bool | How = True) -> Iterator[Ne
     yield from _netfilter(keepers)
 
 
+def xdp(device: int) -> list[NetRow]:
+    """Return the XDP programs of a device; KernelError where the kernel does not tell."""
+    keepers = Keepers(owners=False)
+    try:
+        with netlink.Route() as route:
+            found = [each for each in rtnetlink.devices(route) if each.ifindex == device]
+    except OSError as error:
+        raise _failed("can't read the tables of networking", error) from None
+    return [row for each in found for row in _xdp(each, keepers)]
+
+
 def _failed(tried: str, error: OSError) -> KernelError:
     from bpfctl.kernel.refusal import hint  # noqa: PLC0415 - only an error needs it
 

@@ -34,7 +34,7 @@ ZOO = (
 
 def told(answer):
     """The answer without advice and without libbpf's lines, which are rows of differences.md."""
-    return answer._replace(stderr=re.sub(rb"(?m)^(Hint|libbpf): .*\n| \(.*\)$", b"", answer.stderr))
+    return answer._replace(stderr=re.sub(rb"(?m)^(Hint|libbpf|Warning): .*\n| \(.*\)$", b"", answer.stderr))
 
 
 @pytest.fixture(scope="module")
@@ -283,6 +283,19 @@ def test_the_kernels_words(zoo, devices):
     assert plain.stderr == b"Error: interface xdpgeneric attach failed: Device or resource busy (%s)\n" % sentence
     assert compact.stderr == b"Hint: %s\n" % sentence
     assert plain.rc == compact.rc == theirs.rc == 240
+
+
+@CURRENT
+def test_detach_in_another_mode(devices):
+    """The kernel has no objection, and leaves the program where it is."""
+    words = ["net", "detach", "xdpdrv", "dev", devices[1]]
+    theirs, mine, compact = peer.run(NEWEST, *words), peer.inside(*words), peer.inside("-j", *words)
+    (left,) = (each for each in json.loads(peer.inside("-j", "net").stdout)[0]["xdp"] if each["devname"] == devices[1])
+
+    assert theirs == (0, b"", b"")
+    warning = b"Warning: the device still has XDP program %d, which is no xdpdrv: net detach xdpgeneric\n" % left["id"]
+    assert mine == (0, b"", warning)
+    assert compact == (0, b"null\n", warning)
 
 
 def test_what_keeps_them(zoo, devices):

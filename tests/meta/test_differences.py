@@ -91,6 +91,9 @@ SHOWN = {
     "`net show`, a flow dissector (`-j`)": ["bpftool/test_net.py::test_a_flow_dissector"],
     "`net show` with other words than `dev NAME`": ["bpftool/test_net.py::test_words_that_are_answered_otherwise"],
     "`net attach` and `net detach` that the kernel refuses": ["bpftool/test_net.py::test_the_kernels_words"],
+    "`net detach` of an XDP program that is attached in another mode": [
+        "bpftool/test_net.py::test_detach_in_another_mode"
+    ],
     "words behind those of `net attach` and `net detach`": [
         "bpftool/test_net.py::test_words_that_are_answered_otherwise"
     ],
