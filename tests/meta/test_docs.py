@@ -74,6 +74,25 @@ def test_links_between_documents_lead_somewhere():
     assert broken == []
 
 
+def test_links_to_headings_lead_to_some():
+    """By the names that GitHub and MkDocs both give them."""
+    broken = [
+        f"{doc.name}: {target}#{name}"
+        for doc in DOCS
+        for target, name in re.findall(r"\]\((?!https?:)([^)#]*)#([^)]+)\)", doc.read_text())
+        if name not in headings(doc.parent / target if target else doc)
+    ]
+
+    assert broken == []
+
+
+def headings(doc):
+    """Return the names by which the headings of a document can be linked to."""
+    text = re.sub(r"^```.*?^```", "", doc.read_text(), flags=re.MULTILINE | re.DOTALL)
+    titles = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
 def test_the_picture_of_the_house_names_every_room():
     text = (ROOT / "docs" / "architecture.md").read_text()
     rooms = {f"{path.parent.name}/" for path in (ROOT / "bpfctl").glob("*/__init__.py")} | {
