@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
-from errno import ENOSPC
+from errno import EINVAL, ENOSPC
 from typing import TYPE_CHECKING, NamedTuple
 
 from bpfctl._sys import calls
@@ -77,6 +77,29 @@ def query(
             raise calls.error(rc)
         got = [tuple(part[0 : attr.count]) for part in lists] + [()] * (4 - len(lists))
         return Attached(int(attr.attach_flags), int(attr.revision), *got)
+
+
+def query_each(
+    target_fd: int, attach_types: Iterable[int], query_flags: int = 0, *, flags: bool = False
+) -> Iterator[tuple[int, Attached]]:
+    """Yield those of several attach types as which something is attached, as `query` tells each, in less time.
+
+    A type that the kernel refuses with EINVAL is left out: it does not know it.
+    """
+    attr, ids, each = ffi.new("struct bpf_prog_query_attr *"), ffi.new("uint32_t[]", 64), ffi.new("uint32_t[]", 64)
+    attr.target_fd, attr.query_flags, attr.prog_ids = target_fd, query_flags, calls.address(ids)
+    attr.prog_attach_flags = calls.address(each) if flags else 0
+    for attach_type in attach_types:
+        attr.attach_type, attr.attach_flags, attr.count, attr.revision = attach_type, 0, 64, 0
+        rc = calls.answer(calls.PROG_QUERY, attr)
+        if rc == -ENOSPC:
+            yield attach_type, query(target_fd, attach_type, query_flags, flags=flags)
+        elif rc not in {0, -EINVAL}:
+            raise calls.error(rc)
+        elif rc == 0 and attr.count:
+            count = attr.count
+            told = tuple(each[0:count]) if flags else ()
+            yield attach_type, Attached(int(attr.attach_flags), int(attr.revision), tuple(ids[0:count]), told, (), ())
 
 
 def raw_tracepoint_open(name: str | None, prog_fd: int, cookie: int = 0) -> FD:

@@ -151,37 +151,28 @@ class _Asked:
             raise KernelError(f"can't open cgroup {path}", error.errno or 0) from None
         try:
             here = Folder(path, depth, os.fstat(folder).st_ino)
-            for attach_type in ATTACH_TYPES:
-                attached = self._query(path, folder, attach_type)
+            for attach_type, attached in self._attached(path, folder):
                 each = attached.prog_flags or (0,) * len(attached.prog_ids)
                 for id_, flags in zip(attached.prog_ids, each, strict=False):
                     found = None if self._effective else flags or attached.attach_flags
-                    if row := self._row(id_, here, attach_type, found):
+                    if row := self._row(id_, here, AttachType(attach_type), found):
                         yield row
         finally:
             os.close(folder)
 
-    def _query(self, path: str, folder: int, attach_type: AttachType) -> attach.Attached:
-        """Ask for one attach type; nothing is attached as one that this kernel does not know."""
-        flags = self._tells_flags is not False
+    def _attached(self, path: str, folder: int) -> Iterator[tuple[int, attach.Attached]]:
+        """Ask for each attach type; nothing is attached as one that this kernel does not know."""
         try:
-            found = attach.query(folder, attach_type, _EFFECTIVE if self._effective else 0, flags=flags)
-        except OSError as error:
-            if error.errno != EINVAL:
-                from bpfctl.kernel.refusal import hint  # noqa: PLC0415 - only an error needs it
-
-                number = error.errno or 0
-                told = f"can't query bpf programs attached to {path}"
-                why = "it is no cgroup of version 2" if number == EBADF else hint(number, "CAP_NET_ADMIN")
-                raise KernelError(told, number, hint=why) from None
             if self._tells_flags is None:
-                # The flags of each program are told since Linux 6.0 (b79c9fc9551b, "bpf: implement BPF_PROG_QUERY for
-                # BPF_LSM_CGROUP"); before, a cgroup had the same for all of an attach type.
-                self._tells_flags = False
-                return self._query(path, folder, attach_type)
-            return attach.Attached(0, 0, (), (), (), ())
-        self._tells_flags = flags
-        return found
+                self._tells_flags = _tells_flags(folder)
+            query_flags = _EFFECTIVE if self._effective else 0
+            yield from attach.query_each(folder, ATTACH_TYPES, query_flags, flags=self._tells_flags)
+        except OSError as error:
+            from bpfctl.kernel.refusal import hint  # noqa: PLC0415 - only an error needs it
+
+            number = error.errno or 0
+            why = "it is no cgroup of version 2" if number == EBADF else hint(number, "CAP_NET_ADMIN")
+            raise KernelError(f"can't query bpf programs attached to {path}", number, hint=why) from None
 
     def _row(self, id_: int, here: Folder, attach_type: AttachType, flags: int | None) -> CgroupRow | None:
         try:
@@ -195,6 +186,21 @@ class _Asked:
             name = program.full_name(info)
         function = self._functions.name(info)
         return CgroupRow(here, attach_type, flags, info, name, function, self._keepers)
+
+
+def _tells_flags(folder: int) -> bool:
+    """Return whether this kernel tells the flags of each program of a cgroup.
+
+    It does since Linux 6.0 (b79c9fc9551b, "bpf: implement BPF_PROG_QUERY for BPF_LSM_CGROUP"); before, a cgroup had the
+    same for all of an attach type.
+    """
+    try:
+        attach.query(folder, ATTACH_TYPES[0], flags=True)
+    except OSError as error:
+        if error.errno != EINVAL:
+            raise
+        return False
+    return True
 
 
 class _Functions:

@@ -10,7 +10,7 @@ import threading
 import pytest
 
 from bpfctl import KernelError, NotFound, Program
-from bpfctl._sys import attach as attach_calls
+from bpfctl._sys import calls
 from bpfctl.attach import cgroup as cgroup_attach
 from bpfctl.attach import net as net_attach
 from bpfctl.host import cgroup as folders
@@ -130,15 +130,14 @@ def test_a_kernel_that_does_not_tell_flags(group, loaded, monkeypatch):
     folder = os.open(group, os.O_RDONLY)
     client.prog_attach(folder, fd, EGRESS, OVERRIDE)
     os.close(folder)
-    whole, asked = attach_calls.query, []
+    whole, asked = calls.answer, []
 
-    def old(*arguments, flags=False, **more):
-        asked.append(flags)
-        if flags:
-            raise OSError(errno.EINVAL, "Invalid argument")
-        return whole(*arguments, **more)
+    def old(command, attr):
+        if command == calls.PROG_QUERY:
+            asked.append(bool(attr.prog_attach_flags))
+        return -errno.EINVAL if command == calls.PROG_QUERY and attr.prog_attach_flags else whole(command, attr)
 
-    monkeypatch.setattr(attach_calls, "query", old)
+    monkeypatch.setattr(calls, "answer", old)
 
     assert [(row.id, row.flags) for row in cgroup.rows(str(group))] == [(id_, OVERRIDE)]
     assert asked.count(True) == 1
