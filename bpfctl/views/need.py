@@ -52,7 +52,7 @@ _NEEDS = (
     Column("need", lambda row: named(row.verdict.need), tone="name"),
     Column("needed by", lambda row: needers(row.verdict.need), "list", rank=2),
     Column("source", lambda row: places(row.verdict.need)[:MOST_USES], "list", "handle", rank=3),
-    Column("reason", lambda row: row.verdict.reason or None),
+    Column("reason", lambda row: row.verdict.reason or None, tone="alarm"),  # only what is not met has one
 )
 
 
