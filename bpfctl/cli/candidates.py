@@ -23,6 +23,7 @@ MOST = 2000  # candidates: nobody looks through more
 _WITH_FILE = frozenset({"uprobe", "uretprobe", "usdt"})
 _QUEUES = frozenset({"queue", "stack", "bloom_filter"})
 _RINGS = frozenset({"ringbuf", "perf_event_array"})
+_STRUCTS = frozenset({"struct_ops"})
 _PERF = frozenset({"perf_event_array"})
 _LISTS = frozenset({"prog", "map", "link", "cgroup", "perf", "net", "btf", "probe", "plugin"})
 
@@ -348,6 +349,8 @@ KINDS: Mapping[str, Callable[[Asked], Iterator[Candidate]]] = {
     "RING_NAME": _map_names(_RINGS),
     "PERF_ID": _map_ids(_PERF),
     "PERF_NAME": _map_names(_PERF),
+    "STRUCT_ID": _map_ids(_STRUCTS),
+    "STRUCT_NAME": _map_names(_STRUCTS),
     "LINK_ID": _links,
     "LINK_FILE": _pins("link"),
     "BTF_ID": _btfs,

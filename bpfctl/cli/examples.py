@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 #: What some need of a kernel, in the words of tests/kernel/facts.py.
 _KPROBES = ("pmu:kprobe",)
 _FENTRY = ("lockdown:none", "func:bpf_fentry_test1")
+_LINKED_TCP = ("struct:bpf_struct_ops_tcp_congestion_ops", "word:BPF_F_LINK")
+_TCP = ("struct:bpf_struct_ops_tcp_congestion_ops",)
 _STREAMS = ("word:BPF_PROG_STREAM_READ_BY_FD",)
 
 
@@ -209,6 +211,20 @@ EXAMPLES: Mapping[str, tuple[Example, ...]] = {
         Example("bpfctl btf check program.o", "does every CO-RE relocation resolve here?"),
         Example("bpfctl btf check program.o --against older.btf --all", "and on another kernel?"),
     ),
+    "struct_ops show": (Example("bpfctl struct_ops show", "all that programs implement", needs=_TCP),),
+    "struct_ops dump": (Example("bpfctl struct_ops dump name first", "its functions, and their programs", needs=_TCP),),
+    "struct_ops register": (
+        Example(
+            "bpfctl struct_ops register congestion.o /sys/fs/bpf/links",
+            "as long as the pin is there",
+            needs=_LINKED_TCP,
+        ),
+    ),
+    "struct_ops unregister": (
+        Example("bpfctl struct_ops unregister name first", "one that no link holds", needs=_TCP),
+    ),
+    "iter pin": (Example("bpfctl iter pin tasks.o /sys/fs/bpf/tasks", "cat /sys/fs/bpf/tasks runs it", needs=_FENTRY),),
+    "token show": (Example("bpfctl token show", "BPF file systems that delegate rights"),),
     "probe list": (
         Example("bpfctl probe list 'tracepoint:sched:*'", "what there is of a kind"),
         Example("bpfctl probe list -v sched:sched_switch", "and what can be read there"),

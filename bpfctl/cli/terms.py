@@ -93,6 +93,7 @@ TERMS: Mapping[str, str] = {
     "DEV": "A network device, such as eth0.",
     "PREFIX": "What names begin with.",
     "OBJECT": "An object file of BPF programs, such as program.o.",
+    "STRUCT": "A struct of functions that programs implement: by the id of its map, or by its name.",
     "SPEC": "A probe: KIND:TARGET, such as tracepoint:sched:sched_switch, kprobe:vfs_read, uprobe:c:malloc or "
     "profile:99hz. The target may have wildcards; tracepoint: may be left out. bpfctl probe list shows all.",
     "WORD": "A name or a number, in the kernel's spelling or bpftool's.",
@@ -125,6 +126,8 @@ WORDS: Mapping[str, Mapping[str, str]] = {
     "prog dump": _PROG_DUMP,
     "prog load": _PROG_LOAD,
     "prog loadall": _PROG_LOAD | {"PATH": "A folder in a BPF file system, which gets a pin for each program."},
+    "struct_ops register": {"PATH": "A folder in a BPF file system, which gets a pin for each link."},
+    "iter pin": {"map MAP": "The map whose entries it goes through, if it is an iterator for that."},
     "cgroup show": _CGROUP,
     "cgroup list": _CGROUP,
     "cgroup tree": _CGROUP,

@@ -85,10 +85,15 @@ def together(*, mount: bool = True) -> Iterator[Together]:
     try:
         with ExitStack() as undone:
             yield Together(undone, mount=mount)
-            if not signal.sigpending() & (_STOP - before):
+            if not stopped():
                 undone.pop_all()
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def stopped() -> bool:
+    """Return whether somebody wants us to stop, so that what is `together` is undone."""
+    return bool(signal.sigpending() & _STOP)
 
 
 def free(path: str, *, mount: bool = True) -> None:

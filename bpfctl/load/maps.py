@@ -15,6 +15,7 @@ from bpfctl._sys import maps
 from bpfctl.errors import CannotLoad, KernelError, NotSupported
 from bpfctl.feature.by_type import plain
 from bpfctl.host import cpus
+from bpfctl.kernel.handle import privilege_hint
 from bpfctl.kernel.map import Map
 from bpfctl.uapi.enums import MapType
 from bpfctl.uapi.flags import MapFlag
@@ -65,7 +66,7 @@ class Maker:
             try:
                 return Map(self._create(spec, inner))
             except OSError as error:
-                raise KernelError(f"map {spec.name} cannot be made", error.errno or 0) from None
+                raise _refused(spec, error) from None
 
     def _create(self, spec: MapSpec, inner: int) -> FD:
         """Create a map with its types, or without where maps of its type have none."""
@@ -92,7 +93,12 @@ class Maker:
         try:
             return Map(_create(sized, of, 0, self._ifindex))
         except OSError as error:
-            raise KernelError(f"map {spec.name} cannot be made", error.errno or 0) from None
+            raise _refused(spec, error) from None
+
+
+def _refused(spec: MapSpec, error: OSError) -> KernelError:
+    number = error.errno or 0
+    return KernelError(f"map {spec.name} cannot be made", number, hint=privilege_hint(number))
 
 
 def kernel_name(spec: MapSpec, of: str) -> str:

@@ -294,3 +294,32 @@ def test_programs_that_are_not_loaded(twins, compiled):
 
     assert (theirs.rc, left) == (255, {})
     assert (mine.rc, list(mine_left)) == (0, ["/programs/hit"])
+
+
+def test_a_folder_for_programs_without_a_place(twins, place):
+    (path := place.root / "one.o").write_bytes(_only("tc"))
+    theirs, left = twins.theirs("prog", "loadall", path, "HERE/new", "autoattach")
+    mine, mine_left = twins.ours("prog", "loadall", path, "HERE/new", "autoattach")
+
+    assert (theirs.rc, left) == (255, {})
+    assert (mine.rc, list(mine_left)) == (0, ["/new/hit"])
+
+
+@pytest.mark.parametrize("options", [["-L"], ["-L", "-S", "-k", "/dev/null", "-i", "/dev/null"]])
+def test_loader_programs(twins, compiled, options):
+    mine, left = twins.ours(*options, "prog", "load", compiled["socket"], "HERE/one")
+
+    assert (mine.rc, left) == (255, {})
+    assert b"objects are loaded without a program that does it" in mine.stderr
+
+
+def test_what_was_loaded_is_told_to_those_who_ask(twins, compiled):
+    words = ["prog", "loadall", compiled["load_data"], "HERE/programs", "pinmaps", "HERE/maps"]
+    mine, left = twins.ours("-j", "--extra", *words)
+    rows = json.loads(mine.stdout)
+
+    assert {one["pinned"].removeprefix(str(twins.folder)) for one in rows} == set(left)
+    assert [(one["kind"], one["type"], one["name"]) for one in rows][:2] == [
+        ("prog", "sched_cls", "classify"),
+        ("map", "array", "load_dat.data"),
+    ]

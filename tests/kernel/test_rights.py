@@ -17,9 +17,14 @@ import pytest
 
 from bpfctl.cli.rights import RIGHTS
 from bpfctl.cli.table import OBJECTS, OURS
+from bpfctl.elf.read import read
+from bpfctl.errors import KernelError
+from bpfctl.load.object import Loaded
+from bpfctl.load.register import register
 from btf.relo_kind import FIELD_BYTE_OFFSET
 from btf.write import Builder
 from tests.build.bpf_object import Relo, bpf_object
+from tests.build.compiled import compiled
 from tests.kernel import client, hardship
 from tests.kernel.emitter import Emitter
 from tests.kernel.facts import Facts
@@ -113,6 +118,14 @@ LINES = {
         "tcx_ingress pinned {B}/tcx dev lo",
     ],
     "net detach": ["xdpgeneric dev lo"],
+    "struct_ops show": [""],
+    "struct_ops list": ["name first"],
+    "struct_ops dump": [""],
+    "struct_ops register": ["{D}/struct {B}/new"],
+    "struct_ops unregister": ["id {ops}"],
+    "iter pin": ["{D}/iterator {B}/new"],
+    "token show": [""],
+    "token list": [""],
     "feature probe": ["", "unprivileged", "--full-report"],
     "feature list_builtins": ["prog_types"],
     "feature check": ["{D}/object", "{D}/object --load"],
@@ -216,8 +229,25 @@ class _Scene:
         blob = Blob()
         blob.int_("int", 4, SIGNED)
         self._write("types", blob.raw())
+        for name, part in (("struct", "struct_ops_link"), ("iterator", "iter")):
+            self._write(name, compiled(part))
+        self.names["ops"] = client.id_of("map", self._registered())
         for name, section in (("object", "socket"), ("traced", "raw_tp"), ("xdp", "xdp")):
             self._write(name, _object(section))
+
+    def _registered(self):
+        """Put two structs of functions to use, and return the descriptor of the first one's map."""
+        if not self.has_structs:
+            return self._fds["map"]
+        loaded = self._stack.enter_context(Loaded(read(compiled("load_ops"))))
+        register(loaded)
+        for one in loaded.maps.values():
+            self._stack.callback(_deleted, one)
+        return loaded.maps["first"].fileno()
+
+    @property
+    def has_structs(self):
+        return Facts(self.place.lockdown).has("struct:bpf_struct_ops_tcp_congestion_ops")
 
     def _put(self, kind, name, fd):
         self._stack.callback(os.close, fd)
@@ -260,6 +290,11 @@ class _Scene:
             hardship.bpfctl("net", "attach", "xdpgeneric", "pinned", str(self.place.bpffs / "xdp"), "dev", "lo")
         if command == "prog detach":
             client.prog_attach(self._fds["sockets"], self._fds["verdict"], VERDICT)
+
+
+def _deleted(map_):
+    with suppress(KernelError):
+        map_.delete(bytes(4))
 
 
 def _typed(stack):
@@ -307,8 +342,10 @@ def _setting(name):
 
 
 def _skip_where_it_cannot_be(scene, command, way):
-    if command == "prog profile" and scene.place.lockdown != "none":
+    if command in ("prog profile", "iter pin") and scene.place.lockdown != "none":
         pytest.skip(f"kernel lockdown ({scene.place.lockdown}) forbids programs at programs")
+    if command.startswith("struct_ops") and not scene.has_structs:
+        pytest.skip("the kernel lets no program control congestion (CONFIG_BPF_JIT, Linux 5.6)")
     if "tcx" in way.when and not Facts(scene.place.lockdown).has("enum:BPF_TCX_INGRESS"):
         pytest.skip("there is no tcx before Linux 6.6")
     if "perf_event_paranoid" in way.when and _setting("perf_event_paranoid") > 2:

@@ -12,7 +12,7 @@ import pytest
 
 from bpfctl.errors import KernelError, UsageError
 from bpfctl.kernel.map import Map
-from bpfctl.kernel.map import rows as maps
+from bpfctl.kernel.prog import Program
 from bpfctl.kernel.together import together
 from bpfctl.uapi.enums import MapType
 from tests.build.compiled import source
@@ -144,10 +144,16 @@ def test_maps_pinned_by_name(place):
     for name in ("one", "two"):
         answer = load(first, place.bpffs / name)
         assert (answer.returncode, answer.stderr) == (0, "")
-    ids = [row.id for row in maps() if row.name == "counts"]
+    ids = set()
+    for name in ("one", "two"):
+        with Program.pinned(str(place.bpffs / name)) as program:
+            ids |= {*program.info().map_ids}
     refused = load(other, place.bpffs / "three")
     broken = load(bad, place.bpffs / "four")
 
+    beside = run("prog", "load", str(first), str(place.bpffs / "five"), "pinmaps", str(place.bpffs / "maps"))
+
+    assert (beside.returncode, (place.bpffs / "maps" / "counts").exists()) == (0, True)
     assert len(ids) == 1
     assert refused.returncode == broken.returncode == 255
     assert "map counts cannot be the one that is pinned at /sys/fs/bpf/counts, whose type is 2, not 1" in refused.stderr

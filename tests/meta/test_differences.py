@@ -64,6 +64,29 @@ SHOWN = {
     "`prog dump` with `visual`, an exit that is not the end of its function": [
         "bpftool/test_prog_dump.py::test_graphs_of_exits"
     ],
+    "`prog load` and `loadall` that fail": [
+        "kernel/test_together.py::test_maps_pinned_by_name",
+        "kernel/test_together.py::test_somebody_stops_it",
+        "bpftool/test_prog_load.py::test_where_nothing_is_mounted",
+    ],
+    "`prog loadall` of an object with programs that are not loaded": [
+        "bpftool/test_prog_load.py::test_programs_that_are_not_loaded"
+    ],
+    "`prog load autoattach`, a program that cannot be attached": [
+        "bpftool/test_prog_load.py::test_what_cannot_be_attached"
+    ],
+    "`prog loadall autoattach` into a folder that is not there, a program that has no place to be attached to": [
+        "bpftool/test_prog_load.py::test_a_folder_for_programs_without_a_place"
+    ],
+    "`prog load pinmaps`, maps that are pinned by their names": ["kernel/test_together.py::test_maps_pinned_by_name"],
+    "`prog load` with a path in `/`, or `loadall` with `/` itself": [
+        "bpftool/test_prog_load.py::test_where_nothing_is_mounted"
+    ],
+    "`prog load -L`, with or without `-S`": ["bpftool/test_prog_load.py::test_loader_programs"],
+    "`struct_ops register`, one of several structs is refused": [
+        "bpftool/test_struct_ops.py::test_what_cannot_be_registered"
+    ],
+    "`struct_ops unregister` of a struct that a link holds": ["bpftool/test_struct_ops.py::test_unregister"],
     "`prog tracelog` where no tracefs is mounted": ["bpftool/test_prog_tracelog.py::test_without_a_tracefs"],
     "`prog tracelog` while another process reads the trace": [
         "bpftool/test_prog_tracelog.py::test_another_reader_is_named"

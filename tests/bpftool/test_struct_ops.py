@@ -1,0 +1,114 @@
+"""bpfctl struct_ops beside bpftool's: the same structs, listed, shown, put to use and taken out of use."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+
+import pytest
+
+from tests.bpftool import peer
+from tests.bpftool.newest import CURRENT, NEWEST, VOICES
+from tests.build.compiled import OBJECTS, source
+from tests.kernel import client
+from tests.kernel.place import Place
+
+pytestmark = CURRENT
+
+
+@pytest.fixture(scope="module")
+def place():
+    with Place() as place:
+        yield place
+
+
+@pytest.fixture(scope="module")
+def structs(compiled, place):
+    """Structs of an object without links, and of one with a link, put to use by ours; gone in the end."""
+    links = place.bpffs / "links"
+    answers = [
+        peer.inside("struct_ops", "register", str(compiled["load_ops"])),
+        peer.inside("struct_ops", "register", str(compiled["struct_ops_link"]), str(links)),
+    ]
+    yield answers, links
+    for name in ("first", "another"):
+        peer.inside("struct_ops", "unregister", "name", name)
+    (links / "ours").unlink()
+
+
+def test_register(structs):
+    answers, links = structs
+
+    assert [(one.rc, one.stdout) for one in answers] == [(0, b"")] * 2
+    assert re.fullmatch(
+        rb"Registered tcp_congestion_ops first id \d+\nRegistered tcp_congestion_ops another id \d+\n",
+        answers[0].stderr,
+    )
+    assert re.fullmatch(rb"Registered tcp_congestion_ops ours map id \d+ link id \d+\n", answers[1].stderr)
+    assert [one.name for one in links.iterdir()] == ["ours"]
+
+
+WORDS = ["show", "list", "sh name first", "dump", "d n ours", "dump name no", "show name no", "show id 4294967295"]
+
+
+def theirs_and_ours(*words):
+    return peer.run(NEWEST, *words), peer.inside(*words)
+
+
+@pytest.mark.parametrize("voice", VOICES)
+@pytest.mark.usefixtures("structs")
+def test_show_and_dump(voice):
+    array = client.map_create(2, 4, 4, 1, name="array")
+    ids = {row["name"]: row["id"] for row in json.loads(peer.run(NEWEST, "-j", "struct_ops", "show").stdout)}
+    handles = [f"{command} id {ids[name]}" for command in ("show", "dump") for name in ("first", "ours")]
+    wrong = [f"show id {client.id_of('map', array)}", "show id 0", "show id x"]
+    os.close(array)
+    for words in (*WORDS, *handles, *wrong):
+        theirs, mine = theirs_and_ours(*voice, "struct_ops", *words.split())
+
+        assert (theirs.rc, theirs.stdout) == (mine.rc, mine.stdout), words
+        assert theirs.rc == 0 or voice or mine.stderr.startswith(b"Error: ") or words == "dump name no"
+
+
+@pytest.mark.parametrize("voice", VOICES)
+@pytest.mark.usefixtures("structs")
+def test_unregister(place, voice):
+    """As often as it is put to use; one that is not there, or that a link holds, is an error."""
+    (path := place.root / "third.o").write_bytes(_with("struct_ops", "ours", "third"))
+    for tool in (lambda *w: peer.run(NEWEST, *w), peer.inside):
+        assert peer.run(NEWEST, "struct_ops", "register", str(path)).rc == 0
+        id_ = json.loads(peer.run(NEWEST, "-j", "struct_ops", "show").stdout)[-1]["id"]
+        done = tool(*voice, "struct_ops", "unregister", "id", str(id_))
+
+        assert done.rc == 0
+        assert done.stdout.strip() == (b"null" if voice else b"")
+        assert b"Unregistered tcp_congestion_ops third id" in done.stderr or voice
+    for words in (["name", "no"], ["name", "ours"], ["id", "4294967295"], []):
+        theirs, mine = theirs_and_ours(*voice, "struct_ops", "unregister", *words)
+        assert theirs.rc == mine.rc == 255, words
+        assert not voice or "error" in json.loads(mine.stdout)
+        assert "ours" not in words or b"its link holds it" in mine.stderr
+
+
+@pytest.mark.usefixtures("structs")
+def test_what_cannot_be_registered(compiled, place):
+    """All structs of an object are put to use, or none."""
+    for name in ("socket", "struct_ops_missing", "struct_ops_reused", "struct_ops_member"):
+        theirs = peer.run(NEWEST, "struct_ops", "register", str(compiled[name]))
+        mine = peer.inside("struct_ops", "register", str(compiled[name]))
+        assert theirs.rc == mine.rc == 255, name
+        assert mine.stderr.count(b"\n") == 1
+    (path := place.root / "fresh.o").write_bytes(_with("load_ops", "first", "fresh"))
+    before = json.loads(peer.run(NEWEST, "-j", "struct_ops", "show").stdout)
+    again = peer.inside("struct_ops", "register", str(path), str(place.bpffs / "never"))
+    after = json.loads(peer.run(NEWEST, "-j", "struct_ops", "show").stdout)
+
+    assert "another" in {one["name"] for one in before}
+    assert (again.rc, after) == (255, before)
+    assert again.stderr == b"Error: can't register struct_ops another: File exists\n"
+    assert not (place.bpffs / "never").exists()
+
+
+def _with(name, old, new):
+    return source((OBJECTS / f"{name}.bpf.c").read_text().replace(old, new))
