@@ -14,6 +14,7 @@ from tests.bpftool import peer
 from tests.bpftool.newest import CURRENT, NEWEST, VOICES
 from tests.build.compiled import source
 from tests.kernel import client
+from tests.kernel.facts import Facts
 from tests.kernel.place import Place, add_device, mount
 
 pytestmark = CURRENT
@@ -259,6 +260,43 @@ def test_what_is_attached(twins, place):
         assert mine.rc == 0, (name, mine)
         assert [kind for kind, *_ in left.values()] == ["link" if name in ATTACHED else "prog"], (name, left)
         assert (b"pinned itself" in mine.stderr) == (name in PINNED), name
+
+
+IN_KERNEL = [
+    "kprobe/vfs_read",
+    "kprobe/vfs_read+0",
+    "kretprobe/vfs_read",
+    "kprobe.multi/vfs_rea*",
+    "kretprobe.multi/vfs_rea*",
+    "kprobe.session/vfs_rea*",
+    "ksyscall/getpid",
+    "kretsyscall/getpid",
+    "fentry/vfs_read",
+    "fexit/vfs_read",
+    "fmod_ret/bpf_modify_return_test",
+    "tp_btf/sys_enter",
+    "lsm/file_open",
+    "iter/task",
+]
+
+
+def test_what_is_attached_to_the_kernel(twins, place):
+    """As far as bpftool has it attached too: what this kernel lacks is an error here, and no pin of the program."""
+    if not Facts(place.lockdown).has("pmu:kprobe") or place.lockdown != "none":
+        pytest.skip(f"there are no kprobes, or lockdown ({place.lockdown}) forbids them")
+    attached = set()
+    for name in IN_KERNEL:
+        (path := place.root / "one.o").write_bytes(_only(name))
+        theirs, left = twins.theirs("prog", "loadall", path, "HERE", "autoattach")
+        mine, mine_left = twins.ours("prog", "loadall", path, "HERE", "autoattach")
+        if [kind for kind, *_ in left.values()] == ["link"]:
+            attached.add(name)
+            assert (mine.rc, mine_left) == (0, left), (name, mine)
+        else:
+            assert (mine.rc, mine_left) == (255, {}), (name, mine, theirs)
+
+    print(sorted(set(IN_KERNEL) - attached), "is not attached here")
+    assert attached >= {"kprobe/vfs_read", "kretprobe/vfs_read", "ksyscall/getpid"}
 
 
 def _only(section):
