@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import socket
+import subprocess
 import threading
 
 import pytest
@@ -18,6 +20,7 @@ from bpfctl.host import netlink, rtnetlink
 from bpfctl.kernel import cgroup, net, task_fd
 from bpfctl.uapi.enums import AttachType
 from tests.kernel import client, traffic
+from tests.kernel.command import BPFCTL, ENVIRONMENT
 from tests.kernel.inhabitants.programs import returning
 from tests.kernel.place import Place, add_device
 
@@ -284,3 +287,44 @@ def test_perf_events_of_a_process(place, loaded, stack):
         "waits",
     )
     assert [owner.pid for owner in row.owners] == [os.getpid()]
+
+
+def listed(*words):
+    return subprocess.run([*BPFCTL, *words], env=ENVIRONMENT, capture_output=True, check=True, text=True).stdout
+
+
+def test_in_the_forms_of_lists(place, group, loaded, stack):
+    """Filtered, sorted, with some columns, as CSV and as a table."""
+    (xdp, xdp_id), (skb, skb_id), (_, other) = (loaded(kind, name="forms") for kind in (XDP, CGROUP_SKB, CGROUP_SKB))
+    traffic.set_xdp(LO, xdp, SKB_MODE)
+    stack.callback(traffic.set_xdp, LO, -1, SKB_MODE)
+    folder = os.open(group, os.O_RDONLY)
+    client.prog_attach(folder, skb, INGRESS, MULTI)
+    client.prog_attach(folder, skb, EGRESS, MULTI)
+    os.close(folder)
+    event = client.perf_event_open(2, place.tracepoint_id("sched", "sched_process_wait"))
+    stack.callback(os.close, event)
+    tracing, tracing_id = loaded(TRACEPOINT, 0, "waits")
+    client.perf_event_set_bpf(event, tracing)
+
+    assert listed("net", "show", "dev", "lo", "--csv", "--fields", "device,ifindex,at,prog,name") == (
+        f"device,ifindex,at,prog,name\nlo,1,xdp generic,{xdp_id},forms\n"
+    )
+    words = ["cgroup", "tree", str(group), "--sort", "-type", "--fields", "cgroup,prog,type,flags"]
+    assert listed(*words) == "".join(
+        f"{group}\t{skb_id}\t{type_}\tmulti\n" for type_ in ("cgroup_inet_ingress", "cgroup_inet_egress")
+    )
+    assert listed(*words, "--type", "cgroup_inet_egress", "--name", "for*").count("\n") == 1
+    assert listed(*words, "--name", "no*") == ""
+    (row,) = json.loads(listed("-j", "perf", "--name", "waits", "--fields", "pid,fd,prog,type,target"))
+    assert row == {
+        "pid": os.getpid(),
+        "fd": event,
+        "prog": tracing_id,
+        "type": "tracepoint",
+        "target": "sched:sched_process_wait",
+    }
+    table = listed("--color", "always", "--owners", "proc", "cgroup", "show", str(group))
+    assert str(skb_id) in table
+    assert f"({os.getpid()})" in table
+    assert str(other) not in table
