@@ -17,12 +17,12 @@ def names(wheel):
     return set(zipfile.ZipFile(wheel).namelist())
 
 
-def test_every_module_is_in_it(names):
+def test_every_module_is_in_it(source, names):
     """A package that pyproject.toml forgets would work in the checkout alone."""
     modules = {
-        str(file.relative_to(ROOT)).removeprefix("plugins/")
+        str(file.relative_to(source)).removeprefix("plugins/")
         for folder in ("bpfctl", "btf", "plugins")
-        for file in (ROOT / folder).rglob("*.py")
+        for file in (source / folder).rglob("*.py")
         if "_tools" not in file.parts
     }
 

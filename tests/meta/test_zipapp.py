@@ -81,6 +81,12 @@ def test_without_a_folder_it_writes_nothing(file, home):
     assert before == sorted(home.rglob("*"))
 
 
+def test_no_home_is_made(file, tmp_path):
+    assert run(file, "version", HOME=tmp_path / "nowhere").startswith("bpfctl v")
+
+    assert [] == list(tmp_path.iterdir())
+
+
 def _shared(home):
     home.chmod(0o777)
 
