@@ -26,6 +26,9 @@ test-vm: $(VENV)/developed test-packages ## run the kernel tests in guests of ev
 	$(BIN)/python -m tests.vm test --kernel arm64 --cpus 2 tests/kernel/test_calls.py tests/kernel/test_events.py \
 		tests/kernel/test_uprobe.py tests/kernel/test_usdt.py
 
+test-wheel: $(VENV)/developed test-packages ## build the wheel and run the kernel tests against it, installed in a fresh environment
+	$(BIN)/python -m release.test_wheel
+
 check: $(VENV)/developed ## style, types, layers, fresh generated files
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
