@@ -1,4 +1,4 @@
-"""Attachments to a cgroup without a link: the cgroup holds the program itself, until it is detached or removed.
+"""Attachments to a cgroup: the cgroup holds the program itself, until it is detached or removed, or a link does.
 
 A program runs for all processes in the cgroup and below. Kernel: kernel/bpf/cgroup.c.
 """
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from bpfctl._sys import attach as attach_calls
 from bpfctl.errors import KernelError
+from bpfctl.kernel.link import Link
 from bpfctl.kernel.names import attach_type as name_of
 from bpfctl.kernel.refusal import hint
 
@@ -36,6 +37,20 @@ def attach(program: Program, path: str, attach_type: int, flags: int = 0) -> Non
             number = error.errno or 0
             told = f"can't attach the program to {path} as {_word(attach_type)}"
             raise KernelError(told, number, hint=_why_not(number, flags)) from None
+
+
+def link(program: Program, path: str, attach_type: int) -> Link:
+    """Attach to the cgroup of a folder for as long as the link is held or pinned; KernelError as of `attach`.
+
+    It is attached as with `MULTI`. Linux 5.7.
+    """
+    with opened(path) as folder:
+        try:
+            return Link(attach_calls.link_create(program.fileno(), folder, attach_type))
+        except OSError as error:
+            number = error.errno or 0
+            told = f"can't link the program to {path} as {_word(attach_type)}"
+            raise KernelError(told, number, hint=_why_not(number, MULTI)) from None
 
 
 def detach(program: Program, path: str, attach_type: int) -> None:

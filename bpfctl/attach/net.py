@@ -1,6 +1,6 @@
-"""Attachments to network devices without a link: XDP, and tcx (BPF_PROG_ATTACH); the device holds the program itself.
+"""Attachments to network devices: XDP and tcx. The device holds the program itself, or a link does.
 
-They last until they are detached, or the device is gone.
+Without a link they last until they are detached, or the device is gone.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 from bpfctl._sys import attach as attach_calls
 from bpfctl.errors import KernelError
 from bpfctl.host import netlink, rtnetlink
+from bpfctl.kernel.link import Link
 from bpfctl.kernel.refusal import hint
+from bpfctl.uapi.enums import AttachType
 
 if TYPE_CHECKING:
     from bpfctl.kernel.prog import Program
-    from bpfctl.uapi.enums import AttachType
 
 _BEFORE = 1 << 3  # BPF_F_BEFORE in include/uapi/linux/bpf.h
 _NONE = -1
@@ -34,6 +35,19 @@ class XdpMode(IntEnum):
 def attach_xdp(program: Program, ifindex: int, mode: XdpMode = XdpMode.ANY, *, overwrite: bool = False) -> None:
     """Attach to a device; KernelError with EBUSY when it has a program already, unless that may be overwritten."""
     _xdp("attach the program to", program.fileno(), ifindex, mode | (0 if overwrite else rtnetlink.XDP_IF_NOEXIST))
+
+
+def link_xdp(program: Program, ifindex: int, mode: XdpMode = XdpMode.ANY) -> Link:
+    """Attach to a device for as long as the link is held or pinned; KernelError with EBUSY when it has a program.
+
+    Linux 5.9.
+    """
+    try:
+        return Link(attach_calls.link_create(program.fileno(), ifindex, AttachType.XDP, mode))
+    except OSError as error:
+        number = error.errno or 0
+        told = _xdp_hint(number) or hint(number, "CAP_NET_ADMIN")
+        raise KernelError(f"can't link the program to device {ifindex} as xdp", number, hint=told) from None
 
 
 def detach_xdp(ifindex: int, mode: XdpMode = XdpMode.ANY) -> None:
@@ -68,6 +82,14 @@ def attach_tcx(program: Program, ifindex: int, attach_type: AttachType, *, first
         attach_calls.attach(ifindex, program.fileno(), attach_type, _BEFORE if first else 0)
     except OSError as error:
         raise _tcx_failed(f"can't attach the program to device {ifindex}", attach_type, error) from None
+
+
+def link_tcx(program: Program, ifindex: int, attach_type: AttachType, *, first: bool = False) -> Link:
+    """Attach as `attach_tcx` does, for as long as the link is held or pinned."""
+    try:
+        return Link(attach_calls.link_create(program.fileno(), ifindex, attach_type, _BEFORE if first else 0))
+    except OSError as error:
+        raise _tcx_failed(f"can't link the program to device {ifindex}", attach_type, error) from None
 
 
 def detach_tcx(ifindex: int, attach_type: AttachType) -> None:

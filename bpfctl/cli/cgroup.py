@@ -131,13 +131,14 @@ def _effective(left: grammar.Words) -> bool:
     return found
 
 
-def attach(ctx: opt.Context, words: opt.Words = None) -> None:
+def attach(ctx: opt.Context, words: opt.Words = None, *, pin: opt.LinkPin = None) -> None:
     """Attach a program to a cgroup, for all processes in it and below.
 
     With 'multi' it runs beside others that are attached so, also below; with 'override' a cgroup below may have another
     program instead; with neither no cgroup below may have one.
     """
     from bpfctl.attach import cgroup as attaching
+    from bpfctl.cli import pin as pins
 
     def do(program: Program, path: str, number: int, left: grammar.Words) -> None:
         flags = 0
@@ -150,7 +151,13 @@ def attach(ctx: opt.Context, words: opt.Words = None) -> None:
                     flags |= attaching.OVERRIDE
                 case _:
                     raise UsageError(f"unknown option: {word}")
+        if pin is not None and flags & attaching.OVERRIDE:
+            raise UsageError("a link is attached beside others, so 'override' makes no sense with --pin")
         try:
+            if pin is not None:
+                with attaching.link(program, path, number) as link:
+                    pins.keep(ctx.obj, link, pin)
+                return
             attaching.attach(program, path, number, flags)
         except KernelError as error:
             raise _refused("failed to attach program", error) from None

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from bpfctl.cli.session import Session
     from bpfctl.kernel.net import NetRow
     from bpfctl.kernel.owner import How
+    from bpfctl.kernel.prog import Program
     from bpfctl.kernel.select import Select
 
 # In bpftool's order, which decides what a word cut short means.
@@ -57,7 +58,7 @@ def show(
     lists.show(ctx.obj, VIEW, rows, None, wanted)
 
 
-def attach(ctx: opt.Context, words: opt.Words = None) -> None:
+def attach(ctx: opt.Context, words: opt.Words = None, *, pin: opt.LinkPin = None) -> None:
     """Attach a program to a network device, without a link."""
     from bpfctl.attach import net
     from bpfctl.kernel.prog import Program
@@ -71,12 +72,31 @@ def attach(ctx: opt.Context, words: opt.Words = None) -> None:
             device = _device(left)
             how = _how(left, word)
             left.end()
+            if pin is not None and how == "overwrite":
+                raise UsageError("a link takes the place of no other program, so 'overwrite' makes no sense with --pin")
+        if pin is not None:
+            _link(ctx.obj, program, word, device, pin, first=how == "prepend")
+            return
         with _told(f"interface {word} attach failed"):
             if word.startswith("tcx"):
                 net.attach_tcx(program, device, AttachType[word.upper()], first=how == "prepend")
             else:
                 net.attach_xdp(program, device, net.XdpMode[_MODES[word]], overwrite=how == "overwrite")
     ctx.obj.out.done()
+
+
+def _link(run: Session, program: Program, word: str, device: int, path: str, *, first: bool) -> None:
+    from bpfctl.attach import net
+    from bpfctl.cli import pin
+
+    with _told(f"interface {word} attach failed"):
+        if word.startswith("tcx"):
+            link = net.link_tcx(program, device, AttachType[word.upper()], first=first)
+        else:
+            link = net.link_xdp(program, device, net.XdpMode[_MODES[word]])
+    with link:
+        pin.keep(run, link, path)
+    run.out.done()
 
 
 def detach(ctx: opt.Context, words: opt.Words = None) -> None:

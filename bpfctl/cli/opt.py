@@ -127,6 +127,9 @@ Verbose = Annotated[bool, option("--verbose", "-v", text="Also show what can be 
 PinPath = Annotated[
     str | None, option("--pin", metavar="FILE", text="Keep it attached by a pin there, and end at once.")
 ]
+LinkPin = Annotated[
+    str | None, option("--pin", metavar="FILE", text="Attach it by a link, and pin that there: it ends with the pin.")
+]
 Of = Annotated[
     str | None, option("--of", metavar="FIELD", text="The number that is put into buckets: args.NAME, ret, ...")
 ]

@@ -30,7 +30,12 @@ def run(
     path = left.next("the path")
     left.end()
     with kind.one(which) as held:
-        mounted = pin.pin(held, path, mount=not session.options.nomount)
+        keep(session, held, path)
+    session.out.done()
+
+
+def keep(session: Session, held: Handle, path: str) -> None:
+    """Pin an object, and say so where a file system is mounted for that."""
+    mounted = pin.pin(held, path, mount=not session.options.nomount)
     if mounted:
         session.out.note(f"mounted a BPF file system on {mounted}")
-    session.out.done()

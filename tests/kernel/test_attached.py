@@ -328,3 +328,29 @@ def test_in_the_forms_of_lists(place, group, loaded, stack):
     assert str(skb_id) in table
     assert f"({os.getpid()})" in table
     assert str(other) not in table
+
+
+def test_a_pin_keeps_it(place, group, loaded):
+    """With --pin there is a link, which ends with its pin."""
+    xdp, skb, cls = (loaded(kind, name="kept")[1] for kind in (XDP, CGROUP_SKB, SCHED_CLS))
+    add_device("veth", "kept")
+    lines = [
+        ["cgroup", "attach", str(group), "egress", "id", str(skb), "multi"],
+        ["net", "attach", "xdpgeneric", "id", str(xdp), "dev", "kept"],
+        *([["net", "attach", "tcx_egress", "id", str(cls), "dev", "kept", "prepend"]] if _has_tcx() else []),
+    ]
+    for number, line in enumerate(lines):
+        path = place.bpffs / f"kept{number}"
+        assert listed(*line, "--pin", str(path)) == ""
+        fd = client.obj_get(path)
+        id_ = client.id_of("link", fd)
+        os.close(fd)
+        (row,) = [
+            row for row in (*cgroup.rows(str(group)), *net.rows(socket.if_nametoindex("kept"))) if row.name == "kept"
+        ]
+        assert (row.link_ids, row.pinned) == ((id_,), (str(path),))
+        path.unlink()
+        assert id_ not in client.ids("link")
+    with pytest.raises(subprocess.CalledProcessError) as failed:
+        listed("net", "attach", "xdp", "id", str(xdp), "dev", "kept", "overwrite", "--pin", str(place.bpffs / "no"))
+    assert "makes no sense with --pin" in failed.value.stderr
