@@ -13,12 +13,12 @@ from bpfctl.symbols import rust
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 _CXX = re.compile(r"(_Z[\w$]+)((?:\.[\w.]+)?)", re.ASCII)  # behind a dot is what the compiler made of a function
 _MANGLED = ("_Z", "_R", "__ZN")
 _LONGEST = 1 << 10  # bytes, of which the demangler of GCC takes no more anyway
-_BATCH = 32  # names, which a pipe has room for
+_BATCH = 32 << 10  # bytes of names, which a pipe has room for
 _MOST = 1 << 16  # names that are kept
 _MOST_FAULTS = 8  # of that process, until names stay as they are
 
@@ -53,10 +53,9 @@ class Demangler(Closing):
             self._known[symbol] = rust.plain(symbol) or symbol
             if found is not None and self._known[symbol] == symbol:
                 of_cxx[symbol] = found
-        parts = list(dict.fromkeys(found[1] for found in of_cxx.values()))
         names: dict[str, str] = {}
-        for at in range(0, len(parts), _BATCH):
-            names |= self._asked(parts[at : at + _BATCH])
+        for batch in _batches(dict.fromkeys(found[1] for found in of_cxx.values())):
+            names |= self._asked(batch)
         for symbol, found in of_cxx.items():
             name = names.get(found[1]) or cxx.plain(found[1])
             self._known[symbol] = name + found[2] if name else symbol
@@ -103,6 +102,18 @@ class Demangler(Closing):
                 except OSError:  # what is left to write has nobody who reads it
                     continue
             process.wait()
+
+
+def _batches(symbols: Iterable[str]) -> Iterator[list[str]]:
+    batch, size = list[str](), 0
+    for symbol in symbols:
+        if size + len(symbol) >= _BATCH:
+            yield batch
+            batch, size = [], 0
+        batch.append(symbol)
+        size += len(symbol) + 1
+    if batch:
+        yield batch
 
 
 def _pipes(process: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes]]:

@@ -10,10 +10,10 @@ from __future__ import annotations
 import re
 import sys
 from array import array
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from contextlib import suppress
 from itertools import accumulate
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from bpfctl._sys import calls
 from bpfctl.host.kallsyms import FILE
@@ -63,14 +63,20 @@ class Kernel:
 
     def frames(self, addresses: Sequence[int]) -> list[Frame]:
         """Return what is at the addresses of a stack, the innermost first: behind it all are where calls return to."""
-        callers = self._callers
-        frames = [self.frame(address) for address in addresses[:1]]
-        frames += [callers.get(address) or self._caller(address) for address in addresses[1:]]
-        return frames
+        frames = [*map(self._known.get, addresses[:1]), *map(self._callers.get, addresses[1:])]
+        if all(frames):
+            return cast(list[Frame], frames)
+        return [
+            frame or (self._caller(address) if index else self.frame(address))
+            for index, (frame, address) in enumerate(zip(frames, addresses, strict=True))
+        ]
 
     def _caller(self, address: int) -> Frame:
-        name, offset, module = self._find(address - 1)  # the call may have been the last of its function
-        return _kept(self._callers, address, Frame(name, offset + 1, module))
+        frame = self._callers.get(address)
+        if frame is None:
+            name, offset, module = self._find(address - 1)  # the call may have been the last of its function
+            frame = _kept(self._callers, address, Frame(name, offset + 1, module))
+        return frame
 
     def _find(self, address: int) -> Frame:
         found = self._look_up(address)
@@ -121,12 +127,15 @@ class Kernel:
 
     def _frame(self, part: _Part, index: int, address: int) -> Frame | None:
         """Return the first symbol at an address, as the kernel itself chooses."""
-        start = part.starts[index]
-        for at in range(bisect_left(part.starts, start), index + 1):
-            line = part.lines[at]
-            name = self._text[line + self._width + 3 : self._text.find(b"\n", line)]
-            if self._text[line + self._width + 1] not in _OF_NO_CODE and not name.startswith(_MARKS):
-                function, _, module = name.decode("utf-8", "surrogateescape").partition("\t")
+        text, start = self._text, part.starts[index]
+        first = index
+        while first and part.starts[first - 1] == start:
+            first -= 1
+        for at in range(first, index + 1):
+            kind = part.lines[at] + self._width + 1
+            if text[kind] not in _OF_NO_CODE and not text.startswith(_MARKS, kind + 2):
+                name = text[kind + 2 : text.find(b"\n", kind)].decode("utf-8", "surrogateescape")
+                function, _, module = name.partition("\t")
                 return Frame(function, address - start, module) if start else None
         return None
 

@@ -66,7 +66,7 @@ def plain(symbol: str) -> str:
 
 def _kept(suffix: str) -> str:
     """Return what a compiler has put behind a name, without the numbers of LLVM's own."""
-    return re.sub(r"\.llvm\.\w+", "", suffix)
+    return re.sub(r"\.llvm\.\w+", "", suffix) if suffix else ""
 
 
 def _legacy(parts: str, suffix: str) -> str:

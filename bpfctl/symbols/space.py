@@ -135,4 +135,8 @@ class Space:
 
     def at(self, address: int) -> Mapping | None:
         """Return what lies at an address, or lay there in an earlier program; None where nothing is known to."""
-        return next((found for program in self._programs if (found := program.at(address))), None)
+        for program in self._programs:
+            found = program.at(address)
+            if found is not None:
+                return found
+        return None

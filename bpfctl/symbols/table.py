@@ -10,7 +10,8 @@ from __future__ import annotations
 import sys
 from array import array
 from bisect import bisect_left, bisect_right
-from itertools import compress
+from itertools import chain, compress
+from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 
 from bpfctl.errors import BpfctlError
@@ -77,6 +78,7 @@ class Table:
             for other in others:
                 self._runs += _of_image(other)
             self._runs += _of_go(image)
+        self._starts = [run.starts for run in self._runs]
 
     @property
     def size(self) -> int:
@@ -101,10 +103,10 @@ class Table:
     def find(self, address: int) -> Found | None:
         """Return the function at an address; None where none is known."""
         start, number, at = -1, 0, 0  # of the last function that begins before it
-        for index, run in enumerate(self._runs):
-            place = bisect_right(run.starts, address) - 1
-            if place >= 0 and run.starts[place] > start:
-                start, number, at = run.starts[place], index, place
+        for index, starts in enumerate(self._starts):
+            place = bisect_right(starts, address) - 1
+            if place >= 0 and starts[place] > start:
+                start, number, at = starts[place], index, place
         if start < 0:
             return None
         run = self._runs[number]
@@ -132,7 +134,16 @@ class Table:
 
 
 def _best(run: Run, at: int) -> str:
-    """Return the name that people know best of those that a function has."""
+    """Return the name that people know best of those that a function has; behind an @ is its version."""
+    name = _name(run, run.names[run.order[at]]) if _is_alone(run.starts, at) else _best_of(run, at)
+    return name.partition("@")[0] or name
+
+
+def _is_alone(starts: array[int], at: int) -> bool:
+    return not at or starts[at - 1] != starts[at]
+
+
+def _best_of(run: Run, at: int) -> str:
     start, size = run.starts[at], run.sizes[run.order[at]]
     names: list[tuple[bool, bool, bool, int, str]] = []
     while at >= 0 and run.starts[at] == start and len(names) < _BACK:
@@ -143,10 +154,7 @@ def _best(run: Run, at: int) -> str:
             is_local, is_weak = not bound & ~_SIZELESS, bound & ~_SIZELESS == _WEAK
             names.append((bool(bound & _SIZELESS), is_local, is_weak, len(name) - len(name.lstrip("_")), name))
         at -= 1
-    if not names:
-        return ""
-    name = min(names)[-1]
-    return name.partition("@")[0] or name  # behind it is the version
+    return min(names)[-1] if names else ""
 
 
 def _name(run: Run, place: int) -> str:
@@ -168,8 +176,8 @@ def _of_image(image: Image) -> Iterator[Run]:
     for section in image.sections:
         if section.type != wanted or section.is_compressed or not 0 < section.link < len(image.sections):
             continue
-        for columns in _gathered(image, section):
-            yield _sorted(columns, code, image, image.sections[section.link])
+        for rows in _gathered(image, section):
+            yield _run(rows, code, image, image.sections[section.link])
         return  # one that has several is not honest
 
 
@@ -181,54 +189,32 @@ def _of_go(image: Image) -> Iterator[Run]:
         yield Run(starts, array("I", range(count)), sizes, places, array("B", bytes(count)), image, names, records)
 
 
-Columns = tuple["array[int]", "array[int]", "array[int]", "array[int]"]
-
-
-def _gathered(image: Image, section: Section) -> Iterator[Columns]:
-    """Yield addresses, sizes, places of names and kinds of functions."""
-    row = 24 if image.bits == 64 else 16
-    word = "Q" if image.bits == 64 else "I"
-    found: Columns = array(word), array(word), array("I"), array("B")
-    total = 0
-    for at in range(0, min(section.size, _LARGEST), row * _PIECE):
-        data = image.part(section, at, row * _PIECE)
-        for column, more in zip(found, _columns(data[: len(data) // row * row], image), strict=True):
-            column.extend(more)
-        if len(found[0]) >= _PIECE:
-            yield found
-            total += len(found[0])
-            found = array(word), array(word), array("I"), array("B")
-        if total >= _MOST or len(data) < row:
+def _gathered(image: Image, section: Section) -> Iterator[bytes]:
+    """Yield the rows that define functions, many at a time."""
+    size = 24 if image.bits == 64 else 16
+    found, total = bytearray(), 0
+    for at in range(0, min(section.size, _LARGEST), size * _PIECE):
+        data = image.part(section, at, size * _PIECE)
+        found += _of_functions(data[: len(data) // size * size], image, size)
+        if len(found) >= size * _PIECE:
+            yield bytes(found)
+            total += len(found)
+            found.clear()
+        if total >= size * _MOST or len(data) < size:
             break
-    if found[0]:
-        yield found
+    if found:
+        yield bytes(found)
 
 
-def _columns(data: bytes, image: Image) -> Columns:
-    """Return the columns of a piece of a table, of those rows that define functions."""
-    is_swapped = (image.sign == "<") != (sys.byteorder == "little")
-    narrow = array("I", data)
-    if is_swapped:
-        narrow.byteswap()
+def _of_functions(rows: bytes, image: Image, size: int) -> bytes:
     if image.bits == 64:
-        wide = array("Q", data)
-        if is_swapped:
-            wide.byteswap()
-        names, addresses, sizes = narrow[0::6], wide[1::3], wide[2::3]
-        info, low, high = data[4::24], data[6::24], data[7::24]
+        info, low, high = rows[4::24], rows[6::24], rows[7::24]
     else:
-        wide = narrow
-        names, addresses, sizes = narrow[0::4], wide[1::4], wide[2::4]
-        info, low, high = data[12::16], data[14::16], data[15::16]
+        info, low, high = rows[12::16], rows[14::16], rows[15::16]
     if image.sign == ">":
         low, high = high, low
     wanted = _both(_both(info.translate(_IS_FUNCTION), _either(low, high)), high.translate(_IS_REAL))
-    return (
-        array(wide.typecode, compress(addresses, wanted)),
-        array(wide.typecode, compress(sizes, wanted)),
-        array("I", compress(names, wanted)),
-        array("B", compress(info.translate(_BOUND), wanted)),
-    )
+    return b"".join(compress(chain.from_iterable(Struct(f"{size}s").iter_unpack(rows)), wanted))
 
 
 def _both(one: bytes, other: bytes) -> bytes:
@@ -240,16 +226,30 @@ def _either(one: bytes, other: bytes) -> bytes:
     return found.to_bytes(len(one), "big")
 
 
-def _sorted(columns: Columns, code: list[tuple[int, int]], image: Image, strings: Section) -> Run:
-    addresses, sizes, names, bound = columns
+def _numbers(code: str, rows: bytes, image: Image) -> array[int]:
+    found = array(code, rows)
+    if (image.sign == "<") != (sys.byteorder == "little"):
+        found.byteswap()
+    return found
+
+
+def _run(rows: bytes, code: list[tuple[int, int]], image: Image, strings: Section) -> Run:
+    """Return functions by their addresses."""
+    narrow = _numbers("I", rows, image)
+    if image.bits == 64:
+        wide = _numbers("Q", rows, image)
+        names, addresses, sizes, info = narrow[0::6], wide[1::3].tolist(), wide[2::3], rows[4::24]
+    else:
+        names, addresses, sizes, info = narrow[0::4], narrow[1::4].tolist(), narrow[2::4], rows[12::16]
     order = sorted(range(len(addresses)), key=addresses.__getitem__)
     starts = array("Q", map(addresses.__getitem__, order))
     reach = array("I", sizes if max(sizes) <= _WIDEST else [min(size, _WIDEST) for size in sizes])
+    bound = array("B", info.translate(_BOUND))
     if 0 in reach:  # those in assembler may not tell: they reach to the next, or to the end
         for at in [at for at, size in enumerate(reach) if not size]:
             following = bisect_right(starts, addresses[at])
             alike = order[max(bisect_left(starts, addresses[at]), following - _BACK) : following]
-            reach[at] = max(min(sizes[other], _WIDEST) for other in alike)
+            reach[at] = min(max(sizes[other] for other in alike), _WIDEST)
             bound[at] |= _SIZELESS
             if reach[at]:
                 continue

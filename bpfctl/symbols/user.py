@@ -8,6 +8,7 @@ program, or in a library that it has given back, is found there.
 from __future__ import annotations
 
 import os
+from collections import defaultdict
 from contextlib import suppress
 from typing import TYPE_CHECKING, cast
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from bpfctl.symbols.follow import Event
     from bpfctl.symbols.space import Mapping
     from bpfctl.symbols.table import Table
+
+Frames = dict[int, Frame]  # by addresses
 
 _MOST_MAPPINGS = 1 << 18  # of all processes
 _MOST_COMPILED = 1 << 21  # functions of all processes
@@ -114,41 +117,45 @@ class Users(Closing):
     def frames(self, pid: int, addresses: Sequence[int]) -> list[Frame]:
         """Return what is at the addresses of a stack, the innermost first: behind it all are where calls return to."""
         known = self._spaces.get(pid) or self._look(pid)
-        leaves, callers = known.leaves, known.callers
-        frames = [leaves.get(address) for address in addresses[:1]]
-        frames += [callers.get(address) for address in addresses[1:]]
-        if None in frames:
-            learned = self._learn([(pid, addresses)])
-            for index, frame in enumerate(frames):
-                frames[index] = frame or learned[pid, addresses[index], bool(index)]
+        frames = [*map(known.leaves.get, addresses[:1]), *map(known.callers.get, addresses[1:])]
+        if not all(frames):
+            leaves, callers = self._learn([(pid, addresses)])[pid]
+            for index, address in enumerate(addresses):
+                frames[index] = frames[index] or (callers if index else leaves)[address]
         return cast(list[Frame], frames)
 
     def expect(self, stacks: Iterable[tuple[int, Sequence[int]]]) -> None:
         """Look up stacks that are asked for next, by process: for some hundred at once that takes half the time."""
         self._learn(stacks)
 
-    def _learn(self, stacks: Iterable[tuple[int, Sequence[int]]]) -> dict[tuple[int, int, bool], Frame]:
-        """Return what is at addresses that are not known yet, by process, address, and whether a call returns there."""
+    def _learn(self, stacks: Iterable[tuple[int, Sequence[int]]]) -> dict[int, tuple[Frames, Frames]]:
+        """Return what is not known yet, by process: at innermost addresses, and at those that calls return to."""
         if self._frames > _MOST_FRAMES:
             for one in self._spaces.values():
                 one.forget()
             self._frames = 0
-        found: dict[tuple[int, int, bool], Frame] = {}
+        wanted: defaultdict[int, tuple[set[int], set[int]]] = defaultdict(lambda: (set(), set()))
         for pid, addresses in stacks:
+            leaves, callers = wanted[pid]
+            leaves.update(addresses[:1])
+            callers.update(addresses[1:])
+        found: dict[int, tuple[Frames, Frames]] = {}
+        for pid, (leaves, callers) in wanted.items():
             known = self._spaces.get(pid) or self._look(pid)
-            frames, returns = known.leaves, False
-            for address in addresses:
-                if address not in frames and (pid, address, returns) not in found:
-                    # A call may be the last of its function: where it returns to is in the next one.
-                    found[pid, address, returns] = self._find(pid, known, address - returns)
-                frames, returns = known.callers, True
-        self._demangle.expect([frame.name for frame in found.values()])
-        for (pid, address, returns), (name, offset, module) in found.items():
-            frame = found[pid, address, returns] = Frame(self._demangle(name), offset + returns, module)
-            if module:  # what is not known yet may be soon
-                known = self._spaces[pid]
-                (known.callers if returns else known.leaves)[address] = frame
-        self._frames += len(found)
+            # A call may be the last of its function: where it returns to is in the next one.
+            found[pid] = (
+                self._find(pid, known, leaves.difference(known.leaves), 0),
+                self._find(pid, known, callers.difference(known.callers), 1),
+            )
+        self._demangle.expect([frame.name for both in found.values() for part in both for frame in part.values()])
+        for pid, both in found.items():
+            known = self._spaces[pid]
+            for returns, (part, kept) in enumerate(zip(both, (known.leaves, known.callers), strict=True)):
+                for address, (name, offset, module) in part.items():
+                    part[address] = frame = Frame(self._demangle(name), offset + returns, module)
+                    if module:  # what is not known yet may be soon
+                        kept[address] = frame
+                self._frames += len(part)
         return found
 
     def build_id(self, pid: int, address: int) -> str:
@@ -157,28 +164,33 @@ class Users(Closing):
         mapping = known.at(address) if known else None
         if known is None or mapping is None or not mapping.is_file:
             return ""
-        table = self._files.table(mapping, self._who(pid, known))
+        table = self._table(pid, known, mapping)
         return table.build_id if table else ""
 
-    def _find(self, pid: int, known: Space, address: int) -> Frame:
-        """Return what is at an address, by the name that linkers have for it."""
-        mapping = known.at(address)
-        if mapping is None and known.looked != self._turn:
-            mapping = self._look(pid).at(address)
-        if mapping is None:
-            return Frame("", address)
-        if mapping.is_file:
-            return self._of_file(pid, known, mapping, address)
-        if mapping.path == VDSO:
-            return _named(self._vdso.table(mapping, pid), mapping, address) or _unnamed(mapping, address)
-        return self._of_jit(pid, address) or _unnamed(mapping, address)
+    def _find(self, pid: int, known: Space, addresses: Iterable[int], returns: int) -> Frames:
+        """Return what is at addresses, or in front of those that calls return to, by the names that linkers have."""
+        found: Frames = {}
+        where, table = None, None
+        for place in sorted(addresses):
+            address = place - returns
+            mapping = known.at(address)
+            if mapping is None and known.looked != self._turn:
+                mapping = self._look(pid).at(address)
+            if mapping is None:
+                found[place] = Frame("", address)
+                continue
+            if mapping is not where:
+                where, table = mapping, self._table(pid, known, mapping)
+            frame = _named(table, mapping, address)
+            if frame is None and table is None and mapping.path != VDSO:  # compilers write into files in memory, too
+                frame = self._of_jit(pid, address)
+            found[place] = frame or _unnamed(mapping, address)
+        return found
 
-    def _of_file(self, pid: int, known: Space, mapping: Mapping, address: int) -> Frame:
-        table = self._files.table(mapping, self._who(pid, known))
-        found = _named(table, mapping, address)
-        if found is None and table is None:  # compilers write their code into files in memory, too
-            found = self._of_jit(pid, address)
-        return found or _unnamed(mapping, address)
+    def _table(self, pid: int, known: Space, mapping: Mapping) -> Table | None:
+        if mapping.is_file:
+            return self._files.table(mapping, self._who(pid, known))
+        return self._vdso.table(mapping, pid) if mapping.path == VDSO else None
 
     def _who(self, pid: int, known: Space) -> Iterator[int]:
         """Yield who may lead to a file that a process has mapped; the last is ourselves."""
@@ -266,8 +278,10 @@ class Users(Closing):
 
 def _named(table: Table | None, mapping: Mapping, address: int) -> Frame | None:
     at = table.address(address - mapping.start + mapping.offset) if table is not None else None
-    found = table.find(at) if table is not None and at is not None else None
-    return Frame(found.name, at - found.start, mapping.name) if found is not None and at is not None else None
+    if table is None or at is None:
+        return None
+    found = table.find(at)
+    return Frame(found.name, at - found.start, mapping.name) if found is not None else None
 
 
 def _unnamed(mapping: Mapping, address: int) -> Frame:

@@ -110,8 +110,9 @@ def test_what_is_no_name(readable, symbol):
     assert symbol == readable(symbol)
 
 
-def test_batch(readable):
+def test_batch(readable, monkeypatch):
     """Names are asked for together, more than fit into one request."""
+    monkeypatch.setattr(demangle, "_BATCH", 200)
     symbols = [f"_Z{len(str(at)) + 4}name{at}v" for at in range(100)] + ["main", "_Z", *V0]
     readable.expect(symbols)
 
