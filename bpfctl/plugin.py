@@ -82,7 +82,6 @@ if TYPE_CHECKING:
         user_memory,
         word,
     )
-    from bpfctl.probe.session import known
     from bpfctl.probe.source import (
         API,
         Countable,
@@ -94,6 +93,7 @@ if TYPE_CHECKING:
         ProbePoint,
         Source,
     )
+    from bpfctl.probe.sources import known
     from bpfctl.probe.syscall import is_text, syscall_number
     from bpfctl.probe.typed import Argument, first, reach, whole
     from bpfctl.probe.types import kernel_types, module_btf, module_types, types_of
@@ -186,7 +186,7 @@ _WHERE = {
     "is_probeable": "attach.uprobe:is_probeable",
     "is_text": "probe.syscall:is_text",
     "kernel_types": "probe.types:kernel_types",
-    "known": "probe.session:known",
+    "known": "probe.sources:known",
     "memory": "probe.field:memory",
     "module_btf": "probe.types:module_btf",
     "module_types": "probe.types:module_types",

@@ -207,7 +207,7 @@ def _cgroup_folders(asked: Asked) -> Iterator[Candidate]:
 
 
 def _specs(asked: Asked) -> Iterator[Candidate]:
-    from bpfctl.probe.session import Sources
+    from bpfctl.probe.sources import Sources
 
     kind, colon, target = asked.prefix.partition(":")
     if not colon:
@@ -258,7 +258,7 @@ def _binaries(prefix: str) -> Iterator[tuple[str, str]]:
 def _fields(asked: Asked) -> Iterator[Candidate]:
     """Yield what can be read at the probes that were named; in a list, behind what stands there already."""
     from bpfctl.probe.common import FIELDS
-    from bpfctl.probe.session import Sources
+    from bpfctl.probe.sources import Sources
 
     before = "".join(asked.prefix.rpartition(",")[:2])
     there = {name: field.told for name, field in FIELDS.items()} | {"probe": "the probe that was hit"}

@@ -7,6 +7,7 @@ knows best. Nothing else is ever written: who presses TAB wants no error, and wh
 from __future__ import annotations
 
 import re
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from bpfctl.cli import candidates, options
@@ -114,21 +115,25 @@ class _Line:
     """The words behind a command."""
 
     def __init__(self, object_: str, command: Command, rest: Sequence[str]) -> None:
-        from bpfctl.cli.app import function
-        from bpfctl.cli.parse import options_of
-
-        self._object = object_
+        self._object, self._command = object_, command
         self._name = f"{object_} {command.word}"
-        there = {} if object_ == "batch" else options_of(function(command))  # it runs commands, and has no options
-        self._options: dict[str, tuple[Any, Option]] = {
-            name: (type_, option) for type_, option in there.values() for name in option.names
-        }
         self._given: dict[str, str] = {}
         self._words: list[str] = []
         self._waiting: Option | None = None  # the option whose value comes next
         self._is_behind = False  # behind two dashes
         for word in rest:
             self._read(word)
+
+    @cached_property
+    def _options(self) -> dict[str, tuple[Any, Option]]:
+        """The types and options by name: the command's own module knows them, which is loaded where that matters."""
+        from bpfctl.cli.app import function
+        from bpfctl.cli.parse import options_of
+
+        if self._object == "batch":  # it runs commands, and has no options
+            return {}
+        there = options_of(function(self._command))
+        return {name: (type_, option) for type_, option in there.values() for name in option.names}
 
     def _read(self, word: str) -> None:
         name, equals, value = word.partition("=")
@@ -137,7 +142,7 @@ class _Line:
             self._waiting = None
         elif word == "--":
             self._is_behind = True
-        elif name in self._options and not self._is_behind:
+        elif word.startswith("-") and not self._is_behind and name in self._options:
             type_, option = self._options[name]
             if equals or type_ is bool:
                 self._given[option.names[0]] = value

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from bpfctl.cli import columns, grammar, opt
 from bpfctl.errors import KernelError, NotFound, NotSupported, PluginError
 from bpfctl.probe import registry
-from bpfctl.probe.session import Sources
+from bpfctl.probe.sources import Sources
 from bpfctl.views.probe import VIEW, WITH_FIELDS, Told
 
 if TYPE_CHECKING:

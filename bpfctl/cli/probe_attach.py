@@ -15,7 +15,7 @@ from bpfctl.kernel import pin as pins
 from bpfctl.kernel.link import Link
 from bpfctl.kernel.prog import Program
 from bpfctl.probe.own import attach as attach_program
-from bpfctl.probe.session import Sources
+from bpfctl.probe.sources import Sources
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from bpfctl.cli import opt
     from bpfctl.cli.session import Session
     from bpfctl.probe.action import Action
-    from bpfctl.probe.session import Sources, Wanted
+    from bpfctl.probe.session import Wanted
+    from bpfctl.probe.sources import Sources
     from bpfctl.views.view import Board
 
     Row = TypeVar("Row")

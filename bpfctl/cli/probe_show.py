@@ -11,8 +11,9 @@ from bpfctl.errors import BpfctlError
 from bpfctl.probe.actions.count import Count
 from bpfctl.probe.actions.trace import Trace
 from bpfctl.probe.making import make
-from bpfctl.probe.session import Probing, Sources, Wanted
+from bpfctl.probe.session import Probing, Wanted
 from bpfctl.probe.source import Located
+from bpfctl.probe.sources import Sources
 from bpfctl.views.probe import PROGRAMS, WHOLE, Told
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from bpfctl.errors import CommandEnded, OutputError, UsageError
 from bpfctl.host import cpus
 from bpfctl.probe import countable
 from bpfctl.probe.counting import Scope
-from bpfctl.probe.session import Sources
+from bpfctl.probe.sources import Sources
 from bpfctl.render.sink import Sink
 
 if TYPE_CHECKING:

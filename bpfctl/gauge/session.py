@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from bpfctl.gauge.gauge import Running
     from bpfctl.gauge.stacks import Stacked
     from bpfctl.probe.action import Action
-    from bpfctl.probe.session import Sources, Wanted
+    from bpfctl.probe.session import Wanted
+    from bpfctl.probe.sources import Sources
 
 A = TypeVar("A", bound="Action")
 G = TypeVar("G", bound="Running[Any]")

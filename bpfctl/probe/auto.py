@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from bpfctl.elf import section
 from bpfctl.errors import NotSupported, UsageError
 from bpfctl.kernel.link import Link
-from bpfctl.probe.session import Sources
+from bpfctl.probe.sources import Sources
 
 if TYPE_CHECKING:
     from collections.abc import Callable

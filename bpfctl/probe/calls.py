@@ -13,8 +13,9 @@ from bpfctl.probe.source import Paired
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from bpfctl.probe.session import Sources, Wanted
+    from bpfctl.probe.session import Wanted
     from bpfctl.probe.source import ProbePoint
+    from bpfctl.probe.sources import Sources
 
 _OWN = "args."
 

@@ -6,7 +6,8 @@ from contextlib import ExitStack, contextmanager
 from functools import partial, reduce
 from typing import TYPE_CHECKING
 
-from bpfctl.probe.session import Sources, Wanted
+from bpfctl.probe.session import Wanted
+from bpfctl.probe.sources import Sources
 from bpfctl.probe.where import Binary, Name, Number, parse
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from bpfctl.attach.counter import Counter
-    from bpfctl.probe.session import Sources
+    from bpfctl.probe.sources import Sources
 
 Group = tuple["Counter", ...]
 _OPEN, _CLOSE = "{", "}"

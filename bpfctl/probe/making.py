@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from bpfctl._sys.programs import Loaded
     from bpfctl.probe.action import Action
     from bpfctl.probe.field import Field
-    from bpfctl.probe.session import Sources, Wanted
+    from bpfctl.probe.session import Wanted
     from bpfctl.probe.source import Group, ProbePoint
+    from bpfctl.probe.sources import Sources
     from bpfctl.probe.where import Tree
 
 _LICENSE = b"Dual BSD/GPL"

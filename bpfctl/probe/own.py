@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from bpfctl._sys.fd import Closing
     from bpfctl.kernel.prog import Program
-    from bpfctl.probe.session import Sources
     from bpfctl.probe.source import Group, ProbePoint
+    from bpfctl.probe.sources import Sources
 
 
 class Attached(NamedTuple):

@@ -12,7 +12,8 @@ from bpfctl.attach import uprobe
 from bpfctl.attach.cookie import has_cookies
 from bpfctl.errors import KernelError
 from bpfctl.probe import in_process
-from bpfctl.probe.session import Probing, Sources, Wanted
+from bpfctl.probe.session import Probing, Wanted
+from bpfctl.probe.sources import Sources
 from bpfctl.probe.where import parse
 
 if TYPE_CHECKING:

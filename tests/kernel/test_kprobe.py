@@ -13,7 +13,7 @@ from bpfctl.host import pmu
 from bpfctl.host.kallsyms import Symbols
 from bpfctl.probe.actions.count import Count
 from bpfctl.probe.actions.trace import Trace
-from bpfctl.probe.session import Sources
+from bpfctl.probe.sources import Sources
 from tests.kernel.probing import probing, read
 
 SIZE = 12345  # that nobody else reads at once

@@ -21,7 +21,7 @@ from bpfctl.host.kallsyms import Symbols
 from bpfctl.kernel.btf import module_blobs
 from bpfctl.kernel.debugfs import protected_functions
 from bpfctl.probe.actions.count import Count
-from bpfctl.probe.session import Sources
+from bpfctl.probe.sources import Sources
 from tests.kernel import command
 from tests.kernel.probing import probing
 

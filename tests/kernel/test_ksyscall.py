@@ -11,7 +11,7 @@ from bpfctl.errors import NotFound
 from bpfctl.host import pmu
 from bpfctl.probe.actions.count import Count
 from bpfctl.probe.actions.trace import Trace
-from bpfctl.probe.session import Sources
+from bpfctl.probe.sources import Sources
 from tests.kernel.probing import probing, read
 
 OURS = f"pid == {os.getpid()}"

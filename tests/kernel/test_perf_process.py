@@ -11,7 +11,8 @@ from bpfctl.errors import NotFound
 from bpfctl.host.process import Process
 from bpfctl.probe.actions.count import Count
 from bpfctl.probe.code import Code
-from bpfctl.probe.session import Probing, Sources, Wanted
+from bpfctl.probe.session import Probing, Wanted
+from bpfctl.probe.sources import Sources
 from bpfctl.probe.where import parse
 from bpfctl.uapi.enums import ProgType
 from tests.build.called import called

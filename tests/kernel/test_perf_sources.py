@@ -20,7 +20,8 @@ from bpfctl.host.cpus import online
 from bpfctl.host.kallsyms import Symbols as KernelSymbols
 from bpfctl.probe.actions.count import Count
 from bpfctl.probe.actions.trace import Trace
-from bpfctl.probe.session import Probing, Sources, Wanted
+from bpfctl.probe.session import Probing, Wanted
+from bpfctl.probe.sources import Sources
 from tests.kernel import client
 from tests.kernel.probing import named, probing, read, until
 
@@ -336,7 +337,7 @@ def test_who_may_not_is_told_what_it_takes():
     script = """
 import sys
 from bpfctl.errors import KernelError
-from bpfctl.probe.session import Sources
+from bpfctl.probe.sources import Sources
 sources = Sources()
 print(len(list(sources.of("software").discover("*faults"))))
 try:

@@ -12,7 +12,7 @@ from bpfctl.errors import NotFound, UsageError
 from bpfctl.kernel.tracefs import Tracefs
 from bpfctl.probe.actions.count import Count
 from bpfctl.probe.actions.trace import Trace
-from bpfctl.probe.session import Sources
+from bpfctl.probe.sources import Sources
 from tests.kernel.probing import FORK, OPEN, RAW_FORK, YIELD, named, probing, read
 
 

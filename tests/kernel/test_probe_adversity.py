@@ -20,7 +20,8 @@ from bpfctl.errors import KernelError, NotSupported
 from bpfctl.host import pmu
 from bpfctl.probe import registry
 from bpfctl.probe.actions.count import Count
-from bpfctl.probe.session import Probing, Sources, Wanted
+from bpfctl.probe.session import Probing, Wanted
+from bpfctl.probe.sources import Sources
 from tests.build.called import NOTES, TALK, built
 from tests.kernel import hardship
 from tests.kernel.command import run, running

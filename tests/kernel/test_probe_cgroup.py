@@ -13,7 +13,8 @@ from bpfctl.errors import NotFound, UsageError
 from bpfctl.host import bpffs
 from bpfctl.probe.actions.count import Count
 from bpfctl.probe.cgroup import Within
-from bpfctl.probe.session import Probing, Sources, Wanted
+from bpfctl.probe.session import Probing, Wanted
+from bpfctl.probe.sources import Sources
 from bpfctl.probe.where import Binary, parse
 from tests.kernel.command import run, running
 

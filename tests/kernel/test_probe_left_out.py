@@ -9,7 +9,8 @@ from bpfctl_tracepoint import TracepointSource
 
 from bpfctl.errors import KernelError
 from bpfctl.probe.actions.count import Count
-from bpfctl.probe.session import Probing, Sources, Wanted
+from bpfctl.probe.session import Probing, Wanted
+from bpfctl.probe.sources import Sources
 from tests.kernel.probing import YIELD
 
 CALLS = "tracepoint:syscalls:sys_enter_*"

@@ -23,7 +23,7 @@ from bpfctl.probe import counting
 from bpfctl.probe.cgroup import open_folder
 from bpfctl.probe.countable import groups
 from bpfctl.probe.counting import Counters, Scope
-from bpfctl.probe.session import Sources
+from bpfctl.probe.sources import Sources
 from bpfctl.probe.workload import Workload
 from tests.build.called import called
 from tests.build.stat_load import load

@@ -8,8 +8,7 @@ import re
 import pytest
 
 from bpfctl.errors import NotFound, NotSupported
-from bpfctl.probe import session
-from bpfctl.probe.session import Sources
+from bpfctl.probe.sources import Sources
 from tests.kernel.command import run
 
 FORK = "tracepoint:sched:sched_process_fork"
@@ -48,7 +47,7 @@ def test_without_tracepoints_a_word_is_a_kind_or_nothing(monkeypatch):
             raise NotSupported(f"no tracepoints for {pattern}")
 
     sources = Sources()
-    monkeypatch.setitem(sources._made, session._USUAL, Without())
+    monkeypatch.setitem(sources._made, "tracepoint", Without())
     with pytest.raises(NotFound, match="no plugin offers probes of kind 'sched'"):
         sources.resolve(["sched:sched_switch"])
 

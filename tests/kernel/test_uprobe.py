@@ -16,7 +16,8 @@ from bpfctl.elf.image import EM_AARCH64
 from bpfctl.errors import NotFound, UsageError
 from bpfctl.probe.actions.count import Count
 from bpfctl.probe.actions.trace import Trace
-from bpfctl.probe.session import Probing, Sources, Wanted
+from bpfctl.probe.session import Probing, Wanted
+from bpfctl.probe.sources import Sources
 from tests.build.called import TALK, built, called
 from tests.kernel import command
 from tests.kernel.probing import named, probing, read, with_all, without_cookies, without_multi

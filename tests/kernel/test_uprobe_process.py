@@ -20,7 +20,8 @@ from bpfctl.attach.cookie import has_cookies
 from bpfctl.errors import NotFound, UsageError
 from bpfctl.probe.actions.count import Count
 from bpfctl.probe.code import Code
-from bpfctl.probe.session import Probing, Sources, Wanted
+from bpfctl.probe.session import Probing, Wanted
+from bpfctl.probe.sources import Sources
 from bpfctl.probe.where import parse
 from tests.build.called import NOTES, TALK, built, called
 from tests.kernel import client

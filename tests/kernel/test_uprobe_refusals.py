@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from bpfctl.errors import NotFound
-from bpfctl.probe.session import Sources
+from bpfctl.probe.sources import Sources
 from tests.build.called import TALK, built, called
 
 SOURCE = (

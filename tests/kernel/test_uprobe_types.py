@@ -10,7 +10,7 @@ from bpfctl.attach.cookie import has_cookies
 from bpfctl.errors import NotFound, UsageError
 from bpfctl.probe.actions.count import Count
 from bpfctl.probe.actions.trace import Trace
-from bpfctl.probe.session import Sources
+from bpfctl.probe.sources import Sources
 from tests.build.called import TALK, built, called
 from tests.kernel.probing import named, probing, read
 

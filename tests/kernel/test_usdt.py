@@ -13,7 +13,7 @@ import pytest
 from bpfctl.errors import NotFound, UsageError
 from bpfctl.probe.actions.count import Count
 from bpfctl.probe.actions.trace import Trace
-from bpfctl.probe.session import Sources
+from bpfctl.probe.sources import Sources
 from tests.build.called import NOTES, TALK, built, called
 from tests.kernel import command
 from tests.kernel.probing import named, probing, read, until, with_all, without_cookies, without_multi

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from bpfctl.probe import calls
 from bpfctl.probe.actions.latency import Latency
-from bpfctl.probe.session import Probing, Sources, Wanted
+from bpfctl.probe.session import Probing, Wanted
+from bpfctl.probe.sources import Sources
 from bpfctl.probe.where import parse
 from tests.build.called import TALK
 

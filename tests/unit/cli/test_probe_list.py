@@ -9,8 +9,8 @@ import pytest
 from bpfctl.cli import probe
 from bpfctl.errors import NotFound, NotSupported
 from bpfctl.probe import registry
-from bpfctl.probe.session import Sources
 from bpfctl.probe.source import ProbePoint
+from bpfctl.probe.sources import Sources
 
 
 def _lacking(_):
