@@ -162,6 +162,10 @@ EXAMPLES: Mapping[str, tuple[Example, ...]] = {
             "bpfctl cgroup attach /sys/fs/cgroup/web cgroup_inet_ingress name count_ingress multi",
             "beside others, for all processes in it and below",
         ),
+        Example(
+            "bpfctl cgroup attach /sys/fs/cgroup/web cgroup_inet_ingress name count_ingress --pin /sys/fs/bpf/ingress",
+            "by a link, which ends with its pin",
+        ),
     ),
     "cgroup detach": (
         Example("bpfctl cgroup detach /sys/fs/cgroup/web cgroup_inet_ingress name count_ingress", "undo cgroup attach"),
@@ -210,6 +214,9 @@ EXAMPLES: Mapping[str, tuple[Example, ...]] = {
     "btf check": (
         Example("bpfctl btf check program.o", "does every CO-RE relocation resolve here?"),
         Example("bpfctl btf check program.o --against older.btf --all", "and on another kernel?"),
+    ),
+    "gen min_core_btf": (
+        Example("bpfctl gen min_core_btf /sys/kernel/btf/vmlinux small.btf program.o", "types to go with program.o"),
     ),
     "struct_ops show": (Example("bpfctl struct_ops show", "all that programs implement", needs=_TCP),),
     "struct_ops dump": (Example("bpfctl struct_ops dump name first", "its functions, and their programs", needs=_TCP),),
