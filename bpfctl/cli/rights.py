@@ -101,6 +101,7 @@ RIGHTS: dict[str, tuple[Way, ...]] = {
     "btf find": _TYPES,
     "btf diff": _TYPES,
     "btf check": _FREE,
+    "gen min_core_btf": _FREE,
     "struct_ops show": _BY_ID,
     "struct_ops list": _BY_ID,
     "struct_ops dump": _BY_ID,

@@ -101,6 +101,7 @@ SYNOPSES = _LISTED | {
     "btf find": "[ TYPE ] [ SOURCE ]",
     "btf diff": "{ SOURCE | BTF_FILE } [ { SOURCE | BTF_FILE } ]",
     "btf check": "OBJECT ...",
+    "gen min_core_btf": "BTF_FILE FILE OBJECT ...",
     "struct_ops show": "[ STRUCT ]",
     "struct_ops list": "[ STRUCT ]",
     "struct_ops dump": "[ STRUCT ]",

@@ -203,7 +203,15 @@ OBJECTS: dict[str, tuple[Command, ...]] = {
         check=("btf_check:check", "tell which CO-RE relocations of BPF objects resolve on which kernels"),
         find=("btf_find:find", "find types, members, functions and enumerators, and who uses a type"),
     ),
-    "gen": _object("gen", "object", "skeleton", "subskeleton", "min_core_btf", "help"),
+    "gen": _object(
+        "gen",
+        "object",
+        "skeleton",
+        "subskeleton",
+        "min_core_btf",
+        "help",
+        min_core_btf=("min_core_btf", "write as much of a kernel's types as objects need"),
+    ),
     "struct_ops": _object(
         "struct_ops",
         "show",

@@ -126,6 +126,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
     "prog dump": _PROG_DUMP,
     "prog load": _PROG_LOAD,
     "prog loadall": _PROG_LOAD | {"PATH": "A folder in a BPF file system, which gets a pin for each program."},
+    "gen min_core_btf": {"FILE": "First the types of a kernel, such as /sys/kernel/btf/vmlinux; then what is written."},
     "struct_ops register": {"PATH": "A folder in a BPF file system, which gets a pin for each link."},
     "iter pin": {"map MAP": "The map whose entries it goes through, if it is an iterator for that."},
     "cgroup show": _CGROUP,

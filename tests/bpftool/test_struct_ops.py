@@ -10,9 +10,9 @@ import pytest
 
 from tests.bpftool import peer
 from tests.bpftool.newest import CURRENT, NEWEST, VOICES
-from tests.build.compiled import OBJECTS, source
 from tests.kernel import client
 from tests.kernel.place import Place
+from tests.kernel.structs import own
 
 pytestmark = CURRENT
 
@@ -24,12 +24,14 @@ def place():
 
 
 @pytest.fixture(scope="module")
-def structs(compiled, place):
+def structs(place):
     """Structs of an object without links, and of one with a link, put to use by ours; gone in the end."""
     links = place.bpffs / "links"
+    for name in ("load_ops", "struct_ops_link"):
+        (place.root / f"{name}.o").write_bytes(own(name))
     answers = [
-        peer.inside("struct_ops", "register", str(compiled["load_ops"])),
-        peer.inside("struct_ops", "register", str(compiled["struct_ops_link"]), str(links)),
+        peer.inside("struct_ops", "register", f"{place.root}/load_ops.o"),
+        peer.inside("struct_ops", "register", f"{place.root}/struct_ops_link.o", str(links)),
     ]
     yield answers, links
     for name in ("first", "another"):
@@ -75,7 +77,7 @@ def test_show_and_dump(voice):
 @pytest.mark.usefixtures("structs")
 def test_unregister(place, voice):
     """As often as it is put to use; one that is not there, or that a link holds, is an error."""
-    (path := place.root / "third.o").write_bytes(_with("struct_ops", "ours", "third"))
+    (path := place.root / "third.o").write_bytes(own("struct_ops").replace(b"ours_", b"3rd__"))
     for tool in (lambda *w: peer.run(NEWEST, *w), peer.inside):
         assert peer.run(NEWEST, "struct_ops", "register", str(path)).rc == 0
         id_ = json.loads(peer.run(NEWEST, "-j", "struct_ops", "show").stdout)[-1]["id"]
@@ -83,7 +85,7 @@ def test_unregister(place, voice):
 
         assert done.rc == 0
         assert done.stdout.strip() == (b"null" if voice else b"")
-        assert b"Unregistered tcp_congestion_ops third id" in done.stderr or voice
+        assert b"Unregistered tcp_congestion_ops ours id" in done.stderr or voice
     for words in (["name", "no"], ["name", "ours"], ["id", "4294967295"], []):
         theirs, mine = theirs_and_ours(*voice, "struct_ops", "unregister", *words)
         assert theirs.rc == mine.rc == 255, words
@@ -99,7 +101,7 @@ def test_what_cannot_be_registered(compiled, place):
         mine = peer.inside("struct_ops", "register", str(compiled[name]))
         assert theirs.rc == mine.rc == 255, name
         assert mine.stderr.count(b"\n") == 1
-    (path := place.root / "fresh.o").write_bytes(_with("load_ops", "first", "fresh"))
+    (path := place.root / "fresh.o").write_bytes(own("load_ops").replace(b"firs_", b"2nd__"))
     before = json.loads(peer.run(NEWEST, "-j", "struct_ops", "show").stdout)
     again = peer.inside("struct_ops", "register", str(path), str(place.bpffs / "never"))
     after = json.loads(peer.run(NEWEST, "-j", "struct_ops", "show").stdout)
@@ -108,7 +110,3 @@ def test_what_cannot_be_registered(compiled, place):
     assert (again.rc, after) == (255, before)
     assert again.stderr == b"Error: can't register struct_ops another: File exists\n"
     assert not (place.bpffs / "never").exists()
-
-
-def _with(name, old, new):
-    return source((OBJECTS / f"{name}.bpf.c").read_text().replace(old, new))

@@ -21,14 +21,12 @@ import traceback
 from contextlib import ExitStack, suppress
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import NamedTuple, Self
 
 from bpfctl import __main__ as program
 from bpfctl.cli.table import OBJECTS
 from bpfctl.elf.read import read
-from bpfctl.errors import KernelError
 from bpfctl.load.object import Loaded
-from bpfctl.load.register import register
 from btf.write import Builder
 from tests.build.compiled import everything
 from tests.build.reports import report
@@ -36,9 +34,7 @@ from tests.kernel import client
 from tests.kernel.command import ENVIRONMENT
 from tests.kernel.facts import Facts
 from tests.kernel.place import Place, add_device, bind, mount
-
-if TYPE_CHECKING:
-    from bpfctl.kernel.map import Map
+from tests.kernel.structs import in_use, own
 
 BPFFS, CGROUPS = Path("/sys/fs/bpf"), Path("/sys/fs/cgroup")
 _LONGEST = 60.0  # seconds that an example may be silent
@@ -101,7 +97,7 @@ class World:
         Path("program.o").write_bytes(everything()["examples"].read_bytes())
         Path("firewall.o").write_bytes(everything()["load_data"].read_bytes())
         Path("trace.o").write_bytes(everything()["tracepoint"].read_bytes())
-        Path("congestion.o").write_bytes(everything()["struct_ops_link"].read_bytes())
+        Path("congestion.o").write_bytes(own("struct_ops_link"))
         Path("tasks.o").write_bytes(everything()["iter"].read_bytes())
         Path("packet").write_bytes(bytes(12) + b"\x08\x00" + bytes(50))
         Path("commands.txt").write_text("map show name flows  # a comment\nprog show name count_packets\n")
@@ -128,10 +124,7 @@ class World:
         Path("flows.json").write_bytes(saved.stdout)
         client.map_update(maps["flows"], bytes([10, 0, 0, 1]), bytes([9]) + bytes(23))
         if self.facts.has("struct:bpf_struct_ops_tcp_congestion_ops"):
-            structs = stack.enter_context(Loaded(read(everything()["load_ops"].read_bytes())))
-            register(structs)
-            for one in structs.maps.values():
-                stack.callback(_out_of_use, one)
+            in_use(stack)
         link = client.link_create(programs["drop_packets"], 1, _XDP)
         stack.callback(os.close, link)
         pins = {"count_packets": self._packets, "spare": maps["spare"], "events": maps["events"], "lo_link": link}
@@ -226,8 +219,3 @@ class World:
             found += data
         os.kill(child, signal.SIGKILL)
         raise AssertionError("the example is silent, and does not end")
-
-
-def _out_of_use(map_: Map) -> None:
-    with suppress(KernelError):  # an example has done it
-        map_.delete(bytes(4))

@@ -17,18 +17,14 @@ import pytest
 
 from bpfctl.cli.rights import RIGHTS
 from bpfctl.cli.table import OBJECTS, OURS
-from bpfctl.elf.read import read
-from bpfctl.errors import KernelError
-from bpfctl.load.object import Loaded
-from bpfctl.load.register import register
 from btf.relo_kind import FIELD_BYTE_OFFSET
 from btf.write import Builder
 from tests.build.bpf_object import Relo, bpf_object
-from tests.build.compiled import compiled
 from tests.kernel import client, hardship
 from tests.kernel.emitter import Emitter
 from tests.kernel.facts import Facts
 from tests.kernel.place import Place
+from tests.kernel.structs import in_use, own
 from tests.kernel.typeblob import SIGNED, Blob
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -118,6 +114,7 @@ LINES = {
         "tcx_ingress pinned {B}/tcx dev lo",
     ],
     "net detach": ["xdpgeneric dev lo"],
+    "gen min_core_btf": ["/sys/kernel/btf/vmlinux {D}/new {D}/object"],
     "struct_ops show": [""],
     "struct_ops list": ["name first"],
     "struct_ops dump": [""],
@@ -230,7 +227,7 @@ class _Scene:
         blob.int_("int", 4, SIGNED)
         self._write("types", blob.raw())
         for name, part in (("struct", "struct_ops_link"), ("iterator", "iter")):
-            self._write(name, compiled(part))
+            self._write(name, own(part))
         self.names["ops"] = client.id_of("map", self._registered())
         for name, section in (("object", "socket"), ("traced", "raw_tp"), ("xdp", "xdp")):
             self._write(name, _object(section))
@@ -239,11 +236,7 @@ class _Scene:
         """Put two structs of functions to use, and return the descriptor of the first one's map."""
         if not self.has_structs:
             return self._fds["map"]
-        loaded = self._stack.enter_context(Loaded(read(compiled("load_ops"))))
-        register(loaded)
-        for one in loaded.maps.values():
-            self._stack.callback(_deleted, one)
-        return loaded.maps["first"].fileno()
+        return in_use(self._stack).maps["first"].fileno()
 
     @property
     def has_structs(self):
@@ -290,11 +283,6 @@ class _Scene:
             hardship.bpfctl("net", "attach", "xdpgeneric", "pinned", str(self.place.bpffs / "xdp"), "dev", "lo")
         if command == "prog detach":
             client.prog_attach(self._fds["sockets"], self._fds["verdict"], VERDICT)
-
-
-def _deleted(map_):
-    with suppress(KernelError):
-        map_.delete(bytes(4))
 
 
 def _typed(stack):
