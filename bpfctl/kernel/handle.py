@@ -164,7 +164,25 @@ class Handle(Closing):
                 else:
                     handle.close()
             if not met:
-                raise NotFound(f"no {cls.kind.noun} with {which}")
+                error = NotFound(f"no {cls.kind.noun} with {which}")
+                error.hint = cls._near(str(which.value)) if which.by == "name" else ""
+                raise error
+
+    @classmethod
+    def _near(cls, name: str) -> str:
+        """Return which name may have been meant; empty where none is like it."""
+        from difflib import get_close_matches  # noqa: PLC0415 - needed for mistakes alone
+
+        names = set()
+        for handle in cls.every():
+            with handle:
+                names.add(handle.called())
+        near = get_close_matches(name, sorted(names), 1, 0.7)
+        return f"did you mean '{near[0]}'?" if near else ""
+
+    def called(self) -> str:
+        """Return the name by which this object is found; objects of some kinds have none."""
+        return ""
 
     @classmethod
     def one(cls, which: Select) -> Self:

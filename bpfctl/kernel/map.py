@@ -357,7 +357,11 @@ class Map(handle.Handle, Mapped[Any, Any]):
 
     def matches(self, which: Select) -> bool:
         """Return whether a name is this map's."""
-        return self.info().name == which.value
+        return self.called() == which.value
+
+    def called(self) -> str:
+        """Return its name."""
+        return self.info().name or ""
 
     def refused(self, tried: str, error: OSError) -> KernelError:
         """Return the error of a command on entries, which bpftool answers with the errno."""

@@ -254,6 +254,10 @@ class Program(handle.Handle):
             return info.tag == which.value
         return self.full_name(info) == which.value
 
+    def called(self) -> str:
+        """Return its name in full."""
+        return self.full_name(self.info())
+
 
 def select(which: Select | None = None) -> Iterator[Program]:
     """Open each program that is meant, in the order of ids; the caller closes it. NotFound when none is."""
