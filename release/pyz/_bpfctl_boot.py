@@ -135,7 +135,9 @@ def _unpack(archive: str, code: Code, folder: str) -> None:
         there = os.path.dirname(there)
     if not _stays(there):
         raise PermissionError(there)
-    os.makedirs(base, 0o700, exist_ok=True)
+    for place in (os.path.dirname(base), base):  # ~/.cache may be missing, but no home is made
+        if not os.path.isdir(place):
+            os.mkdir(place, 0o700)
     stage = mkdtemp(prefix=".unpacking-", dir=base)
     try:
         with ZipFile(archive) as file:
