@@ -99,11 +99,17 @@ EXAMPLES: Mapping[str, tuple[Example, ...]] = {
         Example("bpfctl map lookup name flows key 10.0.0.1", "the value of a key that is an address"),
         Example("bpfctl map lookup name flows key hex 0a 00 00 01", "the same in bytes, as bpftool has them"),
     ),
-    "map getnext": (Example("bpfctl map getnext name flows key 10.0.0.1", "the key behind that one"),),
+    "map getnext": (
+        Example("bpfctl map getnext name flows", "the first key"),
+        Example("bpfctl map getnext name sockets key 0 0 0 0", "the key behind that one"),
+    ),
     "map event_pipe": (
         Example("bpfctl map event_pipe name samples", "what programs send, until Ctrl-C", goes_on=True),
     ),
-    "map peek": (Example("bpfctl map peek name jobs", "what map pop would take out"),),
+    "map peek": (
+        Example("bpfctl map peek name jobs", "what map pop would take out"),
+        Example("bpfctl -j map peek name jobs", "for a script"),
+    ),
     "map update": (
         Example(
             'bpfctl map update name flows key 10.0.0.9 value \'{"packets": 1, "state": "OPEN"}\'',
@@ -112,12 +118,22 @@ EXAMPLES: Mapping[str, tuple[Example, ...]] = {
         Example("bpfctl map update name flows key 10.0.0.1 value .state=CLOSED --dry-run", "look at the bytes first"),
         Example("bpfctl map update name blocked key 10.1.0.0/16 value 1 noexist", "a network, unless it is there"),
     ),
-    "map push": (Example("bpfctl map push name jobs value 7", "behind all others in a queue, on top of a stack"),),
-    "map delete": (Example("bpfctl map delete name flows key 10.0.0.2", "what is not there is an error"),),
+    "map push": (
+        Example("bpfctl map push name jobs value 7", "behind all others in a queue, on top of a stack"),
+        Example("bpfctl map push name jobs value hex 07 00 00 00", "the same in bytes"),
+    ),
+    "map delete": (
+        Example("bpfctl map delete name flows key 10.0.0.2 --dry-run", "look at the bytes of the key first"),
+        Example("bpfctl map delete name flows key 10.0.0.2", "what is not there is an error"),
+    ),
     "map pin": (Example("bpfctl map pin id 7 /sys/fs/bpf/flows_kept", "keep it whoever ends"),),
     "map create": (
         Example(
             "bpfctl map create /sys/fs/bpf/hits type hash key 4 value 8 entries 1024 name hits", "an empty hash map"
+        ),
+        Example(
+            "bpfctl map create /sys/fs/bpf/allowed type lpm_trie key 8 value 4 entries 64 name allowed flags 1",
+            "networks: four bytes of an address, and before them their length",
         ),
     ),
     "map freeze": (Example("bpfctl map freeze name settled", "programs may still change it"),),
@@ -185,7 +201,10 @@ EXAMPLES: Mapping[str, tuple[Example, ...]] = {
         Example("bpfctl -j feature probe --full-report > report.json", "all there is to ask, for feature diff"),
         Example("bpfctl feature probe macros prefix HAVE_", "a header for C"),
     ),
-    "feature list_builtins": (Example("bpfctl feature list_builtins map_types", "names that commands take"),),
+    "feature list_builtins": (
+        Example("bpfctl feature list_builtins map_types", "names that map create takes"),
+        Example("bpfctl feature list_builtins helpers", "all helpers that there have been"),
+    ),
     "feature check": (
         Example("bpfctl feature check program.o", "exit code 0 when this kernel has all that it needs"),
         Example("bpfctl feature check program.o --unmet --load", "only what is missing; loads it too"),
@@ -193,6 +212,7 @@ EXAMPLES: Mapping[str, tuple[Example, ...]] = {
     ),
     "feature diff": (
         Example("bpfctl feature diff before.json", "what is new here; exit code 1 if anything differs", 1),
+        Example("bpfctl -j feature diff before.json report.json", "two saved reports, for a script", 1),
     ),
     "btf show": (
         Example("bpfctl btf show task_struct", "offsets, sizes and holes of a kernel's type"),
@@ -210,6 +230,7 @@ EXAMPLES: Mapping[str, tuple[Example, ...]] = {
     ),
     "btf diff": (
         Example("bpfctl btf diff older.btf --type 'task_*'", "what this kernel has otherwise; exit code 1 if any", 1),
+        Example("bpfctl -j btf diff older.btf program.o", "the types of two files, for a script", 1),
     ),
     "btf check": (
         Example("bpfctl btf check program.o", "does every CO-RE relocation resolve here?"),
@@ -278,8 +299,14 @@ EXAMPLES: Mapping[str, tuple[Example, ...]] = {
         Example("bpfctl probe stat context-switches,page-faults --repeat 5 -- true", "the mean of five runs"),
         Example("bpfctl probe stat -a --per-cpu context-switches --duration 10", "the whole machine, CPU by CPU"),
     ),
-    "probe show": (Example("bpfctl probe show sched:sched_switch", "the fields, and whether it can be attached"),),
-    "probe dry-run": (Example("bpfctl probe dry-run syscalls:sys_enter_openat --by comm", "the program of a count"),),
+    "probe show": (
+        Example("bpfctl probe show sched:sched_switch", "the fields, and whether it can be attached"),
+        Example("bpfctl probe show uprobe:c:malloc", "also where in which file it is"),
+    ),
+    "probe dry-run": (
+        Example("bpfctl probe dry-run syscalls:sys_enter_openat --by comm", "the program of a count"),
+        Example("bpfctl probe dry-run sched:sched_switch --fields comm,next_comm", "that of a trace"),
+    ),
     "probe attach": (
         Example(
             "bpfctl probe attach raw_tracepoint:sched_process_exec name on_exec --pin /sys/fs/bpf/on_exec", "for good"
@@ -290,7 +317,10 @@ EXAMPLES: Mapping[str, tuple[Example, ...]] = {
         Example("bpfctl probe run session.toml", "as long as the file says"),
         Example("bpfctl -j probe run session.toml --duration 5", "for 5 s, for a script"),
     ),
-    "plugin list": (Example("bpfctl plugin list", "kinds of probes, and whose they are"),),
+    "plugin list": (
+        Example("bpfctl plugin list", "kinds of probes, and whose they are"),
+        Example("bpfctl -p plugin list", "as JSON, with what is wrong with those that are broken"),
+    ),
     "events ": (
         Example("bpfctl events name events --type event --limit 10", "ten records, by their type"),
         Example("bpfctl -j events pinned /sys/fs/bpf/events --seconds 10", "a line of JSON for each"),
