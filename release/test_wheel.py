@@ -7,7 +7,6 @@ runs this. A copy of the tests runs in it, so that nothing of this checkout can 
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -15,12 +14,12 @@ import venv
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.apart import copy_tests
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 ROOT = Path(__file__).resolve().parent.parent
-#: What tests read: themselves, their settings, and documents whose examples they run.
-READ = ("tests", "docs", "README.md", "pyproject.toml")
 _PROVED = "import bpfctl, btf, sys; exit(not all(each.__file__.startswith(sys.prefix) for each in (bpfctl, btf)))"
 
 
@@ -34,7 +33,7 @@ def main(words: Sequence[str]) -> int:
         place = copy_tests(Path(work, "tests"))
         subprocess.run([python, "-c", _PROVED], cwd=place, check=True)
         path = f"{python.parent}:{os.environ['PATH']}"
-        peer = os.environ.get("BPFCTL_BPFTOOL") or _output(python, "-m", "tests.vm", "bpftool", cwd=place)
+        peer = os.environ.get("BPFCTL_BPFTOOL") or _output(sys.executable, "-m", "tests.vm", "bpftool", cwd=ROOT)
         variables = {**os.environ, "PATH": path, "BPFCTL_BPFTOOL": peer}
         command = [str(python), "-m", "pytest", "-p", "no:cacheprovider", *words]
         return subprocess.run(command, cwd=place, env=variables, check=False).returncode
@@ -46,17 +45,6 @@ def environment(wheel: Path, folder: Path) -> Path:
     python = folder / "bin" / "python"
     subprocess.run([python, "-m", "pip", "install", "--quiet", f"{wheel}[test]"], check=True)
     return python
-
-
-def copy_tests(place: Path) -> Path:
-    """Copy the tests without the packages that they test, and return where they are."""
-    place.mkdir(parents=True)
-    for name in READ:
-        if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, place / name, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(ROOT / name, place)
-    return place
 
 
 def built(folder: Path) -> Path:

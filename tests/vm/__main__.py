@@ -42,7 +42,7 @@ def main(words: Sequence[str]) -> int:
                 return _run(_chosen(options, default=("newest",)), options)
             case _:
                 chosen = _chosen(options, default=[kernel.name for kernel in kernels.NATIVE])
-                return suite.run(chosen, rest, _settings(options), everything=options.everything)
+                return suite.run(chosen, rest, _settings(options), everything=options.everything, wheel=options.wheel)
     except (VMError, OSError) as error:
         if isinstance(error, guest.GuestError):
             sys.stderr.write(error.log)
@@ -69,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     words = "run the kernel tests on kernels; unknown words go to pytest"
     test = actions.add_parser("test", help=words, allow_abbrev=False)
     test.add_argument("--everything", action="store_true", help="not only what differs from kernel to kernel")
+    test.add_argument("--wheel", type=Path, help="run them on arm64 against this wheel, not the checkout")
     for action, timeout in ((run, 300), (test, 3600)):
         action.add_argument("--kernel", action="append", default=[], choices=list(kernels.TABLE))
         action.add_argument("--all", action="store_true", help="each kernel for this machine's own programs")

@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.apart import copy_tests
 from tests.build import compiled
 from tests.vm import cache, guest, kernels, userland
 from tests.vm.guest import Job, Settings
@@ -73,8 +74,18 @@ class Prefixed:
             self.write(b"\n")
 
 
-def run(chosen: Sequence[Kernel], words: Sequence[str], settings: Settings, *, everything: bool = False) -> int:
-    """Run pytest with WORDS on each of the CHOSEN kernels, print the account and return the exit code."""
+def run(
+    chosen: Sequence[Kernel],
+    words: Sequence[str],
+    settings: Settings,
+    *,
+    everything: bool = False,
+    wheel: Path | None = None,
+) -> int:
+    """Run pytest with WORDS on each of the CHOSEN kernels, print the account and return the exit code.
+
+    On the kernels of another architecture it can run against a WHEEL for that, instead of the checkout.
+    """
     if not any((CHECKOUT / word.partition("::")[0]).exists() for word in words):
         words = [*(EVERYTHING if everything else CORE), *words]
     for kernel in chosen:
@@ -84,13 +95,20 @@ def run(chosen: Sequence[Kernel], words: Sequence[str], settings: Settings, *, e
     warm_up()
     pytest = [*PYTEST, f"--junitxml={guest.KEEP}/{JUNIT}", *words]
     with tempfile.TemporaryDirectory(prefix="bpfctl-vm-") as built:
-        jobs = [
-            _foreign(kernel, pytest, settings, Path(built)) if kernel.foreign else _native(bpftool, pytest, settings)
-            for kernel in chosen
-        ]
+        jobs = [_job(kernel, pytest, settings, bpftool=bpftool, built=Path(built), wheel=wheel) for kernel in chosen]
         lines, ok = account(asyncio.run(_run(chosen, jobs)))
     print("\n".join(lines))
     return 0 if ok else 1
+
+
+def _job(
+    kernel: Kernel, pytest: Sequence[str], settings: Settings, *, bpftool: Path, built: Path, wheel: Path | None
+) -> Job:
+    if not kernel.foreign:
+        return _native(bpftool, pytest, settings)
+    if wheel:
+        return _installed(kernel, pytest, settings, built, wheel)
+    return _foreign(kernel, pytest, settings, built)
 
 
 def _native(bpftool: Path, pytest: Sequence[str], settings: Settings) -> Job:
@@ -130,6 +148,36 @@ def _foreign(kernel: Kernel, pytest: Sequence[str], settings: Settings, built: P
         },
         settings=settings,
     )
+
+
+def _installed(kernel: Kernel, pytest: Sequence[str], settings: Settings, built: Path, wheel: Path) -> Job:
+    """Return the job for a guest of another architecture that has a WHEEL and, of the checkout, the tests alone."""
+    root, _ = userland.foreign(kernel.arch)
+    place, site = "/run/bpfctl-tests", "/run/bpfctl-site"
+    install(wheel, root, built / "site")
+    environment = {
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+        "PYTHONPATH": site,
+        "PYTHONPYCACHEPREFIX": "/run/bpfctl-compiled",  # both folders are read-only
+        "BPFCTL_BPFTOOL": "/usr/sbin/bpftool",
+    }
+    return Job(
+        command=f"python3 -c 'import bpfctl; print(bpfctl.__file__)' || exit\n{shlex.join(['python3', *pytest])}",
+        cwd=place,
+        environment=environment,
+        folders={place: copy_tests(built / "tests"), site: built / "site"},
+        settings=settings,
+    )
+
+
+def install(wheel: Path, root: Path, into: Path) -> None:
+    """Have pip install a wheel, what it needs and what its tests need, for the Python and the machine of ROOT."""
+    version = next(path.name.removeprefix("python") for path in root.glob("usr/bin/python3.*[0-9]"))
+    machine = wheel.stem.rpartition("manylinux_2_17_")[2]
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--only-binary=:all:", "--target", str(into)]
+    command += [f"--platform=manylinux2014_{machine}", f"--platform=manylinux_2_17_{machine}"]
+    command += ["--implementation=cp", f"--python-version={version}", "pytest", "hypothesis", f"{wheel}[jited]"]
+    subprocess.run(command, check=True)
 
 
 def warm_up() -> None:
