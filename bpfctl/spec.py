@@ -93,8 +93,9 @@ class MapSpec(NamedTuple):
     """A map to create; ``made_of`` is empty for one that the program text declares.
 
     ``key`` and ``value`` are type ids of the object's BTF, 0 without one. ``contents`` are the variables that a map is
-    made of, or the struct that it fills in, ``slots`` the maps or programs that a map begins with, by index. ``struct`` names the kernel's struct that
-    a map of the type struct_ops fills in, ``functions`` which of its members are which programs.
+    made of, or the struct that it fills in, ``slots`` the maps or programs that a map begins with, by index. ``struct``
+    names the kernel's struct that a map of the type struct_ops fills in, ``functions`` which of its members are which
+    programs.
     """
 
     name: str
