@@ -58,6 +58,8 @@ def _run(session: Session, left: grammar.Words, command: str) -> None:
     if wanted.pinmaps is not None and not every:
         together.room(wanted.pinmaps, mount=mount)
     spec = _typed(object_of(wanted.file), wanted)
+    if wanted.autoattach:
+        spec = _to_attach(spec)
     with ExitStack() as held:
         there = pinned.found(spec, held)
         replaced = _replaced(spec, wanted, held)
@@ -122,6 +124,13 @@ def _typed(spec: ObjectSpec, wanted: Wanted) -> ObjectSpec:
     return spec._replace(programs=programs)
 
 
+def _to_attach(spec: ObjectSpec) -> ObjectSpec:
+    from bpfctl.probe import auto
+
+    programs = tuple(auto.loads_as(one) if auto.takes(one) else one for one in spec.programs)
+    return spec._replace(programs=programs)
+
+
 def _replaced(spec: ObjectSpec, wanted: Wanted, held: ExitStack) -> dict[str, Map]:
     """Open the maps that are used in the place of those of the object, by the names of these; UsageError."""
     name = object_name(wanted.file)
@@ -179,7 +188,7 @@ class _Keeping:
 
         for one in specs:
             if auto.takes(one):
-                self._links[one.name] = auto.attach(one, self._loaded.programs[one.name], held)
+                self._links[one.name] = auto.attach(one, self._loaded, held)
             else:
                 note = f"Program {one.name} is not attached by its section's name, so that it is pinned itself"
                 self._session.out.note(note)

@@ -7,21 +7,27 @@ probes tell; how a program is attached there is in `bpfctl.attach`.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from bpfctl.elf import section
 from bpfctl.errors import NotSupported, UsageError
 from bpfctl.kernel.link import Link
 from bpfctl.probe.sources import Sources
+from bpfctl.uapi.enums import AttachType
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from contextlib import ExitStack
 
     from bpfctl._sys.fd import Closing
+    from bpfctl.attach import uprobe
     from bpfctl.kernel.prog import Program
+    from bpfctl.load.object import Loaded
+    from bpfctl.probe.source import Located, ProbePoint
     from bpfctl.spec import ProgramSpec
 
+_STATIC = ("usdt", "usdt.s")
+_SPECS = "__bpf_usdt_specs"  # of libbpf's usdt.bpf.h
 _FUNCTION = re.compile(r"([a-zA-Z0-9_.]+)(?:\+(\w+))?")
 _PATTERN = re.compile(r"[a-zA-Z0-9_.*?]+")
 
@@ -30,15 +36,24 @@ def takes(spec: ProgramSpec) -> bool:
     """Return whether the name of a program's section says what it is attached to."""
     said, kind = section.find(spec.section), _kind(spec)
     of_that = said is not None and said[0].type == spec.type  # somebody may want it to be something else
+    if kind in _STATIC:
+        return of_that and bool(spec.target)
     return of_that and kind in KINDS and (bool(spec.target) or not KINDS[kind][1])
 
 
-def attach(spec: ProgramSpec, program: Program, held: ExitStack) -> Link:
+def loads_as(spec: ProgramSpec) -> ProgramSpec:
+    """Return how a program that `takes` part has to be loaded: at static probes it needs a link for many places."""
+    return spec._replace(attach_type=AttachType.TRACE_UPROBE_MULTI) if _kind(spec) in _STATIC else spec
+
+
+def attach(spec: ProgramSpec, loaded: Loaded, held: ExitStack) -> Link:
     """Attach a program that `takes` part, for as long as it is ``held``; UsageError, NotFound, KernelError.
 
     NotSupported where that makes no link, which alone can be pinned.
     """
-    found = [held.enter_context(one) for one in KINDS[_kind(spec)][0](spec, program, held)]
+    kind, program = _kind(spec), loaded.programs[spec.name]
+    links = _static(spec, loaded) if kind in _STATIC else KINDS[kind][0](spec, program, held)
+    found = [held.enter_context(one) for one in links]
     if len(found) != 1 or not isinstance(found[0], Link):
         raise NotSupported(f"program {spec.name} is attached by other means than one link, which alone can be pinned")
     return found[0]
@@ -91,6 +106,44 @@ def _source(kind: str) -> Callable[[ProgramSpec, Program, ExitStack], list[Closi
     return attach_to
 
 
+def _session(spec: ProgramSpec, program: Program, held: ExitStack) -> list[Closing]:
+    """Attach to functions of a file where they are entered, and where these calls return."""
+    del held
+    from bpfctl.attach import uprobe  # noqa: PLC0415 - as above
+
+    source = cast("Located", Sources().of("uprobe"))
+    told = [where for point in Sources().resolve([f"uprobe:{spec.target}"]) for where in source.locations(point)]
+    places = [uprobe.Place(str(where["file"]), int(where["offset"])) for where in told]
+    return uprobe.attach_multi(program, places, session=True)
+
+
+class _Described(Protocol):
+    """A source that tells what libbpf's programs are to know of its probes."""
+
+    def resolve(self, target: str) -> Sequence[ProbePoint]: ...
+
+    def described(self, point: ProbePoint) -> list[tuple[uprobe.Place, dict[str, Any]]]: ...
+
+
+def _static(spec: ProgramSpec, loaded: Loaded) -> list[Closing]:
+    """Attach to a static probe, whose arguments are described in a map by a number that the program is told."""
+    from bpfctl.attach import uprobe  # noqa: PLC0415 - as above
+
+    source = cast("_Described", Sources().of("usdt"))
+    rows = [row for point in source.resolve(spec.target) for row in source.described(point)]
+    specs, places = loaded.maps.get(_SPECS), []
+    if specs is not None:
+        taken = sum(bool(any(value)) for value in specs.raw.values())
+        for number, (place, described) in enumerate(rows, taken):
+            if number >= specs.facts.max_entries:
+                raise NotSupported(f"map {_SPECS} has no room for more probes (BPF_USDT_MAX_SPEC_CNT)")
+            specs[number] = {**described, "usdt_cookie": 0}
+            places.append(place._replace(cookie=number))
+    else:
+        places = [place for place, _ in rows]
+    return uprobe.attach_multi(loaded.programs[spec.name], places)
+
+
 def _raw_tracepoint(spec: ProgramSpec, program: Program, held: ExitStack) -> list[Closing]:
     del held
     from bpfctl.attach import raw_tracepoint  # noqa: PLC0415 - as above
@@ -120,6 +173,7 @@ KINDS: dict[str, tuple[Callable[[ProgramSpec, Program, ExitStack], list[Closing]
     **dict.fromkeys(("uprobe", "uprobe.s", "uprobe.multi", "uprobe.multi.s"), (_source("uprobe"), True)),
     **dict.fromkeys(("uretprobe", "uretprobe.s", "uretprobe.multi", "uretprobe.multi.s"), (_source("uretprobe"), True)),
     **dict.fromkeys(("tp", "tracepoint", "tp.s", "tracepoint.s"), (_source("tracepoint"), True)),
+    **dict.fromkeys(("uprobe.session", "uprobe.session.s"), (_session, True)),
     **{name: (_source(name), True) for name in ("ksyscall", "kretsyscall")},
     **dict.fromkeys(("raw_tp", "raw_tracepoint", "raw_tp.w", "raw_tracepoint.w"), (_raw_tracepoint, True)),
     **dict.fromkeys(("raw_tp.s", "raw_tracepoint.s"), (_raw_tracepoint, True)),

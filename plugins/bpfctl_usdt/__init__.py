@@ -30,7 +30,7 @@ from bpfctl_usdt.operand import Constant, InMemory, arguments
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from contextlib import ExitStack
-    from typing import Self
+    from typing import Any, Self
 
     from bpfctl.plugin import Field, Group, Process
     from bpfctl_usdt.note import Site
@@ -186,6 +186,16 @@ class UsdtSource:
     def _places(self, of: dict[ProbePoint, list[Site]], point: ProbePoint) -> list[UprobePlace]:
         file, _ = self._sites(point)
         return [file.place(site) for site in of[point]]
+
+    def described(self, point: ProbePoint) -> list[tuple[UprobePlace, dict[str, Any]]]:
+        """Return each place of a probe, and its arguments as programs with libbpf's usdt.bpf.h read them.
+
+        NotSupported where these cannot be told where an argument is.
+        """
+        from bpfctl_usdt.libbpf import description  # noqa: PLC0415 - for objects that others have compiled
+
+        file, found = self._sites(point)
+        return [(file.place(site), description(file.arguments(site))) for site in found]
 
     def _field(self, point: ProbePoint, site: Site, name: str) -> Field:
         file, _ = self._sites(point)

@@ -247,13 +247,26 @@ ATTACHED = [
     f"uprobe.s/{LIBC}:getpid",
     f"uprobe.multi/{LIBC}:getpi*",
     f"uretprobe.multi/{LIBC}:getpid",
+    f"uprobe.session/{LIBC}:getpid",
 ]
+_SINCE = {"multi": "enum:BPF_TRACE_UPROBE_MULTI", "session": "enum:BPF_TRACE_UPROBE_SESSION"}
+STATIC = """#include "bpf.h"
+struct arg { u64 val_off; u32 arg_type; short reg_off; bool arg_signed; char arg_bitshift; };
+struct spec { struct arg args[12]; u64 usdt_cookie; short arg_cnt; };
+struct { __uint(type, 2); __uint(max_entries, 4); __type(key, int); __type(value, struct spec); }
+__bpf_usdt_specs SEC(".maps");
+struct { __uint(type, 1); __uint(max_entries, 4); __type(key, long); __type(value, u32); }
+__bpf_usdt_ip_to_spec_id SEC(".maps");
+SEC("usdt/%s:libc:setjmp") int hit(void *context) { return 0; }
+LICENSE("GPL");"""
 PINNED = ["tc", "xdp", "kprobe", "uprobe", "tp", "socket", "perf_event", "cgroup_skb/egress"]
 
 
 def test_what_is_attached(twins, place):
     """Links are pinned where the section names a place; other programs are pinned themselves."""
-    for name in (*ATTACHED, *PINNED):
+    facts = Facts(place.lockdown)
+    lacking = {word for word, need in _SINCE.items() if not facts.has(need)}
+    for name in (*(one for one in ATTACHED if not any(word in one for word in lacking)), *PINNED):
         (path := place.root / "one.o").write_bytes(_only(name))
         _, mine, left = twins("prog", "loadall", path, "HERE", "autoattach")
 
@@ -332,6 +345,18 @@ def test_programs_that_are_not_loaded(twins, compiled):
 
     assert (theirs.rc, left) == (255, {})
     assert (mine.rc, list(mine_left)) == (0, ["/programs/hit"])
+
+
+def test_static_probes(twins, place):
+    """bpftool attaches them by means that it cannot pin, and may pin the program."""
+    if not Facts(place.lockdown).has(_SINCE["multi"]):
+        pytest.skip("there are no links to many places in files before Linux 6.6")
+    (path := place.root / "static.o").write_bytes(source(STATIC % LIBC))
+    _, left = twins.theirs("prog", "load", path, "HERE/one", "autoattach")
+    mine, mine_left = twins.ours("prog", "load", path, "HERE/one", "autoattach")
+
+    assert "link" not in {kind for kind, *_ in left.values()}
+    assert (mine.rc, [kind for kind, *_ in mine_left.values()]) == (0, ["link"])
 
 
 def test_a_folder_for_programs_without_a_place(twins, place):

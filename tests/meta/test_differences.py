@@ -75,6 +75,7 @@ SHOWN = {
     "`prog load autoattach`, a program that cannot be attached": [
         "bpftool/test_prog_load.py::test_what_cannot_be_attached"
     ],
+    "`prog load autoattach`, a static probe (`usdt`)": ["bpftool/test_prog_load.py::test_static_probes"],
     "`prog loadall autoattach` into a folder that is not there, a program that has no place to be attached to": [
         "bpftool/test_prog_load.py::test_a_folder_for_programs_without_a_place"
     ],
