@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -81,7 +82,8 @@ def test_several_probes_at_once(child):
         child.does("forks", 2)
         child.does("opens", 5)
 
-        assert {row.values: row.hits for row in counts.rows()} == {(YIELD,): 7, (FORK,): 2, (OPEN,): 5}
+        looks = 2 if sys.version_info >= (3, 12) else 0  # of a fork into /proc/self/stat, whether there are threads
+        assert {row.values: row.hits for row in counts.rows()} == {(YIELD,): 7, (FORK,): 2, (OPEN,): 5 + looks}
 
 
 def test_conditions_choose(child):
