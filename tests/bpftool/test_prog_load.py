@@ -12,6 +12,7 @@ import pytest
 
 from tests.bpftool import peer
 from tests.bpftool.newest import CURRENT, NEWEST, VOICES
+from tests.build.called import NOTES, built
 from tests.build.compiled import source
 from tests.kernel import client
 from tests.kernel.facts import Facts
@@ -257,7 +258,7 @@ struct { __uint(type, 2); __uint(max_entries, 4); __type(key, int); __type(value
 __bpf_usdt_specs SEC(".maps");
 struct { __uint(type, 1); __uint(max_entries, 4); __type(key, long); __type(value, u32); }
 __bpf_usdt_ip_to_spec_id SEC(".maps");
-SEC("usdt/%s:libc:setjmp") int hit(void *context) { return 0; }
+SEC("usdt/%s:made:one") int hit(void *context) { return 0; }
 LICENSE("GPL");"""
 PINNED = ["tc", "xdp", "kprobe", "uprobe", "tp", "socket", "perf_event", "cgroup_skb/egress"]
 
@@ -351,7 +352,8 @@ def test_static_probes(twins, place):
     """bpftool attaches them by means that it cannot pin, and may pin the program."""
     if not Facts(place.lockdown).has(_SINCE["multi"]):
         pytest.skip("there are no links to many places in files before Linux 6.6")
-    (path := place.root / "static.o").write_bytes(source(STATIC % LIBC))
+    main = 'int main(int count, char **words) { NOTE("0", "made", "one", "8@$1", "r"(words)); return count; }'
+    (path := place.root / "static.o").write_bytes(source(STATIC % built("one", NOTES + main)))
     _, left = twins.theirs("prog", "load", path, "HERE/one", "autoattach")
     mine, mine_left = twins.ours("prog", "load", path, "HERE/one", "autoattach")
 
