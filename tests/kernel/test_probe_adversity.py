@@ -36,6 +36,11 @@ def lost(errors):
     return sum(map(int, re.findall(r"^(\d+) (?:more )?hits (?:were lost|are not shown)", errors, re.MULTILINE)))
 
 
+def missed(errors):
+    """Return how many hits of all processes came while the program ran, which may be put aside in the midst of one."""
+    return sum(map(int, re.findall(r"^(\d+) hits were missed", errors, re.MULTILINE)))
+
+
 def memory(pid):
     """Return how much memory a process has had at most, in KiB."""
     return int(re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())[1])
@@ -55,7 +60,8 @@ def test_a_pipe_that_nobody_reads(child):
 
     assert process.returncode == 0
     assert 0 < output.count("\n") < 100_000
-    assert output.count("\n") + lost(errors) == 310_000
+    told = output.count("\n") + lost(errors)
+    assert told <= 310_000 <= told + missed(errors)
 
 
 def test_what_is_in_the_buffer_when_it_ends_is_shown(child):
