@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bpfctl.errors import KernelError, SavedError
-from bpfctl.feature import saved
 
 if TYPE_CHECKING:
     from bpfctl.feature.saved import Saved
@@ -22,6 +21,8 @@ def content(path: str) -> bytes:
 
 def report(path: str) -> Saved:
     """Read a saved report; a SavedError names its path."""
+    from bpfctl.feature import saved
+
     try:
         return saved.read(content(path))
     except SavedError as error:
