@@ -20,7 +20,7 @@ from rich.terminal_theme import DIMMED_MONOKAI, TerminalTheme
 from rich.text import Text
 
 FOLDER = Path(__file__).resolve().parent / "screens"
-_PATIENCE = 60.0
+_PATIENCE = 300.0  # seconds; an installation fetches what it needs
 _A_LOOK = 3.0  # seconds in which completion surely answers
 _PROMPT = "$"
 #: rich's frame of a window, without fonts from another host.

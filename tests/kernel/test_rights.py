@@ -406,3 +406,15 @@ def test_an_ordinary_user_sees_the_same(words):
 
     assert theirs == ours
     assert ours.code == 0
+
+
+def test_the_errors_in_the_document_are_those_that_come():
+    """A number in them is a setting of the machine."""
+    text = Path(__file__).parents[2].joinpath("docs", "rights.md").read_text()
+    shown = re.findall(r"^    \$ bpfctl (.+)\n    (Error: .+)$", text, re.MULTILINE)
+    came = [hardship.bpfctl(*command.split(), hardship=having()).err for command, _ in shown]
+
+    assert len(shown) == 2
+    assert [re.sub(r"is \d+", "is N", error) for _, error in shown] == [
+        re.sub(r"is -?\d+", "is N", error.strip()) for error in came
+    ]

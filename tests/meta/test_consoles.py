@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.kernel import consoles
+from tests.meta import consoles
 from tests.kernel.shown import World
 
 SHOWN = [
