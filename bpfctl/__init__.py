@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from bpfctl.kernel.select import Select
     from bpfctl.kernel.trace_log import TraceLog
     from bpfctl.kernel.usage import Statistics, Usage
+    from bpfctl.load.object import Loaded
     from bpfctl.uapi.enums import AttachType, LinkType, MapType, ProgType
 
 _WHERE = {
@@ -74,6 +75,7 @@ _WHERE = {
     "LinkInfo": "kernel.link",
     "LinkRow": "kernel.link",
     "LinkType": "uapi.enums",
+    "Loaded": "load.object",
     "Map": "kernel.map",
     "MapInfo": "kernel.map",
     "MapRow": "kernel.map",
@@ -126,6 +128,7 @@ __all__ = [
     "LinkInfo",
     "LinkRow",
     "LinkType",
+    "Loaded",
     "Map",
     "MapInfo",
     "MapRow",

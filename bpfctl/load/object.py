@@ -1,7 +1,7 @@
 """
 A BPF object in the running kernel, for as long as somebody holds it.
 
-    with Loaded(bpfctl.elf.read.read(data)) as loaded:
+    with Loaded.file("program.o") as loaded:
         loaded.programs["handle_exec"].info()
 
 What it does is what libbpf does when an object is loaded: nothing is attached, pinned or registered.
@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING
 from bpfctl import spec as words
 from bpfctl._sys import calls, programs
 from bpfctl._sys.fd import Closing
-from bpfctl.errors import CannotLoad, NotFound, NotSupported, ObjectError, VerifierError
+from bpfctl.elf.read import read
+from bpfctl.errors import CannotLoad, KernelError, NotFound, NotSupported, ObjectError, VerifierError
 from bpfctl.feature import answer, prog_types, rights, shape
 from bpfctl.feature.answer import NO, Answer
 from bpfctl.feature.here import Here
@@ -34,6 +35,8 @@ from bpfctl.uapi.enums import ProgType
 from btf.errors import BTFError
 
 if TYPE_CHECKING:
+    from typing import Self
+
     from bpfctl.kernel.map import Map
     from bpfctl.load.how import How
     from bpfctl.spec import MapSpec, ObjectSpec, ProgramSpec
@@ -63,6 +66,22 @@ class Loaded(Closing):
             except BTFError as error:
                 raise ObjectError(str(error)) from None
             self._held = held.pop_all()
+
+    @classmethod
+    def file(cls, path: str, how: How = AS_USUAL) -> Self:
+        """Load an object from a file, after which its maps of variables are called; KernelError where it can't be read.
+
+        An ObjectError names the file.
+        """
+        try:
+            with open(path, "rb") as file:
+                data = file.read()
+        except OSError as error:
+            raise KernelError(f"can't read {path}", error.errno or 0) from None
+        try:
+            return cls(read(data), how=how._replace(name=how.name or maps.object_name(path)))
+        except ObjectError as error:
+            raise ObjectError(f"{path} cannot be loaded: {error}") from None
 
     def close(self) -> None:
         """Let go of all programs and maps."""
