@@ -25,8 +25,8 @@ GLOBAL = (
     GlobalOption(("--plain",), "write plain text, also on a terminal", ", as bpftool does"),
     GlobalOption(
         ("--color",),
-        "when there are colours: auto, always, never",
-        ". Without it on a terminal; always also makes tables in a pipe",
+        "when there are colours: on a terminal (auto), always, never",
+        "; always also makes tables in a pipe",
         "WHEN",
     ),
     GlobalOption(("--no-pager",), "write what is longer than the screen without a pager"),

@@ -58,7 +58,7 @@ def _of_object(object_: str, width: int) -> Iterator[str]:
     yield from _usage("Usage: ", f"bpfctl {object_} [COMMAND] [WORDS] [OPTIONS]", width)
     yield from ("", *wrap(about.long or manual.sentence(about.short), width))
     yield from _section("Commands:", map(_named, pages), width)
-    kinds = [kind for kind in usage.values(SYNOPSES[pages[0].name]) if kind in terms.TERMS]
+    kinds = [kind for kind in usage.values(SYNOPSES[pages[0].name]) if usage.definition(kind)]
     yield from _section("Words:", map(manual.term, kinds), width)
     yield from _examples(page.examples[0] for page in pages[:3] if page.examples)
     yield ""

@@ -64,9 +64,9 @@ def _documents(session: Session, contents: list[ops.Content]) -> None:
 
 
 def register(ctx: opt.Context, words: opt.Words = None) -> None:
-    """Load an object, and put its structs of functions to use: OBJ [LINK_DIR].
+    """Load an object, and put its structs of functions to use.
 
-    Those that are used by links are so as long as their link is pinned, in LINK_DIR; the others until they are
+    Those that are used by links are so as long as their link is pinned, in PATH; the others until they are
     unregistered. When anything fails nothing stays.
     """
     from bpfctl.cli import prog_load
