@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.meta import consoles
 from tests.kernel.shown import World
+from tests.meta import consoles
 
 SHOWN = [
     pytest.param(one, id=f"{page.stem}-{at}") for page in consoles.PAGES for at, one in enumerate(consoles.of(page))

@@ -102,3 +102,24 @@ def test_the_picture_of_the_house_names_every_room():
     }
 
     assert {room for room in rooms if room not in text} == set()
+
+
+def test_the_site_has_every_page():
+    site = (ROOT / "mkdocs.yml").read_text()
+    pages = {page.relative_to(ROOT / "docs").as_posix() for page in (ROOT / "docs").rglob("*.md")}
+    missing = [page for page in pages if f"- {page}\n" not in site and not page.startswith(("reference/", "examples/"))]
+
+    assert missing == []
+    assert "- reference/index.md\n" in site  # which leads to the others
+
+
+@pytest.mark.parametrize("columns", [80, 200])
+def test_a_newcomer_met_no_fault(columns):
+    """What is kept of the first quarter of an hour (docs/quarter_hour.py) shows no errors but for the two slips."""
+    text = (ROOT / "docs" / "screens" / f"quarter-hour-{columns}.txt").read_text()
+
+    assert ["unknown command 'map dumb'", "no map with name flow"] == re.findall(
+        r"^Error: ([^,(]+\b)", text, re.MULTILINE
+    )
+    assert not re.search("Traceback|WARNING|Exception", text)
+    assert max(map(len, text.splitlines())) <= columns
