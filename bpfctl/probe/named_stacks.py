@@ -63,6 +63,7 @@ class Names(Closing):
         together: dict[tuple[Any, ...], NamedStack] = {}
         with self._lock:
             self._users.poll()
+            self._kernel.turn()
             for row in self._expected(rows):
                 found = self._named(row, depth)
                 key = found.values, found.kernel, found.user

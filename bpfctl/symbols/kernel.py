@@ -55,6 +55,11 @@ class Kernel:
         self._program = 0  # the newest BPF program
         self._doubts = 0  # addresses of which something that is loaded since may tell more
         self._patience = 1  # so many of those until the file is read
+        self._is_new = False  # whether what was read cannot have changed much meanwhile
+
+    def turn(self) -> None:
+        """Look again for what has no name: until this is called next, the file is read once at most."""
+        self._is_new = False
 
     def frame(self, address: int) -> Frame:
         """Return what is at an address."""
@@ -80,6 +85,8 @@ class Kernel:
 
     def _find(self, address: int) -> Frame:
         found = self._look_up(address)
+        if self._is_new:
+            return found or Frame("", address)
         # Modules and programs come and go, and nothing tells where a program ends. But the file takes 50 ms.
         if found is None or (found.module == _BPF and _newest(self._program) != self._program):
             self._doubts += 1
@@ -90,7 +97,7 @@ class Kernel:
         return found or Frame("", address)
 
     def _read(self) -> None:
-        self._program = _newest(0)
+        self._program, self._is_new = _newest(0), True
         self._known.clear()
         self._callers.clear()
         try:

@@ -61,6 +61,7 @@ def test_program():
     try:
         with open("/proc/kallsyms", encoding="ascii") as file:
             line = next(line.split() for line in file if "_told_by_name\t[bpf]" in line)
+        kernel.turn()
         frame = kernel.frame(int(line[0], 16) + 2)
 
         assert frame == (line[2], 2, "[bpf]")

@@ -74,12 +74,16 @@ def test_stack(kernel):
 
 
 def test_what_is_loaded_later(kernel, tmp_path):
-    """The file is read again for what has no name, though more and more seldom."""
+    """The file is read again for what has no name, once at a time, and more and more seldom."""
+    late = 0xFFFFFFFFC0500000
     assert kernel.frame(0xFFFFFFFF81001010).name == "vfs_read"
     (tmp_path / "kallsyms").write_text(TEXT + "ffffffffc0500000 t late_open\t[late]\n")
 
-    assert kernel.frame(0xFFFFFFFFC0500000) == Frame("late_open", 0, "[late]")
+    assert kernel.frame(late + 1) == Frame("", late + 1)
+    kernel.turn()
+    assert [kernel.frame(late + 8 * at) for at in range(3)] == [Frame("late_open", 8 * at, "[late]") for at in range(3)]
     (tmp_path / "kallsyms").unlink()
+    kernel.turn()
     assert [kernel.frame(address).name for address in range(4)] == [""] * 4
 
 
