@@ -51,7 +51,7 @@ STEPS = (
 )
 #: Each shell, how often TAB is pressed there to see what may come, and how its user has it complete.
 SHELLS = {
-    "bash --norc --noprofile": (2, "source <(bpfctl completion bash)"),
+    "bash --norc --noprofile": (3, "source <(bpfctl completion bash)"),
     "zsh -f": (1, "autoload -U compinit && compinit -D && source <(bpfctl completion zsh)"),
     "fish --no-config": (1, "bpfctl completion fish | source; function fish_prompt; echo '$ '; end"),
 }

@@ -12,6 +12,7 @@ import sys
 import time
 from contextlib import ExitStack
 from io import StringIO
+from itertools import count
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -23,6 +24,7 @@ FOLDER = Path(__file__).resolve().parent / "screens"
 _PATIENCE = 300.0  # seconds; an installation fetches what it needs
 _A_LOOK = 3.0  # seconds in which completion surely answers
 _PROMPT = "$"
+_SERVERS = count()  # of tmux, each of which takes a moment to end
 #: rich's frame of a window, without fonts from another host.
 _SVG = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}">
 <style>
@@ -55,7 +57,7 @@ class Screen:
     """A shell in a terminal of so many columns and lines; what is typed is run there, and the screen can be read."""
 
     def __init__(self, columns: int, lines: int, shell: str = "bash --norc --noprofile") -> None:
-        self._tmux = ["tmux", "-L", f"bpfctl-{os.getpid()}-{id(self)}", "-f", "/dev/null"]
+        self._tmux = ["tmux", "-L", f"bpfctl-{os.getpid()}-{next(_SERVERS)}", "-f", "/dev/null"]
         self._size = ["-x", str(columns), "-y", str(lines)]
         self._shell = shell
 
