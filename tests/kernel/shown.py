@@ -37,7 +37,7 @@ from tests.kernel.place import Place, add_device, bind, mount
 from tests.kernel.structs import in_use, own
 
 BPFFS, CGROUPS = Path("/sys/fs/bpf"), Path("/sys/fs/cgroup")
-_LONGEST = 60.0  # seconds that an example may be silent
+_LONGEST = 900.0  # seconds that an example may be silent, on an emulated machine too
 _SHELL = re.compile(r"[|<>;&]|^(?!bpfctl )")
 _QUOTED = re.compile(r"'[^']*'")
 _NAMED = re.compile(r"\bname (\w+)")
@@ -190,6 +190,7 @@ class World:
         """Be the process of an example."""
         status = 99
         try:
+            os.setsid()
             os.dup2(os.open("/dev/null", os.O_RDONLY), 0)
             os.dup2(out, 1)
             os.dup2(err, 2)
@@ -217,5 +218,6 @@ class World:
             if not found and goes_on:
                 os.kill(child, signal.SIGINT)
             found += data
-        os.kill(child, signal.SIGKILL)
+        os.killpg(child, signal.SIGKILL)
+        os.waitpid(child, 0)
         raise AssertionError("the example is silent, and does not end")
