@@ -53,6 +53,7 @@ EXAMPLES: Mapping[str, tuple[Example, ...]] = {
     "prog pin": (Example("bpfctl prog pin id 7 /sys/fs/bpf/kept", "keep it loaded whoever ends"),),
     "prog load": (
         Example("bpfctl prog load firewall.o /sys/fs/bpf/firewall", "its first program, with its maps"),
+        Example("bpfctl prog load firewall.o /sys/fs/bpf/limited --set limit=9", "with another value of a variable"),
         Example("bpfctl prog load firewall.o /sys/fs/bpf/as_xdp type xdp", "as another type than its section says"),
     ),
     "prog loadall": (

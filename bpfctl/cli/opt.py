@@ -79,6 +79,10 @@ Columns = Annotated[
 ]
 NoHeader = Annotated[bool, option("--no-header", text="Leave the titles of the columns out.")]
 Csv = Annotated[bool, option("--csv", text="Write CSV, with exact values: all columns, or those of --fields.")]
+Values = Annotated[
+    list[str] | None,
+    option("--set", metavar="NAME=VALUE", text="Give a variable another value before the object is loaded."),
+]
 DryRun = Annotated[bool, option("--dry-run", text="Change nothing, but show the bytes of key and value.")]
 CheckOnly = Annotated[bool, option("--dry-run", text="Change nothing, but check all entries.")]
 Replace = Annotated[bool, option("--replace", text="Also delete the keys of the map that are not among these.")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING
 
 from bpfctl.cli import feature_file, grammar, load_words, opt, voice
@@ -20,7 +21,7 @@ from bpfctl.spec import ProgramSpec
 from bpfctl.views import loaded as view
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from bpfctl.cli.load_words import Wanted
     from bpfctl.cli.session import Session
@@ -28,26 +29,27 @@ if TYPE_CHECKING:
     from bpfctl.kernel.link import Link
     from bpfctl.kernel.together import Together
     from bpfctl.spec import MapSpec, ObjectSpec
+    from btf.encode import Encoder
     from btf.relo import Target
 
 
-def load(ctx: opt.Context, words: opt.Words = None) -> None:
+def load(ctx: opt.Context, words: opt.Words = None, *, values: opt.Values = None) -> None:
     """Load an object, and pin its first program.
 
     When anything fails nothing stays.
     """
-    _run(ctx.obj, grammar.Words(words), "load")
+    _run(ctx.obj, grammar.Words(words), "load", values or ())
 
 
-def loadall(ctx: opt.Context, words: opt.Words = None) -> None:
+def loadall(ctx: opt.Context, words: opt.Words = None, *, values: opt.Values = None) -> None:
     """Load an object, and pin all its programs in a folder.
 
     When anything fails nothing stays.
     """
-    _run(ctx.obj, grammar.Words(words), "loadall")
+    _run(ctx.obj, grammar.Words(words), "loadall", values or ())
 
 
-def _run(session: Session, left: grammar.Words, command: str) -> None:
+def _run(session: Session, left: grammar.Words, command: str, values: Sequence[str]) -> None:
     if session.options.use_loader or session.options.sign:
         raise UsageError("objects are loaded without a program that does it: there is no -L here, and no -S")
     wanted = load_words.read(left, command)
@@ -57,7 +59,7 @@ def _run(session: Session, left: grammar.Words, command: str) -> None:
     (together.room if every else together.free)(wanted.pin, mount=mount)
     if wanted.pinmaps is not None and not every:
         together.room(wanted.pinmaps, mount=mount)
-    spec = _typed(object_of(wanted.file), wanted)
+    spec = _typed(_with_values(object_of(wanted.file), values), wanted)
     if wanted.autoattach:
         spec = _to_attach(spec)
     with ExitStack() as held:
@@ -122,6 +124,35 @@ def _typed(spec: ObjectSpec, wanted: Wanted) -> ObjectSpec:
         for one in spec.programs
     )
     return spec._replace(programs=programs)
+
+
+def _with_values(spec: ObjectSpec, values: Sequence[str]) -> ObjectSpec:
+    """Give variables the values of --set NAME=DATA; UsageError, NotFound."""
+    from bpfctl.cli import data
+    from bpfctl.load import variables
+
+    for word in values:
+        name, equals, told = word.partition("=")
+        if not equals:
+            raise UsageError(f"--set: '{word}' should be NAME=VALUE")
+        one = variables.find(spec, name)
+        form = data.Form(name, one.size, partial(_encoder, spec, one.type_id))
+        left = grammar.Words(told.split(" ") if told.startswith(("hex ", ".")) else [told])
+        given = data.parse(left, form, partial(variables.value, spec, one))
+        left.end()
+        spec = variables.with_value(spec, one, given.packed())
+    return spec
+
+
+def _encoder(spec: ObjectSpec, type_id: int) -> Encoder | None:
+    from bpfctl.kernel.address import address
+    from btf.encode import Encoder
+    from btf.errors import BTFError
+
+    try:
+        return Encoder(spec.btf, type_id, address) if spec.btf is not None else None
+    except BTFError:
+        return None
 
 
 def _to_attach(spec: ObjectSpec) -> ObjectSpec:
