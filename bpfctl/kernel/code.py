@@ -78,8 +78,7 @@ def _hidden() -> NotPermitted:
 
     error = NotPermitted("error retrieving insn dump: kernel.kptr_restrict set?")
     error.hint = (
-        lacking("CAP_BPF")
-        or "of a program with blinded constants, code is only for those who may see kernel addresses"
+        lacking("CAP_BPF") or "of a program with blinded constants, code is only for those who may see kernel addresses"
     )
     return error
 
