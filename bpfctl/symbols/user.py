@@ -54,6 +54,7 @@ class Users(Closing):
         self._lost = 0
         self._turn = 0
         self._frames = 0
+        self._unknown: list[tuple[Frames, int]] = []  # of those the ones of which nobody knows what they are in
 
     @property
     def follows(self) -> bool:
@@ -82,6 +83,9 @@ class Users(Closing):
         """Take what the kernel has told since the last time."""
         self._turn += 1
         self._files.turn()
+        for kept, address in self._unknown:  # what was not known yet may be by now
+            kept.pop(address, None)
+        self._unknown.clear()
         for pid, functions in self._maps.items():
             if functions is not None and functions.is_read and pid in self._spaces:  # code moves, and more is compiled
                 self._spaces[pid].forget()
@@ -152,9 +156,9 @@ class Users(Closing):
             known = self._spaces[pid]
             for returns, (part, kept) in enumerate(zip(both, (known.leaves, known.callers), strict=True)):
                 for address, (name, offset, module) in part.items():
-                    part[address] = frame = Frame(self._demangle(name), offset + returns, module)
-                    if module:  # what is not known yet may be soon
-                        kept[address] = frame
+                    part[address] = kept[address] = Frame(self._demangle(name), offset + returns, module)
+                    if not module:
+                        self._unknown.append((kept, address))
                 self._frames += len(part)
         return found
 
