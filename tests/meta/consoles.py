@@ -8,7 +8,7 @@
     ```
 
 They are run in a `tests.kernel.shown.World`, and what is shown has to look like what comes: numbers may be others, and
-``...`` stands for any lines, or for any end of a line. A comment above a session says what more there is to know:
+``...`` stands for any lines, or for anything within a line. A comment above a session says what more there is to know:
 
 * ``needs WORD...``: what it takes of a kernel, in the words of tests/kernel/facts.py;
 * ``exit N``: the exit code, where it is not 0;
@@ -36,6 +36,13 @@ _ANY = "..."
 _STATISTICS = re.compile(r" run_time_ns \d+ run_cnt \d+")  # which another process may have turned on
 
 
+def furnish() -> None:
+    """Put into this folder what the documents speak of besides: an object that no kernel takes."""
+    from tests.build.compiled import everything
+
+    Path("prog.o").write_bytes(everything()["helper_missing"].read_bytes())
+
+
 class Shown(NamedTuple):
     """A command in a document, and what the document says of it."""
 
@@ -61,8 +68,8 @@ class Shown(NamedTuple):
 
 def _loosely(line: str) -> str:
     """Return a pattern for a line: numbers may be others, and so may be the room before them."""
-    if line.endswith(_ANY):
-        return _loosely(line.removesuffix(_ANY)) + ".*"
+    if _ANY in line:
+        return ".*".join(_loosely(part) for part in line.split(_ANY))
     parts = re.split(r"(\s+)", _NUMBER.sub("\0", line))
     return "".join(r"\s+" if part.isspace() else re.escape(part).replace("\0", _LOOSE) for part in parts)
 
@@ -102,6 +109,7 @@ def fill(page: Path) -> None:
     from tests.kernel.shown import World
 
     with World() as world:
+        furnish()
 
         def filled(found: re.Match[str]) -> str:
             comments, session = found.groups()

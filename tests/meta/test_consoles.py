@@ -18,6 +18,7 @@ _PATIENCE = 20
 @pytest.fixture(scope="module")
 def world():
     with World() as there:
+        consoles.furnish()
         yield there
 
 
