@@ -84,7 +84,10 @@ SHOWN = {
         "bpftool/test_prog_load.py::test_where_nothing_is_mounted"
     ],
     "`prog load -L`, with or without `-S`": ["bpftool/test_prog_load.py::test_loader_programs"],
-    "`gen` with `-j`": ["bpftool/test_min_core_btf.py::test_words"],
+    "`gen` and `iter pin` with `-j`": [
+        "bpftool/test_min_core_btf.py::test_words",
+        "bpftool/test_iter.py::test_pin",
+    ],
     "what `gen min_core_btf` writes": ["bpftool/test_min_core_btf.py::test_the_same_types"],
     "`gen min_core_btf` of a file without types": ["bpftool/test_min_core_btf.py::test_words"],
     "`gen min_core_btf` with too few words": ["bpftool/test_min_core_btf.py::test_words"],
