@@ -1,19 +1,17 @@
 """The kernel's own functions by their addresses, with those of its modules and of BPF programs.
 
 Source: /proc/kallsyms (kernel/kallsyms.c). The kernel's proper symbols come first and by address; those of modules and
-BPF programs come behind them in no order. There is no object for each of them: addresses and places of lines stand in
-arrays.
+BPF programs come behind them in no order. Addresses have the same number of digits, so that lines are in the order of
+their addresses, and are kept as they are: nothing is read of them but of those that are asked for.
 """
 
 from __future__ import annotations
 
 import re
-import sys
-from array import array
-from bisect import bisect_right
+from bisect import bisect_left
 from contextlib import suppress
-from itertools import accumulate
-from typing import TYPE_CHECKING, NamedTuple, cast
+from operator import itemgetter
+from typing import TYPE_CHECKING, cast
 
 from bpfctl._sys import calls
 from bpfctl.host.kallsyms import FILE
@@ -27,15 +25,9 @@ _LONGEST = 1 << 20  # bytes of a function: only BPF programs get that long
 _MOST = 1 << 16  # frames that are kept
 _MODULE = re.compile(rb"^\S+ (\d{1,12}) \S+ \S+ \S+ 0x([0-9a-f]{8,16})\b", re.MULTILINE)
 _BPF = "[bpf]"
+_WIDTHS = (8, 16)  # digits of an address
 _OF_NO_CODE = b"aA"  # absolute symbols, which are numbers and no places
 _MARKS = (b"$x", b"$d")  # where code and data begin in it, on arm64
-
-
-class _Part(NamedTuple):
-    """Symbols by address, and where their lines begin in the text."""
-
-    starts: array[int]
-    lines: array[int]
 
 
 class Kernel:
@@ -48,9 +40,9 @@ class Kernel:
         self._file, self._modules = file, modules
         self._known: dict[int, Frame] = {}
         self._callers: dict[int, Frame] = {}  # by addresses that calls return to
-        self._text = b""
         self._width = 0  # of an address in digits
-        self._proper = self._others = _Part(array("Q"), array("I"))
+        self._proper: list[bytes] = []  # lines, by address
+        self._others: list[bytes] = []
         self._areas: list[tuple[int, int]] = []  # of modules
         self._program = 0  # the newest BPF program
         self._doubts = 0  # addresses of which something that is loaded since may tell more
@@ -102,48 +94,49 @@ class Kernel:
         self._callers.clear()
         try:
             with open(self._file, "rb") as file:
-                self._text = file.read()
+                text = file.read()
         except OSError:  # no /proc, or not ours to read
-            self._text = b""
-        text = self._text
-        self._width = max(text.find(b" "), 0)
+            text = b""
+        self._width = text.find(b" ")
+        if self._width not in _WIDTHS:
+            text = b""
         first = text.find(b"\t[")  # of a module
         end = text.rfind(b"\n", 0, first) + 1 if first >= 0 else len(text)
-        self._proper = _part(text, 0, end, self._width)
-        starts, lines = _part(text, end, len(text), self._width)
-        order = sorted(range(len(starts)), key=starts.__getitem__)  # of several at an address the first stays the first
-        self._others = _Part(
-            array("Q", map(starts.__getitem__, order)),
-            array("I", map(lines.__getitem__, order)),
-        )
+        self._proper = text[:end].splitlines()
+        self._others = sorted(text[end:].splitlines(), key=itemgetter(slice(self._width)))
         self._areas = _areas(self._modules)
 
     def _look_up(self, address: int) -> Frame | None:
-        starts = self._others.starts
-        index = bisect_right(starts, address) - 1
-        if index >= 0:
-            area = next((area for area in self._areas if area[0] <= starts[index] < area[1]), None)
-            if address < (area[1] if area else starts[index] + _LONGEST):
-                return self._frame(self._others, index, address)
-        starts = self._proper.starts
-        index = bisect_right(starts, address) - 1
+        index, start = self._before(self._others, address)
+        if start:
+            area = next((area for area in self._areas if area[0] <= start < area[1]), None)
+            if address < (area[1] if area else start + _LONGEST):
+                return self._frame(self._others, index, address - start)
+        index, start = self._before(self._proper, address)
         # Behind the last symbol there is no kernel any more.
-        if 0 <= index < len(starts) - 1 and address - starts[index] < _LONGEST:
-            return self._frame(self._proper, index, address)
+        if start and index < len(self._proper) - 1 and address - start < _LONGEST:
+            return self._frame(self._proper, index, address - start)
         return None
 
-    def _frame(self, part: _Part, index: int, address: int) -> Frame | None:
+    def _before(self, lines: list[bytes], address: int) -> tuple[int, int]:
+        """Return which is the last symbol that begins before an address, and where it does; 0 where there is none."""
+        index = bisect_left(lines, b"%0*x" % (self._width, address + 1)) - 1
+        try:
+            start = int(lines[index][: self._width], 16) if index >= 0 else 0
+        except ValueError:  # these are no lines of symbols
+            start = 0
+        return index, start if 0 < start <= address else 0
+
+    def _frame(self, lines: list[bytes], index: int, offset: int) -> Frame | None:
         """Return the first symbol at an address, as the kernel itself chooses."""
-        text, start = self._text, part.starts[index]
+        begin, kind = lines[index][: self._width], self._width + 1
         first = index
-        while first and part.starts[first - 1] == start:
+        while first and lines[first - 1].startswith(begin):
             first -= 1
-        for at in range(first, index + 1):
-            kind = part.lines[at] + self._width + 1
-            if text[kind] not in _OF_NO_CODE and not text.startswith(_MARKS, kind + 2):
-                name = text[kind + 2 : text.find(b"\n", kind)].decode("utf-8", "surrogateescape")
-                function, _, module = name.partition("\t")
-                return Frame(function, address - start, module) if start else None
+        for line in lines[first : index + 1]:
+            if line[kind : kind + 1] not in _OF_NO_CODE and not line.startswith(_MARKS, kind + 2):
+                function, _, module = line[kind + 2 :].decode("utf-8", "surrogateescape").partition("\t")
+                return Frame(function, offset, module)
         return None
 
 
@@ -161,21 +154,6 @@ def _newest(program: int) -> int:
         while True:
             program = calls.next_id(calls.PROG_GET_NEXT_ID, program)
     return program
-
-
-def _part(text: bytes, start: int, end: int, width: int) -> _Part:
-    """Return the symbols of some lines as they stand; none where those are no lines of symbols."""
-    lines = text[start:end].splitlines(keepends=True)
-    digits = b"".join([line[:width] for line in lines])
-    starts = array("Q" if width == 16 else "I")
-    try:
-        starts.frombytes(bytes.fromhex(digits.decode("ascii")))
-    except ValueError:
-        return _Part(array("Q"), array("I"))
-    if sys.byteorder == "little":
-        starts.byteswap()
-    places = array("I", accumulate(map(len, lines[:-1]), initial=start))
-    return _Part(starts, places) if len(starts) == len(lines) else _Part(array("Q"), array("I"))
 
 
 def _areas(file: str) -> list[tuple[int, int]]:
