@@ -321,8 +321,9 @@ def _units(_: Asked) -> Iterator[Candidate]:
 
 def _sections(_: Asked) -> Iterator[Candidate]:
     from bpfctl.elf.section import SECTIONS
+    from bpfctl.kernel.names import prog_type
 
-    return (Candidate(name.removesuffix("+"), f"programs of type {of.type}") for name, of in SECTIONS.items())
+    return (Candidate(name.removesuffix("+"), prog_type(of.type) or "") for name, of in SECTIONS.items())
 
 
 def _maps_of_object(asked: Asked) -> Iterator[Candidate]:
@@ -333,6 +334,15 @@ def _maps_of_object(asked: Asked) -> Iterator[Candidate]:
     with open(asked.words[0], "rb") as file:
         maps = read(file.read()).maps
     return (Candidate(pin_name(one, object_name(asked.words[0])), map_type(one.type) or "") for one in maps)
+
+
+def _variables(asked: Asked) -> Iterator[Candidate]:
+    from bpfctl.elf.read import read
+    from bpfctl.load.variables import variables
+
+    with open(asked.words[0], "rb") as file:
+        spec = read(file.read())
+    return (Candidate(f"{one.name}=", f"{one.size} bytes in {one.map}") for one in variables(spec))
 
 
 KINDS: Mapping[str, Callable[[Asked], Iterator[Candidate]]] = {
@@ -370,6 +380,7 @@ KINDS: Mapping[str, Callable[[Asked], Iterator[Candidate]]] = {
     "LISTED_TYPE": _listed_types,
     "SECTION": _sections,
     "OBJECT_MAP": _maps_of_object,
+    "VARIABLE": _variables,
 }
 #: Values that are files, which shells complete themselves.
 FILES = frozenset({"FILE", "PIN", "OBJECT", "BTF_FILE", "PROG_FILE", "MAP_FILE", "LINK_FILE", "DIR", "CGROUP_FOLDER"})

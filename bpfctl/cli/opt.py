@@ -81,7 +81,12 @@ NoHeader = Annotated[bool, option("--no-header", text="Leave the titles of the c
 Csv = Annotated[bool, option("--csv", text="Write CSV, with exact values: all columns, or those of --fields.")]
 Values = Annotated[
     list[str] | None,
-    option("--set", metavar="NAME=VALUE", text="Give a variable another value before the object is loaded."),
+    option(
+        "--set",
+        metavar="NAME=VALUE",
+        text="Give a variable another value before the object is loaded.",
+        values="VARIABLE",
+    ),
 ]
 DryRun = Annotated[bool, option("--dry-run", text="Change nothing, but show the bytes of key and value.")]
 CheckOnly = Annotated[bool, option("--dry-run", text="Change nothing, but check all entries.")]

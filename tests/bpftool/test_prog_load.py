@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import socket
 from pathlib import Path
@@ -390,3 +391,16 @@ def test_what_was_loaded_is_told_to_those_who_ask(twins, compiled):
         ("prog", "sched_cls", "classify"),
         ("map", "array", "load_dat.data"),
     ]
+
+
+def test_a_table(place, compiled):
+    """People are told what is there now, and where."""
+    path = place.bpffs / "here"
+    done = peer.bpfctl("--color", "always", "prog", "load", str(compiled["load_data"]), str(path))
+    path.unlink()
+    lines = re.sub(r"\x1b\[\d*m", "", done.stdout.decode()).splitlines()
+
+    assert (done.rc, done.stderr) == (0, b"")
+    assert lines[0].split() == ["kind", "id", "type", "name", "pinned"]
+    assert [line.split()[0] for line in lines[2:]] == ["prog", "map", "map", "map", "map"]
+    assert lines[2].split()[2:] == ["sched_cls", "classify", str(path)]

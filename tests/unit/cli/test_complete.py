@@ -13,6 +13,7 @@ from bpfctl.cli.candidates import Candidate
 from bpfctl.cli.synopsis import DEFINITIONS, SYNOPSES
 from bpfctl.cli.table import OBJECTS
 from bpfctl.cli.walk import Synopsis
+from tests.build.compiled import compiled
 
 COMMANDS = {
     (object_, command.word): command for object_, commands in OBJECTS.items() for command in commands if command.run
@@ -171,3 +172,14 @@ def test_a_synopsis_is_followed_all_ways():
     assert ["D"] == [one.word for one in synopsis.after(["x", "c"])]
     assert ["D", "f"] == [one.word for one in synopsis.after(["x", "b", "c", "f"])]
     assert [] == synopsis.after(["x", "g"])
+
+
+def test_what_an_object_has(tmp_path):
+    """Its maps as they are called once loaded, its variables; of what is no object there is nothing."""
+    (path := tmp_path / "filled.o").write_bytes(compiled("load_data"))
+    line = ["prog", "load", str(path), "/sys/fs/bpf/x"]
+
+    assert offered(*line, "map", "name", "filled.") == ["filled.data", "filled.rodata", "filled.bss"]
+    assert offered(*line, "--set", "limi") == ["limit="]
+    assert offered(*line, "type", "cgroup/bind") == ["cgroup/bind4", "cgroup/bind6"]
+    assert offered("prog", "load", "/etc/passwd", "x", "--set", "") == []
