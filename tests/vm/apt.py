@@ -14,6 +14,10 @@ from tests.vm.cache import VMError
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
+# Where packages come from on a machine that is not Debian, and the keys that Ubuntu, too, has a package of.
+ARCHIVE = "http://deb.debian.org/debian"
+KEYS = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+
 TARGETS = "$(REPO_URI)|$(RELEASE)|$(COMPONENT)|$(ORIGIN)|$(SOURCESENTRY)"
 
 # Our own lists, status and archives; the user's proxy and credentials stay in force. Without root apt has
@@ -61,6 +65,17 @@ def choose(targets: Iterable[str], suite: str) -> tuple[str, str]:
     raise VMError(f"apt has no source for {kind}: {suite} cannot be fetched without one.")
 
 
+def source(targets: Iterable[str], suite: str) -> tuple[str, str]:
+    """Return the mirror and the keys for SUITE: this machine's, or those of Debian's archive where its keys are."""
+    try:
+        uri, entry = choose(targets, suite)
+    except VMError as error:
+        if not KEYS.exists():
+            raise VMError(f"{error} Or: apt-get install debian-archive-keyring, and it comes from Debian.") from None
+        return (f"{ARCHIVE}-security" if suite.endswith("-security") else ARCHIVE), str(KEYS)
+    return uri, signed_by(entry)
+
+
 def signed_by(entry: str) -> str:
     """Return the keys of the sources ENTRY, FILE:NUMBER, as that file spells them; "" if it names none."""
     name, _, number = entry.rpartition(":")
@@ -97,11 +112,11 @@ class Suite:
         """Fetch the suite's index; VMError if apt has no source or no network."""
         all_targets = ["apt-get", "indextargets", "-o", "APT::Get::IndexTargets::Filtered=false"]
         targets = _run([*all_targets, "--format", TARGETS, "Created-By: Packages"])
-        uri, entry = choose(targets.splitlines(), self.name)
+        uri, keys = source(targets.splitlines(), self.name)
         (self._state / "lists" / "partial").mkdir(parents=True, exist_ok=True)
         (self._archives / "partial").mkdir(parents=True, exist_ok=True)
         (self._state / "status").touch()
-        (self._state / "suite.sources").write_text(sources(uri, signed_by(entry), self.name, self.arch))
+        (self._state / "suite.sources").write_text(sources(uri, keys, self.name, self.arch))
         self._conf.write_text(CONFIGURATION.format(arch=self.arch, state=self._state))
         # A partial failure of "update" is only a warning by default, and would leave an old index in use.
         self._apt("update", "-o", "APT::Update::Error-Mode=any")

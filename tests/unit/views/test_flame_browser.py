@@ -36,7 +36,7 @@ def page(opened, tmp_path):
     """Return the browser with a flame graph."""
     path = tmp_path / "flame.svg"
     path.write_text("".join(svg(ROWS, f"profile {HOSTILE}", "100 hits", "hits")), encoding="utf-8")
-    opened.open(path.as_uri())
+    opened.open(path)
     return opened
 
 
@@ -154,7 +154,7 @@ def test_a_drawing_in_a_page(page, tmp_path):
     drawing = "".join(svg(ROWS, "inline", "100 hits", "hits")).split("\n", 1)[1]
     path = tmp_path / "page.html"
     path.write_text(f"<!doctype html><meta charset=utf-8><body>{drawing}</body>", encoding="utf-8")
-    page.open(path.as_uri())
+    page.open(path)
 
     assert seen(page) == ALL
     assert page.run("return flame.search('^cat$');") == pytest.approx(40, abs=0.01)

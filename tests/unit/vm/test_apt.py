@@ -46,6 +46,17 @@ def test_a_machine_without_debian_sources_is_told_so(suite, missing):
         apt.choose(TARGETS[:1], suite)
 
 
+@pytest.mark.parametrize(("suite", "mirror"), [("sid", "debian"), ("bullseye-security", "debian-security")])
+def test_other_machines_ask_debians_archive(tmp_path, monkeypatch, suite, mirror):
+    """Ubuntu has a package of Debian's keys; without them nothing could be verified."""
+    monkeypatch.setattr(apt, "KEYS", tmp_path / "keys")
+    with pytest.raises(VMError, match="apt-get install debian-archive-keyring"):
+        apt.source(TARGETS[:1], suite)
+    apt.KEYS.touch()
+
+    assert (f"http://deb.debian.org/{mirror}", str(apt.KEYS)) == apt.source(TARGETS[:1], suite)
+
+
 def test_keys_of_a_deb822_stanza(tmp_path):
     """The number counts stanzas; comments between them are not stanzas."""
     path = tmp_path / "debian.sources"
