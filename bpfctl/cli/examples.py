@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
 #: What some need of a kernel, in the words of tests/kernel/facts.py.
 _KPROBES = ("pmu:kprobe",)
+_PERF_LINKS = ("enum:BPF_LINK_TYPE_PERF_EVENT",)
 _FENTRY = ("lockdown:none", "func:bpf_fentry_test1")
 _LINKED_TCP = ("struct:bpf_struct_ops_tcp_congestion_ops", "word:BPF_F_LINK")
 _TCP = ("struct:bpf_struct_ops_tcp_congestion_ops",)
@@ -58,7 +59,11 @@ EXAMPLES: Mapping[str, tuple[Example, ...]] = {
     ),
     "prog loadall": (
         Example("bpfctl prog loadall firewall.o /sys/fs/bpf/all pinmaps /sys/fs/bpf/maps", "programs, and maps"),
-        Example("bpfctl prog loadall trace.o /sys/fs/bpf/trace autoattach", "attached, as long as the pins are there"),
+        Example(
+            "bpfctl prog loadall trace.o /sys/fs/bpf/trace autoattach",
+            "attached, as long as the pins are there",
+            needs=_PERF_LINKS,
+        ),
     ),
     "prog diff": (
         Example(
