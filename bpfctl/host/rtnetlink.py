@@ -107,7 +107,7 @@ def set_xdp(route: netlink.Route, ifindex: int, fd: int, flags: int) -> None:
 
 
 def qdiscs(route: netlink.Route) -> list[Handle]:
-    """Return the queueing disciplines of all devices; the kernel tells those of one no quicker."""
+    """Return the queueing disciplines of all devices, which older kernels tell even who asks for those of one."""
     return [handle(message.body) for message in route.dump(_GETQDISC, _tcmsg(0))]
 
 

@@ -123,7 +123,8 @@ def test_each_filter_once(devices):
     ]
     at = [each.get("name") for each in mine if each["devname"] == "zoo-veth" and each["kind"] == "htb"]
     assert at == ["at a class", "at the root"]
-    assert len([each for each in theirs if each["devname"] == "zoo-veth" and each["kind"] == "htb"]) == 3
+    # Newer kernels tell bpftool the queueing disciplines of the device that it asks for, and no others.
+    assert len([each for each in theirs if each["devname"] == "zoo-veth" and each["kind"] == "htb"]) in (2, 3)
 
 
 @CURRENT
