@@ -87,7 +87,7 @@ def _functions(spec: ProgramSpec, program: Program, held: ExitStack) -> list[Clo
     if not _PATTERN.fullmatch(spec.target):
         raise UsageError(f"section {spec.section} of program {spec.name} has no pattern for functions of the kernel")
     points = Sources().of("kprobe").resolve(spec.target)
-    places = [kprobe.Place(point.target) for point in points]
+    places = [kprobe.Place(point.target.rpartition(":")[2]) for point in points]  # without its module
     kind = _kind(spec)
     return kprobe.attach_multi(program, places, returns=kind.startswith("kret"), session="session" in kind)
 
