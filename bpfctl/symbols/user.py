@@ -92,13 +92,15 @@ class Users(Closing):
         if self._band is None:
             return
         before = self._band.lost
-        for event in self._band.take():
+        events = self._band.take()
+        for event in events:
             if self._pid is None or event.pid == self._pid:
                 self._happened(event)
         if self._band.lost > before:  # what is missing is looked up where it is asked for
             for one in self._spaces.values():
                 one.looked, one.ended = -1, False
-        self._make_room()
+        if events:
+            self._make_room()
 
     def _happened(self, event: Event) -> None:
         known = self._spaces.get(event.pid)

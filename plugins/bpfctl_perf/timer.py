@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from bpfctl.plugin import PerfEvent, PerfType, Software, UsageError, online_cpus
@@ -14,6 +13,8 @@ if TYPE_CHECKING:
 
 _SECOND = 10**9
 _UNITS = {"s": _SECOND, "ms": 10**6, "us": 1000}
+_PLACES = 9  # behind the point
+_ONE = 10**_PLACES
 _SPEC = re.compile(r"(?P<number>\d{1,12}(?:\.\d{1,9})?)(?P<unit>hz|s|ms|us)?", re.ASCII)
 #: bpftrace puts the unit in front.
 _TURNED = re.compile(r"(?P<unit>hz|s|ms|us):(?P<number>\d{1,12})", re.ASCII)
@@ -32,8 +33,7 @@ class _Timer(PerfSource):
         unit = match and (match["unit"] or self.bare)
         if not match or not unit:
             raise UsageError(f"'{self.kind}:{target}' should be a time or a rate, such as {self.example}")
-        number = Fraction(match["number"])
-        period = _period(number, unit)
+        period = _period(match["number"], unit)
         if not _SHORTEST <= period <= _LONGEST:
             raise UsageError(f"'{self.kind}:{target}': it can fire every 10us at most, and once a day at least")
         return f"{match['number']}{unit}", PerfEvent(PerfType.SOFTWARE, Software.CPU_CLOCK, period, cpus=self.cpus())
@@ -43,11 +43,12 @@ class _Timer(PerfSource):
         return None
 
 
-def _period(number: Fraction, unit: str) -> int:
+def _period(number: str, unit: str) -> int:
     """Return nanoseconds; 0 where it never fires."""
-    if unit == "hz":
-        return round(_SECOND / number) if number else 0
-    return round(number * _UNITS[unit])
+    whole, _, behind = number.partition(".")
+    parts = int(whole + behind.ljust(_PLACES, "0"))
+    above, below = (_SECOND * _ONE, parts) if unit == "hz" else (parts * _UNITS[unit], _ONE)
+    return (above + below // 2) // below if below else 0
 
 
 class ProfileSource(_Timer):
