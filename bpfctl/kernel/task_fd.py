@@ -16,7 +16,7 @@ from bpfctl.host import fdinfo
 from bpfctl.kernel import attachment
 from bpfctl.kernel.keeper import Keepers
 from bpfctl.kernel.owner import Owner
-from bpfctl.uapi.enums import PerfEventType
+from bpfctl.uapi.enums import LinkType, PerfEventType
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,6 +30,7 @@ _ENOTSUPP = 524  # of the kernel alone: what a descriptor that no program is att
 RAW_TRACEPOINT, TRACEPOINT, KPROBE, KRETPROBE, UPROBE, URETPROBE = range(6)
 _TYPES = ("raw_tracepoint", "tracepoint", "kprobe", "kretprobe", "uprobe", "uretprobe")
 
+_PROBES = frozenset({LinkType.PERF_EVENT, LinkType.KPROBE_MULTI, LinkType.UPROBE_MULTI})
 _PERF_TYPES: dict[int, int] = {
     PerfEventType.KPROBE: KPROBE,
     PerfEventType.KRETPROBE: KRETPROBE,
@@ -92,12 +93,12 @@ def rows(*, links: bool = True, owners: bool | How = True) -> Iterator[PerfRow]:
 
 
 def _rows(keepers: Keepers, *, links: bool) -> Iterator[PerfRow]:
-    told = set()
+    told: set[tuple[object, ...]] = set()
     for pid in _numbers("/proc"):
         for fd, found in attach.task_fds(pid, _numbers(f"/proc/{pid}/fd")):
             name = found.name.decode(errors="surrogateescape")
             row = PerfRow(found.prog_id, found.fd_type, name, found.offset, found.address, keepers, pid, fd)
-            told.add(_key(row))
+            told |= {_key(row), (row.prog_id,)}
             yield row
     for link in keepers.links() if links else ():
         other = _of_link(link, keepers)
@@ -145,7 +146,12 @@ def _comm(pid: int) -> str:
 
 
 def _key(row: PerfRow) -> tuple[object, ...]:
-    """Return what is the same of a descriptor and of a link that attach a program at a place."""
+    """Return what is the same of a descriptor and of a link that attach a program at a place.
+
+    Before Linux 6.6 the kernel does not tell where a link attaches it: then any descriptor of the program may be that.
+    """
+    if row.link is not None and row.link.info.attachment is None:
+        return (row.prog_id,)
     return row.prog_id, row.fd_type, row.target, row.offset, 0 if row.target else row.address
 
 
@@ -162,6 +168,8 @@ def _of_link(link: LinkRow, keepers: Keepers) -> PerfRow | None:
         case attachment.PerfUprobe():
             fd_type, name, offset = _PERF_TYPES.get(at.perf_type), at.file_name, at.offset
         case attachment.PerfEvent() | attachment.KprobeMulti() | attachment.UprobeMulti():
+            pass
+        case None if link.type in _PROBES:
             pass
         case _:
             return None

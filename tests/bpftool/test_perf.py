@@ -12,6 +12,7 @@ from tests.bpftool import peer
 from tests.bpftool.newest import BPFTOOLS, CURRENT, NEWEST, VOICES
 from tests.kernel import client
 from tests.kernel.inhabitants.links import LINKS, entry_point
+from tests.kernel.inhabitants.programs import returning
 
 _KINDS = ("raw_", "tp_btf", "perf_", "kprobe_", "kretprobe_", "uprobe_", "uretprobe_")
 ZOO = [recipe.full_name for recipe in LINKS if recipe.name.startswith(_KINDS)]
@@ -64,38 +65,36 @@ def test_bytes(voice):
 
 @pytest.fixture
 def hidden(zoo):
-    """A link to a tracepoint that nothing but a pin holds; its path and id."""
+    """A link to a tracepoint that nothing but a pin holds; its path and id, and that of its program."""
     if "link:perf_tracepoint" in zoo.refused:
         pytest.skip(str(zoo.refused["link:perf_tracepoint"]))
     event = client.perf_event_open(2, zoo.place.tracepoint_id("sched", "sched_process_wait"))
-    link = client.link_create(zoo.fd("prog:tracepoint"), event, zoo.number("BPF_PERF_EVENT"), "perf_event")
+    prog = client.prog_load(5, returning(0), name="hidden")
+    link = client.link_create(prog, event, zoo.number("BPF_PERF_EVENT"), "perf_event")
     path = zoo.place.bpffs / "hidden"
     client.obj_pin(link, path)
     id_ = client.id_of("link", link)
-    os.close(event)
-    os.close(link)
-    yield path, id_
+    prog_id = client.id_of("prog", prog)
+    for fd in (event, link, prog):
+        os.close(fd)
+    yield path, id_, prog_id
     with suppress(FileNotFoundError):
         path.unlink()
 
 
 def test_links_that_bpftool_misses(zoo, hidden):
     """With --extra, and in tables, those that nobody has open too; without, what bpftool tells."""
-    path, id_ = hidden
+    path, id_, prog_id = hidden
     told = {each.get("link_id"): each for each in json.loads(peer.inside("-j", "--extra", "perf").stdout)}
     table = peer.inside("perf", "--fields", "link,prog,type,target,pinned").stdout.decode()
 
-    assert told[id_] == {
-        "prog_id": zoo.created["prog:tracepoint"].id,
-        "fd_type": "tracepoint",
-        "tracepoint": "sched_process_wait",
-        "link_id": id_,
-        "link_type": "perf_event",
-        "target": "sched:sched_process_wait",
-        "pinned": [str(path)],
-    }
+    tells = zoo.facts.has("word:BPF_PERF_EVENT_TRACEPOINT")  # where a perf event's link is: since Linux 6.6
+    place = {"fd_type": "tracepoint", "tracepoint": "sched_process_wait", "target": "sched:sched_process_wait"}
+    link = {"prog_id": prog_id, "link_id": id_, "link_type": "perf_event", "pinned": [str(path)]}
+    assert told[id_] == link | (place if tells else {})
     row = next(line for line in table.splitlines() if line.startswith(f"{id_}\t"))
-    assert row.split("\t")[2:] == ["tracepoint", "sched:sched_process_wait", str(path)]
+    shown = ["tracepoint", "sched:sched_process_wait"] if tells else ["perf_event", "-"]
+    assert row.split("\t")[2:] == [*shown, str(path)]
     for voice in (["-j"], []):
         assert b"sched_process_wait" not in peer.inside(*voice, "perf").stdout
         assert b"sched_process_wait" not in peer.run(NEWEST, *voice, "perf").stdout
