@@ -31,6 +31,8 @@ _MOST_ACTIVE = 4096  # KRETPROBE_MAXACTIVE_MAX in kernel/trace/trace_kprobe.c
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{1,16}$")
 #: Stands for a place in code that was thrown away (FTRACE_INVALID_FUNCTION in include/linux/ftrace.h).
 _NO_ADDRESS = "__ftrace_invalid_address___"
+#: Padding before a function (tools/objtool/elf.c), and where a static call jumps (STATIC_CALL_TRAMP_PREFIX).
+_NO_FUNCTIONS = ("__pfx_", "__SCT__")
 # What compilers append to the name of a function that they have changed, or cut off of it.
 _CLONE = re.compile(r"\.(isra|constprop|part|cold|llvm|lto_priv)\b")
 
@@ -120,7 +122,7 @@ class Functions:
                 with Tracefs.open() as files:
                     text = files.read("available_filter_functions")
             except (OSError, BpfctlError):  # no tracefs, or no ftrace in this kernel: then every function is tried
-                every = self._symbols.functions()
+                every = (one for one in self._symbols.functions() if not one[0].startswith(_NO_FUNCTIONS))
                 self._traceable = [f"{module}:{name}" if module else name for name, module in every]
             else:
                 end = text.rfind("\n", 0, text.find(" [")) + 1  # of those of the kernel proper, which come first
