@@ -22,7 +22,8 @@ from rich.text import Text
 
 FOLDER = Path(__file__).resolve().parent / "screens"
 _PATIENCE = 300.0  # seconds; an installation fetches what it needs
-_A_LOOK = 3.0  # seconds in which completion surely answers
+_A_LOOK = 5.0  # seconds in which completion surely answers
+_STILL = 2  # looks at the same screen
 _PROMPT = "$"
 _SERVERS = count()  # of tmux, each of which takes a moment to end
 #: rich's frame of a window, without fonts from another host.
@@ -98,14 +99,26 @@ class Screen:
         else:
             self.settle(ends=True)
 
+    def complete(self, presses: int) -> None:
+        """Press TAB until there is a list, at most so often."""
+        for _ in range(presses):
+            before, end = self.text(), time.monotonic() + _A_LOOK
+            self.keys("Tab")
+            while self.text() == before and time.monotonic() < end:
+                time.sleep(0.2)
+            self.settle()
+            if len(self.text().strip().splitlines()) > 1:
+                return
+
     def settle(self, *, ends: bool = False) -> None:
         """Wait until nothing changes any more; with ``ends`` until the shell asks for the next command."""
-        end, before = time.monotonic() + _PATIENCE, None
+        end, before, same = time.monotonic() + _PATIENCE, "", 0
         while time.monotonic() < end:
             time.sleep(0.3)
             now = self.text()
             lines = now.rstrip().splitlines()
-            if now == before and (not ends or (lines and lines[-1].strip() == _PROMPT)):
+            same = same + 1 if now == before else 0
+            if same > _STILL and (not ends or (lines and lines[-1].strip() == _PROMPT)):
                 return
             before = now
         raise TimeoutError(f"the screen does not come to rest:\n{before}")
@@ -155,10 +168,7 @@ def take(shot: Shot) -> str:
         screen.clear()
         if shot.tab:
             screen.type(shot.line)
-            screen.keys("Tab")
-            time.sleep(_A_LOOK)
-            screen.keys("Tab")
-            time.sleep(_A_LOOK)
+            screen.complete(3)
         else:
             screen.run(shot.line, shot.seconds)
         text = screen.text(colors=True).rstrip()
