@@ -270,13 +270,14 @@ def test_what_is_attached(twins, place):
     """Links are pinned where the section names a place; other programs are pinned themselves."""
     facts = Facts(place.lockdown)
     lacking = {word for word, need in _SINCE.items() if not facts.has(need)}
-    for name in (*(one for one in ATTACHED if not any(word in one for word in lacking)), *PINNED):
-        (path := place.root / "one.o").write_bytes(_only(name))
-        _, mine, left = twins("prog", "loadall", path, "HERE", "autoattach")
+    sections = [one for one in ATTACHED if not any(word in one for word in lacking)] + PINNED
+    (path := place.root / "many.o").write_bytes(_only(*sections))
+    _, mine, left = twins("prog", "loadall", path, "HERE", "autoattach")
 
-        assert mine.rc == 0, (name, mine)
-        assert [kind for kind, *_ in left.values()] == ["link" if name in ATTACHED else "prog"], (name, left)
-        assert (b"pinned itself" in mine.stderr) == (name in PINNED), name
+    assert mine.rc == 0, mine
+    kinds = ["link"] * (len(sections) - len(PINNED)) + ["prog"] * len(PINNED)
+    assert {f"/hit{at}": kind for at, kind in enumerate(kinds)} == {name: kind for name, (kind, *_) in left.items()}
+    assert mine.stderr.count(b"pinned itself") == len(PINNED)
 
 
 IN_KERNEL = [
@@ -316,9 +317,10 @@ def test_what_is_attached_to_the_kernel(twins, place):
     assert attached >= {"kprobe/vfs_read", "kretprobe/vfs_read", "ksyscall/getpid"}
 
 
-def _only(section):
-    """Return an object with one program."""
-    return source(f'#include "bpf.h"\nSEC("{section}") int hit(void *c) {{ return 0; }}\nLICENSE("GPL");')
+def _only(*sections):
+    """Return an object with a program in each section."""
+    programs = [f'SEC("{name}") int hit{at}(void *c) {{ return 0; }}' for at, name in enumerate(sections)]
+    return source("\n".join(['#include "bpf.h"', *programs, 'LICENSE("GPL");']))
 
 
 def test_what_cannot_be_attached(twins):
@@ -370,7 +372,7 @@ def test_a_folder_for_programs_without_a_place(twins, place):
     mine, mine_left = twins.ours("prog", "loadall", path, "HERE/new", "autoattach")
 
     assert (theirs.rc, left) == (255, {})
-    assert (mine.rc, list(mine_left)) == (0, ["/new/hit"])
+    assert (mine.rc, list(mine_left)) == (0, ["/new/hit0"])
 
 
 @pytest.mark.parametrize("options", [["-L"], ["-L", "-S", "-k", "/dev/null", "-i", "/dev/null"]])
