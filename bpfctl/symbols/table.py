@@ -39,6 +39,8 @@ _WEAK = 2  # STB_WEAK; those of a file itself have 0
 _SIZELESS = 16  # a bit of ours beside those
 _WIDEST = 0xFFFFFFFF
 _GO_NAME = 4  # where struct _func has the place of the name
+_LOW = 0x7FF00000  # what is below has an order as the upper half of a float that is one
+_INDEX = 0 if sys.byteorder == "little" else 1  # its lower half
 _ROW = 21  # bytes of a function in arrays
 
 
@@ -238,11 +240,10 @@ def _run(rows: bytes, code: list[tuple[int, int]], image: Image, strings: Sectio
     narrow = _numbers("I", rows, image)
     if image.bits == 64:
         wide = _numbers("Q", rows, image)
-        names, addresses, sizes, info = narrow[0::6], wide[1::3].tolist(), wide[2::3], rows[4::24]
+        names, addresses, sizes, info = narrow[0::6], wide[1::3], wide[2::3], rows[4::24]
     else:
-        names, addresses, sizes, info = narrow[0::4], narrow[1::4].tolist(), narrow[2::4], rows[12::16]
-    order = sorted(range(len(addresses)), key=addresses.__getitem__)
-    starts = array("Q", map(addresses.__getitem__, order))
+        names, addresses, sizes, info = narrow[0::4], narrow[1::4], narrow[2::4], rows[12::16]
+    starts, order = _in_order(addresses)
     reach = array("I", sizes if max(sizes) <= _WIDEST else [min(size, _WIDEST) for size in sizes])
     bound = array("B", info.translate(_BOUND))
     if 0 in reach:  # those in assembler may not tell: they reach to the next, or to the end
@@ -256,4 +257,20 @@ def _run(rows: bytes, code: list[tuple[int, int]], image: Image, strings: Sectio
             end = starts[following] if following < len(starts) else 1 << 64
             index = bisect_right(code, (addresses[at], 1 << 64)) - 1
             reach[at] = min(max(min(end, code[index][1]) - addresses[at], 0), _WIDEST) if index >= 0 else 0
-    return Run(starts, array("I", order), reach, names, bound, image, strings)
+    return Run(starts, order, reach, names, bound, image, strings)
+
+
+def _in_order(addresses: array[int]) -> tuple[array[int], array[int]]:
+    """Return addresses in order, and which of them each was.
+
+    Both together are put into floats where there is room, which Python sorts in half the time: those that are not
+    negative are in the order of their bytes.
+    """
+    count = len(addresses)
+    if addresses.typecode == "Q" and max(addresses) < _LOW:
+        both = array("I", bytes(8 * count))
+        both[_INDEX::2], both[1 - _INDEX :: 2] = array("I", range(count)), array("I", addresses)
+        found = array("I", array("d", sorted(array("d", both.tobytes()))).tobytes())
+        return array("Q", found[1 - _INDEX :: 2]), found[_INDEX::2]
+    order = sorted(range(count), key=addresses.__getitem__)
+    return array("Q", map(addresses.__getitem__, order)), array("I", order)

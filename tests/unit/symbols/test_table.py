@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from array import array
 from contextlib import suppress
 from pathlib import Path
 from struct import pack
@@ -255,3 +256,13 @@ def test_changed_go(draw):
         at = draw.draw(st.integers(start, start + 160) | st.integers(0, len(data) - 1))
         data[at] = draw.draw(st.sampled_from([0, 1, 0x7F, 0x80, 0xFF]) | st.integers(0, 255))
     use(bytes(data))
+
+
+@given(st.lists(st.integers(0, 1 << 32) | st.sampled_from([0, 1, 0x1000, 0x7FEFFFFF, 0x7FF00000, (1 << 64) - 1])))
+def test_order_of_addresses(addresses):
+    """Low ones and high ones are sorted in two ways; of several that are the same the first stays the first."""
+    for some in (addresses, [one for one in addresses if one < table._LOW]):
+        if some:
+            starts, order = table._in_order(array("Q", some))
+
+            assert [*zip(starts, order, strict=True)] == sorted((one, at) for at, one in enumerate(some))
