@@ -8,6 +8,7 @@ from contextlib import suppress
 
 import pytest
 
+from bpfctl.kernel import attachment
 from tests.bpftool import peer
 from tests.bpftool.newest import BPFTOOLS, CURRENT, NEWEST, VOICES
 from tests.kernel import client
@@ -98,6 +99,19 @@ def test_links_that_bpftool_misses(zoo, hidden):
     for voice in (["-j"], []):
         assert b"sched_process_wait" not in peer.inside(*voice, "perf").stdout
         assert b"sched_process_wait" not in peer.run(NEWEST, *voice, "perf").stdout
+
+
+def test_before_linux_6_6(zoo, hidden, monkeypatch):
+    """Where links to perf events are is not told then: they are, unless a descriptor leads to their program."""
+    monkeypatch.setattr(attachment, "_PERF_SHAPES", {})
+    path, id_, prog_id = hidden
+    told = json.loads(peer.inside("-j", "--extra", "perf").stdout)
+    (link,) = (each for each in told if each.get("link_id") == id_)
+
+    assert link == {"prog_id": prog_id, "link_id": id_, "link_type": "perf_event", "pinned": [str(path)]}
+    alone = [each for each in told if each["prog_id"] == zoo.created["prog:tracepoint"].id]
+    assert alone
+    assert all("fd" in each for each in alone)
 
 
 def test_a_link_that_a_descriptor_tells_of_is_told_once(zoo):
