@@ -105,12 +105,12 @@ def _tabs(columns: int, lines: int) -> Iterator[tuple[str, str]]:
             screen.keys("Enter")
             time.sleep(_A_LOOK)
             for typed in TABS:
-                screen.keys("C-u")
                 screen.clear()
                 screen.type(typed)
                 screen.complete(_PRESSES)
                 yield f"TAB in {shell.split()[0]}: {typed}", screen.text()
                 screen.keys("C-c")
+                screen.settle(ends=True)
 
 
 def _clean(text: str) -> str:
