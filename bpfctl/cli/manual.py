@@ -9,15 +9,14 @@ from bpfctl.cli import app, terms, usage
 from bpfctl.cli.examples import EXAMPLES, Example
 from bpfctl.cli.global_option import GLOBAL
 from bpfctl.cli.parse import options_of
-from bpfctl.cli.rights import RIGHTS
+from bpfctl.cli.rights import rights_of
 from bpfctl.cli.synopsis import DEFINITIONS, SYNOPSES
 from bpfctl.cli.table import OBJECTS, OURS, Command
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
     from bpfctl.cli.opt import Option
-    from bpfctl.cli.rights import Way
 
 
 #: What the whole is, for those who have not met it yet.
@@ -74,7 +73,7 @@ def page(object_: str, command: Command) -> Page:
         tuple(Entry(label, "", text) for label, text in words.items()),
         tuple(term(kind) for kind in usage.values(SYNOPSES[name]) if kind not in told and kind in terms.TERMS),
         tuple(_options(function)) if function else (),
-        _rights(RIGHTS.get(name, ())),
+        _rights(object_, command.word),
         EXAMPLES.get(f"{object_} {same[0]}", ()),
         command.word in OURS.get(object_, ()),
     )
@@ -110,14 +109,10 @@ def sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}."
 
 
-def _rights(ways: Sequence[Way]) -> str:
-    """Return the capabilities that a command takes, as a sentence."""
-    told = []
-    for way in ways:
-        *some, last = way.needs or ("no capability",)
-        needs = f"{', '.join(some)} and {last}" if some else last
-        told.append(f"{way.when.replace(chr(39), '')} {needs}" if way.when else needs)
-    return f"Takes {'; '.join(told)}." if told else ""
+def _rights(object_: str, command: str) -> str:
+    """Return the capabilities that a command takes, as a sentence without the marks of Markdown."""
+    told = rights_of(object_, command).replace("`", "").replace("'", "")
+    return f"Capabilities: {told}." if told else ""
 
 
 def _paragraphs(function: Callable[..., None] | None) -> tuple[str, ...]:

@@ -112,7 +112,7 @@ def _supply(spec: ObjectSpec, one: Extern, kernel: Here) -> Supply:
         raise ObjectError(f"nothing tells what type {word} {name} has")
     reason = misfit(spec.btf, one.type_id, place.btf, theirs.type_id)
     if reason:
-        raise NotSupported(f"the kernel's {word} {name} is of another type: it {reason}")
+        raise NotSupported(f"the kernel's {word} {name} has another type ({reason})")
     return Supply(place.type_id, place.module)
 
 
