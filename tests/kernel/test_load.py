@@ -90,7 +90,7 @@ def test_nothing_stays(here):
         ("unknown_section", ObjectError, "section no_such_section tells no program type"),
         ("ksym_missing", NotSupported, "/proc/kallsyms tells no address of no_such_symbol"),
         ("kconfig_missing", NotSupported, "CONFIG_NO_SUCH_OPTION cannot be supplied"),
-        ("kfunc_type", NotSupported, "the kernel's function bpf_rcu_read_lock is of another type"),
+        ("kfunc_type", NotSupported, "the kernel's function bpf_rcu_read_lock has another type"),
         ("struct_ops_missing", NotSupported, "no struct bpf_struct_ops_no_such_ops"),
         (
             "iter_missing",
