@@ -33,6 +33,7 @@ BATCH_ERRNO = "`batch` that succeeds"
 BATCH_LINE = "`batch` that fails"
 PINNED_LINK = "`map show pinned FILE`, a link is pinned there"
 RIGHTS = "missing rights, also to what is frozen"
+MEANT = "a word that cannot stand where it does, but is like one that can"
 MOUNT = "mounting a BPF file system to pin into a folder"
 FULL_DISK = "a full disk"
 CLOSED = "a closed stdout"
@@ -98,11 +99,12 @@ def with_no_match(answer: Answer, sentence: str, options: Iterable[str]) -> Answ
 
 
 def without_hint(answer: Answer) -> Answer:
-    """RIGHTS: leave out why a frozen map refuses: behind the message in plain text, else on stderr."""
-    return answer._replace(stderr=_FROZEN.sub(b"", answer.stderr))
+    """RIGHTS, MEANT: leave out what to do: behind the message in plain text, else on stderr."""
+    return answer._replace(stderr=_HINT.sub(b"", answer.stderr))
 
 
-_FROZEN = re.compile(rb" \(the map is frozen, which is for good\)(?=\n)|\AHint: the map is frozen, which is for good\n")
+_SAID = rb"(?:the map is frozen, which is for good|did you mean '\w+'\?)"
+_HINT = re.compile(rb" \(%b\)(?=\n)|\AHint: %b\n" % (_SAID, _SAID))
 
 
 def without_warning(answer: Answer) -> Answer:

@@ -51,6 +51,10 @@ SHOWN = {
     differences.BATCH_LINE: ["bpftool/test_zoo.py::test_a_batch_that_fails"],
     differences.PINNED_LINK: ["bpftool/test_zoo.py::test_mistakes", "bpftool/test_map.py::test_a_links_pin_is_no_map"],
     differences.RIGHTS: ["kernel/test_adversity.py::test_a_refusal_is_one_sentence_with_advice"],
+    differences.MEANT: [
+        "bpftool/test_map_write.py::test_create",
+        "unit/cli/test_meant.py::test_a_mistake_is_told_with_what_was_meant",
+    ],
     differences.MOUNT: ["bpftool/test_differences.py::test_mounting"],
     differences.FULL_DISK: [
         "bpftool/test_differences.py::test_where_nothing_can_be_written",
