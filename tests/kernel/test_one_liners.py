@@ -260,7 +260,8 @@ def test_it_tells(command):
     _skip_without(command)
     case, words = CASES[command], shlex.split(command)
     with _group() if "--cgroup" in words else nullcontext():
-        output = _traced(words, case) if {"trace", "--over"} & {*words} else _counted(words, case)
+        is_line_by_line = "trace" in words or {"latency", "--over"} <= {*words}
+        output = _traced(words, case) if is_line_by_line else _counted(words, case)
 
     assert any(re.fullmatch(case.line, line) for line in output), output[:20]
 
