@@ -10,9 +10,9 @@ import pytest
 
 from bpfctl.asm.insn import R0
 from bpfctl.errors import VerifierError
-from bpfctl.probe import session
 from bpfctl.probe.actions.count import Count
 from bpfctl.probe.actions.hist import Hist
+from bpfctl.probe.common import FIELDS
 from bpfctl.probe.field import Field, Text
 from bpfctl.uapi.helpers import Helper
 from tests.kernel.probing import YIELD, probing
@@ -30,7 +30,7 @@ def _store(code, base, offset):
 
 @pytest.fixture
 def _comm_with_more_behind_it(monkeypatch):
-    monkeypatch.setitem(session.FIELDS, "comm", Field("comm", Text(16), _store, None))
+    monkeypatch.setitem(FIELDS, "comm", Field("comm", Text(16), _store, None))
 
 
 def yields(times):
@@ -95,7 +95,7 @@ def test_a_program_that_the_verifier_refuses_is_no_question_of_rights(monkeypatc
     def unaligned(code, base, offset):
         code.st(8, base, offset + 3, 0).st(8, base, offset + 8, 0)
 
-    monkeypatch.setitem(session.FIELDS, "comm", Field("comm", Text(16), unaligned, None))
+    monkeypatch.setitem(FIELDS, "comm", Field("comm", Text(16), unaligned, None))
     with pytest.raises(VerifierError, match="misaligned") as error, probing(Count(("comm",)), YIELD):
         pass
 
