@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 #: What the kernel calls to get from a probe to its program, and the program itself.
 _OF_PROBES = re.compile(
-    r"bpf_prog_[0-9a-f]{16}|bpf_trampoline_|bpf_trace_run|bpf_get_stack|__bpf_trace_|__traceiter_|perf_trace_|"
-    r"trace_call_bpf|__bpf_prog_|perf_syscall_e"
+    r"bpf_prog_[0-9a-f]{16}|bpf_trampoline_|ftrace_trampoline|bpf_trace_run|bpf_get_stack|__bpf_trace_|__traceiter_|"
+    r"perf_trace_|trace_call_bpf|__bpf_prog_|perf_syscall_e"
 )
 _POLL = 0.25  # seconds
 _AT_ONCE = 500  # stacks
