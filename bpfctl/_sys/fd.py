@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import sys
 from abc import ABC, abstractmethod
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
+
+
+_MANY = 1 << 20  # as many as a process may have, unless fs.nr_open was changed
 
 
 class Closing(ABC):
@@ -31,6 +35,28 @@ class Closing(ABC):
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+
+class ManyFiles(Closing):
+    """Allows this process as many files as it may allow itself (RLIMIT_NOFILE), until it is closed."""
+
+    __slots__ = ("_before",)
+
+    def __init__(self) -> None:
+        import resource  # noqa: PLC0415 - few commands hold many
+
+        self._before = resource.getrlimit(resource.RLIMIT_NOFILE)
+        hard = self._before[1]
+        for most in (max(hard, _MANY), hard):  # more than the hard limit is for CAP_SYS_RESOURCE
+            with suppress(PermissionError, ValueError):
+                resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+                return
+
+    def close(self) -> None:
+        """Allow as many as before; those that are open stay so."""
+        import resource  # noqa: PLC0415 - likewise
+
+        resource.setrlimit(resource.RLIMIT_NOFILE, self._before)
 
 
 class FD(Closing):

@@ -6,8 +6,7 @@ Kernel: perf_read() in kernel/events/core.c, enum perf_event_read_format in incl
 from __future__ import annotations
 
 import os
-import resource
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from errno import EINVAL, ENODEV, ENOENT, ENOSYS, ENXIO, EOPNOTSUPP
 from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
@@ -18,7 +17,7 @@ from bpfctl.errors import KernelError
 from bpfctl.uapi.perf import ReadFormat
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from bpfctl._sys.fd import FD
     from bpfctl.attach.perf_event import Event
@@ -138,14 +137,3 @@ class Counting(Closing):
     def close(self) -> None:
         """Let the counters go."""
         self._held.close()
-
-
-@contextmanager
-def many_files() -> Iterator[None]:
-    """Allow this process as many files as it may allow itself: each counter on each CPU is one."""
-    before = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (before[1], before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, before)

@@ -7,8 +7,8 @@ from contextlib import ExitStack, suppress
 from errno import EACCES, EAGAIN, EBADF, EINVAL, ENODEV, ENOENT, EPERM
 from typing import TYPE_CHECKING, NamedTuple
 
-from bpfctl._sys.fd import Closing
-from bpfctl.attach.counter import ABSENT, Counter, Counting, Place, Reading, many_files
+from bpfctl._sys.fd import Closing, ManyFiles
+from bpfctl.attach.counter import ABSENT, Counter, Counting, Place, Reading
 from bpfctl.attach.perf_event import Event, event_hint
 from bpfctl.errors import KernelError, NotFound, NotSupported, UsageError
 from bpfctl.host import cpus
@@ -82,7 +82,7 @@ class Counters(Closing):
         if scope.cgroup is not None:
             _check(scope.cgroup)
         with ExitStack() as held:
-            held.enter_context(many_files())
+            held.enter_context(ManyFiles())
             for at in range(len(self.groups)):
                 for counting in self._opened(at):
                     held.enter_context(counting)

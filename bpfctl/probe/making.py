@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from errno import EACCES
+from errno import EACCES, EMFILE
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -174,6 +174,8 @@ def _loaded(made: Made) -> Program:
         return Program(attempt(0).fd)
     except OSError as error:
         number = error.errno or 0
+    if number == EMFILE:  # then nothing can be imported either
+        raise KernelError(tried, number, hint="probe less at once, or allow more files (ulimit -n)")
     hint = privilege_hint(number, "CAP_BPF", "CAP_PERFMON")  # as all programs of probes do
     if hint and number != EACCES:  # which is the verifier's answer too
         raise KernelError(tried, number, hint=hint)

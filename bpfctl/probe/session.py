@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from errno import E2BIG, EACCES, EMFILE, ENFILE, ENOMEM, ENOSPC, EPERM
 from typing import TYPE_CHECKING, NamedTuple
 
-from bpfctl._sys.fd import Closing
+from bpfctl._sys.fd import Closing, ManyFiles
 from bpfctl.errors import KernelError, NotFound, NotSupported
 from bpfctl.probe.making import assemble, load, make
 from bpfctl.probe.way import only, reason
@@ -51,6 +51,7 @@ class Probing(Closing):
         self.left_out: dict[ProbePoint, BpfctlError] = {}  # and why
         self._sources = sources
         with ExitStack() as held:
+            held.enter_context(ManyFiles())  # without cookies each point has a program of its own, and an event
             self._programs: list[Program] = []
             self._attachments: list[list[Closing]] = []
             self._missed_before = 0
