@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from btf.read import BTF
 
 _POINTER = 8  # bytes
+_LARGEST = 0xFFFF_FFFF  # of a number of union bpf_attr
 DECLARED, LEGACY = ".maps", "maps"
 _STRUCT_OPS = {".struct_ops": True, ".struct_ops.link": True, "?.struct_ops": False, "?.struct_ops.link": False}
 _OF_VARIABLES = {".data": spec.DATA, ".rodata": spec.RODATA, ".bss": spec.BSS}
@@ -43,6 +44,19 @@ _HOLDERS = frozenset({MapType.ARRAY_OF_MAPS, MapType.HASH_OF_MAPS})
 
 def read(file: File, btf: BTF | None) -> Iterator[tuple[int, int, MapSpec]]:
     """Yield the maps of an object, each with the number of its section and its place there."""
+    for index, offset, found in _read(file, btf):
+        yield index, offset, _fitting(found)
+
+
+def _fitting(map_: MapSpec) -> MapSpec:
+    """Return a map whose numbers are as long as the kernel's; their types may say what they like."""
+    sizes = map_.type, map_.key_size, map_.value_size, map_.max_entries, map_.flags, map_.numa_node or 0
+    if min(sizes) < 0 or max(sizes) > _LARGEST or map_.extra not in range(1 << 64):
+        raise ObjectError(f"map {map_.name} has a number that no map can have")
+    return map_._replace(inner=_fitting(map_.inner)) if map_.inner is not None else map_
+
+
+def _read(file: File, btf: BTF | None) -> Iterator[tuple[int, int, MapSpec]]:
     for index, (name, head) in enumerate(file.headers):
         if name == DECLARED and head.type == elf.PROGBITS:
             if btf is None:
@@ -66,7 +80,7 @@ def rank(map_: MapSpec) -> int:
 
 def settings(size: int, btf: BTF | None) -> MapSpec:
     """Return the map that holds the kernel's settings."""
-    return _variables(".kconfig", spec.SETTINGS, size, btf)
+    return _fitting(_variables(".kconfig", spec.SETTINGS, size, btf))
 
 
 def _kind(name: str, type_: int) -> str:
@@ -110,7 +124,7 @@ def _declared(file: File, index: int, btf: BTF) -> Iterator[tuple[int, MapSpec]]
         found = _map(btf, var.name, var.type_id)
         begin = file.places.get((DECLARED, var.name), one.offset)
         inside = range(begin + _values_at(btf, var.type_id), begin + one.size, _POINTER)
-        slots = tuple((at, names[place].name) for at, place in enumerate(inside) if place in names)
+        slots = tuple((inside.index(place), names[place].name) for place in sorted(names) if place in inside)
         yield begin, found._replace(slots=slots)
 
 

@@ -131,7 +131,9 @@ class Linker:
         if name in self._externs.places:
             fd, offset = self._maps[".kconfig"], self._externs.places[name]
             return [insn._replace(src=BPF_PSEUDO_MAP_VALUE, imm=offset << 32 | fd)]
-        supply = self._externs.supplies[name]
+        supply = self._externs.supplies.get(name)
+        if supply is None:
+            raise ObjectError(f"an instruction refers to {name!r}, which the object does not want to be supplied with")
         if insn.opcode == _CALL:
             return _to_kfunc(insn, supply, modules)
         if not supply.type_id:

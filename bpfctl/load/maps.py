@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from bpfctl.spec import MapSpec
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
+_MOST_ENTRIES = 0xFFFF_FFFF
 _BUFFERS = frozenset({MapType.RINGBUF, MapType.USER_RINGBUF})
 LONGEST_NAME = 15
 _SUFFIX = 7
@@ -172,5 +173,6 @@ def entries(spec: MapSpec) -> int:
         return spec.max_entries or cpus.possible()
     if spec.type in _BUFFERS and spec.max_entries:
         pages = -(-spec.max_entries // _PAGE)
-        return _PAGE << (pages - 1).bit_length()
+        size = _PAGE << (pages - 1).bit_length()
+        return size if size <= _MOST_ENTRIES else spec.max_entries
     return spec.max_entries

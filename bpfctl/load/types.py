@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bpfctl._sys import programs
+from bpfctl.errors import ObjectError
 from btf import sanitize, types
 from btf.read import BTF
 from btf.write import Builder
@@ -77,6 +78,9 @@ def _outside(btf: BTF) -> tuple[set[int], set[int]]:
 def _whole(spec: ObjectSpec, btf: BTF, of: types.Datasec, settings: Mapping[str, int]) -> types.Datasec:
     """Return a section with its size, and its variables at their places in that order."""
     if of.name == _KCONFIG:
+        for var in of.vars:
+            if btf.name(var.type_id) not in settings:
+                raise ObjectError(f"no symbol of the object is its setting {btf.name(var.type_id)}")
         placed = [
             var._replace(offset=settings[btf.name(var.type_id)], size=btf.size_of(var.type_id)) for var in of.vars
         ]

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
-import random
 import re
 import time
 
 import pytest
 
 from bpfctl.elf.read import read
-from bpfctl.errors import BpfctlError, CannotLoad, KernelError, NotSupported, ObjectError, VerifierError
+from bpfctl.errors import CannotLoad, KernelError, NotSupported, ObjectError, VerifierError
 from bpfctl.feature.here import Here
 from bpfctl.load.object import Loaded
 from tests.build.compiled import NAMES, compiled, everything, source
+from tests.fuzz import objects
 from tests.kernel import client
 
 PACKET = bytes(64)
@@ -115,23 +115,22 @@ def test_variables_in_an_arena(here):
         Loaded(spec._replace(maps=(arena, *spec.maps[1:])), here)
 
 
-def test_damaged_objects_are_told_of(here):
+def test_damaged_objects_are_told_of():
     """Whatever is in a file, it is loaded, or refused by an error of ours; the bytes are the same each time."""
-    choice = random.Random(6)
-    objects = {name: path.read_bytes() for name, path in everything().items() if name != "large"}
-    loaded, told = 0, set()
-    for _ in range(400):
-        data = bytearray(objects[choice.choice(sorted(objects))])
-        for _ in range(choice.choice((1, 2, 8))):
-            at = choice.randrange(64, len(data))
-            data[at] = choice.choice((0, 1, 255, data[at] ^ 1 << choice.randrange(8)))
-        try:
-            Loaded(read(bytes(data)), here).close()
-            loaded += 1
-        except BpfctlError as error:
-            told.add(str(error))
+    outcome = objects.run(400, seed=6)
 
-    assert 0 < loaded < 400
-    assert len(told) > 50
-    assert "" not in told
-    assert len(objects) == len(NAMES) - 1
+    assert 0 < outcome.loaded < 400
+    assert len(outcome.sentences) > 50
+    assert len(everything()) == len(NAMES)
+
+
+def test_what_the_fuzzer_has_found(here):
+    """Types and instructions that want what no symbol is, and a number of a map that no attribute holds."""
+    for name, sentence in (("load_settings", "is its setting"), ("load_kfuncs", "does not want to be supplied")):
+        with pytest.raises(ObjectError, match=sentence):
+            Loaded(read(compiled(name))._replace(externs=()), here)
+    values = """#include "bpf.h"
+    struct { __uint(type, 2); __type(key, u32); __type(value, char[1 << 20][1 << 20]); } huge SEC(".maps");
+    """
+    with pytest.raises(ObjectError, match="map huge has a number that no map can have"):
+        read(source(values))
