@@ -72,8 +72,10 @@ class Twins:
             for one in json.loads(peer.run(NEWEST, "-jf", kind, "show").stdout):
                 for pin in one.get("pinned", ()):
                     if pin.startswith(str(self.folder)):
-                        told = {name: value for name, value in one.items() if name not in _OWN}
-                        counts = {"maps": len(one.get("map_ids", ())), "typed": bool(one.get("btf_id"))}
+                        # A list has types of the map before, as since Linux 6.18 what is not told keeps what it was.
+                        alone = json.loads(peer.run(NEWEST, "-j", kind, "show", "id", str(one["id"])).stdout)
+                        told = {name: value for name, value in alone.items() if name not in _OWN}
+                        counts = {"maps": len(alone.get("map_ids", ())), "typed": bool(alone.get("btf_id"))}
                         found[pin.removeprefix(str(self.folder))] = kind, os.stat(pin).st_mode, told | counts
         return found
 
