@@ -118,6 +118,13 @@ class KernelError(BpfctlError, OSError):
         """What was tried and the kernel's answer."""
         return f"{self.tried}: {os.strerror(self.errno or 0)}"
 
+    def worded(self, sentence: str, *, exit_code: int = 255) -> BpfctlError:
+        """Return an error with bpftool's sentence, which does not tell the kernel's answer: that is the hint."""
+        error = BpfctlError(sentence)
+        error.exit_code = exit_code
+        error.hint = ": ".join(filter(None, [os.strerror(self.errno or 0), self.hint]))
+        return error
+
     def __str__(self) -> str:
         return f"{self.sentence} ({self.hint})" if self.hint else self.sentence
 

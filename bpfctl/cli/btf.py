@@ -11,6 +11,7 @@ from bpfctl.views.btf import VIEW
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Unpack
 
     from bpfctl.kernel.owner import How
     from bpfctl.kernel.select import Select
@@ -22,14 +23,8 @@ def show(
     ctx: opt.Context,
     words: opt.Words = None,
     *,
-    name: opt.Name = None,
-    owner: opt.Owner = None,
-    sort: opt.Sort = None,
-    watch: opt.Watch = None,
-    fields: opt.Columns = None,
-    no_header: opt.NoHeader = False,
-    csv: opt.Csv = False,
     expand: opt.Expand = False,
+    **options: Unpack[opt.NamedRows],
 ) -> None:
     """Show BTF objects, or a type.
 
@@ -37,7 +32,7 @@ def show(
     and of a function its prototype.
     """
     left = grammar.Words(words)
-    wanted = lists.Wanted(name=name, owner=owner, sort=sort, watch=watch, fields=fields, no_header=no_header, csv=csv)
+    wanted = lists.Wanted(**options)
     if not left or left.peek() in _ID:
         if expand:
             raise UsageError("--expand is for a type, not for lists")
@@ -52,21 +47,9 @@ def show(
     btf_show.show(ctx.obj, left, expand=expand)
 
 
-def list_(
-    ctx: opt.Context,
-    words: opt.Words = None,
-    *,
-    name: opt.Name = None,
-    owner: opt.Owner = None,
-    sort: opt.Sort = None,
-    watch: opt.Watch = None,
-    fields: opt.Columns = None,
-    no_header: opt.NoHeader = False,
-    csv: opt.Csv = False,
-) -> None:
+def list_(ctx: opt.Context, words: opt.Words = None, **options: Unpack[opt.NamedRows]) -> None:
     """Show BTF objects."""
-    wanted = lists.Wanted(name=name, owner=owner, sort=sort, watch=watch, fields=fields, no_header=no_header, csv=csv)
-    _list(ctx, words, wanted)
+    _list(ctx, words, lists.Wanted(**options))
 
 
 def _list(ctx: opt.Context, words: opt.Words, wanted: lists.Wanted) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bpfctl.cli import grammar, lists, opt
-from bpfctl.errors import BpfctlError, KernelError, UsageError
+from bpfctl.errors import KernelError, UsageError
 from bpfctl.kernel import cgroup
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from typing import Unpack
 
     from bpfctl.kernel.cgroup import CgroupRow
     from bpfctl.kernel.owner import How
@@ -51,20 +52,7 @@ _OLDER = {
 }
 
 
-def show(
-    ctx: opt.Context,
-    words: opt.Words = None,
-    *,
-    type_: opt.Type = None,
-    name: opt.Name = None,
-    owner: opt.Owner = None,
-    pinned: opt.Pinned = False,
-    sort: opt.Sort = None,
-    watch: opt.Watch = None,
-    fields: opt.Columns = None,
-    no_header: opt.NoHeader = False,
-    csv: opt.Csv = False,
-) -> None:
+def show(ctx: opt.Context, words: opt.Words = None, **options: Unpack[opt.Rows]) -> None:
     """Show the programs that are attached to a cgroup, or with 'effective' those that run for it.
 
     A cgroup is named by its folder, such as /sys/fs/cgroup/system.slice.
@@ -81,26 +69,12 @@ def show(
         try:
             return iter(list(cgroup.rows(path, effective=effective, owners=owners)))
         except KernelError as error:
-            raise _refused(error.tried, error) if error.tried.startswith("can't open") else error from None
+            raise error.worded(error.tried) if error.tried.startswith("can't open") else error from None
 
-    wanted = lists.Wanted(type_, name, owner, pinned, sort, watch, fields, no_header=no_header, csv=csv)
-    lists.show(ctx.obj, view(effective=effective), rows, None, wanted)
+    lists.show(ctx.obj, view(effective=effective), rows, None, lists.Wanted(**options))
 
 
-def tree(
-    ctx: opt.Context,
-    words: opt.Words = None,
-    *,
-    type_: opt.Type = None,
-    name: opt.Name = None,
-    owner: opt.Owner = None,
-    pinned: opt.Pinned = False,
-    sort: opt.Sort = None,
-    watch: opt.Watch = None,
-    fields: opt.Columns = None,
-    no_header: opt.NoHeader = False,
-    csv: opt.Csv = False,
-) -> None:
+def tree(ctx: opt.Context, words: opt.Words = None, **options: Unpack[opt.Rows]) -> None:
     """Show the programs of a cgroup and of all below it, of all that there are without words."""
     from bpfctl.host.cgroup import root
     from bpfctl.views.cgroup import tree_view
@@ -115,8 +89,7 @@ def tree(
         del which, pinned  # looked up when it is shown
         return cgroup.tree(top, effective=effective, owners=owners)
 
-    wanted = lists.Wanted(type_, name, owner, pinned, sort, watch, fields, no_header=no_header, csv=csv)
-    lists.show(ctx.obj, tree_view(effective=effective), rows, None, wanted)
+    lists.show(ctx.obj, tree_view(effective=effective), rows, None, lists.Wanted(**options))
 
 
 def _effective(left: grammar.Words) -> bool:
@@ -160,7 +133,7 @@ def attach(ctx: opt.Context, words: opt.Words = None, *, pin: opt.LinkPin = None
                 return
             attaching.attach(program, path, number, flags)
         except KernelError as error:
-            raise _refused("failed to attach program", error) from None
+            raise error.worded("failed to attach program") from None
 
     _change(ctx, words, "attach", do)
 
@@ -174,7 +147,7 @@ def detach(ctx: opt.Context, words: opt.Words = None) -> None:
         try:
             attaching.detach(program, path, number)
         except KernelError as error:
-            raise _refused("failed to detach program", error) from None
+            raise error.worded("failed to detach program") from None
 
     _change(ctx, words, "detach", do)
 
@@ -197,7 +170,7 @@ def _change(
         with opened(path):
             number = _attach_type(left.next("the attach type"))
     except KernelError as error:
-        raise _refused(f"can't open cgroup {path}", error) from None
+        raise error.worded(f"can't open cgroup {path}") from None
     with Program.one(grammar.prog(left)) as program:
         do(program, path, number, left)
     ctx.obj.out.done()
@@ -214,10 +187,3 @@ def _attach_type(word: str) -> int:
         if _OLDER.get(name, name).startswith(word):
             return number
     raise UsageError("invalid attach type")
-
-
-def _refused(sentence: str, error: KernelError) -> BpfctlError:
-    """Return bpftool's error, which does not tell what the kernel has answered; the advice does."""
-    refusal = UsageError(sentence)
-    refusal.hint = str(error)
-    return refusal

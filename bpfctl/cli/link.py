@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from bpfctl.cli import grammar, lists, opt
 from bpfctl.errors import BpfctlError, UsageError
 from bpfctl.kernel import link
 from bpfctl.views.link import VIEW
 
+if TYPE_CHECKING:
+    from typing import Unpack
 
-def show(
-    ctx: opt.Context,
-    words: opt.Words = None,
-    *,
-    type_: opt.Type = None,
-    owner: opt.Owner = None,
-    pinned: opt.Pinned = False,
-    sort: opt.Sort = None,
-    watch: opt.Watch = None,
-    fields: opt.Columns = None,
-    no_header: opt.NoHeader = False,
-    csv: opt.Csv = False,
-) -> None:
+
+def show(ctx: opt.Context, words: opt.Words = None, **options: Unpack[opt.PinnedRows]) -> None:
     """Show links."""
     which = grammar.listing(grammar.Words(words), grammar.link)
-    wanted = lists.Wanted(type_, None, owner, pinned, sort, watch, fields, no_header=no_header, csv=csv)
-    lists.show(ctx.obj, VIEW, link.rows, which, wanted)
+    lists.show(ctx.obj, VIEW, link.rows, which, lists.Wanted(**options))
 
 
 def pin(ctx: opt.Context, words: opt.Words = None) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from bpfctl.cli import app, terms, usage
 from bpfctl.cli.examples import EXAMPLES, Example
 from bpfctl.cli.global_option import GLOBAL
-from bpfctl.cli.parse import options_of
+from bpfctl.cli.parse import default, options_of
 from bpfctl.cli.rights import rights_of
 from bpfctl.cli.synopsis import DEFINITIONS, SYNOPSES
 from bpfctl.cli.table import OBJECTS, OURS, Command
@@ -122,17 +122,16 @@ def _paragraphs(function: Callable[..., None] | None) -> tuple[str, ...]:
 
 
 def _options(function: Callable[..., None]) -> Iterator[Entry]:
-    signature = inspect.signature(function)
-    for name, (_, option) in options_of(function).items():
+    for name, (type_, option) in options_of(function).items():
         label = _label(sorted(option.names, key=len), option.metavar or "")
-        yield Entry(label, "", _with_default(option, signature.parameters[name].default))
+        yield Entry(label, "", _with_default(option, default(function, name, type_)))
 
 
-def _with_default(option: Option, default: Any) -> str:
+def _with_default(option: Option, value: Any) -> str:
     """Return what is said of an option, and what is meant without it where that is told nowhere."""
-    if default is None or default is False or default == "" or "(" in option.text:
+    if value is None or value is False or value == "" or "(" in option.text:
         return option.text
-    return f"{option.text.removesuffix('.')} ({default:g})." if isinstance(default, float) else option.text
+    return f"{option.text.removesuffix('.')} ({value:g})." if isinstance(value, float) else option.text
 
 
 def _label(names: tuple[str, ...] | list[str], metavar: str) -> str:

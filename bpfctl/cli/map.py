@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from bpfctl.cli import grammar, lists, opt
 from bpfctl.kernel import map as maps
 from bpfctl.views.map import VIEW
 
+if TYPE_CHECKING:
+    from typing import Unpack
 
-def show(
-    ctx: opt.Context,
-    words: opt.Words = None,
-    *,
-    type_: opt.Type = None,
-    name: opt.Name = None,
-    owner: opt.Owner = None,
-    pinned: opt.Pinned = False,
-    sort: opt.Sort = None,
-    watch: opt.Watch = None,
-    fields: opt.Columns = None,
-    no_header: opt.NoHeader = False,
-    csv: opt.Csv = False,
-) -> None:
+
+def show(ctx: opt.Context, words: opt.Words = None, **options: Unpack[opt.Rows]) -> None:
     """Show maps."""
     which = grammar.listing(grammar.Words(words), grammar.map_)
-    wanted = lists.Wanted(type_, name, owner, pinned, sort, watch, fields, no_header=no_header, csv=csv)
-    lists.show(ctx.obj, VIEW, maps.rows, which, wanted)
+    lists.show(ctx.obj, VIEW, maps.rows, which, lists.Wanted(**options))
 
 
 def pin(ctx: opt.Context, words: opt.Words = None) -> None:

@@ -12,6 +12,7 @@ from bpfctl.uapi.enums import AttachType
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Unpack
 
     from bpfctl.cli.session import Session
     from bpfctl.kernel.net import NetRow
@@ -24,20 +25,7 @@ _TYPES = ("xdp", "xdpgeneric", "xdpdrv", "xdpoffload", "tcx_ingress", "tcx_egres
 _MODES = {"xdp": "ANY", "xdpgeneric": "GENERIC", "xdpdrv": "DRIVER", "xdpoffload": "OFFLOAD"}
 
 
-def show(
-    ctx: opt.Context,
-    words: opt.Words = None,
-    *,
-    type_: opt.Type = None,
-    name: opt.Name = None,
-    owner: opt.Owner = None,
-    pinned: opt.Pinned = False,
-    sort: opt.Sort = None,
-    watch: opt.Watch = None,
-    fields: opt.Columns = None,
-    no_header: opt.NoHeader = False,
-    csv: opt.Csv = False,
-) -> None:
+def show(ctx: opt.Context, words: opt.Words = None, **options: Unpack[opt.Rows]) -> None:
     """Show the programs that see packets of this network namespace, at all devices or at one.
 
     Those of netfilter and the flow dissector belong to no device, and are shown in any case.
@@ -54,8 +42,7 @@ def show(
         del which, pinned  # looked up when it is shown
         return iter(list(net.rows(device, owners=owners)))
 
-    wanted = lists.Wanted(type_, name, owner, pinned, sort, watch, fields, no_header=no_header, csv=csv)
-    lists.show(ctx.obj, VIEW, rows, None, wanted)
+    lists.show(ctx.obj, VIEW, rows, None, lists.Wanted(**options))
 
 
 def attach(ctx: opt.Context, words: opt.Words = None, *, pin: opt.LinkPin = None) -> None:

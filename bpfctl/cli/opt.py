@@ -1,6 +1,7 @@
 """The options of commands: what they are called, what they hold, and what is said of them.
 
-A command names them as the annotations of its parameters. They are read by `bpfctl.cli.parse`.
+A command names them as the annotations of its parameters, several as ``**wanted: Unpack[opt.Rows]``. They are read by
+`bpfctl.cli.parse`.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from typing import Annotated, TypeAlias
+    from typing import Annotated, TypeAlias, TypedDict
 
     from bpfctl.cli.session import Direct
 
@@ -21,6 +22,12 @@ else:
 
         def __class_getitem__(cls, pair: tuple[Any, Option]) -> tuple[Any, Option]:
             return pair
+
+    class TypedDict:
+        """Options by name; typing's own has to be made anew for each."""
+
+        def __init_subclass__(cls, *, total: bool) -> None:
+            """Take what typing's takes."""
 
 
 _U32 = (1 << 32) - 1
@@ -79,6 +86,36 @@ Columns = Annotated[
 ]
 NoHeader = Annotated[bool, option("--no-header", text="Leave the titles of the columns out.")]
 Csv = Annotated[bool, option("--csv", text="Write CSV, with exact values: all columns, or those of --fields.")]
+
+
+class AnyRows(TypedDict, total=False):
+    """The options of all lists of objects, see `bpfctl.cli.lists.Wanted`."""
+
+    owner: Owner
+    sort: Sort
+    watch: Watch
+    fields: Columns
+    no_header: NoHeader
+    csv: Csv
+
+
+class NamedRows(AnyRows, total=False):
+    """Those of lists of objects that have names."""
+
+    name: Name
+
+
+class PinnedRows(AnyRows, total=False):
+    """Those of lists of objects that have types and may be pinned."""
+
+    type: Type
+    pinned: Pinned
+
+
+class Rows(PinnedRows, NamedRows, total=False):
+    """Those of lists of objects that have both."""
+
+
 Values = Annotated[
     list[str] | None,
     option(

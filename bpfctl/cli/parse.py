@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 _NO_OPTION = frozenset({"ctx", "words", "return"})
+_SEVERAL = "Unpack[opt."
 _ONE = {str: str, str | None: str, int: int, int | None: int, float: float, float | None: float}
 _PLAIN = {
     str: re.compile(r"(?!-).*", re.DOTALL),
@@ -32,12 +33,19 @@ def is_option(word: str) -> bool:
 
 def options_of(function: Callable[..., None]) -> dict[str, tuple[Any, opt.Option]]:
     """Return the parameters of a command that are options, and their types."""
-    annotations: Mapping[str, str] = function.__annotations__
-    return {
-        name: getattr(opt, annotation.removeprefix("opt."))
-        for name, annotation in annotations.items()
-        if name not in _NO_OPTION
-    }
+    found: dict[str, tuple[Any, opt.Option]] = {}
+    for name, annotation in function.__annotations__.items():
+        if annotation.startswith(_SEVERAL):
+            for group in getattr(opt, annotation[len(_SEVERAL) : -1]).__mro__:
+                found |= {one: getattr(opt, what) for one, what in getattr(group, "__annotations__", {}).items()}
+        elif name not in _NO_OPTION:
+            found[name] = getattr(opt, annotation.removeprefix("opt."))
+    return found
+
+
+def default(function: Callable[..., None], name: str, type_: Any) -> Any:
+    """Return what an option is that is not given."""
+    return (getattr(function, "__kwdefaults__", None) or {}).get(name, False if type_ is bool else None)
 
 
 def parse(name: str, function: Callable[..., None], words: Sequence[str], literal: int) -> dict[str, Any] | None:

@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from bpfctl.cli import grammar, lists, opt
 from bpfctl.errors import UsageError
 from bpfctl.kernel import prog
 from bpfctl.views.prog import VIEW
+
+if TYPE_CHECKING:
+    from typing import Unpack
 
 
 def show(
     ctx: opt.Context,
     words: opt.Words = None,
     *,
-    type_: opt.Type = None,
-    name: opt.Name = None,
-    owner: opt.Owner = None,
-    pinned: opt.Pinned = False,
-    sort: opt.Sort = None,
-    watch: opt.Watch = None,
-    fields: opt.Columns = None,
-    no_header: opt.NoHeader = False,
-    csv: opt.Csv = False,
     stats: opt.Stats = False,
     interval: opt.Interval = 1.0,
+    **options: Unpack[opt.Rows],
 ) -> None:
     """Show loaded programs."""
     which = grammar.listing(grammar.Words(words), grammar.prog)
-    wanted = lists.Wanted(type_, name, owner, pinned, sort, watch, fields, no_header=no_header, csv=csv)
+    wanted = lists.Wanted(**options)
     view = VIEW
     if stats:
         from bpfctl.cli import prog_top

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from bpfctl.attach import direct
 from bpfctl.cli import grammar, opt
-from bpfctl.errors import BpfctlError, KernelError, UsageError, status
+from bpfctl.errors import KernelError, UsageError, status
 from bpfctl.kernel.map import Map
 from bpfctl.kernel.prog import Program
 from bpfctl.uapi.enums import AttachType
@@ -63,7 +63,7 @@ def _run(
         try:
             do(program, attach_type, map_)
         except KernelError as error:
-            raise _refused(failed, error) from None
+            raise error.worded(failed, exit_code=status(EINVAL)) from None
     ctx.obj.out.done()
 
 
@@ -72,10 +72,3 @@ def _type(word: str) -> AttachType:
         if word == attach_type.name.lower() or (short and short.startswith(word)):
             return attach_type
     raise UsageError("invalid attach/detach type", exit_code=status(EINVAL))
-
-
-def _refused(sentence: str, error: KernelError) -> BpfctlError:
-    """Return bpftool's error, which does not tell what the kernel has answered; the advice does."""
-    refusal = UsageError(sentence, exit_code=status(EINVAL))
-    refusal.hint = error.sentence
-    return refusal

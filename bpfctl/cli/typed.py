@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bpfctl.cli.parse import options_of
+from bpfctl.cli.parse import default, options_of
 from bpfctl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -43,17 +43,17 @@ def _twin(function: Callable[..., None]) -> Callable[..., dict[str, Any]]:
     def twin(**arguments: Any) -> dict[str, Any]:
         return arguments
 
-    signature = inspect.signature(function)
-    options = options_of(function)
-    types: dict[str, Any] = {name: Annotated[type_, _option(option)] for name, (type_, option) in options.items()}
-    types["words"] = _WORDS
     parameters = [
         inspect.Parameter(
-            name, inspect.Parameter.KEYWORD_ONLY, default=signature.parameters[name].default, annotation=type_
+            name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=default(function, name, type_),
+            annotation=Annotated[type_, _option(option)],
         )
-        for name, type_ in types.items()
+        for name, (type_, option) in options_of(function).items()
     ]
-    twin.__signature__ = signature.replace(parameters=parameters, return_annotation=None)  # type: ignore[attr-defined]
+    words = inspect.Parameter("words", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_WORDS)
+    twin.__signature__ = inspect.Signature([*parameters, words])  # type: ignore[attr-defined]
     return twin
 
 

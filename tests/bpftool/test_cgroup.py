@@ -269,9 +269,9 @@ def test_the_kernels_answer(zoo, top):
     theirs, plain, compact = peer.run(NEWEST, *words), peer.inside(*words), peer.inside("-j", *words)
 
     assert theirs == (255, b"", b"Error: failed to attach program\n")
-    assert plain.stderr.startswith(b"Error: failed to attach program (can't attach the program to ")
+    assert plain.stderr.startswith(b"Error: failed to attach program (Invalid argument: ")
     assert (compact.rc, json.loads(compact.stdout)) == (255, {"error": "failed to attach program"})
-    assert compact.stderr.startswith(b"Hint: can't attach the program to ")
+    assert compact.stderr.startswith(b"Hint: Invalid argument: ")
 
 
 def test_what_keeps_them(top):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from importlib import import_module
-from inspect import signature
 
 import pytest
 from hypothesis import given
@@ -43,8 +42,12 @@ VALUES = [
 
 def told(function, found):
     """Return the arguments that are not the defaults."""
-    defaults = {name: parameter.default for name, parameter in signature(function).parameters.items()}
-    return {name: value for name, value in found.items() if value not in (defaults[name], [])}
+    types = {name: type_ for name, (type_, _) in parse.options_of(function).items()}
+    return {
+        name: value
+        for name, value in found.items()
+        if value != [] and value != parse.default(function, name, types.get(name))
+    }
 
 
 @given(st.data())
