@@ -64,10 +64,12 @@ class Binary:
     @cached_property
     def functions(self) -> list[Function]:
         """The functions, by address."""
-        found = function.functions(self.image)
-        for other in self._debug:
-            found += function.functions(other)
-        return function.merged(found)
+        return self.functions_beginning("")
+
+    def functions_beginning(self, begin: str) -> list[Function]:
+        """Return the functions whose names may begin so, by address; there may be others of C++."""
+        images = (self.image, *self._debug)
+        return function.merged(one for image in images for one in function.functions(image, begin))
 
     @cached_property
     def variables(self) -> dict[str, int]:

@@ -24,6 +24,7 @@ _HIDDEN = 0x8000
 _UNDEFINED, _RESERVED = 0, 0xFF00  # SHN_UNDEF, SHN_LORESERVE
 _MOST_VERSIONS = 1 << 15
 _LONGEST = 1 << 14  # bytes of a name; those of C++ are long
+_MANGLED = b"_Z"
 _VERSION = re.compile(r"(.+?)(@@?)(.+)", re.DOTALL)
 
 
@@ -38,9 +39,12 @@ class Function(NamedTuple):
     is_indirect: bool  # its address is that of what chooses the function when the program starts (STT_GNU_IFUNC)
 
 
-def functions(image: Image) -> list[Function]:
-    """Return the functions that a file defines; ObjectError where its tables are damaged."""
-    return list(_symbols(image, frozenset({_FUNC, _IFUNC})))
+def functions(image: Image, begin: str = "") -> list[Function]:
+    """Return the functions that a file defines; ObjectError where its tables are damaged.
+
+    With ``begin`` just those whose names may begin so, as they are or as people write them (`bpfctl.elf.cxx`).
+    """
+    return list(_symbols(image, frozenset({_FUNC, _IFUNC}), begin.encode("utf-8", "surrogateescape")))
 
 
 def merged(found: Iterable[Function]) -> list[Function]:
@@ -64,13 +68,13 @@ def variables(image: Image) -> dict[str, int]:
     return found
 
 
-def _symbols(image: Image, types: frozenset[int]) -> Iterator[Function]:
+def _symbols(image: Image, types: frozenset[int], begin: bytes = b"") -> Iterator[Function]:
     for section in image.sections:
         if section.type in (_SYMTAB, _DYNSYM):
-            yield from _table(image, section, types)
+            yield from _table(image, section, types, begin)
 
 
-def _table(image: Image, section: Section, types: frozenset[int]) -> Iterator[Function]:
+def _table(image: Image, section: Section, types: frozenset[int], begin: bytes) -> Iterator[Function]:
     rows = image.contents(section)
     if not 0 < section.link < len(image.sections):
         raise ObjectError(f"{image.name}: the symbols in {section.name} have no names")
@@ -84,6 +88,8 @@ def _table(image: Image, section: Section, types: frozenset[int]) -> Iterator[Fu
         else:
             at, address, size, info, _, where = fields
         if info & 15 not in types or not address or where == _UNDEFINED or where >= _RESERVED:
+            continue
+        if begin and not names.startswith((begin, _MANGLED), at):
             continue
         end = names.find(b"\0", at, at + _LONGEST)
         if end <= at:

@@ -35,20 +35,7 @@ class Functions:
 
     @cached_property
     def _by_name(self) -> dict[str, list[Function]]:
-        """The functions that a name means: without a version those that it has by default, if it has some."""
-        found: dict[str, list[Function]] = {}
-        for one in self.binary.functions:
-            found.setdefault(one.name, []).append(one)
-        for one in self.binary.functions:
-            name = cxx_name(one.name)
-            if name and (name not in found or found[name][0].name != name):  # a function of C has its name for itself
-                found.setdefault(name, []).append(one)
-        for name, several in found.items():
-            found[name] = [one for one in several if one.is_default] or several
-        for one in self.binary.functions:
-            if one.version:
-                found.setdefault(f"{one.name}@{one.version}", []).append(one)
-        return found
+        return _named(self.binary.functions)
 
     def is_changed(self, address: int) -> bool:
         """Return whether the compiler has made a function out of another one, which may take something else."""
@@ -60,8 +47,8 @@ class Functions:
 
     def matching(self, pattern: str) -> list[str]:
         """Return the names that a pattern matches, those with a version only where the pattern has one too."""
-        match = re.compile(translate(pattern)).match
-        return [name for name in sorted(self._by_name) if match(name) and ("@" in name) == ("@" in pattern)]
+        begin = re.split(r"[*?\[@]", pattern, maxsplit=1)[0]
+        return _matching(_named(self.binary.functions_beginning(begin)), pattern)
 
     def chosen(self, pattern: str, offset: int) -> dict[str, Sequence[int]]:
         """Return the addresses of the functions that a name or pattern means, by name; an address means itself.
@@ -77,7 +64,7 @@ class Functions:
             raise NotFound(f"{self._stripped()}: name an address, as in :0x1234")
         if not is_pattern(pattern):
             return {pattern: self._addresses(pattern, self._exactly(pattern), offset)}
-        names = self.matching(pattern)
+        names = _matching(self._by_name, pattern)
         if not names:
             raise NotFound(f"no function of {self.path} matches '{pattern}'")
         usable = {name: [one for one in self._by_name[name] if not one.is_indirect] for name in names}
@@ -147,6 +134,29 @@ class Functions:
             behind = min((at for at in beginnings if at > offset), default=before)
             near = " and ".join(f"+{at:#x}" for at in sorted({before, behind}))
             raise UsageError(f"'{word}' is in the middle of an instruction: they begin at {near}")
+
+
+def _named(functions: Iterable[Function]) -> dict[str, list[Function]]:
+    """Return the functions that a name means: without a version those that it has by default, if it has some."""
+    found: dict[str, list[Function]] = {}
+    several = list(functions)
+    for one in several:
+        found.setdefault(one.name, []).append(one)
+    for one in several:
+        name = cxx_name(one.name)
+        if name and (name not in found or found[name][0].name != name):  # a function of C has its name for itself
+            found.setdefault(name, []).append(one)
+    for name, known in found.items():
+        found[name] = [one for one in known if one.is_default] or known
+    for one in several:
+        if one.version:
+            found.setdefault(f"{one.name}@{one.version}", []).append(one)
+    return found
+
+
+def _matching(names: Iterable[str], pattern: str) -> list[str]:
+    match = re.compile(translate(pattern)).match
+    return [name for name in sorted(names) if match(name) and ("@" in name) == ("@" in pattern)]
 
 
 def _indirect(name: str, path: str, functions: Iterable[Function]) -> NotFound:

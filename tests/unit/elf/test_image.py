@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bpfctl.elf import debug, function
+from bpfctl.elf import cxx, debug, function
 from bpfctl.elf.binary import Binary
 from bpfctl.elf.image import EM_AARCH64, Image
 from bpfctl.errors import BpfctlError, NotFound, ObjectError
@@ -217,6 +217,18 @@ def test_a_file_that_changes_while_it_is_read(tmp_path, library):
 
     with pytest.raises(ObjectError, match="changed while it was read"):
         _ = image.sections
+
+
+def test_functions_that_begin_so(library):
+    """None is left out: neither a version, nor one of C++, whose names begin otherwise to the linker."""
+    for path in (str(library), binary.find("stdc++")):
+        one = Binary(path)
+        every = {each: (each.name, cxx.plain(each.name)) for each in one.functions}
+        for begin in ("two", "chosen", "hi", "std::", "nothing", "\udcff"):
+            found = set(one.functions_beginning(begin))
+
+            assert found < every.keys()
+            assert {each for each, names in every.items() if any(name.startswith(begin) for name in names)} <= found
 
 
 def test_where_there_is_no_file(tmp_path):
