@@ -109,7 +109,7 @@ def test_it_names_what_is_missing(name, checked):
     (need, *_) = [need for need in needs if (need["kind"], need["name"]) == NEVER[name]]
     lines = [use["source"] for use in need["needed_by"] if "source" in use]
 
-    assert all(line.startswith(f"{name}.bpf.c:") for line in lines)
+    assert all(line.startswith(f"./{name}.bpf.c:") for line in lines)
     assert lines or need["kind"].startswith("map") or need["kind"] in {"loader", "struct_ops"}
 
 
@@ -193,7 +193,7 @@ def test_all_met(compiled):
 
     assert answer.rc == 0
     assert lines[0] == f"{path} on this kernel: {len(lines) - 1} met"
-    assert f"met: {path}: program type socket_filter by filter at maps.bpf.c:18" in lines
+    assert f"met: {path}: program type socket_filter by filter at ./maps.bpf.c:18" in lines
     assert peer.ours("feature", "check", "--unmet", path).stdout.decode().splitlines() == lines[:1]
 
 

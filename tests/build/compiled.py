@@ -50,7 +50,7 @@ def everything() -> dict[str, Path]:
 
 def _compile(path: Path, to: Path, *options: str) -> None:
     """Compile a source to the same bytes wherever it is; its lines are read where the compiler runs."""
-    alike = ["-fdebug-compilation-dir=.", f"-ffile-prefix-map={OBJECTS}=."]
+    alike = ["-fdebug-compilation-dir=.", f"-ffile-prefix-map={OBJECTS}/="]
     subprocess.run([*_CLANG, *alike, *options, "-I", OBJECTS, "-c", path.name, "-o", to], cwd=path.parent, check=True)
 
 
