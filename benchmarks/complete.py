@@ -19,6 +19,7 @@ LINES = {
     "names of maps": ["map", "dump", "name", ""],
     "tracepoints": ["probe", "count", "tracepoint:sched:sched_"],
     "functions of libc": ["probe", "count", "uprobe:c:mem"],
+    "all functions of libc": ["probe", "count", "uprobe:c:"],
     "functions of the kernel": ["probe", "count", "kprobe:vfs_"],
     "fields": ["probe", "count", "sched:sched_switch", "--by", "p"],
     "types": ["btf", "show", "task_"],

@@ -48,11 +48,6 @@ def device_plain(ifindex: int | None, ns_dev: int | None, ns_ino: int | None) ->
     return f"  offloaded_to {name}" if name else f"  offloaded_to ifindex {ifindex} ns_dev {ns_dev} ns_ino {ns_ino}"
 
 
-def owners_text(owners: tuple[Owner, ...]) -> str | None:
-    """Return the owners as one cell of a table."""
-    return ", ".join(f"{owner.comm}({owner.pid})" for owner in owners) or None
-
-
 def device_text(ifindex: int | None, ns_dev: int | None, ns_ino: int | None) -> str | None:
     """Return where an object is offloaded to as one cell of a table."""
     return device_plain(ifindex, ns_dev, ns_ino).strip().removeprefix("offloaded_to ") or None
