@@ -75,6 +75,9 @@ class Twins:
                         # A list has types of the map before, as since Linux 6.18 what is not told keeps what it was.
                         alone = json.loads(peer.run(NEWEST, "-j", kind, "show", "id", str(one["id"])).stdout)
                         told = {name: value for name, value in alone.items() if name not in _OWN}
+                        # libbpf names functions by where ftrace has them, which Linux 6.14 and later tell alike.
+                        for called in told.get("funcs", ()):
+                            called.pop("addr", None)
                         counts = {"maps": len(alone.get("map_ids", ())), "typed": bool(alone.get("btf_id"))}
                         found[pin.removeprefix(str(self.folder))] = kind, os.stat(pin).st_mode, told | counts
         return found
