@@ -28,6 +28,7 @@ def main(words: Sequence[str]) -> int:
     named = [Path(word).resolve() for word in words if word.endswith(".whl")]
     words = [word for word in words if not word.endswith(".whl")] or ["tests/kernel", "tests/bpftool"]
     with tempfile.TemporaryDirectory(prefix="bpfctl-test-") as work:
+        Path(work).chmod(0o755)  # some tests run bpfctl as an ordinary user
         wheel = named[0] if named else built(Path(work, "wheel"))
         python = environment(wheel, Path(work, "venv"))
         place = copy_tests(Path(work, "tests"))
