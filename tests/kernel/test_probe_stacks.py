@@ -55,7 +55,7 @@ CHAIN = (
     + NOTES
     + CALL
     + r"""
-FUNCTION void c(void) { ASK(); NOTE("0", "chain", "leaf", "", "a"(0L)); DONE; }
+FUNCTION void c(void) { ASK(); NOTE("0", "chain", "leaf", "", "r"(0L)); DONE; }
 FUNCTION void b(void) { c(); DONE; }
 FUNCTION void a(void) { b(); DONE; }
 FUNCTION void left(int bits, int depth);

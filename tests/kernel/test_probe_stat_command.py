@@ -29,7 +29,7 @@ def told(words, *does):
         (["sh", "-c", "echo out; exit 3"], 3, ""),
         (["sh", "-c", "echo out; kill -9 $$"], 137, ""),
         (["/nonexistent/command"], 127, "Error: can't run '/nonexistent/command': No such file or directory"),
-        (["/etc/passwd"], 126, "Error: can't run '/etc/passwd': Permission denied"),
+        (["/proc/version"], 126, "Error: can't run '/proc/version': Permission denied"),
         (["\x1b[31m\n"], 127, r"Error: can't run '\x1b[31m\x0a': No such file or directory"),
     ],
 )
