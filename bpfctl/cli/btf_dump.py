@@ -214,16 +214,24 @@ def _raw(types: BTF, roots: tuple[int, ...]) -> Document:
     from btf import dump_raw
 
     def json(depth: int | None, spell: Callable[[Any], str]) -> Iterator[bytes]:
-        for piece in dump_raw.items(types, roots or None, quote=spell, depth=depth):
+        for piece in _understood(dump_raw.items(types, roots or None, quote=spell, depth=depth)):
             yield piece.encode(errors="surrogateescape")
 
-    return Document(lambda safe: dump_raw.text(types, roots or None, safe=safe), "types", json)
+    return Document(lambda safe: _understood(dump_raw.text(types, roots or None, safe=safe)), "types", json)
 
 
 def _header(types: BTF, form: _Form) -> Document:
     from btf import dump_c
 
     def text(_safe: Callable[[str], str]) -> Iterator[str]:
-        yield from dump_c.header(types, roots=form.roots or None, sort=form.sort)
+        yield from _understood(dump_c.header(types, roots=form.roots or None, sort=form.sort))
 
     return Document(text)
+
+
+def _understood(pieces: Iterator[str]) -> Iterator[str]:
+    """Yield what is written of types, of which some damage is found no earlier."""
+    try:
+        yield from pieces
+    except BTFError as error:
+        raise _damaged("the types", error) from None

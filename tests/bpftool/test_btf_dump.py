@@ -188,6 +188,23 @@ def test_files_without_types(tmp_path):
         assert b"Unknown error" not in answer.stderr
 
 
+@pytest.mark.parametrize("form", [[], ["format", "c"]])
+def test_a_name_that_is_not_there(tmp_path, form):
+    """It is found when types are written, and said as an error of the file, with nothing written before."""
+    path = tmp_path / "damaged"
+    builder = Builder()
+    builder.add_int("fine", 4)
+    builder.add_int("lost", 4)
+    raw = bytearray(builder.build())
+    raw[24 + 16 : 24 + 20] = (0xFFFF).to_bytes(4, sys.byteorder)  # name_off of the second type behind the header
+    path.write_bytes(raw)
+    words = ["btf", "dump", "file", str(path), *form]
+    theirs, mine = peer.run(NEWEST, *words), peer.inside(*words)
+
+    assert (theirs.rc, theirs.stdout) == (mine.rc, mine.stdout) == (234, b"")
+    assert mine.stderr == b"Error: the types cannot be understood: string offset 65535 is out of range\n"
+
+
 def test_objects_without_types():
     """The sentence says so."""
     fd = client.map_create(2, 4, 4, 1, name="untyped")
