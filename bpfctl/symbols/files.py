@@ -171,7 +171,12 @@ def _places(mapping: Mapping, pid: int) -> Iterator[tuple[str, bool]]:
     map_files takes CAP_CHECKPOINT_RESTORE (Linux 5.9) or CAP_SYS_ADMIN, and leads to deleted files too.
     """
     if pid:
-        yield f"/proc/{pid}/map_files/{mapping.start:x}-{mapping.end:x}", True
+        folder = f"/proc/{pid}/map_files"
+        yield f"{folder}/{mapping.start:x}-{mapping.end:x}", True
+        # What a program begins with is mapped with room for all of it, told of, and cut (fs/binfmt_elf.c elf_map()).
+        with suppress(OSError):
+            begin = f"{mapping.start:x}-"
+            yield from ((f"{folder}/{name}", True) for name in os.listdir(folder) if name.startswith(begin))
     try:
         yield binary.outside(mapping.path, f"/proc/{pid}/root" if pid else ""), False
     except (BpfctlError, ValueError):  # links that go round in a circle, a path that can be none

@@ -181,9 +181,11 @@ def container(tmp_path, program):
         yield told, root
 
 
-def test_container(users, tmp_path):
+@pytest.mark.parametrize("layout", ["separate-code", "noseparate-code"])
+def test_container(users, tmp_path, layout):
     """Paths are as the process sees them, and the files those that it has mapped; also when it has ended."""
-    program = built("chain-static-pie", CHAIN, "-funwind-tables", "-static-pie", "-fPIE")
+    options = ("-funwind-tables", "-static-pie", "-fPIE", f"-Wl,-z,{layout}")
+    program = built(f"chain-static-pie-{layout}", CHAIN, *options)
     with container(tmp_path, program) as (told, root):
         (root / "opt" / "program").rename(root / "opt" / "moved")
         (root / "opt" / "program").write_bytes(b"something else")
