@@ -166,7 +166,8 @@ def _fault(error: Exception, *, debug: bool) -> str:
     else:
         # The frames may hold what has filled the memory.
         error.__traceback__ = error.__context__ = None
-    if isinstance(error, ImportError):
+    ours = isinstance(error, OSError) and str(error.filename).startswith(os.path.dirname(os.path.abspath(__file__)))
+    if ours or isinstance(error, ImportError):
         return f"this installation of bpfctl is not complete ({what})"
     then = "the lines above" if debug else "what it says when -d is added"
     return f"bpfctl failed by a fault of its own ({what}): please report it, with {then}"

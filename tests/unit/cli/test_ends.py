@@ -273,8 +273,13 @@ def test_debug_shows_the_traceback(monkeypatch, tmp_path, capfd, fault, what):
     assert json.loads(out)
 
 
-def test_a_package_that_is_missing_is_an_installation_that_is_not_complete(monkeypatch, tmp_path):
-    code, out = faulty(monkeypatch, tmp_path, missing, "-j")
+def unreadable():
+    raise PermissionError(13, "Permission denied", version.__file__)
+
+
+@pytest.mark.parametrize("fault", [missing, unreadable])
+def test_what_is_missing_is_an_installation_that_is_not_complete(monkeypatch, tmp_path, fault):
+    code, out = faulty(monkeypatch, tmp_path, fault, "-j")
 
     assert code == 255
     assert "installation of bpfctl is not complete" in json.loads(out)[1]["output"][1]["error"]
