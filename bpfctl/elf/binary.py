@@ -15,6 +15,8 @@ from bpfctl.host import binary, process
 from btf.errors import BTFError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from bpfctl.elf.dwarf import Dwarf
     from bpfctl.elf.function import Function
     from bpfctl.elf.image import Identity
@@ -64,12 +66,12 @@ class Binary:
     @cached_property
     def functions(self) -> list[Function]:
         """The functions, by address."""
-        return self.functions_beginning("")
+        return function.merged(self.functions_beginning(""))
 
-    def functions_beginning(self, begin: str) -> list[Function]:
-        """Return the functions whose names may begin so, by address; there may be others of C++."""
-        images = (self.image, *self._debug)
-        return function.merged(one for image in images for one in function.functions(image, begin))
+    def functions_beginning(self, begin: str) -> Iterator[Function]:
+        """Yield the functions whose names may begin so, as each table has them; there may be others of C++."""
+        for image in (self.image, *self._debug):
+            yield from function.functions(image, begin)
 
     @cached_property
     def variables(self) -> dict[str, int]:

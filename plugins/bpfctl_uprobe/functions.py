@@ -35,7 +35,20 @@ class Functions:
 
     @cached_property
     def _by_name(self) -> dict[str, list[Function]]:
-        return _named(self.binary.functions)
+        """The functions that a name means: without a version those that it has by default, if it has some."""
+        found: dict[str, list[Function]] = {}
+        for one in self.binary.functions:
+            found.setdefault(one.name, []).append(one)
+        for one in self.binary.functions:
+            name = cxx_name(one.name)
+            if name and (name not in found or found[name][0].name != name):  # a function of C has its name for itself
+                found.setdefault(name, []).append(one)
+        for name, several in found.items():
+            found[name] = [one for one in several if one.is_default] or several
+        for one in self.binary.functions:
+            if one.version:
+                found.setdefault(f"{one.name}@{one.version}", []).append(one)
+        return found
 
     def is_changed(self, address: int) -> bool:
         """Return whether the compiler has made a function out of another one, which may take something else."""
@@ -48,7 +61,10 @@ class Functions:
     def matching(self, pattern: str) -> list[str]:
         """Return the names that a pattern matches, those with a version only where the pattern has one too."""
         begin = re.split(r"[*?\[@]", pattern, maxsplit=1)[0]
-        return _matching(_named(self.binary.functions_beginning(begin)), pattern)
+        found = list(self.binary.functions_beginning(begin))
+        if "@" in pattern:
+            return _matching({f"{one.name}@{one.version}" for one in found if one.version}, pattern)
+        return _matching({name for one in found for name in (one.name, cxx_name(one.name)) if name}, pattern)
 
     def chosen(self, pattern: str, offset: int) -> dict[str, Sequence[int]]:
         """Return the addresses of the functions that a name or pattern means, by name; an address means itself.
@@ -134,24 +150,6 @@ class Functions:
             behind = min((at for at in beginnings if at > offset), default=before)
             near = " and ".join(f"+{at:#x}" for at in sorted({before, behind}))
             raise UsageError(f"'{word}' is in the middle of an instruction: they begin at {near}")
-
-
-def _named(functions: Iterable[Function]) -> dict[str, list[Function]]:
-    """Return the functions that a name means: without a version those that it has by default, if it has some."""
-    found: dict[str, list[Function]] = {}
-    several = list(functions)
-    for one in several:
-        found.setdefault(one.name, []).append(one)
-    for one in several:
-        name = cxx_name(one.name)
-        if name and (name not in found or found[name][0].name != name):  # a function of C has its name for itself
-            found.setdefault(name, []).append(one)
-    for name, known in found.items():
-        found[name] = [one for one in known if one.is_default] or known
-    for one in several:
-        if one.version:
-            found.setdefault(f"{one.name}@{one.version}", []).append(one)
-    return found
 
 
 def _matching(names: Iterable[str], pattern: str) -> list[str]:
