@@ -74,7 +74,7 @@ class Files(Closing):
     def __init__(self) -> None:
         self._files: dict[Identity, _File] = {}  # the one used last is the last
         self._keys: dict[Key, Identity] = {}
-        self._missing: set[tuple[Key, int]] = set()
+        self._missing: set[tuple[Mapping, int]] = set()
         self._seen: set[Key] = set()
 
     def turn(self) -> None:
@@ -96,11 +96,11 @@ class Files(Closing):
         key = _key(mapping)
         if key in self._seen or not mapping.is_file:
             return
+        if not _is_there(mapping) and self._file(mapping, (pid,)) is None:
+            return  # a static program is mapped twice where the first place does not suit it, and only the second stays
         if len(self._seen) >= _MOST_KEYS:
             self._seen.clear()
         self._seen.add(key)
-        if not _is_there(mapping):
-            self._file(mapping, (pid,))
 
     def _file(self, mapping: Mapping, pids: Iterable[int]) -> _File | None:
         """Return an open file, and keep it open for a while."""
@@ -121,7 +121,7 @@ class Files(Closing):
 
     def _opened(self, mapping: Mapping, pids: Iterable[int]) -> _File | None:
         for pid in pids:
-            missing = _key(mapping), pid
+            missing = mapping, pid
             if missing in self._missing:
                 continue
             for path, is_sure in _places(mapping, pid):

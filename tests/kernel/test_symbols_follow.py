@@ -181,7 +181,7 @@ def container(tmp_path, program):
         yield told, root
 
 
-@pytest.mark.parametrize("layout", ["separate-code", "noseparate-code"])
+@pytest.mark.parametrize("layout", ["separate-code", "noseparate-code", "noseparate-code,-z,max-page-size=0x200000"])
 def test_container(users, tmp_path, layout):
     """Paths are as the process sees them, and the files those that it has mapped; also when it has ended."""
     options = ("-funwind-tables", "-static-pie", "-fPIE", f"-Wl,-z,{layout}")
