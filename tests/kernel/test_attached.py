@@ -24,6 +24,7 @@ from tests.kernel import client, traffic
 from tests.kernel.command import BPFCTL, ENVIRONMENT
 from tests.kernel.inhabitants.programs import returning
 from tests.kernel.place import Place, add_device
+from tests.kernel.probing import until
 
 CGROUP_SKB, XDP, SCHED_CLS, TRACEPOINT = 8, 6, 3, 5
 INGRESS, EGRESS, TCX_INGRESS = 0, 1, 46
@@ -355,6 +356,6 @@ def test_a_pin_keeps_it(place, group, loaded):
         ]
         assert (row.link_ids, row.pinned) == ((id_,), (str(path),))
         path.unlink()
-        assert id_ not in client.ids("link")
+        assert until(lambda id_=id_: id_ not in client.ids("link"))  # it is let go a little later
     words = ["net", "attach", "xdp", "id", str(xdp), "dev", "kept", "overwrite", "--pin", str(place.bpffs / "no")]
     assert b"makes no sense with --pin" in peer.inside(*words).stderr
