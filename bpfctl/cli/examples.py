@@ -51,7 +51,10 @@ EXAMPLES: Mapping[str, tuple[Example, ...]] = {
         Example("bpfctl prog dump xlated id 7 visual > code.dot", "the control flow, for Graphviz"),
         Example("bpfctl prog dump jited id 7 opcodes", "the machine code, with its bytes"),
     ),
-    "prog pin": (Example("bpfctl prog pin id 7 /sys/fs/bpf/kept", "keep it loaded whoever ends"),),
+    "prog pin": (
+        Example("bpfctl prog pin id 7 /sys/fs/bpf/kept", "keep it loaded whoever ends"),
+        Example("bpfctl prog pin name drop_packets /sys/fs/bpf/drop_kept", "by its name"),
+    ),
     "prog load": (
         Example("bpfctl prog load firewall.o /sys/fs/bpf/firewall", "its first program, with its maps"),
         Example("bpfctl prog load firewall.o /sys/fs/bpf/limited --set limit=9", "with another value of a variable"),
@@ -69,6 +72,7 @@ EXAMPLES: Mapping[str, tuple[Example, ...]] = {
         Example(
             "bpfctl prog diff name count_packets name drop_packets", "what differs; exit code 1 if anything does", 1
         ),
+        Example("bpfctl -j prog diff name count_packets name drop_packets", "for a script", 1),
     ),
     "prog attach": (
         Example(
@@ -111,6 +115,7 @@ EXAMPLES: Mapping[str, tuple[Example, ...]] = {
     ),
     "map event_pipe": (
         Example("bpfctl map event_pipe name samples", "what programs send, until Ctrl-C", goes_on=True),
+        Example("bpfctl -j map event_pipe name samples", "for a script, as one array", goes_on=True),
     ),
     "map peek": (
         Example("bpfctl map peek name jobs", "what map pop would take out"),
@@ -132,7 +137,10 @@ EXAMPLES: Mapping[str, tuple[Example, ...]] = {
         Example("bpfctl map delete name flows key 10.0.0.2 --dry-run", "look at the bytes of the key first"),
         Example("bpfctl map delete name flows key 10.0.0.2", "what is not there is an error"),
     ),
-    "map pin": (Example("bpfctl map pin id 7 /sys/fs/bpf/flows_kept", "keep it whoever ends"),),
+    "map pin": (
+        Example("bpfctl map pin id 7 /sys/fs/bpf/flows_kept", "keep it whoever ends"),
+        Example("bpfctl map pin name settled /sys/fs/bpf/settled", "by its name"),
+    ),
     "map create": (
         Example(
             "bpfctl map create /sys/fs/bpf/hits type hash key 4 value 8 entries 1024 name hits", "an empty hash map"
@@ -142,8 +150,14 @@ EXAMPLES: Mapping[str, tuple[Example, ...]] = {
             "networks: four bytes of an address, and before them their length",
         ),
     ),
-    "map freeze": (Example("bpfctl map freeze name settled", "programs may still change it"),),
-    "map pop": (Example("bpfctl map pop name jobs", "the next one of a queue or stack"),),
+    "map freeze": (
+        Example("bpfctl map freeze name settled", "programs may still change it"),
+        Example("bpfctl map freeze pinned /sys/fs/bpf/allowed", "one that is pinned"),
+    ),
+    "map pop": (
+        Example("bpfctl map pop name jobs", "the next one of a queue or stack"),
+        Example("bpfctl -j map pop name jobs", "for a script"),
+    ),
     "map restore": (
         Example("bpfctl map restore name flows flows.json", "put saved entries beside those that are there"),
         Example("bpfctl map restore name flows flows.json --replace --dry-run", "check what is in the file"),
@@ -172,13 +186,22 @@ EXAMPLES: Mapping[str, tuple[Example, ...]] = {
         Example("bpfctl link show", "all links, with what they are attached to"),
         Example("bpfctl -f link show --type xdp", "those of a type, and where they are pinned"),
     ),
-    "link pin": (Example("bpfctl link pin id 7 /sys/fs/bpf/link_kept", "keep it attached whoever ends"),),
-    "link detach": (Example("bpfctl link detach pinned /sys/fs/bpf/lo_link", "the link stays, but does nothing"),),
+    "link pin": (
+        Example("bpfctl link pin id 7 /sys/fs/bpf/link_kept", "keep it attached whoever ends"),
+        Example("bpfctl link pin pinned /sys/fs/bpf/lo_link /sys/fs/bpf/lo_too", "one that is pinned elsewhere"),
+    ),
+    "link detach": (
+        Example("bpfctl link detach pinned /sys/fs/bpf/lo_link", "the link stays, but does nothing"),
+        Example("bpfctl link detach id 7", "by its number, of `bpfctl link`"),
+    ),
     "cgroup show": (
         Example("bpfctl cgroup show /sys/fs/cgroup/web", "what is attached there"),
         Example("bpfctl cgroup show /sys/fs/cgroup/web effective", "and what runs for it, also from above"),
     ),
-    "cgroup tree": (Example("bpfctl cgroup tree /sys/fs/cgroup", "all cgroups that have programs"),),
+    "cgroup tree": (
+        Example("bpfctl cgroup tree /sys/fs/cgroup", "all cgroups that have programs"),
+        Example("bpfctl -j cgroup tree /sys/fs/cgroup", "for a script"),
+    ),
     "cgroup attach": (
         Example(
             "bpfctl cgroup attach /sys/fs/cgroup/web cgroup_inet_ingress name count_ingress multi",
@@ -192,7 +215,10 @@ EXAMPLES: Mapping[str, tuple[Example, ...]] = {
     "cgroup detach": (
         Example("bpfctl cgroup detach /sys/fs/cgroup/web cgroup_inet_ingress name count_ingress", "undo cgroup attach"),
     ),
-    "perf show": (Example("bpfctl perf show", "which programs run at which tracepoint, function or event"),),
+    "perf show": (
+        Example("bpfctl perf show", "which programs run at which tracepoint, function or event"),
+        Example("bpfctl -j perf show", "for a script"),
+    ),
     "net show": (
         Example("bpfctl net show", "all that see packets of this network namespace"),
         Example("bpfctl net show dev eth0", "at one device"),
@@ -225,7 +251,10 @@ EXAMPLES: Mapping[str, tuple[Example, ...]] = {
         Example("bpfctl btf show struct traffic map name flows", "a type of a map"),
         Example("bpfctl btf show", "all BTF objects"),
     ),
-    "btf list": (Example("bpfctl btf list", "all BTF objects"),),
+    "btf list": (
+        Example("bpfctl btf list", "all BTF objects"),
+        Example("bpfctl btf list --sort -size", "the largest first"),
+    ),
     "btf dump": (
         Example("bpfctl btf dump file /sys/kernel/btf/vmlinux format c > vmlinux.h", "the header for CO-RE programs"),
         Example("bpfctl btf dump map name flows kv", "the types of a map's keys and values"),
@@ -244,9 +273,16 @@ EXAMPLES: Mapping[str, tuple[Example, ...]] = {
     ),
     "gen min_core_btf": (
         Example("bpfctl gen min_core_btf /sys/kernel/btf/vmlinux small.btf program.o", "types to go with program.o"),
+        Example("bpfctl gen min_core_btf /sys/kernel/btf/vmlinux both.btf program.o firewall.o", "for several objects"),
     ),
-    "struct_ops show": (Example("bpfctl struct_ops show", "all that programs implement", needs=_TCP),),
-    "struct_ops dump": (Example("bpfctl struct_ops dump name first", "its functions, and their programs", needs=_TCP),),
+    "struct_ops show": (
+        Example("bpfctl struct_ops show", "all that programs implement", needs=_TCP),
+        Example("bpfctl -j struct_ops show name first", "one of them, for a script", needs=_TCP),
+    ),
+    "struct_ops dump": (
+        Example("bpfctl struct_ops dump name first", "its functions, and their programs", needs=_TCP),
+        Example("bpfctl struct_ops dump", "all of them", needs=_TCP),
+    ),
     "struct_ops register": (
         Example(
             "bpfctl struct_ops register congestion.o /sys/fs/bpf/links",
@@ -258,7 +294,10 @@ EXAMPLES: Mapping[str, tuple[Example, ...]] = {
         Example("bpfctl struct_ops unregister name first", "one that no link holds", needs=_TCP),
     ),
     "iter pin": (Example("bpfctl iter pin tasks.o /sys/fs/bpf/tasks", "cat /sys/fs/bpf/tasks runs it", needs=_FENTRY),),
-    "token show": (Example("bpfctl token show", "BPF file systems that delegate rights"),),
+    "token show": (
+        Example("bpfctl token show", "BPF file systems that delegate rights"),
+        Example("bpfctl -j token show", "for a script"),
+    ),
     "probe list": (
         Example("bpfctl probe list 'tracepoint:sched:*'", "what there is of a kind"),
         Example("bpfctl probe list -v sched:sched_switch", "and what can be read there"),
@@ -318,7 +357,10 @@ EXAMPLES: Mapping[str, tuple[Example, ...]] = {
             "bpfctl probe attach raw_tracepoint:sched_process_exec name on_exec --pin /sys/fs/bpf/on_exec", "for good"
         ),
     ),
-    "probe clean": (Example("bpfctl probe clean --dry-run", "tell what there is to remove"),),
+    "probe clean": (
+        Example("bpfctl probe clean --dry-run", "tell what there is to remove"),
+        Example("bpfctl probe clean", "remove it"),
+    ),
     "probe run": (
         Example("bpfctl probe run session.toml", "as long as the file says"),
         Example("bpfctl -j probe run session.toml --duration 5", "for 5 s, for a script"),
