@@ -166,8 +166,9 @@ def _fault(error: Exception, *, debug: bool) -> str:
     else:
         # The frames may hold what has filled the memory.
         error.__traceback__ = error.__context__ = None
-    ours = isinstance(error, OSError) and str(error.filename).startswith(os.path.dirname(os.path.abspath(__file__)))
-    if ours or isinstance(error, ImportError):
+    # Another errno, such as EMFILE, says nothing of what is installed.
+    file = str(error.filename) if isinstance(error, FileNotFoundError | PermissionError) else ""
+    if isinstance(error, ImportError) or file.startswith(os.path.dirname(os.path.abspath(__file__))):
         return f"this installation of bpfctl is not complete ({what})"
     then = "the lines above" if debug else "what it says when -d is added"
     return f"bpfctl failed by a fault of its own ({what}): please report it, with {then}"

@@ -1,6 +1,6 @@
 """The options of commands: what they are called, what they hold, and what is said of them.
 
-A command names them as the annotations of its parameters, several as ``**wanted: Unpack[opt.Rows]``. They are read by
+A command names them as the annotations of its parameters, several as ``**options: Unpack[opt.Rows]``. They are read by
 `bpfctl.cli.parse`.
 """
 

@@ -78,9 +78,9 @@ def _outside(btf: BTF) -> tuple[set[int], set[int]]:
 def _whole(spec: ObjectSpec, btf: BTF, of: types.Datasec, settings: Mapping[str, int]) -> types.Datasec:
     """Return a section with its size, and its variables at their places in that order."""
     if of.name == _KCONFIG:
-        for var in of.vars:
-            if btf.name(var.type_id) not in settings:
-                raise ObjectError(f"no symbol of the object is its setting {btf.name(var.type_id)}")
+        absent = [name for var in of.vars if (name := btf.name(var.type_id)) not in settings]
+        if absent:
+            raise ObjectError(f"no symbol of the object is its setting {absent[0]}")
         placed = [
             var._replace(offset=settings[btf.name(var.type_id)], size=btf.size_of(var.type_id)) for var in of.vars
         ]
