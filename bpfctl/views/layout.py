@@ -186,9 +186,10 @@ def record(btf: BTF, of: Layout, head: str = "") -> Iterator[str]:
 
 def _totals(of: Layout) -> Iterator[list[str]]:
     yield [f"size: {of.size}", f"cachelines: {of.cache_lines}", f"members: {len(of.fields)}"]
-    if of.holes or of.bit_holes:
+    if of.holes or (of.used and of.bit_holes):
+        used = [f"sum members: {of.used}"] if of.used else []
         holes = [f"holes: {len(of.holes)}", f"sum holes: {sum(of.holes)}"] if of.holes else []
-        yield [f"sum members: {of.used}", *holes]
+        yield [*used, *holes]
     if of.used_bits and (of.holes or of.bit_holes):
         bits = [f"bit holes: {len(of.bit_holes)}", f"sum bit holes: {sum(of.bit_holes)} bits"] if of.bit_holes else []
         yield [f"sum bitfield members: {of.used_bits} bits", *bits]
@@ -228,10 +229,8 @@ class _Text:
         """Yield the lines of the members."""
         tabs = "\t" * depth
         yield from self._gap(tabs, of.bit_hole, of.hole)
-        begin = furthest = self._line
+        begin = self._line
         for field in of.fields:
-            if of.is_union:  # each of its members starts where the union does
-                furthest, self._line = max(furthest, self._line), begin
             yield from self._boundary(tabs, field)
             if field.inside is not None:
                 yield tabs + self._opened(field, field.inside)
@@ -240,7 +239,8 @@ class _Text:
             if field.hole or field.bit_hole:
                 yield ""
                 yield from self._gap(tabs, field.bit_hole, field.hole)
-        self._line = max(furthest, self._line)
+            if of.is_union:  # each of its members starts where the union does, and what comes next tells again
+                self._line = begin
 
     def _opened(self, field: Field, inside: Layout) -> str:
         word = "union" if inside.is_union else "struct"
@@ -272,7 +272,7 @@ class _Text:
         line, past = divmod(field.offset, CACHE_LINE)
         if line > self._line:
             self._line = line
-            ago = f" was {past} bytes ago" if past else ""
+            ago = f" was {past} byte{'s' if past > 1 else ''} ago" if past else ""
             yield f"{tabs}/* --- cacheline {line} boundary ({line * CACHE_LINE} bytes){ago} --- */"
 
 
