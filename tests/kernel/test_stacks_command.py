@@ -120,8 +120,8 @@ def test_a_command_that_fails_leaves_the_file_as_it_was(chain, tmp_path):
 
 def test_time_off_cpu_in_words(chain):
     with running("probe", "stacks", "sched:sched_switch", "--off-cpu", "-p", str(chain.pid), "--kernel") as process:
-        while '"key"' not in run("-j", "map", "dump", "name", "counts").stdout and process.poll() is None:
-            chain.does("naps", 1)
+        assert until(lambda: is_waiting(process.pid) or process.poll() is not None)
+        chain.does("naps", 3)
         process.send_signal(signal.SIGINT)
         output, _ = process.communicate(timeout=60)
 
