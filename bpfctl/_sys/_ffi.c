@@ -838,6 +838,44 @@ _cffi_f_bpfctl_effective_capabilities(PyObject *self, PyObject *args)
 #  define _cffi_f_bpfctl_effective_capabilities _cffi_d_bpfctl_effective_capabilities
 #endif
 
+static long _cffi_d_bpfctl_fs_type(char const * x0)
+{
+  return bpfctl_fs_type(x0);
+}
+#ifndef PYPY_VERSION
+static PyObject *
+_cffi_f_bpfctl_fs_type(PyObject *self, PyObject *arg0)
+{
+  char const * x0;
+  Py_ssize_t datasize;
+  struct _cffi_freeme_s *large_args_free = NULL;
+  long result;
+  PyObject *pyresult;
+
+  datasize = _cffi_prepare_pointer_call_argument(
+      _cffi_type(12), arg0, (char **)&x0);
+  if (datasize != 0) {
+    x0 = ((size_t)datasize) <= 640 ? (char const *)alloca((size_t)datasize) : NULL;
+    if (_cffi_convert_array_argument(_cffi_type(12), arg0, (char **)&x0,
+            datasize, &large_args_free) < 0)
+      return NULL;
+  }
+
+  Py_BEGIN_ALLOW_THREADS
+  _cffi_restore_errno();
+  { result = bpfctl_fs_type(x0); }
+  _cffi_save_errno();
+  Py_END_ALLOW_THREADS
+
+  (void)self; /* unused */
+  pyresult = _cffi_from_c_int(result, long);
+  if (large_args_free != NULL) _cffi_free_array_arguments(large_args_free);
+  return pyresult;
+}
+#else
+#  define _cffi_f_bpfctl_fs_type _cffi_d_bpfctl_fs_type
+#endif
+
 static long _cffi_d_bpfctl_ioctl(int x0, unsigned long x1, unsigned long x2)
 {
   return bpfctl_ioctl(x0, x1, x2);
@@ -2067,6 +2105,7 @@ static const struct _cffi_global_s _cffi_globals[] = {
   { "bpfctl_bpf", (void *)_cffi_f_bpfctl_bpf, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 23), (void *)_cffi_d_bpfctl_bpf },
   { "bpfctl_detached_mount", (void *)_cffi_f_bpfctl_detached_mount, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 11), (void *)_cffi_d_bpfctl_detached_mount },
   { "bpfctl_effective_capabilities", (void *)_cffi_f_bpfctl_effective_capabilities, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 43), (void *)_cffi_d_bpfctl_effective_capabilities },
+  { "bpfctl_fs_type", (void *)_cffi_f_bpfctl_fs_type, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 11), (void *)_cffi_d_bpfctl_fs_type },
   { "bpfctl_ioctl", (void *)_cffi_f_bpfctl_ioctl, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 18), (void *)_cffi_d_bpfctl_ioctl },
   { "bpfctl_load_each", (void *)_cffi_f_bpfctl_load_each, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 57), (void *)_cffi_d_bpfctl_load_each },
   { "bpfctl_mount_bpffs", (void *)_cffi_f_bpfctl_mount_bpffs, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 11), (void *)_cffi_d_bpfctl_mount_bpffs },
@@ -2712,7 +2751,7 @@ static const struct _cffi_type_context_s _cffi_type_context = {
   _cffi_struct_unions,
   NULL,  /* no enums */
   NULL,  /* no typenames */
-  20,  /* num_globals */
+  21,  /* num_globals */
   26,  /* num_struct_unions */
   0,  /* num_enums */
   0,  /* num_typenames */

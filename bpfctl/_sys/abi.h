@@ -250,6 +250,7 @@ long bpfctl_bpf(int cmd, void *attr, unsigned int size);
 long bpfctl_perf_event_open(struct bpfctl_perf_attr *attr, int pid, int cpu, int group_fd, unsigned long flags);
 long bpfctl_ioctl(int fd, unsigned long request, unsigned long argument);
 long bpfctl_mount_bpffs(const char *folder);
+long bpfctl_fs_type(const char *path);
 long bpfctl_unmount(const char *folder);
 long bpfctl_detached_mount(const char *type);
 /* 1 when two tasks share their table of open files, 0 when not. */

@@ -41,6 +41,7 @@ LINK_CREATE, LINK_UPDATE, LINK_GET_FD_BY_ID, LINK_GET_NEXT_ID, ENABLE_STATS = ra
 ITER_CREATE, LINK_DETACH, PROG_BIND_MAP, TOKEN_CREATE, PROG_STREAM_READ_BY_FD = range(33, 38)
 
 _CHARGES_MEMORY = frozenset({MAP_CREATE, PROG_LOAD, BTF_LOAD, MAP_UPDATE_ELEM, MAP_UPDATE_BATCH})
+_BPF_FS_MAGIC = 0xCAFE4A11  # include/uapi/linux/magic.h
 _VERIFIER_TRIES = 5  # as often as libbpf tries
 LARGEST_ANSWER = 64 << 20  # a kernel that asks for more than this in one array is not believed
 
@@ -211,6 +212,15 @@ def mount_bpffs(folder: str | bytes) -> None:
     rc = traced("mount", None, lambda: lib.bpfctl_mount_bpffs(text), target=os.fsdecode(folder), type="bpf")
     if rc < 0:
         raise error(rc)
+
+
+def is_bpffs(folder: str) -> bool:
+    """Return whether a folder lies in a BPF file system, by its magic number; OSError where it cannot be reached."""
+    text, _ = path_(folder)
+    rc: int = lib.bpfctl_fs_type(text)
+    if rc < 0:
+        raise error(rc)
+    return rc == _BPF_FS_MAGIC
 
 
 def unmount(folder: str) -> None:

@@ -15,6 +15,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -117,6 +118,14 @@ long bpfctl_mount_bpffs(const char *folder)
 			return -errno;
 	}
 	return mount("bpf", folder, "bpf", 0, "mode=0700") ? -errno : 0;
+}
+
+/* The magic number of the file system that a path lies in, as in linux/magic.h. */
+long bpfctl_fs_type(const char *path)
+{
+	struct statfs fs;
+
+	return statfs(path, &fs) ? -errno : (long)((unsigned long)fs.f_type & 0xffffffff);
 }
 
 /* Whoever still uses it keeps it until then. */

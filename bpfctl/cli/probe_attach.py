@@ -10,7 +10,6 @@ from bpfctl.attach.tracefs import Events
 from bpfctl.cli import grammar, opt
 from bpfctl.cli.stop import held_back, wait
 from bpfctl.errors import KernelError, NotSupported, UsageError
-from bpfctl.host import bpffs
 from bpfctl.kernel import pin as pins
 from bpfctl.kernel.link import Link
 from bpfctl.kernel.prog import Program
@@ -100,7 +99,7 @@ def _pin(session: Session, found: Sequence[Attached], path: str) -> None:
 
 def _make_folder(path: str) -> None:
     above = os.path.dirname(path) or "."
-    if os.path.isdir(above) and not bpffs.is_bpffs(above):
+    if os.path.isdir(above) and not pins.is_bpffs(above):
         raise UsageError(f"can't pin several links in '{path}': '{above}' is not in a BPF file system")
     try:
         os.mkdir(path, 0o700)

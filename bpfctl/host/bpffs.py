@@ -27,11 +27,11 @@ def _unescape(field: str) -> str:
 
 
 def mounts() -> list[Mount]:
-    """Return the mounts of this mount namespace; empty without /proc."""
+    """Return the mounts of this mount namespace; empty without /proc, or where it shows nothing of this process."""
     try:
         with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
             lines = file.read().splitlines()
-    except OSError:
+    except (FileNotFoundError, PermissionError):
         return []
     found = []
     for line in lines:
@@ -40,15 +40,6 @@ def mounts() -> list[Mount]:
         major, minor = fields[2].split(":")
         found.append(Mount(os.makedev(int(major), int(minor)), _unescape(fields[4]), kind, options))
     return found
-
-
-def is_bpffs(folder: str) -> bool:
-    """Return whether a folder lies in a BPF file system."""
-    try:
-        device = os.stat(folder).st_dev
-    except OSError:
-        return False
-    return any(mount.device == device for mount in mounts() if mount.type == "bpf")
 
 
 def pinned_paths() -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from errno import EACCES, EINVAL
+from errno import EACCES, EINVAL, ENOENT
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, TypeVar
 
 from bpfctl._sys import calls
@@ -223,10 +223,10 @@ def open_pin(path: str, flags: int = 0) -> FD:
     except ValueError as error:
         raise UsageError(f"bpf obj get ({path}): {error}") from None
     except OSError as error:
-        from bpfctl.host import bpffs  # noqa: PLC0415 - only an error needs it
+        from bpfctl.kernel.pin import is_bpffs  # noqa: PLC0415 - only an error needs it
 
         number = _number(error)
-        if number == EACCES and not bpffs.is_bpffs(os.path.dirname(path) or "."):
+        if number == EACCES and not is_bpffs(os.path.dirname(path) or "."):
             raise UsageError(f"bpf obj get ({path}): directory not in bpf file system (bpffs)") from None
         # EACCES is about the file's mode, which people know how to look at.
         hint = privilege_hint(number) if number != EACCES else ""
@@ -234,5 +234,12 @@ def open_pin(path: str, flags: int = 0) -> FD:
 
 
 def kind_of(fd: int) -> str:
-    """Return bpftool's word for the kind of object behind a descriptor, ``unknown`` for anything else."""
-    return FILE_KINDS.get(os.readlink(f"/proc/self/fd/{fd}"), "unknown")
+    """Return bpftool's word for the kind of object behind a descriptor, ``unknown`` for anything else.
+
+    KernelError without /proc, which alone tells.
+    """
+    try:
+        return FILE_KINDS.get(os.readlink(f"/proc/self/fd/{fd}"), "unknown")
+    except FileNotFoundError:
+        hint = "mount -t proc proc /proc"
+        raise KernelError("can't tell what kind of object is pinned there without /proc", ENOENT, hint=hint) from None
