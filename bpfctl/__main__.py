@@ -166,12 +166,30 @@ def _fault(error: Exception, *, debug: bool) -> str:
     else:
         # The frames may hold what has filled the memory.
         error.__traceback__ = error.__context__ = None
-    # Another errno, such as EMFILE, says nothing of what is installed.
-    file = str(error.filename) if isinstance(error, FileNotFoundError | PermissionError) else ""
+    if short := _shortage(error):
+        return short
+    file = str(error.filename) if isinstance(error, OSError) else ""
     if isinstance(error, ImportError) or file.startswith(os.path.dirname(os.path.abspath(__file__))):
         return f"this installation of bpfctl is not complete ({what})"
     then = "the lines above" if debug else "what it says when -d is added"
     return f"bpfctl failed by a fault of its own ({what}): please report it, with {then}"
+
+
+def _shortage(error: Exception) -> str:
+    """Return the sentence about what this process is not given enough of; empty where that is not the reason."""
+    import errno
+
+    number = errno.ENOMEM if isinstance(error, MemoryError) else getattr(error, "errno", None)
+    if isinstance(error, ImportError) and str(error).endswith(os.strerror(errno.EMFILE)):  # the linker tells it so
+        number = errno.EMFILE
+    advice = {
+        errno.EMFILE: "ulimit -n tells how many this process may have",
+        errno.ENFILE: "fs.file-max is how many all processes may have",
+        errno.ENOMEM: "ulimit -v and the cgroup tell how much this process may have",
+        errno.ENOSPC: "df tells which file system is full",
+        errno.EDQUOT: "quota tells how much there may be",
+    }
+    return f"can't go on: {os.strerror(number)} ({advice[number]}; -d shows where)" if number in advice else ""
 
 
 def _occupy_standard_descriptors() -> None:

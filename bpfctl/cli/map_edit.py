@@ -14,7 +14,7 @@ from errno import EEXIST, ENOENT
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bpfctl.cli import data, grammar, map_form, opt
-from bpfctl.errors import BpfctlError, KernelError, Partial, ToolError, UsageError, own_status
+from bpfctl.errors import BpfctlError, KernelError, OutputError, Partial, ToolError, UsageError, own_status
 from bpfctl.kernel.definition import OF_MAPS
 from bpfctl.kernel.elements import Chunk, Walk, pieces
 from bpfctl.kernel.map import Map
@@ -38,6 +38,7 @@ _ALWAYS_THERE = frozenset({MapType.ARRAY, MapType.PERCPU_ARRAY})
 # Maps that take no flags, or have every key whether there is something in its slot or not.
 _SLOTS = frozenset({MapType.PROG_ARRAY, MapType.ARRAY_OF_MAPS, MapType.DEVMAP, MapType.CPUMAP})
 _CONFLICT = 1
+_ELSEWHERE = "TMPDIR names another folder"
 
 
 class _Conflict(BpfctlError):
@@ -177,7 +178,7 @@ def edit(ctx: opt.Context, words: opt.Words = None) -> None:
         check_writable(info)
         before = _one(map_, info, left) if left else _all(map_, info)
         text = _Text(info)
-        folder = tempfile.mkdtemp(prefix="bpfctl-")  # nobody else may look into it
+        folder = _folder()
         path = os.path.join(folder, f"map-{info.id}.json")
         keep = False
         try:
@@ -195,6 +196,15 @@ def edit(ctx: opt.Context, words: opt.Words = None) -> None:
         finally:
             if not keep:
                 shutil.rmtree(folder)
+
+
+def _folder() -> str:
+    """Make a folder for the text, into which nobody else may look."""
+    try:
+        return tempfile.mkdtemp(prefix="bpfctl-")
+    except OSError as error:
+        why = error.strerror if error.errno != ENOENT else "no folder for temporary files can be written to"
+        raise OutputError(f"can't write the text for the editor: {why} ({_ELSEWHERE})") from None
 
 
 def _kept(error: BpfctlError, path: str) -> BpfctlError:
@@ -231,8 +241,11 @@ def _edited(path: str, text: str) -> str:
     """Have a text edited, and return what became of it."""
     import shlex
 
-    with open(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="utf-8") as file:
-        file.write(text)
+    try:
+        with open(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise OutputError(f"can't write the text for the editor: {error.strerror} ({_ELSEWHERE})") from None
     named = os.environ.get("VISUAL") or os.environ.get("EDITOR") or shutil.which("editor") or "vi"
     with _ctrl_c_for_others():
         try:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from errno import ENOENT
 from functools import cache
+
+from bpfctl.errors import KernelError
 
 
 def count(ranges: str) -> int:
@@ -16,15 +19,25 @@ def count(ranges: str) -> int:
 
 @cache
 def possible() -> int:
-    """Return the number of CPUs that this kernel could ever have, which is what per-CPU values have room for."""
-    with open("/sys/devices/system/cpu/possible", encoding="ascii") as file:
-        return count(file.read())
+    """Return the number of CPUs that this kernel could ever have, which is what per-CPU values have room for.
+
+    KernelError without sysfs.
+    """
+    return count(_read("possible"))
 
 
 def online() -> list[int]:
-    """Return the numbers of the CPUs that run now."""
-    with open("/sys/devices/system/cpu/online", encoding="ascii") as file:
-        return numbers(file.read())
+    """Return the numbers of the CPUs that run now; KernelError without sysfs."""
+    return numbers(_read("online"))
+
+
+def _read(which: str) -> str:
+    try:
+        with open(f"/sys/devices/system/cpu/{which}", encoding="ascii") as file:
+            return file.read()
+    except FileNotFoundError as error:
+        hint = "mount -t sysfs sysfs /sys"
+        raise KernelError(f"can't read {error.filename}", ENOENT, hint=hint) from None
 
 
 def numbers(ranges: str) -> list[int]:

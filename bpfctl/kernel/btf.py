@@ -213,9 +213,13 @@ def vmlinux() -> BTF:
 def module_blobs(needle: str = "") -> Iterator[tuple[str, bytes]]:
     """Yield the name and the raw BTF, split over that of the kernel, of each loaded module in whose BTF ``needle`` is.
 
-    A module that goes meanwhile is left out.
+    A module that goes meanwhile is left out; a kernel without BTF has none.
     """
-    for name in sorted(os.listdir(_SYSFS)):
+    try:
+        names = sorted(os.listdir(_SYSFS))
+    except FileNotFoundError:
+        return
+    for name in names:
         if name == "vmlinux":
             continue
         with suppress(FileNotFoundError):

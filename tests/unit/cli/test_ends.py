@@ -198,7 +198,6 @@ def missing():
 
 FAULTS = [
     (overflow, "RecursionError"),
-    (burst, "MemoryError"),
     (divide, "ZeroDivisionError: division by zero"),
     (lambda: {}["\x1b[31m"], "KeyError"),
 ]
@@ -256,6 +255,36 @@ def test_a_fault_of_ours_is_one_sentence(monkeypatch, tmp_path, capfd, case, opt
     assert what in told
     assert "please report it" in told
     assert "-d" in told
+
+
+def full():
+    raise OSError(28, "No space left on device")
+
+
+def no_more_files():
+    raise OSError(24, "Too many open files", version.__file__)
+
+
+def no_more_files_to_link():
+    raise ImportError("resource.so: cannot open shared object file: Too many open files")
+
+
+@pytest.mark.parametrize(
+    ("fault", "what"),
+    [
+        (burst, "Cannot allocate memory (ulimit -v"),
+        (full, "No space left on device (df"),
+        (no_more_files, "Too many open files (ulimit -n"),
+        (no_more_files_to_link, "Too many open files (ulimit -n"),
+    ],
+)
+def test_what_there_is_too_little_of(monkeypatch, tmp_path, capfd, fault, what):
+    """It is no fault of ours, nor of the installation."""
+    code, out = faulty(monkeypatch, tmp_path, fault, "-j")
+
+    assert code == 255
+    assert capfd.readouterr().err == ""
+    assert json.loads(out)[1]["output"][1]["error"].startswith(f"can't go on: {what}")
 
 
 @pytest.mark.parametrize(("fault", "what"), FAULTS, ids=[what for _, what in FAULTS])
