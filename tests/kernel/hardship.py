@@ -12,6 +12,7 @@ import errno
 import importlib
 import os
 import pkgutil
+import signal
 import struct
 import subprocess
 import sys
@@ -63,11 +64,11 @@ def user_namespace() -> None:
         Path("/proc/self", file).write_text(text)
 
 
-def _forbid_bpf(answer: int) -> None:
-    """Let a seccomp filter answer bpf(2) from now on (Documentation/userspace-api/seccomp_filter.rst)."""
+def _forbid(call: int, answer: int) -> None:
+    """Let a seccomp filter answer a system call from now on (Documentation/userspace-api/seccomp_filter.rst)."""
     steps = [
         (_LOAD_WORD, 0, 0, 0),  # the call's number, first in struct seccomp_data
-        (_JUMP_EQUAL, 0, 1, client._NR_BPF),
+        (_JUMP_EQUAL, 0, 1, call),
         (_RETURN, 0, 0, _SECCOMP_RET_ERRNO | answer),
         (_RETURN, 0, 0, _SECCOMP_RET_ALLOW),
     ]
@@ -79,12 +80,22 @@ def _forbid_bpf(answer: int) -> None:
 
 def no_bpf() -> None:
     """Have bpf(2) answer ENOSYS."""
-    _forbid_bpf(errno.ENOSYS)
+    _forbid(client._NR_BPF, errno.ENOSYS)
 
 
 def forbidden_bpf() -> None:
     """Have bpf(2) answer EPERM, as the filters of containers do."""
-    _forbid_bpf(errno.EPERM)
+    _forbid(client._NR_BPF, errno.EPERM)
+
+
+def no_perf_events() -> None:
+    """Have perf_event_open(2) answer ENOSYS."""
+    _forbid(client._NR_PERF_EVENT_OPEN, errno.ENOSYS)
+
+
+def forbidden_perf_events() -> None:
+    """Have perf_event_open(2) answer EPERM, as the filters of containers do."""
+    _forbid(client._NR_PERF_EVENT_OPEN, errno.EPERM)
 
 
 def _hide(folder: str) -> None:
@@ -166,6 +177,20 @@ def _import_all() -> None:
         "traceback",
     ):
         importlib.import_module(name)
+
+
+def started(*arguments: str, hardship: Hardship, goes_on: float | None = None) -> Outcome:
+    """Start our command as its users do, in a process that has nothing yet; after so many seconds comes Ctrl-C."""
+    words = [sys.executable, "-P", "-m", "bpfctl", *arguments]
+    streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    environment = {**os.environ, "LANG": "C.UTF-8", "EDITOR": "true"}
+    process = subprocess.Popen(words, env=environment, **streams, preexec_fn=hardship)  # noqa: PLW1509 - no threads
+    try:
+        out, err = process.communicate(timeout=goes_on)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate()
+    return Outcome(process.returncode, out, err.decode(errors="replace"))
 
 
 def bpftool(*arguments: str | bytes, hardship: Hardship | None = None) -> Outcome | None:
