@@ -47,9 +47,10 @@ bench: $(VENV)/installed test-packages ## times and memory beside bpftool in the
 bench-functions: $(VENV)/installed test-packages ## many functions of the kernel beside bpftrace, in a guest
 	$(BIN)/python -m tests.vm run --kernel newest --timeout 1800 "$(abspath $(BIN))/python benchmarks/probe.py --kernel-functions"
 
-fuzz: $(VENV)/developed test-packages ## a million instruction words, 500,000 values, 50,000 objects, a million mutated BTFs, each time others
+fuzz: $(VENV)/developed test-packages ## a million instruction words, 500,000 values, 50,000 objects, a million mutated BTFs, a thousand signals, each time others
 	$(BIN)/python -m tests.fuzz.insns 1000000 --seed $$(date +%s)
 	$(BIN)/python -m tests.fuzz.objects 50000 --seed $$(date +%s)
+	$(BIN)/python -m tests.fuzz.ends 1000 --seed $$(date +%s)
 	$(BIN)/python -m tests.fuzz.values 500000 --seed $$(date +%s) --maps
 	$(BIN)/python -m pip install --quiet --editable '.[fuzz]'
 	$(BIN)/python -m tests.fuzz.btf 1000000 --seed $$(date +%s)

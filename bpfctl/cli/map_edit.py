@@ -14,7 +14,7 @@ from errno import EEXIST, ENOENT
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bpfctl.cli import data, grammar, map_form, opt
-from bpfctl.errors import BpfctlError, KernelError, OutputError, Partial, ToolError, UsageError, own_status
+from bpfctl.errors import BpfctlError, KernelError, Partial, ToolError, UsageError, own_status
 from bpfctl.kernel.definition import OF_MAPS
 from bpfctl.kernel.elements import Chunk, Walk, pieces
 from bpfctl.kernel.map import Map
@@ -204,7 +204,7 @@ def _folder() -> str:
         return tempfile.mkdtemp(prefix="bpfctl-")
     except OSError as error:
         why = error.strerror if error.errno != ENOENT else "no folder for temporary files can be written to"
-        raise OutputError(f"can't write the text for the editor: {why} ({_ELSEWHERE})") from None
+        raise BpfctlError(f"can't write the text for the editor: {why} ({_ELSEWHERE})") from None
 
 
 def _kept(error: BpfctlError, path: str) -> BpfctlError:
@@ -245,7 +245,7 @@ def _edited(path: str, text: str) -> str:
         with open(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="utf-8") as file:
             file.write(text)
     except OSError as error:
-        raise OutputError(f"can't write the text for the editor: {error.strerror} ({_ELSEWHERE})") from None
+        raise BpfctlError(f"can't write the text for the editor: {error.strerror} ({_ELSEWHERE})") from None
     named = os.environ.get("VISUAL") or os.environ.get("EDITOR") or shutil.which("editor") or "vi"
     with _ctrl_c_for_others():
         try:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from bpfctl._sys import maps
 from bpfctl._sys.fd import Closing
-from bpfctl.errors import KernelError, OutputError, status
+from bpfctl.errors import BpfctlError, KernelError, status
 from bpfctl.kernel.elements import Chunk, Walk, pieces
 from bpfctl.kernel.map import PER_CPU
 
@@ -44,7 +44,7 @@ class Kept:
                 self._file.write(_HEAD.pack(len(packed[0]), len(packed[1]), len(keys)) + packed[0] + packed[1])
             except OSError as error:  # FileNotFoundError where no folder can be written to, which has a text of its own
                 why = error.strerror if error.errno != ENOENT else "no folder for temporary files can be written to"
-                raise OutputError(f"can't put aside what differs: {why} (TMPDIR names another folder)") from None
+                raise BpfctlError(f"can't put aside what differs: {why} (TMPDIR names another folder)") from None
             self.entries += len(keys)
 
     def __iter__(self) -> Iterator[Chunk]:

@@ -114,6 +114,21 @@ def test_a_thousand_differences_more_than_memory_has(stack):
     assert all(line.startswith("~ ") and len(line) == 2 + 11 + 2 + 2 * 11999 + 4 for line in lines)
 
 
+def test_nowhere_to_put_differences(stack, monkeypatch):
+    first, second = two(stack)
+    monkeypatch.setattr("bpfctl.kernel.compare._IN_MEMORY", 1)
+    monkeypatch.setattr("tempfile.tempdir", "/nonexistent")
+
+    answer = compare(first, ["id", word(second)])
+
+    assert answer.rc == 255
+    assert answer.stdout == b""
+    assert answer.stderr == (
+        b"Error: can't put aside what differs: no folder for temporary files can be written to "
+        b"(TMPDIR names another folder)\n"
+    )
+
+
 # edit
 
 
@@ -137,6 +152,17 @@ def editor(tmp_path, monkeypatch):
 
 def edit(fd, *words):
     return ours("--plain", "map", "edit", "id", word(fd), *words)
+
+
+def test_nowhere_to_write_the_text(stack, editor, monkeypatch):
+    editor("")
+    monkeypatch.setattr("tempfile.tempdir", "/nonexistent")
+    fd = create(stack, HASH, 4, 2, 8)
+
+    answer = edit(fd)
+
+    assert (answer.rc, answer.stdout) == (255, b"")
+    assert b"can't write the text for the editor: no folder for temporary files can be written to" in answer.stderr
 
 
 def left_behind(tmp_path):
