@@ -319,19 +319,21 @@ class TableOutput(PlainOutput):
         yield from self._more(fit.hidden)
 
     def _titles(self, setters: Sequence[tuple[int, Setter]]) -> Iterator[Line]:
-        yield joined([setter.padded(setter.column.title, _TITLE) for _, setter in setters])
+        yield from self._beside([(setter, setter.lines((setter.column.title,)), _TITLE) for _, setter in setters])
         yield [Segment(GAP.join(("─" if self._utf8 else "-") * setter.width for _, setter in setters), _QUIET)]
 
     def _rows(self, setters: Sequence[tuple[int, Setter]], cells: Sequence[Sequence[columns.Items]]) -> Iterator[Line]:
         for row in zip(*(cells[at] for at, _ in setters), strict=True):
-            blocks = [setter.lines(items) for (_, setter), items in zip(setters, row, strict=True)]
-            for at in range(max(map(len, blocks))):
-                yield joined(
-                    [
-                        setter.padded(block[at] if at < len(block) else "", setter.style)
-                        for (_, setter), block in zip(setters, blocks, strict=True)
-                    ]
-                )
+            yield from self._beside(
+                [(setter, setter.lines(items), setter.style) for (_, setter), items in zip(setters, row, strict=True)]
+            )
+
+    def _beside(self, blocks: Sequence[tuple[Setter, list[str], Style | None]]) -> Iterator[Line]:
+        """Yield lines of cells that stand next to each other."""
+        for at in range(max(len(block) for _, block, _ in blocks)):
+            yield joined(
+                [setter.padded(block[at] if at < len(block) else "", style) for setter, block, style in blocks]
+            )
 
     def _more(self, hidden: Sequence[str]) -> Iterator[Line]:
         if hidden:
