@@ -57,6 +57,7 @@ class TableOutput(PlainOutput):
         self._pages = pages  # whether there may be a pager
         self._notes: list[str] = []  # for when it has ended
         is_dumb = screen.is_dumb()
+        width, height = screen.size(sink.fd)
         self._is_still = is_dumb or (color == "always" and not os.isatty(sink.fd))
         self._console = Console(
             file=cast(IO[str], _File(self)),
@@ -67,6 +68,8 @@ class TableOutput(PlainOutput):
             markup=False,
             emoji=False,
             soft_wrap=True,
+            width=width,  # of COLUMNS and LINES rich takes some for numbers that are none
+            height=height,
         )
         self._utf8 = screen.is_utf8()
 
@@ -241,7 +244,7 @@ class TableOutput(PlainOutput):
         elif listing or len(rows) > 1 or not view.titled:
             yield from self._table(view.columns, rows, chosen=view.chosen, titled=view.titled)
         else:
-            yield from self._fields(view.columns + view.details, rows[0])
+            yield from self._fields(view.columns + view.details, rows[0], chosen=view.chosen)
 
     def stream(self, streams: Sequence[Stream], *, listing: bool) -> None:
         """Write a table of each object's entries; it is set anew where entries have what those before them lacked."""
@@ -341,15 +344,15 @@ class TableOutput(PlainOutput):
             for text in columns.wrap((more,), self._console.width, "", cell_len):
                 yield [Segment(text, _QUIET)]
 
-    def _fields(self, shown: tuple[Column, ...], row: Any) -> Iterator[Line]:
-        found = [(column, items) for column in shown if (items := self._items(column, row))]
-        indent = max(len(column.title) for column, _ in found) + columns.GAP
+    def _fields(self, shown: tuple[Column, ...], row: Any, *, chosen: bool = False) -> Iterator[Line]:
+        found = [(column, items) for column in shown if (items := self._items(column, row)) or chosen]
+        indent = max((len(column.title) for column, _ in found), default=0) + columns.GAP
         for column, items in found:
-            if column.hint == "bytes" and int(column.get(row)) >= 1024:
+            if items and column.hint == "bytes" and int(column.get(row)) >= 1024:
                 items = (f"{items[0]} ({column.get(row)} bytes)",)  # noqa: PLW2901 - the same, in full
             title = column.title
             for line in columns.wrap(items, max(self._console.width - indent, 1), columns.separator(column), cell_len):
-                yield [Segment(title.ljust(indent), _TITLE), Segment(line, TONES.get(column.tone))]
+                yield [Segment(title.ljust(indent) if line else title, _TITLE), Segment(line, TONES.get(column.tone))]
                 title = ""
 
 

@@ -93,11 +93,11 @@ def test_a_narrow_screen(shown):
 
 @pytest.mark.parametrize("width", [10, 20, 40, 79, 80, 81, 120, 200])
 def test_no_line_is_wider_than_the_screen(shown, width):
-    """As long as names can be broken to something readable."""
+    """As long as there is room for what is not broken to pieces that nobody can read."""
     rows = [Row(at, "n" * at * 10, maps=tuple(map(str, range(at * 5)))) for at in range(1, 13)]
     lines = bare(shown(*rows, COLUMNS=str(width), view=VIEW._replace(columns=VIEW.columns[:2] + VIEW.columns[-1:])))
 
-    assert max(map(len, lines.splitlines())) <= max(width, 2 + 2 + 24 + 2 + 4)
+    assert max(map(len, lines.splitlines())) <= max(width, 2 + 2 + 8 + 2 + 8)
 
 
 def test_a_name_is_never_cut(shown):
@@ -126,6 +126,28 @@ def test_one_object_is_told_field_by_field(shown):
         "maps  1, 2",
         "note  a sentence",
     ]
+
+
+def test_titles_are_wrapped_where_there_is_no_room(shown):
+    view = VIEW._replace(columns=(VIEW.columns[0], VIEW.columns[1]._replace(title="what it is called")))
+
+    assert bare(shown(Row(7, "one of many"), view=view, COLUMNS="14")).splitlines() == [
+        "id  what it is",
+        "    called",
+        "──  ──────────",
+        " 7  one of",
+        "    many",
+    ]
+
+
+def test_columns_that_somebody_chose_for_one_object_are_there_without_anything_in_them(shown):
+    view = VIEW._replace(columns=VIEW.columns[3:], details=(), chosen=True)
+
+    assert bare(shown(Row(7, size=None), view=view, listing=False)).splitlines() == ["flags", "size", "maps"]
+
+
+def test_a_width_that_is_no_number_is_none(shown):
+    assert bare(shown(Row(7), COLUMNS="²", LINES="²")).startswith("id  tag")
 
 
 def test_long_fields_are_wrapped(shown):
