@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from bpfctl.kernel.change import Change
     from bpfctl.kernel.meter import Meter
     from bpfctl.views.element import Shape
-    from btf.value import Value
 
 _MOST_NUMBERS = 6  # that a table has columns for
 
@@ -107,8 +106,8 @@ class Changes:
             entry["formatted"] = formatted
         if _state(change) == "changed":
             told = {name: number for name, number in self._differences(change).items() if number}
-            entry["change"] = told
-            entry["rate"] = {name: round(number / seconds, 3) for name, number in told.items()}
+            entry["change"] = {name: value.json(number) for name, number in told.items()}
+            entry["rate"] = {name: value.json(round(number / seconds, 3)) for name, number in told.items()}
         return entry
 
     def _differences(self, change: Change) -> dict[str, int | float]:
@@ -179,7 +178,7 @@ class Changes:
             columns.append(Column(f"+{name}", _difference(at), "number", "quiet", 1))
             columns.append(Column(f"{name}/s", _each_second(at), "number", "name"))
         if not moving:
-            columns.append(Column("value", lambda row: _cell(row.entry.value)))
+            columns.append(Column("value", lambda row: entry_table.cell(row.entry.value)))
         return tuple(columns)
 
     def _moving(self, found: Round) -> list[int]:
@@ -189,12 +188,6 @@ class Changes:
         if not changed:
             return list(range(min(len(self._meter.numbers), _MOST_NUMBERS)))
         return [at for at in range(len(self._meter.numbers)) if any(row[at] for row in changed)][:_MOST_NUMBERS]
-
-
-def _cell(whole: Value | bytes) -> str | None:
-    if isinstance(whole, bytes):
-        return whole.hex(" ") or None
-    return whole if isinstance(whole, str) else value.plain(whole).strip('"')
 
 
 def _of_entry(get: Any) -> Any:
