@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pytest
 
-from bpfctl.render.table import TableOutput
+from bpfctl.render.terminal import TerminalOutput
 from bpfctl.views.view import Column, View
 from tests.memory import Memory
 
@@ -54,7 +54,7 @@ def shown(monkeypatch):
                 monkeypatch.setenv(name, value)
             else:
                 monkeypatch.delenv(name, raising=False)
-        out = TableOutput(Memory())
+        out = TerminalOutput(Memory())
         out.show(view, rows, listing=listing)
         out.close()
         return out.sink.text

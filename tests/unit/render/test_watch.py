@@ -27,8 +27,8 @@ view = View("things", lambda row: {"id": row}, lambda row: iter([f"{row}: thing"
             (Column("id", lambda row: row, "number"), Column("name", lambda row: f"thing{row}")), lambda _: {})
 count = itertools.count(int(sys.argv[2]))
 if sys.argv[1] == "table":
-    from bpfctl.render.table import TableOutput
-    out = TableOutput(Sink(1))
+    from bpfctl.render.terminal import TerminalOutput
+    out = TerminalOutput(Sink(1))
 elif sys.argv[1] == "plain":
     from bpfctl.render.plain import PlainOutput
     out = PlainOutput(Sink(1))
