@@ -200,6 +200,11 @@ def folded(rows: Iterable[tuple[Sequence[str], NamedStack]], unit: str) -> Itera
             yield f"{path} {number}"
 
 
+def printable(text: str) -> str:
+    """Return text for files that others show; what would act on them or on a terminal is a question mark in a box."""
+    return text if text.isprintable() else "".join(char if char.isprintable() else "\ufffd" for char in text)
+
+
 def path_of(row: NamedStack) -> Iterator[str]:
     """Yield the calls of a stack from its root on."""
     for frame in reversed(row.user):
