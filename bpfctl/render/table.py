@@ -161,7 +161,7 @@ class Tables:
                 _, height = self._measure()
                 lines = list(draw(height, anew=anew))
                 if len(lines) > height:
-                    lines[height - 1 :] = [[Segment("... and more than the screen has room for", _QUIET)]]
+                    lines[height - 1 :] = [[Segment("... more than the screen has room for", _QUIET)]]
                 self._console.control(Control.home())
                 drawn.update(_Lines(lines))
 

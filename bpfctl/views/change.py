@@ -64,6 +64,11 @@ def _state(change: Change) -> str:
     return "added" if change.before is None else "deleted" if change.after is None else "changed"
 
 
+def _shown_value(change: Change) -> bytes:
+    """Return the value that an entry has, or had before it was gone."""
+    return change.after if change.after is not None else change.before or b""
+
+
 class Changes:
     """How the changes of one map look."""
 
@@ -95,7 +100,7 @@ class Changes:
         return out | ({"left_out": found.left_out} if found.left_out else {})
 
     def _entry(self, change: Change, seconds: float) -> dict[str, Any]:
-        shown = change.after if change.after is not None else change.before or b""
+        shown = _shown_value(change)
         entry: dict[str, Any] = {"key": _bytes(change.key), "value": _bytes(shown)}
         formatted: dict[str, Any] = {}
         if self._key_of:
@@ -127,7 +132,7 @@ class Changes:
         clock = time.strftime("%H:%M:%S", time.localtime(found.at))
         yield f"{clock}  {self._head(found)}"
         for change in found.first:
-            shown = change.after if change.after is not None else change.before or b""
+            shown = _shown_value(change)
             line = f"{_state(change)}  key {self._text(self._key_of, change.key)}"
             told = [(name, number) for name, number in self._differences(change).items() if number]
             if told:
@@ -158,7 +163,7 @@ class Changes:
         return [self._row(change, found.seconds) for change in found.first]
 
     def _row(self, change: Change, seconds: float) -> _Row:
-        shown = change.after if change.after is not None else change.before or b""
+        shown = _shown_value(change)
         state = {"added": "new", "deleted": "gone"}.get(_state(change))
         key = self._key_of(change.key) if self._key_of else change.key
         entry = entry_table.Row(key, self._value_of(shown) if self._value_of else shown, 0)

@@ -111,9 +111,9 @@ def test_ctrl_c_is_typed():
 def test_another_size_is_drawn_at_once():
     """Without waiting for the next round."""
     with Terminal(command("table", 100, 60), size=(60, 10), env=ENVIRONMENT) as terminal:
-        terminal.wait_for(b"and more than the screen has room for")
+        terminal.wait_for(b"... more than the screen has room for")
         terminal.resize(50, 30)
-        terminal.wait_for(b"and more than the screen has room for", 2)
+        terminal.wait_for(b"... more than the screen has room for", 2)
         first, second = terminal.seen.decode().split("things: ")[1:3]
         terminal.press_ctrl_c()
 
