@@ -196,7 +196,7 @@ class Tables:
         elif listing or len(rows) > 1 or not view.titled:
             yield from self._table(view.columns, rows, chosen=view.chosen, titled=view.titled)
         else:
-            yield from self._fields(view.columns + view.details, rows[0], chosen=view.chosen)
+            yield from self._fields(view.columns + view.details, rows[0])
 
     def stream(self, streams: Sequence[Stream], *, listing: bool) -> None:
         """Write a table of each object's entries; it is set anew where entries have what those before them lacked."""
@@ -288,9 +288,10 @@ class Tables:
             for text in columns.wrap((more,), self._console.width, "", cell_len):
                 yield [Segment(text, _QUIET)]
 
-    def _fields(self, shown: tuple[Column, ...], row: Any, *, chosen: bool = False) -> Iterator[Line]:
-        found = [(column, items) for column in shown if (items := self._items(column, row)) or chosen]
-        indent = max((len(column.title) for column, _ in found), default=0) + columns.GAP
+    def _fields(self, shown: tuple[Column, ...], row: Any) -> Iterator[Line]:
+        found = [(column, items) for column in shown if (items := self._items(column, row))]
+        found = found or [(column, ()) for column in shown]  # that there is nothing is told, too
+        indent = max(len(column.title) for column, _ in found) + columns.GAP
         for column, items in found:
             if items and column.hint == "bytes" and int(column.get(row)) >= 1024:
                 items = (f"{items[0]} ({column.get(row)} bytes)",)  # noqa: PLW2901 - the same, in full

@@ -140,10 +140,11 @@ def test_titles_are_wrapped_where_there_is_no_room(shown):
     ]
 
 
-def test_columns_that_somebody_chose_for_one_object_are_there_without_anything_in_them(shown):
+def test_one_object_that_has_nothing_of_what_somebody_chose(shown):
     view = VIEW._replace(columns=VIEW.columns[3:], details=(), chosen=True)
 
     assert bare(shown(Row(7, size=None), view=view, listing=False)).splitlines() == ["flags", "size", "maps"]
+    assert bare(shown(Row(7, size=1), view=view, listing=False)).splitlines() == ["size  1 B"]
 
 
 def test_a_width_that_is_no_number_is_none(shown):
