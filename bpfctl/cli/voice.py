@@ -18,9 +18,9 @@ def output(sink: Sink, chosen: Options) -> Output:
 
         return JsonOutput(sink, pretty=chosen.pretty, extra=chosen.extra)
     if is_table(sink, chosen):
-        from bpfctl.render.table import TableOutput
+        from bpfctl.render.terminal import TerminalOutput
 
-        return TableOutput(sink, color=color(chosen), pages=not chosen.no_pager)
+        return TerminalOutput(sink, color=color(chosen), pages=not chosen.no_pager)
     from bpfctl.render.plain import PlainOutput
 
     return PlainOutput(sink)

@@ -60,7 +60,8 @@ class Meter:
             return False, 0
         if self._by is None:
             return True, 0
-        return True, abs(self._by.read(change.after) - self._by.read(change.before))
+        moved = abs(self._by.read(change.after) - self._by.read(change.before))
+        return True, moved if moved == moved else 0  # noqa: PLR0124 - a float that is no number is not large
 
     def read(self, value: bytes) -> tuple[int | float, ...]:
         """Return the numbers of a value."""

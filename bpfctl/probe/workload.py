@@ -115,6 +115,8 @@ class Workload(Closing):
         if self.ended is None:
             pid, status, usage = os.wait4(self.pid, os.WNOHANG)
             if pid:
+                while signal.sigtimedwait(_AWAITED - {signal.SIGCHLD}, 0):  # it has ended it before we waited for any
+                    self._is_stopped = True
                 self.ended = _ended(status, usage)._replace(is_stopped=self._is_stopped)
         return self.ended is not None
 

@@ -2,7 +2,7 @@
 
 Nothing is dropped or wrapped while everything fits. On a narrower screen lists are wrapped between their items
 first, and beside a long one the others take a third of the screen at most; then columns leave, those of the highest
-rank first; at last long words are broken. No text is cut off.
+rank first; at last long words are broken, and titles wrapped. No text is cut off.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ GAP = 2
 _LIST_WANTS = 40  # a list is not spread wider than this, but for a single item, or when it is long
 _LIST_NEEDS = 20
 _TEXT_NEEDS = 24
+_NARROWEST = 8  # what texts and lists may come to where even that is too much
 _SEPARATORS = {"list": ", ", "long": ", ", "flags": " "}
 
 
@@ -37,11 +38,12 @@ def separator(column: Column) -> str:
 
 
 class _Width(NamedTuple):
-    """How wide a column would like to be, can do with wrapping lists, and can do at worst."""
+    """How wide a column would like to be, can do with wrapping lists, with broken words, and can do at worst."""
 
     natural: int
     wrapped: int
     broken: int
+    narrowest: int
 
 
 def _width(column: Column, cells: Sequence[Items], measure: Measure) -> _Width:
@@ -56,11 +58,13 @@ def _width(column: Column, cells: Sequence[Items], measure: Measure) -> _Width:
             item = max(item, *widths)
             joined = max(joined, sum(widths) - mark + len(cell) - 1)
     natural = max(title, item, joined if column.hint == "long" else min(joined, _LIST_WANTS))
+    word = max(map(measure, column.title.split()), default=0)
     if column.hint in _SEPARATORS:
-        return _Width(natural, max(title, min(item, _LIST_NEEDS)), max(title, min(item, _LIST_NEEDS)))
+        wrapped = max(title, min(item, _LIST_NEEDS))
+        return _Width(natural, wrapped, wrapped, max(word, min(item, _NARROWEST)))
     if column.hint == "text":
-        return _Width(natural, natural, max(title, min(item, _TEXT_NEEDS)))
-    return _Width(natural, natural, natural)
+        return _Width(natural, natural, max(title, min(item, _TEXT_NEEDS)), max(word, min(item, _NARROWEST)))
+    return _Width(natural, natural, natural, max(word, item))
 
 
 def fit(
@@ -86,7 +90,10 @@ def fit(
     least = {at: width.wrapped for at, width in widths.items()}
     if _total(least.values()) > room:
         least = {at: width.broken for at, width in widths.items()}
-    natural = {at: width.natural for at, width in widths.items()}
+    if _total(least.values()) > room:
+        least = {at: width.narrowest for at, width in widths.items()}
+    # No column gets more than the screen has, and what it wants beyond would be taken from it place by place.
+    natural = {at: min(width.natural, max(least[at], room)) for at, width in widths.items()}
     if _total(natural.values()) > room and any(columns[at].hint == "long" for at in widths):
         lists = [at for at in widths if columns[at].hint == "list"]
         natural |= {at: max(least[at], min(natural[at], room // 3)) for at in lists}
@@ -132,16 +139,24 @@ def wrap(cell: Items, width: int, between: str, measure: Measure) -> list[str]:
 
 
 def _broken(text: str, width: int, measure: Measure) -> Iterator[str]:
-    while measure(text) > width:
-        end = 1
-        while measure(text[: end + 1]) <= width:
-            end += 1
-        space = text.rfind(" ", 1, end + 1)
+    begin = 0
+    while (end := _end(text, begin, width, measure)) < len(text):
+        space = text.rfind(" ", begin + 1, end + 1)
         if space > 0:
-            yield text[:space]
-            text = text[space + 1 :]
+            yield text[begin:space]
+            begin = space + 1
         else:
-            end = text.rfind("/", end // 2, end) + 1 or end
-            yield text[:end]
-            text = text[end:]
-    yield text
+            end = text.rfind("/", begin + (end - begin) // 2, end) + 1 or end
+            yield text[begin:end]
+            begin = end
+    yield text[begin:]
+
+
+def _end(text: str, begin: int, width: int, measure: Measure) -> int:
+    """Return where a line ends that begins there, of one character at least; no more than that line is measured."""
+    end = begin + width
+    if measure(text[begin:end]) > width:  # of characters that take two places there is room for half as many
+        end = begin + max(width // 2, 1)
+    while end < len(text) and measure(text[begin : end + 1]) <= width:
+        end += 1
+    return end

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,6 +15,7 @@ from bpfctl.render import screen
 from bpfctl.render.sink import ClosedPipe, Sink
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Iterator, Mapping
     from types import FrameType
 
@@ -120,6 +120,8 @@ class Paged(Sink):
             signal.signal(signal.SIGINT, self._before)
 
     def _start(self) -> None:
+        import subprocess  # noqa: PLC0415 - most of what is written fits the screen
+
         self._terminal.flush()
         self._before = signal.getsignal(signal.SIGINT)
         if callable(self._before):

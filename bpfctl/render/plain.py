@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, TypeVar
 
 from bpfctl.errors import OutputError
-from bpfctl.render.text import safe, safe_line
+from bpfctl.render.text import safe, safe_line, safe_tabs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -58,7 +58,7 @@ class PlainOutput:
         """Write the lines; of what cannot be printed in them tabs stay as they are."""
         for batch in batches:
             for line in batch:
-                self.sink.write("\t".join(map(safe, line.removesuffix("\n").split("\t"))) + "\n" * line.endswith("\n"))
+                self.sink.write(safe_tabs(line.removesuffix("\n")) + "\n" * line.endswith("\n"))
             self.sink.flush()
 
     def board(
@@ -110,11 +110,11 @@ class PlainOutput:
                 self.sink.write(piece)
 
     def document(self, document: Document) -> None:
-        """Write the text; what cannot be printed is spelled out."""
+        """Write the text; of what cannot be printed in it tabs stay as they are."""
         for piece in document.text(safe):
             data = piece.encode(errors="surrogateescape")
             if data.translate(None, _HARMLESS):
-                data = "\n".join(map(safe_line, piece.split("\n"))).encode()
+                data = "\n".join(map(safe_tabs, piece.split("\n"))).encode()
             self.sink.write_bytes(data)
 
     def report(self, sections: Iterable[Section]) -> None:

@@ -9,6 +9,7 @@ import os
 import signal
 import threading
 import time
+from itertools import accumulate
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from bpfctl.render import screen
@@ -107,10 +108,20 @@ class Progress:
         if not screen.is_utf8():
             line = line.encode("ascii", "backslashreplace").decode()
         self._is_drawn = True
-        self._write(_ERASED + line[: wide - 1].encode(errors="replace"))
+        self._write(_ERASED + _cut(line, wide - 1).encode())
 
     def _write(self, data: bytes) -> None:
         try:
             os.write(self._fd, data)
         except OSError:  # the terminal has gone
             self._is_drawn = False
+
+
+def _cut(line: str, room: int) -> str:
+    """Return what of a line has room: one that went on in the next could not be erased."""
+    if line.isascii():
+        return line[:room]
+    from unicodedata import east_asian_width  # noqa: PLC0415 - few lines have more than ASCII
+
+    places = accumulate(1 + (east_asian_width(char) in "FW") for char in line)
+    return line[: sum(place <= room for place in places)]

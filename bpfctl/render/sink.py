@@ -38,7 +38,8 @@ class Sink:
         self._size = 0
         self._left = memoryview(b"")
         self._poll: select.poll | None = None
-        self._waits = self._nowait = _may_block(fd)
+        self._waits = _may_block(fd)
+        self._nowait = self._waits and hasattr(os, "RWF_NOWAIT")  # musl before 1.2.5 has no pwritev2(2)
         self._patience: int | None = None
         self._held = 0
         self._interrupted = False

@@ -6,9 +6,8 @@ measures, wraps and pads each cell by itself, which takes two seconds for a thou
 
 from __future__ import annotations
 
-import os
 import time
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import closing, nullcontext
 from itertools import chain, islice, takewhile
 from textwrap import wrap
 from typing import IO, TYPE_CHECKING, Any, TypeVar, cast
@@ -19,10 +18,9 @@ from rich.control import Control
 from rich.segment import Segment
 from rich.style import Style
 
-from bpfctl.render import cell, columns, pager, screen
+from bpfctl.render import cell, columns, screen
 from bpfctl.render.keyboard import keyboard
 from bpfctl.render.live import Live
-from bpfctl.render.plain import PlainOutput
 from bpfctl.render.setting import GAP, TONES, Setter, joined
 from bpfctl.render.text import safe
 from bpfctl.render.watch import rounds
@@ -33,8 +31,8 @@ if TYPE_CHECKING:
 
     from rich.console import ConsoleOptions, RenderResult
 
-    from bpfctl.render.sink import Sink
-    from bpfctl.views.view import Board, Column, Document, Listing, Section, Stream, View
+    from bpfctl.render.terminal import TerminalOutput
+    from bpfctl.views.view import Board, Column, Listing, Section, Stream, View
 
     Line = list[Segment]
     When = Literal["auto", "always", "never"]
@@ -49,17 +47,15 @@ _SOON = 0.25  # seconds: nobody likes to look at nothing for longer
 _BLOCK = 1000  # entries that are measured before their table is laid out
 
 
-class TableOutput(PlainOutput):
-    """Writes tables to a terminal, and an object that stands alone as a list of its fields."""
+class Tables:
+    """Draws tables, and an object that stands alone as a list of its fields, where the output of a terminal goes."""
 
-    def __init__(self, sink: Sink, *, color: When = "auto", pages: bool = True) -> None:
-        super().__init__(sink)
-        self._pages = pages  # whether there may be a pager
-        self._notes: list[str] = []  # for when it has ended
+    def __init__(self, terminal: TerminalOutput, *, color: When = "auto") -> None:
+        self._terminal = terminal
         is_dumb = screen.is_dumb()
-        self._is_still = is_dumb or (color == "always" and not os.isatty(sink.fd))
+        width, height = screen.size(terminal.sink.fd)
         self._console = Console(
-            file=cast(IO[str], _File(self)),
+            file=cast(IO[str], _File(terminal)),
             force_terminal=True,
             color_system=None if color == "never" or (is_dumb and color == "auto") else "standard",
             no_color=False if color == "always" else None,  # None: as NO_COLOR says
@@ -67,62 +63,27 @@ class TableOutput(PlainOutput):
             markup=False,
             emoji=False,
             soft_wrap=True,
+            width=width,  # of COLUMNS and LINES rich takes some for numbers that are none
+            height=height,
         )
         self._utf8 = screen.is_utf8()
 
-    def show(self, view: View[Row], rows: Iterable[Row], *, listing: bool) -> None:
+    def show(self, view: View[Row], rows: Sequence[Row], *, listing: bool) -> None:
         """Write the table of all rows; one object that a handle asked for, field by field."""
-        if not view.columns:
-            super().show(view, rows, listing=listing)
-            return
-        found = list(rows)
-        self._console.size = screen.size(self.sink.fd)
-        with self._paged():
-            self._console.print(_Lines(self._lines(view, found, listing=listing)), end="")
+        self._measure()
+        with self._terminal.paged():
+            self._print(self._lines(view, rows, listing=listing))
 
-    @contextmanager
-    def _paged(self) -> Iterator[None]:
-        """Have what is longer than the screen go through a pager, but for what stands in a batch."""
-        terminal = self.sink
-        if not self._pages or isinstance(terminal, pager.Paged):
-            yield
-            return
-        with pager.paged(terminal) as sink:
-            self.sink = sink
-            try:
-                yield
-            finally:
-                self.sink = terminal
-        for text in self._notes:
-            super().note(text)
-        self._notes.clear()
+    def _measure(self) -> tuple[int, int]:
+        """Have lines be as wide as the terminal is by now; return its columns and lines."""
+        self._console.size = size = screen.size(self._terminal.sink.fd)
+        return size
 
-    def note(self, text: str) -> None:
-        """Write a remark to stderr, once no pager has the terminal."""
-        if self.sink.is_read:
-            self._notes.append(text)
-        else:
-            super().note(text)
-
-    def begin_batch(self) -> None:
-        """Begin a series of commands, which go on without anybody at the keyboard."""
-        self._pages = False
-
-    def document(self, document: Document) -> None:
-        """Write the text."""
-        with self._paged():
-            super().document(document)
-
-    def lines(self, lines: Iterable[str], value: object) -> None:
-        """Write the lines."""
-        with self._paged():
-            super().lines(lines, value)
+    def _print(self, lines: Iterable[Line]) -> None:
+        self._console.print(_Lines(lines), end="")
 
     def watch(self, view: View[Row], ask: Callable[[], Iterable[Row]], *, listing: bool, seconds: float) -> None:
         """Draw as many rows as the screen has room for, again and again."""
-        if self._is_still:
-            super().watch(view, ask, listing=listing, seconds=seconds)
-            return
 
         def draw(height: int, **_: bool) -> Iterable[Line]:
             rows = list(ask())
@@ -141,9 +102,6 @@ class TableOutput(PlainOutput):
         last: Callable[[], Row] | None = None,
     ) -> None:
         """Draw as much of each round as the screen has room for; the last of so many rounds, or ``last``, stays."""
-        if self._is_still:
-            super().board(board, ask, seconds=seconds, count=count, last=last)
-            return
         live = Live(board, ask, utf8=self._utf8)
         drawn: list[Line] = []
         has_keys = bool(board.growth or board.orders or board.parts)
@@ -167,10 +125,10 @@ class TableOutput(PlainOutput):
                 self._redraw(draw, takewhile(lambda _: not live.is_over, every))
         if last is not None:
             found = last()
-            self._console.print(_Lines(self._head(board.head(found))), end="")
-            self._console.print(_Lines(self._drawn(board, found)), end="")
+            self._print(self._head(board.head(found)))
+            self._print(self._drawn(board, found))
         elif count is not None:
-            self._console.print(_Lines(drawn), end="")
+            self._print(drawn)
 
     def _drawn(
         self, board: Board[Any], found: Any, height: int | None = None, live: Live[Any] | None = None
@@ -200,22 +158,19 @@ class TableOutput(PlainOutput):
         """Fill the screen in every round with as many lines as it has room for."""
         with self._console.screen() as drawn:
             for anew in every:
-                self._console.size = _, height = screen.size(self.sink.fd)
+                _, height = self._measure()
                 lines = list(draw(height, anew=anew))
                 if len(lines) > height:
-                    lines[height - 1 :] = [[Segment("... and more than the screen has room for", _QUIET)]]
+                    lines[height - 1 :] = [[Segment("... more than the screen has room for", _QUIET)]]
                 self._console.control(Control.home())
                 drawn.update(_Lines(lines))
 
-    def follow(self, view: View[Row], batches: Iterable[Iterable[Row]], *, array: bool = False) -> None:
+    def follow(self, view: View[Row], batches: Iterable[Iterable[Row]]) -> None:
         """Write the columns of each row as they come, which grow as wide as they must; the last has the rest."""
-        if not view.columns:
-            super().follow(view, batches, array=array)
-            return
         widths = [0] * len(view.columns)
         for batch in batches:
-            self._console.print(_Lines(chain.from_iterable(self._row(view, row, widths) for row in batch)), end="")
-            self.sink.flush()
+            self._print(chain.from_iterable(self._row(view, row, widths) for row in batch))
+            self._terminal.sink.flush()
 
     def _row(self, view: View[Row], row: Row, widths: list[int]) -> Iterator[Line]:
         *cells, last = [self._items(column, row) for column in view.columns]
@@ -245,45 +200,37 @@ class TableOutput(PlainOutput):
 
     def stream(self, streams: Sequence[Stream], *, listing: bool) -> None:
         """Write a table of each object's entries; it is set anew where entries have what those before them lacked."""
-        self._console.size = screen.size(self.sink.fd)
-        with self._paged():
+        self._measure()
+        with self._terminal.paged():
             for at, stream in enumerate(streams):
                 head = [[Segment(safe(stream.title), _TITLE)]] if listing else []
-                self._console.print(_Lines([[], *head] if at else head), end="")
+                self._print([[], *head] if at else head)
                 for lines in self._blocks(stream):
-                    self._console.print(_Lines(lines), end="")
-
-    def parts(self, streams: Sequence[Stream]) -> None:
-        """Write a table for each part."""
-        self.stream(streams, listing=True)
+                    self._print(lines)
 
     def listings(self, listings: Sequence[Listing]) -> None:
         """Write the code of each program in colours, under its name where there are several."""
-        with self._paged():
+        with self._terminal.paged():
             for at, listing in enumerate(listings):
                 head = [[Segment(safe(listing.title), _TITLE)]] if len(listings) > 1 else []
-                self._console.print(_Lines([[], *head] if at else head), end="")
+                self._print([[], *head] if at else head)
                 lines = listing.toned(self._utf8)
-                self._console.print(
-                    _Lines([Segment(safe(text), TONES.get(tone)) for text, tone in line] for line in lines), end=""
-                )
+                self._print([Segment(safe(text), TONES.get(tone)) for text, tone in line] for line in lines)
 
     def report(self, sections: Iterable[Section]) -> None:
         """Write a table for each section that has columns."""
-        self._console.size = screen.size(self.sink.fd)
-        with self._paged():
+        self._measure()
+        with self._terminal.paged():
             for at, section in enumerate(section for section in sections if section.columns):
                 head: list[Line] = [[Segment(safe(section.title), _TITLE)]]
-                self._console.print(_Lines([[], *head] if at else head), end="")
-                self._console.print(_Lines(self._table(section.columns, section.rows)), end="")
+                self._print([[], *head] if at else head)
+                self._print(self._table(section.columns, section.rows))
 
     def item(self, stream: Stream) -> None:
         """Write an entry field by field."""
-        self._console.size = screen.size(self.sink.fd)
+        self._measure()
         rows, shown = list(stream.rows()), stream.columns()
-        self._console.print(
-            _Lines(self._fields(shown, rows[0]) if len(rows) == 1 else self._table(shown, rows)), end=""
-        )
+        self._print(self._fields(shown, rows[0]) if len(rows) == 1 else self._table(shown, rows))
 
     def _blocks(self, stream: Stream) -> Iterator[Iterable[Line]]:
         rows, shown = stream.rows(), stream.columns()
@@ -319,19 +266,21 @@ class TableOutput(PlainOutput):
         yield from self._more(fit.hidden)
 
     def _titles(self, setters: Sequence[tuple[int, Setter]]) -> Iterator[Line]:
-        yield joined([setter.padded(setter.column.title, _TITLE) for _, setter in setters])
+        yield from self._beside([(setter, setter.lines((setter.column.title,)), _TITLE) for _, setter in setters])
         yield [Segment(GAP.join(("─" if self._utf8 else "-") * setter.width for _, setter in setters), _QUIET)]
 
     def _rows(self, setters: Sequence[tuple[int, Setter]], cells: Sequence[Sequence[columns.Items]]) -> Iterator[Line]:
         for row in zip(*(cells[at] for at, _ in setters), strict=True):
-            blocks = [setter.lines(items) for (_, setter), items in zip(setters, row, strict=True)]
-            for at in range(max(map(len, blocks))):
-                yield joined(
-                    [
-                        setter.padded(block[at] if at < len(block) else "", setter.style)
-                        for (_, setter), block in zip(setters, blocks, strict=True)
-                    ]
-                )
+            yield from self._beside(
+                [(setter, setter.lines(items), setter.style) for (_, setter), items in zip(setters, row, strict=True)]
+            )
+
+    def _beside(self, blocks: Sequence[tuple[Setter, list[str], Style | None]]) -> Iterator[Line]:
+        """Yield lines of cells that stand next to each other."""
+        for at in range(max(len(block) for _, block, _ in blocks)):
+            yield joined(
+                [setter.padded(block[at] if at < len(block) else "", style) for setter, block, style in blocks]
+            )
 
     def _more(self, hidden: Sequence[str]) -> Iterator[Line]:
         if hidden:
@@ -341,13 +290,14 @@ class TableOutput(PlainOutput):
 
     def _fields(self, shown: tuple[Column, ...], row: Any) -> Iterator[Line]:
         found = [(column, items) for column in shown if (items := self._items(column, row))]
+        found = found or [(column, ()) for column in shown]  # that there is nothing is told, too
         indent = max(len(column.title) for column, _ in found) + columns.GAP
         for column, items in found:
-            if column.hint == "bytes" and int(column.get(row)) >= 1024:
+            if items and column.hint == "bytes" and int(column.get(row)) >= 1024:
                 items = (f"{items[0]} ({column.get(row)} bytes)",)  # noqa: PLW2901 - the same, in full
             title = column.title
             for line in columns.wrap(items, max(self._console.width - indent, 1), columns.separator(column), cell_len):
-                yield [Segment(title.ljust(indent), _TITLE), Segment(line, TONES.get(column.tone))]
+                yield [Segment(title.ljust(indent) if line else title, _TITLE), Segment(line, TONES.get(column.tone))]
                 title = ""
 
 
@@ -368,16 +318,16 @@ class _File:
 
     encoding = "utf-8"
 
-    def __init__(self, output: TableOutput) -> None:
-        self._output = output
+    def __init__(self, terminal: TerminalOutput) -> None:
+        self._terminal = terminal
 
     def write(self, text: str) -> None:
         """Write text to where the output goes at this moment."""
-        self._output.sink.write(text)
+        self._terminal.sink.write(text)
 
     def flush(self) -> None:
         """Write what is there."""
-        self._output.sink.flush()
+        self._terminal.sink.flush()
 
     def isatty(self) -> bool:
         """Return True: nobody makes tables for anything else."""

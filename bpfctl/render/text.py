@@ -16,6 +16,11 @@ def safe_line(line: str) -> str:
     return line if body.isprintable() else "\t" * (len(line) - len(body)) + safe(body)
 
 
+def safe_tabs(line: str) -> str:
+    """Make one line harmless in which tabs may stand anywhere."""
+    return "\t".join(map(safe, line.split("\t")))
+
+
 def _spelled(code: int) -> str:
     if 0xDC80 <= code <= 0xDCFF:  # a byte that is not UTF-8, as Python carries it
         return f"\\x{code - 0xDC00:02x}"

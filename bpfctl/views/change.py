@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from bpfctl.kernel.change import Change
     from bpfctl.kernel.meter import Meter
     from bpfctl.views.element import Shape
-    from btf.value import Value
 
 _MOST_NUMBERS = 6  # that a table has columns for
 
@@ -65,6 +64,11 @@ def _state(change: Change) -> str:
     return "added" if change.before is None else "deleted" if change.after is None else "changed"
 
 
+def _shown_value(change: Change) -> bytes:
+    """Return the value that an entry has, or had before it was gone."""
+    return change.after if change.after is not None else change.before or b""
+
+
 class Changes:
     """How the changes of one map look."""
 
@@ -96,7 +100,7 @@ class Changes:
         return out | ({"left_out": found.left_out} if found.left_out else {})
 
     def _entry(self, change: Change, seconds: float) -> dict[str, Any]:
-        shown = change.after if change.after is not None else change.before or b""
+        shown = _shown_value(change)
         entry: dict[str, Any] = {"key": _bytes(change.key), "value": _bytes(shown)}
         formatted: dict[str, Any] = {}
         if self._key_of:
@@ -107,8 +111,8 @@ class Changes:
             entry["formatted"] = formatted
         if _state(change) == "changed":
             told = {name: number for name, number in self._differences(change).items() if number}
-            entry["change"] = told
-            entry["rate"] = {name: round(number / seconds, 3) for name, number in told.items()}
+            entry["change"] = {name: value.json(number) for name, number in told.items()}
+            entry["rate"] = {name: value.json(round(number / seconds, 3)) for name, number in told.items()}
         return entry
 
     def _differences(self, change: Change) -> dict[str, int | float]:
@@ -128,7 +132,7 @@ class Changes:
         clock = time.strftime("%H:%M:%S", time.localtime(found.at))
         yield f"{clock}  {self._head(found)}"
         for change in found.first:
-            shown = change.after if change.after is not None else change.before or b""
+            shown = _shown_value(change)
             line = f"{_state(change)}  key {self._text(self._key_of, change.key)}"
             told = [(name, number) for name, number in self._differences(change).items() if number]
             if told:
@@ -159,7 +163,7 @@ class Changes:
         return [self._row(change, found.seconds) for change in found.first]
 
     def _row(self, change: Change, seconds: float) -> _Row:
-        shown = change.after if change.after is not None else change.before or b""
+        shown = _shown_value(change)
         state = {"added": "new", "deleted": "gone"}.get(_state(change))
         key = self._key_of(change.key) if self._key_of else change.key
         entry = entry_table.Row(key, self._value_of(shown) if self._value_of else shown, 0)
@@ -179,7 +183,7 @@ class Changes:
             columns.append(Column(f"+{name}", _difference(at), "number", "quiet", 1))
             columns.append(Column(f"{name}/s", _each_second(at), "number", "name"))
         if not moving:
-            columns.append(Column("value", lambda row: _cell(row.entry.value)))
+            columns.append(Column("value", lambda row: entry_table.cell(row.entry.value)))
         return tuple(columns)
 
     def _moving(self, found: Round) -> list[int]:
@@ -189,12 +193,6 @@ class Changes:
         if not changed:
             return list(range(min(len(self._meter.numbers), _MOST_NUMBERS)))
         return [at for at in range(len(self._meter.numbers)) if any(row[at] for row in changed)][:_MOST_NUMBERS]
-
-
-def _cell(whole: Value | bytes) -> str | None:
-    if isinstance(whole, bytes):
-        return whole.hex(" ") or None
-    return whole if isinstance(whole, str) else value.plain(whole).strip('"')
 
 
 def _of_entry(get: Any) -> Any:

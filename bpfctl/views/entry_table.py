@@ -50,7 +50,7 @@ def columns(shape: Shape) -> tuple[Column, ...]:
     if shape.per_cpu:
         found.append(Column("cpu", lambda row: row.cpu if not row.errno else None, "number", "quiet"))
     if isinstance(of, MapType) and of in _IDS:
-        found.append(Column(_IDS[of], lambda row: int.from_bytes(row.value, sys.byteorder), "number", "handle"))
+        found.append(Column(_IDS[of], _id, "number", "handle"))
     else:
         found += _of("value", _members(types.btf, types.value) if types else None, "")
     found.append(Column("error", _error, tone="alarm"))
@@ -86,6 +86,10 @@ def _variables(section: Section) -> Iterator[tuple[str, Value]]:
         yield (name, variable[name]) if isinstance(variable, Record) and name in variable else (name, variable)
 
 
+def _id(row: Row) -> int | None:
+    return int.from_bytes(row.value, sys.byteorder) if isinstance(row.value, bytes) and not row.errno else None
+
+
 def _error(row: Row) -> str | None:
     if not row.errno:
         return None
@@ -112,7 +116,7 @@ def _names(record: Record) -> Iterator[tuple[str, bool]]:
 
 def _of(part: str, members: list[tuple[str, bool]] | None, tone: str) -> Iterator[Column]:
     if members is None:
-        yield Column(part, lambda row: _cell(row, getattr(row, part)), "text", tone)
+        yield Column(part, lambda row: cell(getattr(row, part)), "text", tone)
         return
     for rank, (name, number) in enumerate(members):
         title = f"key.{name}" if part == "key" else name
@@ -122,21 +126,25 @@ def _of(part: str, members: list[tuple[str, bool]] | None, tone: str) -> Iterato
 def _member(part: str, name: str) -> Any:
     def get(row: Row) -> str | None:
         whole = getattr(row, part)
-        return _cell(row, whole[name]) if isinstance(whole, Record) else None
+        return cell(whole[name]) if isinstance(whole, Record) else None
 
     return get
 
 
-def _cell(row: Row, value: Value | bytes) -> str | None:  # noqa: ARG001 - cells are functions of rows
-    if isinstance(value, bytes):
-        return value.hex(" ") or None
-    if isinstance(value, str):
-        return value
+def cell(value: Value | bytes) -> str | None:
+    """Return what people are shown of a key, a value or a member of one."""
+    match value:
+        case bytes():
+            return value.hex(" ") or None
+        case str():
+            return value
+        case Char():
+            return chr(value) if 0x20 <= value < 0x7F else values.plain(value)
     return values.plain(value).strip('"')
 
 
 _VARIABLES = (
     Column("variable", lambda row: row.key, tone="name"),
-    Column("value", lambda row: _cell(row, row.value)),
+    Column("value", lambda row: cell(row.value)),
     Column("error", _error, tone="alarm"),
 )

@@ -11,6 +11,7 @@ from zlib import crc32
 
 from bpfctl.probe.named_stacks import called
 from bpfctl.views.flame_script import SCRIPT, STYLE
+from bpfctl.views.stacks import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -150,11 +151,5 @@ def _tone(box: Box) -> tuple[int, int, int]:
 
 
 def _text(text: str) -> str:
-    """Return text as XML has it; what it cannot have becomes a question mark in a box."""
-    harmless = "".join(char if _may_be(char) else "\ufffd" for char in text)
-    return harmless.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")
-
-
-def _may_be(char: str) -> bool:
-    """Return whether XML 1.0 has room for a character (2.2), and it does nothing to a line."""
-    return char.isprintable() and not 0xD800 <= ord(char) <= 0xDFFF and ord(char) not in (0xFFFE, 0xFFFF)
+    """Return text as XML has it."""
+    return printable(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bpfctl.views.calls import remarks_on_calls
-from bpfctl.views.hits import remarks
+from bpfctl.views.hits import keyed, remarks
 from bpfctl.views.view import Board, Column, Growth
 
 if TYPE_CHECKING:
@@ -65,12 +65,13 @@ def _json(told: Round) -> dict[str, Any]:
 
 
 def _histogram(told: Round, row: Histogram) -> dict[str, Any]:
-    return dict(zip(told.by, row.values, strict=True)) | {
+    shown: dict[str, Any] = {
         "count": row.hits,
         "mean": round(row.mean, 3),
         "below": {str(percent): row.below(percent) for percent in _PERCENT},
         "buckets": [{"from": bucket.low, "below": bucket.below, "count": bucket.hits} for bucket in row.buckets],
     }
+    return keyed(told.by, row.values, shown) | shown
 
 
 def _number(number: int) -> str:

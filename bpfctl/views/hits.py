@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from bpfctl.views.view import Board, Column, Growth, View
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Container, Iterator, Sequence
 
     from bpfctl.probe.actions.count import Row
     from bpfctl.probe.actions.trace import Hit
@@ -38,11 +38,16 @@ def missing(missed: int) -> str:
     return f"{missed} hits were missed: the kernel was in the program already, or in more calls than it follows"
 
 
+def keyed(by: Sequence[str], values: Sequence[Any], others: Container[str]) -> dict[str, Any]:
+    """Return values by name; of a point's own field that is called as others beside it, such as ``count``, in full."""
+    return {OWN + name if name in others else name: value for name, value in zip(by, values, strict=True)}
+
+
 def _round_json(told: Round) -> dict[str, Any]:
     return {
         "time": round(told.at, 3),
         "seconds": round(told.seconds, 3),
-        "counts": [dict(zip(told.by, row.values, strict=True)) | {"count": row.hits} for row in told.rows],
+        "counts": [keyed(told.by, row.values, ("count",)) | {"count": row.hits} for row in told.rows],
         "left_out": told.every - len(told.rows),
         "hits": told.hits,
         "lost": told.lost,

@@ -174,7 +174,7 @@ def _whole_plain(rows: Iterable[NetRow]) -> Iterator[str]:
 
 def _handle(number: int) -> str:
     """Return the handle of a queueing discipline or a class as tc writes it."""
-    return f"{number >> 16:x}:{number & 0xFFFF or '':x}" if number & 0xFFFF else f"{number >> 16:x}:"
+    return f"{number >> 16:x}:" + (f"{number & 0xFFFF:x}" if number & 0xFFFF else "")
 
 
 def _kind(row: NetRow) -> str:

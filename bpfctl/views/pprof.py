@@ -10,7 +10,7 @@ import gzip
 from typing import TYPE_CHECKING, Any
 
 from bpfctl.probe.named_stacks import called
-from bpfctl.views.stacks import NANOSECONDS
+from bpfctl.views.stacks import NANOSECONDS, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -64,7 +64,7 @@ class _Profile:
         self._build_id = build_id
 
     def string(self, text: str) -> int:
-        return self._strings.setdefault(text, len(self._strings))
+        return self._strings.setdefault(printable(text), len(self._strings))
 
     def value_type(self, member: int, type_: str, unit: str) -> None:
         message = _Message()
@@ -123,7 +123,7 @@ class _Profile:
 
     def end(self) -> bytes:
         for text in self._strings:  # in the order of their numbers
-            self.message.bytes(6, text.encode(errors="replace"))
+            self.message.bytes(6, text.encode())
         return gzip.compress(self.message.data, mtime=0)
 
 

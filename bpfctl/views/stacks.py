@@ -6,7 +6,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bpfctl.probe.named_stacks import called
-from bpfctl.views.hits import missing
+from bpfctl.views.hits import keyed, missing
 from bpfctl.views.view import Board, Column, Growth
 
 if TYPE_CHECKING:
@@ -67,13 +67,13 @@ def _json(told: Round) -> dict[str, Any]:
 
 
 def _stack(told: Round, row: NamedStack) -> dict[str, Any]:
-    return {
-        **dict(zip(told.by, row.values, strict=True)),
+    shown: dict[str, Any] = {
         "count": row.hits,
         **({"total": row.total} if told.unit else {}),
         "kernel": frames(row.kernel, row.addresses[0]),
         "user": frames(row.user, row.addresses[1]),
     }
+    return keyed(told.by, row.values, shown) | shown
 
 
 def frames(frames: Sequence[Frame], addresses: Sequence[int]) -> list[dict[str, Any]]:
@@ -191,12 +191,18 @@ def folded(rows: Iterable[tuple[Sequence[str], NamedStack]], unit: str) -> Itera
     """
     together: dict[str, int] = {}
     for values, row in rows:
-        path = ";".join(part.replace(";", ":").replace("\n", " ") for part in (*values, *path_of(row)))
+        parts = (*values, *path_of(row)) or (_NOTHING,)
+        path = ";".join(part.replace(";", ":").replace("\n", " ") for part in parts)
         together[path] = together.get(path, 0) + row.total
     for path, total in together.items():
         number = round(total / _MICROSECOND) if unit == NANOSECONDS else total
         if number > 0:
             yield f"{path} {number}"
+
+
+def printable(text: str) -> str:
+    """Return text for files that others show; what would act on them or on a terminal is a question mark in a box."""
+    return text if text.isprintable() else "".join(char if char.isprintable() else "\ufffd" for char in text)
 
 
 def path_of(row: NamedStack) -> Iterator[str]:

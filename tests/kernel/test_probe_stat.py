@@ -343,6 +343,18 @@ def test_a_script_without_its_first_line(scripts):
     assert workload.ended.exit_code == 8
 
 
+def test_ctrl_c_that_ends_a_command_before_anybody_waits():
+    """It is for the command, not for us once that is over."""
+    with Workload(["true"]) as workload:
+        workload.start()
+        os.waitid(os.P_PID, workload.pid, os.WEXITED | os.WNOWAIT)
+        os.kill(os.getpid(), signal.SIGINT)
+        assert workload.wait()
+
+    assert workload.ended.exit_code == 0
+    assert workload.ended.is_stopped
+
+
 def test_a_command_that_is_never_run(tmp_path):
     with Workload(["touch", str(tmp_path / "made")]) as workload:
         pass

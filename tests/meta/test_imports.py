@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import os
+import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -24,7 +26,7 @@ HEAVY = {
 }
 
 
-def loaded_by(*words: str) -> set[str]:
+def loaded_by(*words: str, stdout: int = subprocess.PIPE, codes: tuple[int, ...] = (0,)) -> set[str]:
     """Return the modules that a run of the command has loaded at its end."""
     code = (
         "import sys, bpfctl.__main__ as program\n"
@@ -36,8 +38,14 @@ def loaded_by(*words: str) -> set[str]:
     # -S: an editable install's import hook would load half of the standard library first.
     site = f"import sys; sys.path[1:1] = {[path for path in sys.path if path]!r}\n"
     done = subprocess.run(
-        [sys.executable, "-S", "-c", site + code], capture_output=True, text=True, check=True, cwd=ROOT
+        [sys.executable, "-S", "-c", site + code],
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+        cwd=ROOT,
     )
+    assert done.returncode in codes, done.stderr
     return set(done.stderr.split())
 
 
@@ -56,6 +64,17 @@ def test_types_of_processes_are_read_where_somebody_asks_for_them():
 )
 def test_a_listing_loads_nothing_heavy(words):
     assert HEAVY & loaded_by(*words) == set()
+
+
+@pytest.mark.parametrize("words", [("version",), ("map", "help"), ("map", "nonsense"), ("prog", "show", "id", "0")])
+def test_a_terminal_that_sees_no_table_loads_no_rich(words):
+    """Help, texts and errors are what people wait for most often."""
+    ours, its = pty.openpty()
+    try:
+        assert "rich" not in loaded_by(*words, stdout=its, codes=(0, 255))
+    finally:
+        os.close(ours)
+        os.close(its)
 
 
 def test_the_package_itself_loads_nothing():

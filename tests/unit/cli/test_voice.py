@@ -12,7 +12,7 @@ from bpfctl.cli.options import Options
 from bpfctl.render.json import JsonOutput
 from bpfctl.render.plain import PlainOutput
 from bpfctl.render.sink import Sink
-from bpfctl.render.table import TableOutput
+from bpfctl.render.terminal import TerminalOutput
 from bpfctl.views.view import Column, View
 from tests.memory import Memory
 
@@ -52,7 +52,7 @@ def test_tables_are_for_terminals(environment, terminal):
     environment()
     sink = Sink(terminal)
 
-    assert type(voice.output(sink, Options())) is TableOutput
+    assert type(voice.output(sink, Options())) is TerminalOutput
     assert type(voice.output(sink, Options(plain=True))) is PlainOutput
     assert type(voice.output(sink, Options(json=True))) is JsonOutput
     assert type(voice.output(Memory(), Options())) is PlainOutput
@@ -75,7 +75,7 @@ def test_tables_in_a_pipe(environment, variables, color, is_table):
     environment(**variables)
     options = Options(color=color)
 
-    assert isinstance(voice.output(Memory(), options), TableOutput) == is_table
+    assert isinstance(voice.output(Memory(), options), TerminalOutput) == is_table
     assert type(voice.output(Memory(), options._replace(plain=True))) is PlainOutput
     assert type(voice.output(Memory(), options._replace(json=True))) is JsonOutput
 
@@ -98,7 +98,7 @@ def test_tables_in_a_pipe(environment, variables, color, is_table):
 def test_colours_of_a_table(environment, variables, color, has_color, has_bold):
     """NO_COLOR is about colours alone; ``--color never`` leaves no escape at all, nor does a dumb terminal."""
     environment(**variables)
-    out = TableOutput(Memory(), color=color)
+    out = TerminalOutput(Memory(), color=color)
     out.show(VIEW, [7, 8], listing=True)
     out.close()
 
@@ -109,7 +109,7 @@ def test_colours_of_a_table(environment, variables, color, has_color, has_bold):
 def test_nothing_moves_the_cursor_in_a_pipe(environment):
     """What is drawn again and again is written as plain text, as without colours."""
     environment()
-    out = TableOutput(Memory(), color="always")
+    out = TerminalOutput(Memory(), color="always")
     with pytest.raises(ZeroDivisionError):  # ends what has no end
         out.watch(VIEW, lambda: [1 // 0], listing=True, seconds=0.1)
     out.close()

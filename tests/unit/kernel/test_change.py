@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import struct
+import sys
 from itertools import pairwise
 
 import pytest
@@ -15,10 +17,13 @@ from bpfctl.kernel.change import Change, Watched
 from bpfctl.kernel.elements import Chunk
 from bpfctl.kernel.field import Grid
 from bpfctl.kernel.map import MapInfo
+from bpfctl.kernel.map_types import Types
 from bpfctl.kernel.meter import Meter
 from bpfctl.uapi.enums import MapType
 from bpfctl.views.change import Changes, gathered
 from bpfctl.views.element import Shape
+from btf.read import BTF
+from btf.write import Builder
 
 GRID = Grid(1, 1, 1, 0)
 maps = st.dictionaries(st.binary(min_size=1, max_size=1), st.binary(min_size=1, max_size=1), max_size=30)
@@ -84,6 +89,22 @@ def test_rates_are_by_the_second():
     assert list(board.plain(found))[1] == "changed  key 6b 65 79 31  value 130 +30 (15.0/s)"
     titles = {column.title: column.get(board.rows(found)[0]) for column in board.columns(found)}
     assert titles == {"key": "6b 65 79 31", "state": None, "value": "130", "+value": "+30", "value/s": "15.0"}
+
+
+def test_floats_that_are_no_numbers():
+    """JSON has none; and they neither stand in front nor hide what does."""
+    b = Builder(byteorder=sys.byteorder)
+    key, double = b.add_int("u32", 4), b.add_float("double", 8)
+    value = b.add_struct("s", 8, [("x", double)])
+    types = Types(BTF.from_bytes(b.build()), key, value)
+    pack = struct.Struct("=d").pack
+    meter = Meter(info(), types)
+    moved = [Change(bytes([n, 0, 0, 0]), pack(1), pack(to)) for n, to in enumerate((math.nan, 6, math.inf))]
+    shown = Changes(Shape(info(), types), meter, "map 7").board().json(gathered(moved, meter, 3, 2.0))["changed"]
+
+    assert [entry["formatted"]["key"] for entry in shown] == [2, 1, 0]
+    assert [entry["change"]["x"] for entry in shown] == ["inf", 5.0, "nan"]
+    assert [entry["rate"]["x"] for entry in shown] == ["inf", 2.5, "nan"]
 
 
 def test_values_that_are_no_numbers():

@@ -57,7 +57,34 @@ def test_the_highest_rank_leaves_first():
 
 def test_long_words_are_broken_at_last():
     assert fit([ID, NAME], [[("1",)], [("n" * 127,)]], 80, len).shown == ((0, 2), (1, 76))
-    assert fit([ID, NAME], [[("1",)], [("n" * 127,)]], 10, len).shown == ((0, 2), (1, 24))
+    assert fit([ID, NAME], [[("1",)], [("n" * 127,)]], 20, len).shown == ((0, 2), (1, 16))
+    assert fit([ID, NAME], [[("1",)], [("n" * 127,)]], 10, len).shown == ((0, 2), (1, 8))
+
+
+def test_on_the_narrowest_screens_titles_are_wrapped_too():
+    """But never broken; nor are numbers."""
+    columns = [column("how many", "number"), column("called by these", "list")]
+    cells = [[("1234567",)], [("one", "several", "of them")]]
+
+    assert fit(columns, cells, 30, len).shown == ((0, 8), (1, 20))
+    assert fit(columns, cells, 20, len).shown == ((0, 8), (1, 10))
+    assert fit(columns, cells, 5, len).shown == ((0, 7), (1, 8))
+
+
+def test_no_more_of_a_long_text_is_measured_than_what_stands_in_lines():
+    """Not all that is left of it for each line: values of maps may have megabytes."""
+    measured = 0
+
+    def measure(text):
+        nonlocal measured
+        measured += len(text)
+        return len(text)
+
+    text = "ab " * 10_000
+    lines = wrap((text,), 70, "", measure)
+
+    assert len(lines) == len(text) // 69 + 1
+    assert measured < 5 * len(text)
 
 
 CELLS = st.lists(st.text("ab ", min_size=1, max_size=30), max_size=5).map(tuple)
@@ -95,6 +122,14 @@ def test_a_table_is_wider_than_the_screen_only_where_nothing_can_yield(data, roo
 )
 def test_wrap(items, width, lines):
     assert wrap(items, width, ", ", len) == lines
+
+
+def test_wide_characters_are_wrapped_where_they_have_no_room():
+    def measure(text):
+        return sum(1 + (char > "\x7f") for char in text)
+
+    assert wrap(("a包包包包b",), 5, "", measure) == ["a包包", "包包b"]
+    assert wrap(("包包",), 1, "", measure) == ["包", "包"]
 
 
 @given(st.lists(st.text("abc ", min_size=1, max_size=20), min_size=1, max_size=5).map(tuple), st.integers(1, 25))

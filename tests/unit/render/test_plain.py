@@ -6,7 +6,7 @@ import os
 
 from bpfctl.render.plain import PlainOutput
 from bpfctl.render.sink import Sink
-from bpfctl.views.view import View
+from bpfctl.views.view import Document, View
 
 VIEW = View("things", lambda row: {"row": row}, lambda row: iter([f"{row}: thing", f"\tname {row}"]), (), lambda _: {})
 
@@ -70,3 +70,12 @@ def test_lines_of_a_log_are_harmless(capfd):
     out.close()
 
     assert capfd.readouterr() == ("a\tb\n\\x1b[31m\\xff\\x0d\nend", "")
+
+
+def test_tabs_of_a_document_stay_whatever_else_is_in_a_line(capfd):
+    """Source has tabs inside of lines, also where it has more than ASCII or something hostile."""
+    out = PlainOutput(Sink(1))
+    out.document(Document(lambda _: iter(["\tint a;\t/* b */\n", "\tint é;\t/* \x1b[2J */\n"])))
+    out.close()
+
+    assert capfd.readouterr().out == "\tint a;\t/* b */\n\tint é;\t/* \\x1b[2J */\n"

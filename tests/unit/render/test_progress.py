@@ -107,6 +107,15 @@ def test_it_is_one_line_without_escapes_of_others(screen):
     assert b"\x1b[31m" not in screen.seen
 
 
+def test_wide_characters_do_not_go_on_in_the_next_line(screen):
+    """Which could not be erased, so that each time there would be one more."""
+    with Progress(fd=screen.fd, patience=0) as progress:
+        progress.say("é" + "包" * 40)
+        drawn(screen, "é".encode() + "包".encode() * 14)
+
+    assert "包".encode() * 15 not in screen.rest()
+
+
 @pytest.mark.parametrize("environment", [{"TERM": "dumb"}, {"TERM": ""}])
 def test_a_terminal_that_cannot_erase(screen, monkeypatch, environment):
     for name, value in environment.items():

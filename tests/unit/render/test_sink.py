@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from bpfctl.render.json import JsonOutput
+from bpfctl.render.sink import Sink
 from bpfctl.views.view import Stream
 from tests.memory import Memory
 
@@ -54,6 +57,21 @@ def test_an_interruption_comes_before_what_is_left_is_written():
     assert sink.text == ""
     sink.flush()
     assert len(sink.text) == 3 * len(PIECE)
+
+
+def test_a_c_library_without_pwritev2(monkeypatch):
+    """musl before 1.2.5: Python has the flag for it no more than the call."""
+    monkeypatch.delattr(os, "RWF_NOWAIT")
+    reads, writes = os.pipe()
+    try:
+        sink = Sink(writes)
+        sink.write("text")
+        sink.flush()
+
+        assert os.read(reads, 10) == b"text"
+    finally:
+        os.close(reads)
+        os.close(writes)
 
 
 def _interrupted(sink):

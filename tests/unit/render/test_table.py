@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pytest
 
-from bpfctl.render.table import TableOutput
+from bpfctl.render.terminal import TerminalOutput
 from bpfctl.views.view import Column, View
 from tests.memory import Memory
 
@@ -54,7 +54,7 @@ def shown(monkeypatch):
                 monkeypatch.setenv(name, value)
             else:
                 monkeypatch.delenv(name, raising=False)
-        out = TableOutput(Memory())
+        out = TerminalOutput(Memory())
         out.show(view, rows, listing=listing)
         out.close()
         return out.sink.text
@@ -93,11 +93,11 @@ def test_a_narrow_screen(shown):
 
 @pytest.mark.parametrize("width", [10, 20, 40, 79, 80, 81, 120, 200])
 def test_no_line_is_wider_than_the_screen(shown, width):
-    """As long as names can be broken to something readable."""
+    """As long as there is room for what is not broken to pieces that nobody can read."""
     rows = [Row(at, "n" * at * 10, maps=tuple(map(str, range(at * 5)))) for at in range(1, 13)]
     lines = bare(shown(*rows, COLUMNS=str(width), view=VIEW._replace(columns=VIEW.columns[:2] + VIEW.columns[-1:])))
 
-    assert max(map(len, lines.splitlines())) <= max(width, 2 + 2 + 24 + 2 + 4)
+    assert max(map(len, lines.splitlines())) <= max(width, 2 + 2 + 8 + 2 + 8)
 
 
 def test_a_name_is_never_cut(shown):
@@ -126,6 +126,29 @@ def test_one_object_is_told_field_by_field(shown):
         "maps  1, 2",
         "note  a sentence",
     ]
+
+
+def test_titles_are_wrapped_where_there_is_no_room(shown):
+    view = VIEW._replace(columns=(VIEW.columns[0], VIEW.columns[1]._replace(title="what it is called")))
+
+    assert bare(shown(Row(7, "one of many"), view=view, COLUMNS="14")).splitlines() == [
+        "id  what it is",
+        "    called",
+        "──  ──────────",
+        " 7  one of",
+        "    many",
+    ]
+
+
+def test_one_object_that_has_nothing_of_what_somebody_chose(shown):
+    view = VIEW._replace(columns=VIEW.columns[3:], details=(), chosen=True)
+
+    assert bare(shown(Row(7, size=None), view=view, listing=False)).splitlines() == ["flags", "size", "maps"]
+    assert bare(shown(Row(7, size=1), view=view, listing=False)).splitlines() == ["size  1 B"]
+
+
+def test_a_width_that_is_no_number_is_none(shown):
+    assert bare(shown(Row(7), COLUMNS="²", LINES="²")).startswith("id  tag")
 
 
 def test_long_fields_are_wrapped(shown):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bpfctl.render import setting, table
+from bpfctl.render.terminal import TerminalOutput
 from bpfctl.views.view import Column, View
 from tests.memory import Memory
 
@@ -85,7 +86,7 @@ def work(count, monkeypatch):
     view = View(
         "things", dict, str, (Column("id", lambda row: row, "number", "handle"), Column("name", get), items), dict
     )
-    out = table.TableOutput(Memory())
+    out = TerminalOutput(Memory())
     out.show(view, range(count), listing=True)
     out.close()
     return get.calls, measure.calls, out.sink.text
@@ -112,7 +113,7 @@ def test_a_dumb_terminal_without_utf8(monkeypatch):
     view = View(
         "things", dict, str, (Column("id", int, "number", "handle"), Column("name", lambda _: "bär", tone="name")), dict
     )
-    out = table.TableOutput(Memory())
+    out = TerminalOutput(Memory())
     out.show(view, [7, 8], listing=True)
     out.close()
 

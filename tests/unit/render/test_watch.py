@@ -27,8 +27,8 @@ view = View("things", lambda row: {"id": row}, lambda row: iter([f"{row}: thing"
             (Column("id", lambda row: row, "number"), Column("name", lambda row: f"thing{row}")), lambda _: {})
 count = itertools.count(int(sys.argv[2]))
 if sys.argv[1] == "table":
-    from bpfctl.render.table import TableOutput
-    out = TableOutput(Sink(1))
+    from bpfctl.render.terminal import TerminalOutput
+    out = TerminalOutput(Sink(1))
 elif sys.argv[1] == "plain":
     from bpfctl.render.plain import PlainOutput
     out = PlainOutput(Sink(1))
@@ -111,9 +111,9 @@ def test_ctrl_c_is_typed():
 def test_another_size_is_drawn_at_once():
     """Without waiting for the next round."""
     with Terminal(command("table", 100, 60), size=(60, 10), env=ENVIRONMENT) as terminal:
-        terminal.wait_for(b"and more than the screen has room for")
+        terminal.wait_for(b"... more than the screen has room for")
         terminal.resize(50, 30)
-        terminal.wait_for(b"and more than the screen has room for", 2)
+        terminal.wait_for(b"... more than the screen has room for", 2)
         first, second = terminal.seen.decode().split("things: ")[1:3]
         terminal.press_ctrl_c()
 

@@ -43,3 +43,12 @@ def test_numbers_of_one_unit():
     assert document["unit"] == "us"
     assert document["calls"]["began_before"] is None
     assert document["histograms"][0]["buckets"][0] == {"from": 1024, "below": 2048, "count": 1}
+
+
+def test_fields_that_are_called_as_members_have_their_whole_names():
+    row = Histogram((7, 8, "sh"), 5, 2500.0, BUCKETS)
+    round_ = Round(1.5, 2.0, "latency", ("count", "mean", "comm"), [row], [("7", "8", "sh")], 1, 5, 0, 0)
+    shown = BOARD.json(round_)["histograms"][0]
+
+    assert list(shown) == ["args.count", "args.mean", "comm", "count", "mean", "below", "buckets"]
+    assert (shown["args.count"], shown["count"], shown["args.mean"], shown["mean"]) == (7, 5, 8, 2500.0)

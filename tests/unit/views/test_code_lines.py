@@ -12,7 +12,7 @@ from bpfctl.asm.build import Program
 from bpfctl.asm.insn import R0, R1, R2
 from bpfctl.host.kallsyms import Symbols
 from bpfctl.kernel.code import Code, References
-from bpfctl.render.table import TableOutput
+from bpfctl.render.terminal import TerminalOutput
 from bpfctl.views.code import CodeText
 from bpfctl.views.code_arrows import ASCII, LINES, Arrows
 from bpfctl.views.source import Options
@@ -101,7 +101,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 
 def sent(*listings: Listing) -> str:
-    out = TableOutput(Memory())  # type: ignore[arg-type]
+    out = TerminalOutput(Memory())  # type: ignore[arg-type]
     out.listings(listings)
     out.close()
     text: str = out.sink.text  # type: ignore[attr-defined]

@@ -65,3 +65,10 @@ def test_nothing_is_passed_over_in_silence():
         "lost": 2,
         "missed": 1,
     }
+
+
+def test_a_field_that_is_called_as_what_is_counted_has_its_whole_name_in_json():
+    """`--by count` of sys_enter_read: otherwise one of the two would be lost."""
+    told = Round(1.5, 2.0, ("count", "comm"), [Row((4096, "cat"), 3)], [(["4096", "cat"], 3)], 1, 3, 0, 0)
+
+    assert BOARD.json(told)["counts"] == [{"args.count": 4096, "comm": "cat", "count": 3}]

@@ -11,7 +11,7 @@ from bpfctl.asm.native import Disassembler
 from bpfctl.host.kallsyms import Symbols
 from bpfctl.kernel.jited import Function, Machine, Names
 from bpfctl.render.json import dumps
-from bpfctl.render.table import TableOutput
+from bpfctl.render.terminal import TerminalOutput
 from bpfctl.render.text import safe
 from bpfctl.views.jited import MachineText
 from bpfctl.views.source import Options
@@ -199,7 +199,7 @@ def sent(listing: Listing, monkeypatch: pytest.MonkeyPatch, *, term: str = "dumb
         monkeypatch.setenv(name, value)
     for name in ("NO_COLOR", "COLORTERM", "LC_ALL", "LC_CTYPE", "FORCE_COLOR"):
         monkeypatch.delenv(name, raising=False)
-    out = TableOutput(Memory())  # type: ignore[arg-type]
+    out = TerminalOutput(Memory())  # type: ignore[arg-type]
     out.listings([listing])
     out.close()
     shown: str = out.sink.text  # type: ignore[attr-defined]

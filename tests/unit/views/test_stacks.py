@@ -74,6 +74,12 @@ def test_json():
     }
 
 
+def test_fields_that_are_called_as_members_have_their_whole_names():
+    (shown,) = BOARD.json(told(stack(READ[:1], hits=3, values=(7, 8)), by=("count", "user")))["stacks"]
+
+    assert (shown["args.count"], shown["count"], shown["args.user"], shown["user"]) == (7, 3, 8, [])
+
+
 def test_a_table():
     round_ = told(stack(READ[:2], USER[:1], hits=3), stack(READ[:1], hits=1, values=("dog", 9)))
     columns, rows = BOARD.columns(round_), BOARD.rows(round_)
@@ -108,6 +114,12 @@ def test_what_would_break_a_line():
     row = stack((), [Frame("operator;\n()", 1, LIBC)], hits=3)
 
     assert lines(row, values=("a;b",)) == ["a:b;operator: () 3"]
+
+
+def test_a_path_without_anything_has_a_name():
+    """A line of a number alone is no line that others read."""
+    assert lines(stack((), (), hits=3), values=()) == ["[no stack] 3"]
+    assert lines(stack((), (), hits=3)) == ["cat 3"]
 
 
 def test_folded_time_is_in_microseconds():
