@@ -90,8 +90,10 @@ class Definition(NamedTuple):
             btf = binascii.a2b_base64(text, strict_mode=True) if text else b""
         except (ValueError, TypeError):
             raise SavedError("the types in the file are damaged") from None
-        if number is None or not isinstance(name, str):
+        if number is None:
             raise SavedError(f"the file tells of a map of an unknown type: {kind!s:.40}")
+        if not _is_name(name):
+            raise SavedError(f"the file tells of a map whose name is {name!s:.40}")
         sizes = {"type": number} | {member: told.get(member, 0) for member in _NUMBERS}
         wrong = [member for member, size in sizes.items() if not _fits(size, _LIMITS.get(member, _U32))]
         if wrong:
@@ -131,6 +133,14 @@ class Definition(NamedTuple):
 
 _NUMBERS = ("bytes_key", "bytes_value", "max_entries", "flags", "map_extra", "btf_key_type_id", "btf_value_type_id")
 _LIMITS = {"map_extra": 1 << 64}
+
+
+def _is_name(name: object) -> bool:
+    """Return whether this may be a name; JSON can spell text that no bytes are."""
+    try:
+        return isinstance(name, str) and name.encode(errors="surrogateescape") is not None
+    except UnicodeEncodeError:
+        return False
 
 
 def _fits(number: object, limit: int) -> bool:

@@ -298,8 +298,11 @@ def test_a_damaged_file_makes_no_map(stack, place, tmp_path):
     client.map_update(source, U32(5), U32(5))
     text = dump(source, "-j", "--extra")
 
-    for path, words, code in (("a", text[:-8], 255), ("a.b", text, 2), ("a", dump(source), 255)):
+    nameless = text.replace(b'"name":"saved"', b'"name":"\\ud800"')  # which JSON can spell, and no bytes are
+    assert nameless != text
+    for path, words, code in (("a", text[:-8], 255), ("a.b", text, 2), ("a", dump(source), 255), ("a", nameless, 255)):
         answer = ours("map", "restore", "pinned", str(place.bpffs / path), saved(tmp_path, words), "--create")
         assert answer.rc == code
         assert not (place.bpffs / "a").exists()
         assert len(answer.stderr.splitlines()) == 1
+        assert b"a fault of its own" not in answer.stderr
