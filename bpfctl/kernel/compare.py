@@ -84,10 +84,11 @@ class Comparison(Closing):
         info, look = self._info, finder(self._asked, self._info)
         room, bare = info.value_room(), _without_gaps(info)
         seen: set[bytes] = set()
-        common = 0
+        common = met = 0
         for chunk in walked:
             if chunk.errno:
                 continue
+            met += chunk.entries
             if find is None:
                 seen.update(pieces(chunk.keys, info.key_size))
             alone: tuple[list[bytes], list[bytes]] = ([], [])
@@ -106,12 +107,15 @@ class Comparison(Closing):
                     changed[1].append(value + other)
             self.only_walked.put(*alone)
             self.changed.put(*changed)
-        self._find_only_asked(find or (lambda key: key if key in seen else None), common)
+        # A file may have a key twice, and then the numbers say nothing.
+        if (find is None and len(seen) < met) or common != self._entries():
+            self._find_only_asked(find or (lambda key: key if key in seen else None))
 
-    def _find_only_asked(self, find: Find, common: int) -> None:
+    def _entries(self) -> int:
+        return sum(chunk.entries for chunk in Walk(self._asked, self._info) if not chunk.errno)
+
+    def _find_only_asked(self, find: Find) -> None:
         info, room = self._info, self._info.value_room()
-        if sum(chunk.entries for chunk in Walk(self._asked, info) if not chunk.errno) == common:
-            return
         for chunk in Walk(self._asked, info):
             if not chunk.errno:
                 pairs = zip(pieces(chunk.keys, info.key_size), pieces(chunk.values, room, chunk.entries), strict=True)

@@ -79,6 +79,14 @@ def test_fields_that_differ(stack, tmp_path, against):
     ]
 
 
+def test_a_key_twice_in_a_file_hides_none_of_the_map(stack, tmp_path):
+    fd, _ = two(stack)
+    one, _, three = ordered(dump(fd))
+
+    answer = compare(fd, [saved(tmp_path, json.dumps([one, one, three]))])
+    assert (answer.rc, answer.stdout) == (1, b"- 02 00 00 00: 61 62\n")
+
+
 def test_values_of_cpus_that_differ(stack):
     first, second = (create(stack, PERCPU_HASH, 4, 3, 8) for _ in range(2))
     values = [bytes([cpu] * 3).ljust(8, b"\0") for cpu in range(possible())]
