@@ -90,7 +90,7 @@ def _written(
     map_: Map, items: Iterable[T], write: Callable[[list[T]], int] | None, write_one: Callable[[T], int]
 ) -> Iterator[int]:
     """Write chunks, or one by one where the map turns out to have no batches; yield how many at a time."""
-    room = map_.facts.key_size + map_.facts.value_room()
+    room = max(1, map_.facts.key_size + map_.facts.value_room())  # ring buffers have neither
     number = max(1, min(_CHUNK_ENTRIES, _CHUNK_BYTES // room))
     rest, first = iter(items), True
     while chunk := list(islice(rest, number)):

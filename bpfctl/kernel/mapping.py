@@ -201,7 +201,10 @@ class Mapped(Generic[K, V]):
         from bpfctl.kernel import bulk  # noqa: PLC0415 - few write many
 
         map_, codec, _ = self._access()
-        return bulk.delete(map_, map(codec.encode, keys))
+        try:
+            return bulk.delete(map_, map(codec.encode, keys))
+        except KernelError as error:
+            raise _explained(map_, error) from None
 
 
 class TypedMap(Mapped[K, V]):
@@ -259,10 +262,15 @@ def _take(map_: Map, key: bytes) -> bytes | None:
         if error.is_missing:
             return None
         if not key or error.errno not in _NOT_IN_ONE_STEP:
-            raise
+            raise _explained(map_, error) from None
     found = _find(map_, key)
     if found is not None:
-        map_.delete(key)
+        try:
+            map_.delete(key)
+        except KernelError as error:
+            if not error.is_missing:
+                raise _explained(map_, error) from None
+            return None  # somebody else has taken it
     return found
 
 
