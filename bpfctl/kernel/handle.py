@@ -77,11 +77,16 @@ def _number(error: OSError) -> int:
 def one(found: Iterator[Opened], several: str) -> Opened:
     """Return the only object of those found; Ambiguous with the sentence ``several`` when there are more."""
     first = next(found)
-    for other in found:
-        other.close()
+    try:
+        other = next(found, None)
+    except BaseException:
         first.close()
-        raise Ambiguous(several)
-    return first
+        raise
+    if other is None:
+        return first
+    first.close()
+    other.close()
+    raise Ambiguous(several)
 
 
 class Handle(Closing):
