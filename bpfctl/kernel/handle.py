@@ -182,7 +182,7 @@ class Handle(Closing):
         for handle in cls.every():
             with handle:
                 names.add(handle.called())
-        near = get_close_matches(name, sorted(names), 1, 0.7)
+        near = get_close_matches(name, sorted(names - {name}), 1, 0.7)  # one may have come by now that is called so
         return f"did you mean '{near[0]}'?" if near else ""
 
     def called(self) -> str:

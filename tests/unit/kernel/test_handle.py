@@ -11,8 +11,10 @@ from bpfctl._sys import calls
 from bpfctl._sys.fd import FD
 from bpfctl.errors import Ambiguous, KernelError
 from bpfctl.host import bpffs, fdinfo
-from bpfctl.kernel import handle, pin
+from bpfctl.kernel import handle, ops, pin
+from bpfctl.kernel.map import Map
 from bpfctl.kernel.prog import Program
+from bpfctl.kernel.select import Select
 from bpfctl.kernel.surroundings import Surroundings
 from bpfctl.uapi.enums import ProgType
 
@@ -46,6 +48,27 @@ def test_one_that_others_cannot_be_compared_with_is_closed():
     with pytest.raises(KernelError):
         handle.one(found(), "several")
     assert met[0]._fd.closed
+
+
+@pytest.mark.parametrize("which", [None, Select("id", 7)])
+def test_a_map_that_does_not_tell_what_it_is_is_closed(monkeypatch, which):
+    map_ = Map(FD(os.open("/dev/null", os.O_RDONLY)))
+    monkeypatch.setattr(Map, "every", lambda: iter([map_]))
+    monkeypatch.setattr(Map, "by_id", lambda *_, **__: map_)
+    monkeypatch.setattr(calls, "obj_info", failing(OSError(EIO, "refused")))
+
+    with pytest.raises(KernelError, match="can't get map info"):
+        list(ops.opened(which))
+    assert map_._fd.closed
+
+
+def test_a_name_that_is_there_by_now_is_not_suggested(monkeypatch):
+    """An object may come after it was looked for in vain."""
+    monkeypatch.setattr(Program, "every", lambda: iter([program(), program()]))
+    names = iter(["churn", "churns"])
+    monkeypatch.setattr(Program, "called", lambda _: next(names))
+
+    assert Program._near("churn") == "did you mean 'churns'?"
 
 
 def test_a_program_without_its_device(monkeypatch):
