@@ -10,7 +10,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
 from bpfctl._sys import maps
-from bpfctl.errors import DoesNotFit, KernelError, Unfinished
+from bpfctl.errors import ENOTSUPP, DoesNotFit, KernelError, Unfinished
 from bpfctl.uapi.flags import UpdateFlag
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ T = TypeVar("T")
 _CHUNK_BYTES = 1 << 18
 _CHUNK_ENTRIES = 1 << 12
 # How a map answers that has no batches: old kernels do not know the command, newer ones know that the map has none.
-_NO_BATCHES = frozenset({524, EOPNOTSUPP, EINVAL})  # ENOTSUPP is the kernel's own
+_NO_BATCHES = frozenset({ENOTSUPP, EOPNOTSUPP, EINVAL})
 
 
 def put(map_: Map, pairs: Iterable[tuple[bytes, bytes]], flags: int = 0) -> int:

@@ -35,7 +35,7 @@ from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 
 from bpfctl._sys import maps
-from bpfctl.errors import KernelError, NotSupported, status
+from bpfctl.errors import ENOTSUPP, KernelError, NotSupported, status
 from bpfctl.kernel import handle
 from bpfctl.kernel.names import map_type
 from bpfctl.uapi.enums import MapType
@@ -48,8 +48,6 @@ if TYPE_CHECKING:
 
     #: What packed keys or values become: (bytes, how many) -> each.
     Each: TypeAlias = Callable[[bytes, int], Iterable[Any]]
-
-ENOTSUPP = 524  # the kernel's own, include/linux/errno.h; no errno of user space
 
 # A chunk holds about this much, so that a dump's memory does not depend on the size of the map.
 _CHUNK_BYTES = 1 << 20

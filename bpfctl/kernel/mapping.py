@@ -12,7 +12,7 @@ from errno import E2BIG, EEXIST, EINVAL, ENOENT, EOPNOTSUPP, EPERM
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, overload
 
-from bpfctl.errors import DoesNotFit, KernelError
+from bpfctl.errors import ENOTSUPP, DoesNotFit, KernelError
 from bpfctl.uapi.enums import MapType
 from bpfctl.uapi.flags import UpdateFlag
 
@@ -28,7 +28,7 @@ V = TypeVar("V")
 T = TypeVar("T")
 
 _MISSING: Any = object()
-_NOT_AT_ALL = frozenset({524, EOPNOTSUPP})  # ENOTSUPP is the kernel's own
+_NOT_AT_ALL = frozenset({ENOTSUPP, EOPNOTSUPP})
 _NOT_IN_ONE_STEP = _NOT_AT_ALL | {EINVAL}
 
 

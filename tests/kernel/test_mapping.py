@@ -12,8 +12,8 @@ import pytest
 
 import bpfctl
 from bpfctl import DoesNotFit, Map, MapType
+from bpfctl.errors import ENOTSUPP
 from bpfctl.kernel import mapping
-from bpfctl.kernel.elements import ENOTSUPP
 from bpfctl.uapi.flags import MapFlag
 from btf.value import Record
 from tests.kernel import client

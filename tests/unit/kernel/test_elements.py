@@ -7,9 +7,9 @@ from errno import EBUSY, EINTR, EINVAL, ENOENT, ENOMEM, ENOSPC, EPERM
 import pytest
 
 from bpfctl._sys.maps import Batch
-from bpfctl.errors import KernelError, NotSupported
+from bpfctl.errors import ENOTSUPP, KernelError, NotSupported
 from bpfctl.kernel import elements
-from bpfctl.kernel.elements import ENOTSUPP, Chunk, Walk
+from bpfctl.kernel.elements import Chunk, Walk
 from bpfctl.kernel.map import MapInfo
 from bpfctl.uapi.enums import MapType
 
