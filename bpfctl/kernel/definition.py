@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from errno import EPERM
 from typing import Any, NamedTuple
 
-from bpfctl._sys import maps, programs
+from bpfctl._sys import maps
 from bpfctl.errors import KernelError, SavedError, UsageError
 from bpfctl.kernel import names
 from bpfctl.kernel.btf import Btf
@@ -108,7 +108,7 @@ class Definition(NamedTuple):
             if self.btf_id:
                 types = opened.enter_context(Btf.by_id(self.btf_id)).fileno()
             elif self.btf:
-                types = opened.enter_context(_loaded(self.btf)).fileno()
+                types = opened.enter_context(Btf.load(self.btf)).fileno()
             try:
                 return Map(
                     maps.create(
@@ -145,10 +145,3 @@ def _is_name(name: object) -> bool:
 
 def _fits(number: object, limit: int) -> bool:
     return type(number) is int and 0 <= number < limit
-
-
-def _loaded(btf: bytes) -> Any:
-    try:
-        return programs.btf_load(btf).fd
-    except OSError as error:
-        raise KernelError("can't load the types of the saved map", error.errno or 0) from None
