@@ -92,7 +92,7 @@ UNREADABLE = {
 # How a map answers that has no batches: old kernels do not know the command, newer ones know that the map has none.
 _NO_BATCHES = frozenset({ENOTSUPP, EOPNOTSUPP, EINVAL, E2BIG, ENOMEM, ENOSPC})
 _NO_WALK = frozenset({ENOTSUPP, EOPNOTSUPP, EINVAL})
-_STOPS = 1000  # how often in a row a batch may stop at the same place
+_STOPS = 1000  # how often in a row a batch may stop at the same place, or lack memory
 _AT_ONCE = 512  # how many pieces are cut off in one call
 _TRAIL = 64  # how many keys back the walk looks for one that is still there
 
@@ -166,8 +166,9 @@ class Walk:
                 elif cursor is None and error.errno in _NO_BATCHES:
                     yield from self._by_key(None)
                     return
-                elif error.errno == ENOMEM and wanted > 1:
-                    wanted //= 2
+                elif error.errno == ENOMEM and wanted > 1 and stops <= _STOPS:
+                    wanted //= 2  # and larger again where a bucket takes it: there may be memory by then, or never
+                    stops += 1
                 else:
                     raise self._failed(error) from None
                 continue

@@ -189,6 +189,14 @@ def test_batches(monkeypatch):
         list(walk(monkeypatch, FakeMap(b""), MapType.HASH))
 
 
+def test_a_bucket_larger_than_the_memory(monkeypatch):
+    """Whoever has too little room for it, and no memory for more, gives up at last."""
+    batches(monkeypatch, [Batch(b"ab", b"aabb", 2, b"1"), *[ENOMEM, ENOSPC] * 2000])
+
+    with pytest.raises(KernelError, match="Cannot allocate memory"):
+        list(walk(monkeypatch, FakeMap(b""), MapType.HASH))
+
+
 def test_a_batch_that_stops(monkeypatch):
     """A bucket whose lock is taken is tried again, and not for ever."""
     busy = Batch(b"", b"", 0, b"1", EBUSY)
