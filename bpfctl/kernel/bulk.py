@@ -38,7 +38,7 @@ def put(map_: Map, pairs: Iterable[tuple[bytes, bytes]], flags: int = 0) -> int:
         return 1
 
     # The kernel takes no other flag for a batch (generic_map_update_batch() in kernel/bpf/syscall.c).
-    by_batch = not flags & ~UpdateFlag.LOCK
+    by_batch = flags in (0, UpdateFlag.LOCK)
     return total(_written(map_, pairs, write if by_batch else None, write_one))
 
 

@@ -117,7 +117,8 @@ class Definition(NamedTuple):
                         self.value_size,
                         self.max_entries,
                         name=self.name.encode(errors="surrogateescape")[:_NAME_ROOM],
-                        flags=self.flags & ~MapFlag.NUMA_NODE,
+                        # A number, as MapFlag forgets flags that it does not know where it is turned round.
+                        flags=self.flags & ~int(MapFlag.NUMA_NODE),
                         inner_map_fd=inner.fileno() if inner else 0,
                         btf_fd=types,
                         btf_key_type_id=self.btf_key_type_id if types else 0,
