@@ -7,6 +7,7 @@ memory does not depend on how many there are. A map that changes meanwhile is co
 from __future__ import annotations
 
 import tempfile
+from contextlib import suppress
 from errno import ENOENT
 from struct import Struct
 from typing import TYPE_CHECKING
@@ -40,7 +41,16 @@ class Kept:
         """Put entries aside, if there are any."""
         if keys:
             packed = b"".join(keys), b"".join(values)
-            self._file.write(_HEAD.pack(len(packed[0]), len(packed[1]), len(keys)) + packed[0] + packed[1])
+            try:
+                self._file.write(_HEAD.pack(len(packed[0]), len(packed[1]), len(keys)) + packed[0] + packed[1])
+                self._file.flush()
+            except OSError as error:
+                with suppress(OSError):  # what it still holds fits no better now
+                    self._file.close()
+                hint = "TMPDIR names a folder that has room"
+                raise KernelError(
+                    "can't keep the differences in a temporary file", error.errno or 0, hint=hint
+                ) from None
             self.entries += len(keys)
 
     def __iter__(self) -> Iterator[Chunk]:
