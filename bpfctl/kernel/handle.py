@@ -239,5 +239,11 @@ def open_pin(path: str, flags: int = 0) -> FD:
 
 
 def kind_of(fd: int) -> str:
-    """Return bpftool's word for the kind of object behind a descriptor, ``unknown`` for anything else."""
-    return FILE_KINDS.get(os.readlink(f"/proc/self/fd/{fd}"), "unknown")
+    """Return bpftool's word for the kind of object behind a descriptor, ``unknown`` for anything else.
+
+    KernelError where there is no /proc to ask.
+    """
+    try:
+        return FILE_KINDS.get(os.readlink(f"/proc/self/fd/{fd}"), "unknown")
+    except OSError as error:
+        raise KernelError("can't read link type", error.errno or 0, hint="it takes a mounted /proc") from None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from errno import EIO, ENODEV
+from errno import EIO, ENODEV, ENOENT
 
 import pytest
 
@@ -69,6 +69,16 @@ def test_a_name_that_is_there_by_now_is_not_suggested(monkeypatch):
     monkeypatch.setattr(Program, "called", lambda _: next(names))
 
     assert Program._near("churn") == "did you mean 'churns'?"
+
+
+def test_what_is_pinned_cannot_be_told_without_proc(monkeypatch):
+    fd = FD(os.open("/dev/null", os.O_RDONLY))
+    monkeypatch.setattr(calls, "obj_get", lambda *_: fd)
+    monkeypatch.setattr(handle.os, "readlink", failing(FileNotFoundError(ENOENT, "no /proc")))
+
+    with pytest.raises(KernelError, match="can't read link type: No such file or directory"):
+        Map.pinned("/sys/fs/bpf/x")
+    assert fd.closed
 
 
 def test_a_program_without_its_device(monkeypatch):
