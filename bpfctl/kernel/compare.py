@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import tempfile
 from contextlib import suppress
-from errno import ENOENT
+from errno import ENOENT, EOPNOTSUPP
 from struct import Struct
 from typing import TYPE_CHECKING
 
 from bpfctl._sys import maps
 from bpfctl._sys.fd import Closing
-from bpfctl.errors import KernelError, status
-from bpfctl.kernel.elements import Chunk, Walk, pieces
+from bpfctl.errors import ENOTSUPP, KernelError, status
+from bpfctl.kernel.elements import Chunk, Walk, pieces, values_untold
 from bpfctl.kernel.map import PER_CPU
 
 if TYPE_CHECKING:
@@ -90,14 +90,15 @@ class Comparison(Closing):
         return bool(self.only_walked.entries or self.only_asked.entries or self.changed.entries)
 
     def run(self, walked: Iterable[Chunk], find: Find | None = None) -> None:
-        """Compare; ``find`` looks a key up in what is walked, else all its keys are kept in memory meanwhile."""
+        """Compare; ``find`` looks a key up in what is walked, else all its keys are kept in memory meanwhile.
+
+        NotSupported where the kernel keeps values to itself, which may differ then or not.
+        """
         info, look = self._info, finder(self._asked, self._info)
         room, bare = info.value_room(), _without_gaps(info)
         seen: set[bytes] = set()
         common = met = 0
         for chunk in walked:
-            if chunk.errno:
-                continue
             met += chunk.entries
             if find is None:
                 seen.update(pieces(chunk.keys, info.key_size))
@@ -122,15 +123,14 @@ class Comparison(Closing):
             self._find_only_asked(find or (lambda key: key if key in seen else None))
 
     def _entries(self) -> int:
-        return sum(chunk.entries for chunk in Walk(self._asked, self._info) if not chunk.errno)
+        return sum(chunk.entries for chunk in Walk(self._asked, self._info).told())
 
     def _find_only_asked(self, find: Find) -> None:
         info, room = self._info, self._info.value_room()
-        for chunk in Walk(self._asked, info):
-            if not chunk.errno:
-                pairs = zip(pieces(chunk.keys, info.key_size), pieces(chunk.values, room, chunk.entries), strict=True)
-                alone = [(key, value) for key, value in pairs if find(key) is None]
-                self.only_asked.put([key for key, _ in alone], [value for _, value in alone])
+        for chunk in Walk(self._asked, info).told():
+            pairs = zip(pieces(chunk.keys, info.key_size), pieces(chunk.values, room, chunk.entries), strict=True)
+            alone = [(key, value) for key, value in pairs if find(key) is None]
+            self.only_asked.put([key for key, _ in alone], [value for _, value in alone])
 
 
 def finder(map_: Map, info: MapInfo) -> Find:
@@ -141,11 +141,12 @@ def finder(map_: Map, info: MapInfo) -> Find:
         try:
             return lookup(fd, key, room)
         except OSError as error:
-            if error.errno == ENOENT:
+            number = error.errno or 0
+            if number == ENOENT:
                 return None
-            raise KernelError(
-                f"can't look up keys of map {info.id}", error.errno or 0, exit_code=status(error.errno or 0)
-            ) from None
+            if number in {ENOTSUPP, EOPNOTSUPP}:
+                raise values_untold(info) from None
+            raise KernelError(f"can't look up keys of map {info.id}", number, exit_code=status(number)) from None
 
     return find
 

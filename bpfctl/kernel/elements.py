@@ -137,11 +137,11 @@ class Walk:
         of_values = values or (lambda packed, count: pieces(packed, room, count))
         return chain.from_iterable(
             zip(of_keys(chunk.keys, chunk.entries), of_values(chunk.values, chunk.entries), strict=True)
-            for chunk in self._told()
+            for chunk in self.told()
         )
 
-    def _told(self) -> Iterator[Chunk]:
-        """Yield the chunks of entries that have values."""
+    def told(self) -> Iterator[Chunk]:
+        """Yield the chunks of entries that have values; NotSupported where the kernel keeps them to itself."""
         for chunk in self:
             if not chunk.errno:
                 yield chunk

@@ -14,7 +14,7 @@ import pytest
 from tests.kernel import client
 from tests.kernel.saved_maps import U32, create, dump, ordered, ours, possible, saved, typed, word
 
-ARRAY, ARRAY_OF_MAPS, HASH, PERCPU_HASH, PROG_ARRAY = 2, 12, 1, 5, 3
+ARRAY, ARRAY_OF_MAPS, HASH, PERCPU_HASH, PERF_EVENT_ARRAY, PROG_ARRAY = 2, 12, 1, 5, 4, 3
 
 
 def compare(first, second, *voice):
@@ -103,6 +103,16 @@ def test_maps_that_cannot_be_compared(stack, tmp_path):
     assert compare(first, ["id", word(create(stack, HASH, 8, 4, 4))]).rc == 2
     answer = compare(first, [saved(tmp_path, "[7]")])
     assert (answer.rc, b"entry 1 of " in answer.stderr) == (255, True)
+    events = [create(stack, PERF_EVENT_ARRAY, 4, 4, 4) for _ in range(2)]
+    for against in (
+        ["id", word(events[1])],
+        [saved(tmp_path, json.dumps([{"key": ["0x00"] * 4, "value": ["0x00"] * 4}]))],
+    ):
+        answer = compare(events[0], against)
+        assert (answer.rc, b"the kernel does not tell the values of a perf_event_array map" in answer.stderr) == (
+            5,
+            True,
+        )
     assert compare(first, ["id", "4294967295"]).rc == 3
     assert compare(first, ["/nonexistent"]).rc == 3
 
