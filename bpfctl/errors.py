@@ -33,6 +33,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from bpfctl.kernel.verifier import Refusal
 
+#: The kernel's own (include/linux/errno.h): not in user space's errno.h, and yet an answer of bpf(2).
+ENOTSUPP = 524
+
 
 class BpfctlError(Exception):
     """Base of all errors that bpfctl raises on purpose; str() is one sentence for a person.

@@ -23,8 +23,9 @@ class _Buffer(Closing):
     ``take`` and ``unmap`` are the functions of core.c for the kind of buffer, which ``rc`` says was mapped.
     """
 
+    _shared: Any = None  # until it is mapped
+
     def __init__(self, shared: Any, rc: int, take: Any, unmap: Any) -> None:
-        self._shared = None
         if rc < 0:
             raise OSError(-rc, os.strerror(-rc))
         self._shared = shared

@@ -8,15 +8,13 @@ from errno import EINVAL
 from typing import TYPE_CHECKING
 
 from bpfctl._sys import attach as attach_calls
-from bpfctl.errors import KernelError, NotSupported
+from bpfctl.errors import ENOTSUPP, KernelError, NotSupported
 from bpfctl.kernel.link import Link
 from bpfctl.uapi.enums import AttachType
 
 if TYPE_CHECKING:
     from bpfctl._sys.fd import FD
     from bpfctl.kernel.prog import Program
-
-_ENOTSUPP = 524  # the kernel's own, which no header of the C library has
 
 
 def attach(program: Program, attach_type: AttachType | int = 0, cookie: int = 0) -> Link:
@@ -33,7 +31,7 @@ def attach(program: Program, attach_type: AttachType | int = 0, cookie: int = 0)
             raise NotSupported(
                 f"this kernel has no cookies for tracing programs of this type (Linux {since})"
             ) from None
-        if error.errno == _ENOTSUPP:
+        if error.errno == ENOTSUPP:
             since = " (Linux 6.0)" if os.uname().machine == "aarch64" else ""
             raise NotSupported(
                 f"this kernel cannot attach tracing programs to functions on this architecture{since}"

@@ -15,7 +15,7 @@ from bpfctl._sys import attach as attach_calls
 from bpfctl._sys import perf
 from bpfctl.attach import perf_event
 from bpfctl.elf.image import EM_AARCH64, EM_X86_64, identify
-from bpfctl.errors import KernelError, NotFound, NotSupported
+from bpfctl.errors import ENOTSUPP, KernelError, NotFound, NotSupported
 from bpfctl.host import pmu
 from bpfctl.kernel.handle import privilege_hint
 from bpfctl.kernel.link import Link
@@ -31,8 +31,7 @@ if TYPE_CHECKING:
 
 _UNIT = "uprobe"
 _NO_PID = 0xFFFFFFFF  # -1
-_ENOTSUPP = 524  # the kernel's own, without a name in errno.h
-_NO_INSTRUCTION = frozenset({_ENOTSUPP, EOPNOTSUPP, ENOEXEC})
+_NO_INSTRUCTION = frozenset({ENOTSUPP, EOPNOTSUPP, ENOEXEC})
 _ELSEWHERE = "it can't execute one of this kind elsewhere"
 #: Of the operand's size and segment, of repetition, and REX.
 _X86_PREFIXES = frozenset({0x26, 0x2E, 0x36, 0x3E, 0x64, 0x65, 0x66, 0x67, 0xF2, 0xF3, *range(0x40, 0x50)})

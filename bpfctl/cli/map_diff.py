@@ -47,7 +47,7 @@ def diff(ctx: opt.Context, words: opt.Words = None, *, cpus: opt.Cpus = None, fr
             check_alike(info, second.info())
             told = told or types(second.info())
             found = opened.enter_context(Comparison(second))
-            found.run(Walk(first, info), finder(first, info))
+            found.run(Walk(first, info).told(), finder(first, info))
             ours, theirs, swapped = found.only_walked, found.only_asked, False
         shown = Differences(Shape(info, told), swapped=swapped)
         ctx.obj.out.parts(

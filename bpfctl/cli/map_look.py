@@ -63,7 +63,7 @@ def watch(
             nonlocal before
             now = time.monotonic()
             seconds, before = now - (before or now), now
-            changes = watched.changes(looking.chunks(Walk(map_, info)))
+            changes = watched.changes(looking.chunks(Walk(map_, info).told()))
             return change.gathered(changes, meter, most, seconds)._replace(entries=watched.entries)
 
         title = f"map {info.id} {info.name or ''}".rstrip()

@@ -10,7 +10,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
 from bpfctl._sys import maps
-from bpfctl.errors import DoesNotFit, KernelError, Unfinished
+from bpfctl.errors import ENOTSUPP, DoesNotFit, KernelError, Unfinished
 from bpfctl.uapi.flags import UpdateFlag
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ T = TypeVar("T")
 _CHUNK_BYTES = 1 << 18
 _CHUNK_ENTRIES = 1 << 12
 # How a map answers that has no batches: old kernels do not know the command, newer ones know that the map has none.
-_NO_BATCHES = frozenset({524, EOPNOTSUPP, EINVAL})  # ENOTSUPP is the kernel's own
+_NO_BATCHES = frozenset({ENOTSUPP, EOPNOTSUPP, EINVAL})
 
 
 def put(map_: Map, pairs: Iterable[tuple[bytes, bytes]], flags: int = 0) -> int:
@@ -38,7 +38,7 @@ def put(map_: Map, pairs: Iterable[tuple[bytes, bytes]], flags: int = 0) -> int:
         return 1
 
     # The kernel takes no other flag for a batch (generic_map_update_batch() in kernel/bpf/syscall.c).
-    by_batch = not flags & ~UpdateFlag.LOCK
+    by_batch = flags in (0, UpdateFlag.LOCK)
     return total(_written(map_, pairs, write if by_batch else None, write_one))
 
 
@@ -90,7 +90,7 @@ def _written(
     map_: Map, items: Iterable[T], write: Callable[[list[T]], int] | None, write_one: Callable[[T], int]
 ) -> Iterator[int]:
     """Write chunks, or one by one where the map turns out to have no batches; yield how many at a time."""
-    room = map_.facts.key_size + map_.facts.value_room()
+    room = max(1, map_.facts.key_size + map_.facts.value_room())  # ring buffers have neither
     number = max(1, min(_CHUNK_ENTRIES, _CHUNK_BYTES // room))
     rest, first = iter(items), True
     while chunk := list(islice(rest, number)):

@@ -45,6 +45,8 @@ class Watched:
     def changes(self, chunks: Iterable[Chunk]) -> Iterator[Change]:
         """Yield what has changed since the last round, nothing in the first; UsageError when there is too much.
 
+        The chunks are of entries that have values, as `Walk.told` yields them.
+
         The round is only kept when all of it was asked for.
         """
         kept: list[Chunk] = []
@@ -60,8 +62,6 @@ class Watched:
     def _taken(self, chunks: Iterable[Chunk], kept: list[Chunk]) -> Iterator[Chunk]:
         size = 0
         for chunk in chunks:
-            if chunk.errno:
-                continue
             size += len(chunk.keys) + len(chunk.values)
             if size > MOST_BYTES:
                 raise UsageError(

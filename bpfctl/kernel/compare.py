@@ -7,14 +7,15 @@ memory does not depend on how many there are. A map that changes meanwhile is co
 from __future__ import annotations
 
 import tempfile
-from errno import ENOENT
+from contextlib import suppress
+from errno import ENOENT, EOPNOTSUPP
 from struct import Struct
 from typing import TYPE_CHECKING
 
 from bpfctl._sys import maps
 from bpfctl._sys.fd import Closing
-from bpfctl.errors import BpfctlError, KernelError, status
-from bpfctl.kernel.elements import Chunk, Walk, pieces
+from bpfctl.errors import ENOTSUPP, KernelError, status
+from bpfctl.kernel.elements import Chunk, Walk, pieces, values_untold
 from bpfctl.kernel.map import PER_CPU
 
 if TYPE_CHECKING:
@@ -42,9 +43,14 @@ class Kept:
             packed = b"".join(keys), b"".join(values)
             try:
                 self._file.write(_HEAD.pack(len(packed[0]), len(packed[1]), len(keys)) + packed[0] + packed[1])
-            except OSError as error:  # FileNotFoundError where no folder can be written to, which has a text of its own
-                why = error.strerror if error.errno != ENOENT else "no folder for temporary files can be written to"
-                raise BpfctlError(f"can't put aside what differs: {why} (TMPDIR names another folder)") from None
+                self._file.flush()
+            except OSError as error:
+                with suppress(OSError):  # what it still holds fits no better now
+                    self._file.close()
+                hint = "TMPDIR names a folder that has room"
+                raise KernelError(
+                    "can't keep the differences in a temporary file", error.errno or 0, hint=hint
+                ) from None
             self.entries += len(keys)
 
     def __iter__(self) -> Iterator[Chunk]:
@@ -84,14 +90,16 @@ class Comparison(Closing):
         return bool(self.only_walked.entries or self.only_asked.entries or self.changed.entries)
 
     def run(self, walked: Iterable[Chunk], find: Find | None = None) -> None:
-        """Compare; ``find`` looks a key up in what is walked, else all its keys are kept in memory meanwhile."""
+        """Compare; ``find`` looks a key up in what is walked, else all its keys are kept in memory meanwhile.
+
+        NotSupported where the kernel keeps values to itself, which may differ then or not.
+        """
         info, look = self._info, finder(self._asked, self._info)
         room, bare = info.value_room(), _without_gaps(info)
         seen: set[bytes] = set()
-        common = 0
+        common = met = 0
         for chunk in walked:
-            if chunk.errno:
-                continue
+            met += chunk.entries
             if find is None:
                 seen.update(pieces(chunk.keys, info.key_size))
             alone: tuple[list[bytes], list[bytes]] = ([], [])
@@ -110,17 +118,19 @@ class Comparison(Closing):
                     changed[1].append(value + other)
             self.only_walked.put(*alone)
             self.changed.put(*changed)
-        self._find_only_asked(find or (lambda key: key if key in seen else None), common)
+        # A file may have a key twice, and then the numbers say nothing.
+        if (find is None and len(seen) < met) or common != self._entries():
+            self._find_only_asked(find or (lambda key: key if key in seen else None))
 
-    def _find_only_asked(self, find: Find, common: int) -> None:
+    def _entries(self) -> int:
+        return sum(chunk.entries for chunk in Walk(self._asked, self._info).told())
+
+    def _find_only_asked(self, find: Find) -> None:
         info, room = self._info, self._info.value_room()
-        if sum(chunk.entries for chunk in Walk(self._asked, info) if not chunk.errno) == common:
-            return
-        for chunk in Walk(self._asked, info):
-            if not chunk.errno:
-                pairs = zip(pieces(chunk.keys, info.key_size), pieces(chunk.values, room, chunk.entries), strict=True)
-                alone = [(key, value) for key, value in pairs if find(key) is None]
-                self.only_asked.put([key for key, _ in alone], [value for _, value in alone])
+        for chunk in Walk(self._asked, info).told():
+            pairs = zip(pieces(chunk.keys, info.key_size), pieces(chunk.values, room, chunk.entries), strict=True)
+            alone = [(key, value) for key, value in pairs if find(key) is None]
+            self.only_asked.put([key for key, _ in alone], [value for _, value in alone])
 
 
 def finder(map_: Map, info: MapInfo) -> Find:
@@ -131,11 +141,12 @@ def finder(map_: Map, info: MapInfo) -> Find:
         try:
             return lookup(fd, key, room)
         except OSError as error:
-            if error.errno == ENOENT:
+            number = error.errno or 0
+            if number == ENOENT:
                 return None
-            raise KernelError(
-                f"can't look up keys of map {info.id}", error.errno or 0, exit_code=status(error.errno or 0)
-            ) from None
+            if number in {ENOTSUPP, EOPNOTSUPP}:
+                raise values_untold(info) from None
+            raise KernelError(f"can't look up keys of map {info.id}", number, exit_code=status(number)) from None
 
     return find
 

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from errno import EPERM
 from typing import Any, NamedTuple
 
-from bpfctl._sys import maps, programs
+from bpfctl._sys import maps
 from bpfctl.errors import KernelError, SavedError, UsageError
 from bpfctl.kernel import names
 from bpfctl.kernel.btf import Btf
@@ -90,8 +90,10 @@ class Definition(NamedTuple):
             btf = binascii.a2b_base64(text, strict_mode=True) if text else b""
         except (ValueError, TypeError):
             raise SavedError("the types in the file are damaged") from None
-        if number is None or not isinstance(name, str):
+        if number is None:
             raise SavedError(f"the file tells of a map of an unknown type: {kind!s:.40}")
+        if not _is_name(name):
+            raise SavedError(f"the file tells of a map whose name is {name!s:.40}")
         sizes = {"type": number} | {member: told.get(member, 0) for member in _NUMBERS}
         wrong = [member for member, size in sizes.items() if not _fits(size, _LIMITS.get(member, _U32))]
         if wrong:
@@ -106,7 +108,7 @@ class Definition(NamedTuple):
             if self.btf_id:
                 types = opened.enter_context(Btf.by_id(self.btf_id)).fileno()
             elif self.btf:
-                types = opened.enter_context(_loaded(self.btf)).fileno()
+                types = opened.enter_context(Btf.load(self.btf)).fileno()
             try:
                 return Map(
                     maps.create(
@@ -115,7 +117,8 @@ class Definition(NamedTuple):
                         self.value_size,
                         self.max_entries,
                         name=self.name.encode(errors="surrogateescape")[:_NAME_ROOM],
-                        flags=self.flags & ~MapFlag.NUMA_NODE,
+                        # A number, as MapFlag forgets flags that it does not know where it is turned round.
+                        flags=self.flags & ~int(MapFlag.NUMA_NODE),
                         inner_map_fd=inner.fileno() if inner else 0,
                         btf_fd=types,
                         btf_key_type_id=self.btf_key_type_id if types else 0,
@@ -133,12 +136,13 @@ _NUMBERS = ("bytes_key", "bytes_value", "max_entries", "flags", "map_extra", "bt
 _LIMITS = {"map_extra": 1 << 64}
 
 
+def _is_name(name: object) -> bool:
+    """Return whether this may be a name; JSON can spell text that no bytes are."""
+    try:
+        return isinstance(name, str) and name.encode(errors="surrogateescape") is not None
+    except UnicodeEncodeError:
+        return False
+
+
 def _fits(number: object, limit: int) -> bool:
     return type(number) is int and 0 <= number < limit
-
-
-def _loaded(btf: bytes) -> Any:
-    try:
-        return programs.btf_load(btf).fd
-    except OSError as error:
-        raise KernelError("can't load the types of the saved map", error.errno or 0) from None

@@ -35,7 +35,7 @@ from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 
 from bpfctl._sys import maps
-from bpfctl.errors import KernelError, NotSupported, status
+from bpfctl.errors import ENOTSUPP, KernelError, NotSupported, status
 from bpfctl.kernel import handle
 from bpfctl.kernel.names import map_type
 from bpfctl.uapi.enums import MapType
@@ -48,8 +48,6 @@ if TYPE_CHECKING:
 
     #: What packed keys or values become: (bytes, how many) -> each.
     Each: TypeAlias = Callable[[bytes, int], Iterable[Any]]
-
-ENOTSUPP = 524  # the kernel's own, include/linux/errno.h; no errno of user space
 
 # A chunk holds about this much, so that a dump's memory does not depend on the size of the map.
 _CHUNK_BYTES = 1 << 20
@@ -94,7 +92,7 @@ UNREADABLE = {
 # How a map answers that has no batches: old kernels do not know the command, newer ones know that the map has none.
 _NO_BATCHES = frozenset({ENOTSUPP, EOPNOTSUPP, EINVAL, E2BIG, ENOMEM, ENOSPC})
 _NO_WALK = frozenset({ENOTSUPP, EOPNOTSUPP, EINVAL})
-_STOPS = 1000  # how often in a row a batch may stop at the same place
+_STOPS = 1000  # how often in a row a batch may stop at the same place, or lack memory
 _AT_ONCE = 512  # how many pieces are cut off in one call
 _TRAIL = 64  # how many keys back the walk looks for one that is still there
 
@@ -139,11 +137,11 @@ class Walk:
         of_values = values or (lambda packed, count: pieces(packed, room, count))
         return chain.from_iterable(
             zip(of_keys(chunk.keys, chunk.entries), of_values(chunk.values, chunk.entries), strict=True)
-            for chunk in self._told()
+            for chunk in self.told()
         )
 
-    def _told(self) -> Iterator[Chunk]:
-        """Yield the chunks of entries that have values."""
+    def told(self) -> Iterator[Chunk]:
+        """Yield the chunks of entries that have values; NotSupported where the kernel keeps them to itself."""
         for chunk in self:
             if not chunk.errno:
                 yield chunk
@@ -168,8 +166,9 @@ class Walk:
                 elif cursor is None and error.errno in _NO_BATCHES:
                     yield from self._by_key(None)
                     return
-                elif error.errno == ENOMEM and wanted > 1:
-                    wanted //= 2
+                elif error.errno == ENOMEM and wanted > 1 and stops <= _STOPS:
+                    wanted //= 2  # and larger again where a bucket takes it: there may be memory by then, or never
+                    stops += 1
                 else:
                     raise self._failed(error) from None
                 continue

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from errno import EACCES, EINVAL, ENOENT
+from errno import EACCES, EINVAL
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, TypeVar
 
 from bpfctl._sys import calls
@@ -77,11 +77,16 @@ def _number(error: OSError) -> int:
 def one(found: Iterator[Opened], several: str) -> Opened:
     """Return the only object of those found; Ambiguous with the sentence ``several`` when there are more."""
     first = next(found)
-    for other in found:
-        other.close()
+    try:
+        other = next(found, None)
+    except BaseException:
         first.close()
-        raise Ambiguous(several)
-    return first
+        raise
+    if other is None:
+        return first
+    first.close()
+    other.close()
+    raise Ambiguous(several)
 
 
 class Handle(Closing):
@@ -177,7 +182,7 @@ class Handle(Closing):
         for handle in cls.every():
             with handle:
                 names.add(handle.called())
-        near = get_close_matches(name, sorted(names), 1, 0.7)
+        near = get_close_matches(name, sorted(names - {name}), 1, 0.7)  # one may have come by now that is called so
         return f"did you mean '{near[0]}'?" if near else ""
 
     def called(self) -> str:
@@ -236,10 +241,9 @@ def open_pin(path: str, flags: int = 0) -> FD:
 def kind_of(fd: int) -> str:
     """Return bpftool's word for the kind of object behind a descriptor, ``unknown`` for anything else.
 
-    KernelError without /proc, which alone tells.
+    KernelError where there is no /proc to ask.
     """
     try:
         return FILE_KINDS.get(os.readlink(f"/proc/self/fd/{fd}"), "unknown")
-    except FileNotFoundError:
-        hint = "mount -t proc proc /proc"
-        raise KernelError("can't tell what kind of object is pinned there without /proc", ENOENT, hint=hint) from None
+    except OSError as error:
+        raise KernelError("can't read link type", error.errno or 0, hint="it takes a mounted /proc") from None

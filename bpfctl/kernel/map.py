@@ -259,11 +259,10 @@ class Map(handle.Handle, Mapped[Any, Any]):
         The value of a per-CPU map has a slot of value_size, rounded up to 8, for each possible CPU. Queues and stacks
         have no keys: an empty one gets the value that would be taken next.
         """
-        try:
-            return maps.lookup(self.fileno(), key or None, self.facts.value_room())
-        except OSError as error:
-            number = error.errno or 0
-            raise KernelError("lookup failed", number, exit_code=status(number)) from None
+        found = self.find(key)
+        if found is None:
+            raise KernelError("lookup failed", ENOENT, exit_code=status(ENOENT))
+        return found
 
     def find(self, key: bytes) -> bytes | None:
         """Return the value of a key as lookup() does; None when it has none."""

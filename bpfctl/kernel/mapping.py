@@ -12,7 +12,7 @@ from errno import E2BIG, EEXIST, EINVAL, ENOENT, EOPNOTSUPP, EPERM
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, overload
 
-from bpfctl.errors import DoesNotFit, KernelError
+from bpfctl.errors import ENOTSUPP, DoesNotFit, KernelError
 from bpfctl.uapi.enums import MapType
 from bpfctl.uapi.flags import UpdateFlag
 
@@ -28,7 +28,7 @@ V = TypeVar("V")
 T = TypeVar("T")
 
 _MISSING: Any = object()
-_NOT_AT_ALL = frozenset({524, EOPNOTSUPP})  # ENOTSUPP is the kernel's own
+_NOT_AT_ALL = frozenset({ENOTSUPP, EOPNOTSUPP})
 _NOT_IN_ONE_STEP = _NOT_AT_ALL | {EINVAL}
 
 
@@ -201,7 +201,10 @@ class Mapped(Generic[K, V]):
         from bpfctl.kernel import bulk  # noqa: PLC0415 - few write many
 
         map_, codec, _ = self._access()
-        return bulk.delete(map_, map(codec.encode, keys))
+        try:
+            return bulk.delete(map_, map(codec.encode, keys))
+        except KernelError as error:
+            raise _explained(map_, error) from None
 
 
 class TypedMap(Mapped[K, V]):
@@ -259,10 +262,15 @@ def _take(map_: Map, key: bytes) -> bytes | None:
         if error.is_missing:
             return None
         if not key or error.errno not in _NOT_IN_ONE_STEP:
-            raise
+            raise _explained(map_, error) from None
     found = _find(map_, key)
     if found is not None:
-        map_.delete(key)
+        try:
+            map_.delete(key)
+        except KernelError as error:
+            if not error.is_missing:
+                raise _explained(map_, error) from None
+            return None  # somebody else has taken it
     return found
 
 

@@ -88,18 +88,19 @@ def opened(which: Select | None = None, *, write: bool = False) -> Iterator[Map]
     """
     if which is not None and which.by == "id":
         map_ = _by_id(int(which.value), write=write)
-        info = map_.facts
+        info = _facts(map_)
         if info.type != MapType.STRUCT_OPS:
             map_.close()
             raise UsageError(f"{info.name} id {info.id} is not a struct_ops map")
         yield map_
         return
     for map_ in Map.every():
-        if map_.facts.type != MapType.STRUCT_OPS or which not in (None, ("name", map_.facts.name)):
+        info = _facts(map_)
+        if info.type != MapType.STRUCT_OPS or which not in (None, ("name", info.name)):
             map_.close()
         elif write:
             with map_:  # and keep it, so that its id stays its own
-                yield _by_id(map_.facts.id, write=True)
+                yield _by_id(info.id, write=True)
         else:
             yield map_
 
@@ -110,6 +111,15 @@ def _by_id(id_: int, *, write: bool) -> Map:
     except KernelError as error:
         number = error.errno or 0
         raise KernelError(f"can't get map by id ({id_})", number, hint=privilege_hint(number)) from None
+
+
+def _facts(map_: Map) -> MapInfo:
+    """Return a map's facts; where they are not told, nobody else closes it."""
+    try:
+        return map_.facts
+    except KernelError:
+        map_.close()
+        raise
 
 
 def row(map_: Map, known: Types) -> Row:

@@ -304,7 +304,7 @@ def _any(kind: Kind) -> FD | None:
             return None
         try:
             return calls.fd_by_id(kind.fd_by_id, id_)
-        except FileNotFoundError:  # gone meanwhile
+        except (FileNotFoundError, BlockingIOError):  # gone meanwhile, or a link that is not attached yet
             continue
 
 

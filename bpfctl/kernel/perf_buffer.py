@@ -11,6 +11,7 @@ import os
 import select
 import sys
 from contextlib import ExitStack, suppress
+from errno import EINVAL
 from struct import Struct
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, overload
 
@@ -138,7 +139,8 @@ class _PerfReader(events.Reader[Record]):
         try:
             found, self.info = events.opened(map_, MapType.PERF_EVENT_ARRAY, "perf event array")
             with found:
-                self._slots = open_slots(found, self.info, where or every_cpu(self.info), pages, clock=clock)
+                places = every_cpu(self.info) if where is None else where
+                self._slots = open_slots(found, self.info, places, pages, clock=clock)
             for fd in self._slots.fds:
                 self._epoll.register(fd, select.EPOLLIN)
         except BaseException:
@@ -280,12 +282,15 @@ class PerfRecords(_PerfReader[PerfRecord]):
 
 def open_slots(map_: Map, info: MapInfo, where: Iterable[tuple[int, int]], pages: int, *, clock: bool) -> Slots:
     """Put events of ours into slots of a map; KernelError says what the kernel refuses."""
+    tried = f"failed to create perf buffer of map {info.id}"
     try:
         return Slots(map_, info, where, pages, clock=clock)
     except KernelError:
         raise
     except OSError as error:
-        raise events.refused(f"failed to create perf buffer of map {info.id}", error) from None
+        raise events.refused(tried, error) from None
+    except OverflowError:  # a number that no CPU or slot has, and that fits into no message to the kernel
+        raise KernelError(tried, EINVAL) from None
 
 
 def _time(sample: Sample[Any]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from errno import ENODEV
 from typing import TYPE_CHECKING
 
 from bpfctl._sys import calls
@@ -29,10 +30,16 @@ def _pins(kind: Kind) -> Iterator[tuple[int, str]]:
         except (OSError, ValueError):  # an iterator's file, a map we may not open, removed meanwhile
             continue
         with fd:
-            if kind_of(fd.fileno()) == kind.word:
+            if kind_of(fd.fileno()) != kind.word:
+                continue
+            try:
                 # Every info structure of the kernel has its id at byte 4.
                 info, _ = calls.obj_info(fd.fileno(), 8)
-                yield int.from_bytes(info[4:8], sys.byteorder), path
+            except OSError as error:
+                if error.errno != ENODEV:  # its offload device is gone, and its id with it
+                    raise KernelError(f"can't get {kind.noun} info ({path})", error.errno or 0) from None
+                continue
+        yield int.from_bytes(info[4:8], sys.byteorder), path
 
 
 def pin(handle: Handle, path: str, *, mount: bool = True) -> str | None:

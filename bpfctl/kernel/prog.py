@@ -233,10 +233,9 @@ class Program(handle.Handle):
                 raise
             # The kernel tells nothing but this of a program whose offload device is gone.
             fields = fdinfo.fields(fdinfo.read(self.fileno()))
-            raw = bytearray(PROG_INFO.size)
-            raw[0:4] = int(fields["prog_type"]).to_bytes(4, "little")
-            info, orphaned = ProgramInfo.from_raw(bytes(raw)), True
-            info = info._replace(id=int(fields["prog_id"]), tag=bytes.fromhex(fields["prog_tag"]))
+            kind, id_, tag = int(fields["prog_type"]), int(fields["prog_id"]), bytes.fromhex(fields["prog_tag"])
+            nothing, orphaned = ProgramInfo.from_raw(bytes(PROG_INFO.size)), True
+            info = nothing._replace(type=_PROG_TYPES.get(kind, kind), id=id_, tag=tag)
         return ProgramRow(
             info,
             self.full_name(info),

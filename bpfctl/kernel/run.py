@@ -14,7 +14,7 @@ from errno import E2BIG, EINVAL, ENOMEM, ENOSPC
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bpfctl._sys import programs
-from bpfctl.errors import KernelError, status
+from bpfctl.errors import ENOTSUPP, KernelError, status
 from bpfctl.kernel import handle
 from bpfctl.uapi.enums import ProgType
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from bpfctl.kernel.prog import Program
     from btf.value import Record
 
-ENOTSUPP = 524  # include/linux/errno.h; no number of the C library's
 _ROOM = 32 << 10
 _MORE = 4 << 10  # by how much a packet may grow
 _ETHERNET_HEADER = 14

@@ -31,6 +31,7 @@ _MOST = 512  # entries that are read one by one before looking whether they are 
 _LONGEST = 1 << 20  # of text that an entry may have, and besides for each of its bytes:
 _LONGEST_BYTE = 1 << 8
 _LONGEST_HEAD = 1 << 26  # of what the file tells of a map, which may be its types
+_CUT = 64  # of text in which a block may have ended, in the midst of what is looked for
 _MARGIN = 16  # of text that JSON looks ahead
 _BLANKS = b" \t\r\n"
 _IN_MAP = frozenset({b"id", b"type", b"name", b"flags", b"elements"})
@@ -104,9 +105,7 @@ class Saved:
             head = self._head()
             if self._chosen is None or self._chosen in (str(head.get("id")), head.get("name")):
                 return head
-            for _ in self._values():
-                pass
-            self._end_of_map()
+            self._leave()
             if not self._closers or self._peek() != b",":
                 raise SavedError(f"{self._name} has no entries of a map '{self._chosen}'")
             self._expect(b",")
@@ -153,11 +152,30 @@ class Saved:
         """Look through a file that can be read twice; one that cannot shows it only at the end."""
         if not stat.S_ISREG(os.fstat(self._fd).st_mode):
             return False
-        at = found = 0
+        here = os.lseek(self._fd, 0, os.SEEK_CUR)
+        at = start = here - len(self._text) + self._at
+        found, rest = 0, b""
         while found < 2 and (block := os.pread(self._fd, _READ, at)):
-            found += len(_ELEMENTS.findall(block))
-            at += max(len(block) - 64, 1) if len(block) > 64 else len(block)
-        return found > 1
+            text = rest + block
+            found += sum(match.end() > len(rest) for match in _ELEMENTS.finditer(text))
+            at, rest = at + len(block), text[-_CUT:]
+        if found < 2:
+            return False
+        # The second may be a member of a struct: only what follows the first map is proof.
+        try:
+            os.lseek(self._fd, start, os.SEEK_SET)
+            return Saved(self._fd, self._name).goes_on()
+        finally:
+            os.lseek(self._fd, here, os.SEEK_SET)
+
+    def goes_on(self) -> bool:
+        """Return whether another map follows the one at hand; what is damaged is told when it is read for good."""
+        try:
+            self._head()
+            self._leave()
+            return self._peek() == b","
+        except SavedError:
+            return False
 
     def _head(self) -> dict[str, Any]:
         """Read the members of a map up to its entries."""
@@ -173,6 +191,12 @@ class Saved:
             if self._peek() == b",":
                 self._expect(b",")
         raise SavedError(f"{self._name} tells of a map, but has no entries of it: is it no dump?")
+
+    def _leave(self) -> None:
+        """Read the entries of a map that nobody wants, and what follows them."""
+        for _ in self._values():
+            pass
+        self._end_of_map()
 
     def _end_of_map(self) -> None:
         while self._peek() == b",":
@@ -292,8 +316,8 @@ class Saved:
             self.entries -= 1
             size *= 2
 
-    #: The most text that an entry may have.
-    longest = _LONGEST
+    #: The most text that an entry may have; as much as anything, where nobody knows the map.
+    longest = _LONGEST_HEAD
 
     def fits(self, entries: Entries) -> None:
         """Set how long the text of an entry may be."""

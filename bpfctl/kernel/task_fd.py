@@ -11,7 +11,7 @@ from errno import ENOENT
 from typing import TYPE_CHECKING, NamedTuple
 
 from bpfctl._sys import attach
-from bpfctl.errors import KernelError
+from bpfctl.errors import ENOTSUPP, KernelError
 from bpfctl.host import fdinfo
 from bpfctl.kernel import attachment
 from bpfctl.kernel.keeper import Keepers
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     from bpfctl.kernel.link import LinkRow
     from bpfctl.kernel.owner import How
-
-_ENOTSUPP = 524  # of the kernel alone: what a descriptor that no program is attached to is answered with
 
 #: enum bpf_task_fd_type in include/uapi/linux/bpf.h.
 RAW_TRACEPOINT, TRACEPOINT, KPROBE, KRETPROBE, UPROBE, URETPROBE = range(6)
@@ -113,7 +111,7 @@ def _check() -> None:
         attach.task_fd_query(os.getpid(), root)
     except OSError as error:
         number = error.errno or 0
-        if number != _ENOTSUPP:
+        if number != ENOTSUPP:
             from bpfctl.kernel.refusal import hint  # noqa: PLC0415 - only an error needs it
 
             raise KernelError("perf_query_support", number, hint=hint(number)) from None

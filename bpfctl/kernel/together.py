@@ -92,8 +92,11 @@ def together(*, mount: bool = True) -> Iterator[Together]:
 
 
 def stopped() -> bool:
-    """Return whether somebody wants us to stop, so that what is `together` is undone."""
-    return bool(signal.sigpending() & _STOP)
+    """Return whether somebody wants us to stop, so that what is `together` is undone.
+
+    A signal that is ignored, as after nohup(1), waits like others as long as it is blocked, and means nothing.
+    """
+    return any(signal.getsignal(number) is not signal.SIG_IGN for number in signal.sigpending() & _STOP)
 
 
 def free(path: str, *, mount: bool = True) -> None:

@@ -189,6 +189,7 @@ _SENTENCES = [
         "an access of {size} at {off} leaves struct {what}",
     ),
 ]
+_HEX = re.compile(r"0x[0-9a-f]+")
 
 
 @cache
@@ -220,7 +221,7 @@ def _told(groups: dict[str, str]) -> dict[str, str]:
     if "wanted" in groups:
         told["wanted"] = _wanted(groups["wanted"])
     for name in ("low", "high"):
-        if groups.get(name, "").startswith("0x"):
+        if _HEX.fullmatch(groups.get(name, "")):
             told[name] = str(int(groups[name], 16))
     return told
 

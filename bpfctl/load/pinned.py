@@ -44,7 +44,7 @@ def _difference(spec: MapSpec, map_: Map) -> str:
     info = map_.info()
     flags = info.map_flags
     if info.type in _READ_BY_PROGRAMS:  # the kernel tells this one of them, whether it was asked for or not
-        flags = flags & ~MapFlag.RDONLY_PROG | spec.flags & MapFlag.RDONLY_PROG
+        flags = flags & ~int(MapFlag.RDONLY_PROG) | spec.flags & MapFlag.RDONLY_PROG
     pairs = (
         ("type", int(info.type), spec.type),
         ("key size", info.key_size, spec.key_size),

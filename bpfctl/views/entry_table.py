@@ -6,7 +6,8 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bpfctl.kernel.elements import ENOTSUPP, pieces
+from bpfctl.errors import ENOTSUPP
+from bpfctl.kernel.elements import pieces
 from bpfctl.uapi.enums import MapType
 from bpfctl.views import value as values
 from bpfctl.views.view import Column

@@ -99,7 +99,7 @@ def test_lost_events(emitter, voice):
 @pytest.mark.parametrize(
     "words",
     [["cpu", "0"], ["index", "0"], ["cpu", "x", "index", "0"], ["cpu", "0", "index", "y"], ["cpu"], ["else", "1"],
-     ["cpu", "0", "index", "999999"], ["cpu", "999999", "index", "0"]],
+     ["cpu", "0", "index", "999999"], ["cpu", "999999", "index", "0"], ["cpu", "2147483648", "index", "0"]],
     ids=" ".join,
 )  # fmt: skip
 @pytest.mark.parametrize("voice", [[], ["-j"]], ids=["plain", "json"])

@@ -324,6 +324,23 @@ def test_pages_that_the_kernel_would_refuse(perf, pages):
         PerfBuffer(perf.id, pages=pages)
 
 
+@pytest.mark.parametrize(
+    "wrong", [{"pages": 1 << 62}, {"cpus": [-1]}, {"cpus": [1 << 31]}, {"cpus": [1 << 40]}], ids=str
+)
+def test_numbers_that_fit_into_no_message_to_the_kernel(perf, wrong):
+    with pytest.raises(bpfctl.KernelError, match="Invalid argument"):
+        PerfBuffer(perf.id, **wrong)
+
+
+def test_no_cpus_are_none(perf):
+    """Whoever reads stays the reader."""
+    with PerfBuffer(perf.id) as reader, PerfBuffer(perf.id, cpus=[]) as nobody:
+        perf.emit(70)
+        assert reader.poll(PATIENCE)
+        assert len(reader.read()) == 1
+        assert nobody.read() == []
+
+
 def test_ctrl_c_ends_an_iteration(ring):
     script = f"import bpfctl\nwith bpfctl.RingBuffer({ring.id}) as r:\n    for x in r: print(x, flush=True)"
     child = subprocess.Popen(

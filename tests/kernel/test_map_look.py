@@ -21,7 +21,7 @@ from tests.kernel import client
 from tests.kernel.command import BPFCTL, ENVIRONMENT, ON_TERMINAL
 from tests.terminal import Terminal
 
-HASH, ARRAY, PERCPU_HASH, PERCPU_ARRAY, LPM_TRIE, QUEUE, USER_RINGBUF = 1, 2, 5, 6, 11, 22, 31
+HASH, ARRAY, PERF_EVENT_ARRAY, PERCPU_HASH, PERCPU_ARRAY, LPM_TRIE, QUEUE, USER_RINGBUF = 1, 2, 4, 5, 6, 11, 22, 31
 CPUS = len(os.sched_getaffinity(0)) and int(Path("/sys/devices/system/cpu/possible").read_text().split("-")[-1]) + 1
 U32, U64 = struct.Struct("=I").pack, struct.Struct("=Q").pack
 
@@ -368,6 +368,15 @@ def test_watch_tells_what_changes(stack, running):
     out, err = process.communicate()
     assert (process.returncode, err) == (0, "")
     assert all(json.loads(line) for line in out.splitlines())
+
+
+def test_values_that_are_not_told_cannot_be_watched(stack):
+    fd = create(stack, PERF_EVENT_ARRAY, 4, 4, 4)
+
+    answer = bpfctl("map", "watch", "id", str(client.id_of("map", fd)))
+
+    assert (answer.returncode, answer.stdout) == (5, "")
+    assert "the kernel does not tell the values of a perf_event_array map" in answer.stderr
 
 
 def test_watch_as_text_adds_cpus_and_ranks(stack, running):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import random
@@ -298,8 +299,25 @@ def test_a_damaged_file_makes_no_map(stack, place, tmp_path):
     client.map_update(source, U32(5), U32(5))
     text = dump(source, "-j", "--extra")
 
-    for path, words, code in (("a", text[:-8], 255), ("a.b", text, 2), ("a", dump(source), 255)):
+    nameless = text.replace(b'"name":"saved"', b'"name":"\\ud800"')  # which JSON can spell, and no bytes are
+    assert nameless != text
+    for path, words, code in (("a", text[:-8], 255), ("a.b", text, 2), ("a", dump(source), 255), ("a", nameless, 255)):
         answer = ours("map", "restore", "pinned", str(place.bpffs / path), saved(tmp_path, words), "--create")
         assert answer.rc == code
         assert not (place.bpffs / "a").exists()
         assert len(answer.stderr.splitlines()) == 1
+        assert b"a fault of its own" not in answer.stderr
+
+
+def test_types_that_the_kernel_refuses_make_no_map(place, tmp_path):
+    """Its own words say why."""
+    told = {"type": "hash", "name": "m", "bytes_key": 4, "bytes_value": 4, "max_entries": 1, "btf_value_type_id": 1}
+    types = base64.b64encode(struct.pack("=HBBI4I", 0xEB9F, 1, 0, 24, 0, 0, 0, 9)).decode()
+    path = saved(tmp_path, json.dumps({**told, "btf": types, "elements": []}))
+
+    answer = ours("map", "restore", "pinned", str(place.bpffs / "refused"), path, "--create")
+
+    assert answer.rc == 255
+    assert b"can't load BTF: Invalid argument" in answer.stderr
+    assert b"the kernel's words: " in answer.stderr
+    assert not (place.bpffs / "refused").exists()

@@ -12,6 +12,9 @@ import pytest
 
 import bpfctl
 from bpfctl import DoesNotFit, Map, MapType
+from bpfctl.errors import ENOTSUPP
+from bpfctl.kernel import mapping
+from bpfctl.uapi.flags import MapFlag
 from btf.value import Record
 from tests.kernel import client
 from tests.kernel.mapped import PLAIN, RAW, TASK, U32, U64, Task, make, typed
@@ -173,10 +176,41 @@ def test_why_the_kernel_refuses(stack):
     assert not m.is_frozen()
     m.freeze()
     assert m.is_frozen()
-    for attempt in (lambda: m.__setitem__(1, 2), lambda: m.update({1: 2}), lambda: m.__delitem__(1)):
+    for attempt in (
+        lambda: m.__setitem__(1, 2),
+        lambda: m.update({1: 2}),
+        lambda: m.__delitem__(1),
+        lambda: m.delete_many([1]),
+        lambda: m.pop(1),
+    ):
         with pytest.raises(bpfctl.KernelError, match="the map is frozen") as caught:
             attempt()
         assert caught.value.errno == EPERM
+
+
+def test_somebody_takes_a_value_before_us(stack, monkeypatch):
+    """Where the kernel finds and deletes in two steps, the one who deletes has it."""
+    m = make(stack, MapType.LPM_TRIE, 8, 8, flags=MapFlag.NO_PREALLOC)
+    key = U32(32) + bytes([1, 2, 3, 4])
+    m[key] = 1
+    find = mapping._find
+
+    def and_lose(map_, packed):
+        found = find(map_, packed)
+        map_.delete(packed)
+        return found
+
+    monkeypatch.setattr(mapping, "_find", and_lose)
+    monkeypatch.setattr(type(m), "take", refuse)
+
+    assert m.pop(key, None) is None
+    m[key] = 1
+    with pytest.raises(KeyError):
+        m.pop(key)
+
+
+def refuse(*_):
+    raise bpfctl.KernelError("pop failed", ENOTSUPP)
 
 
 def test_by_name(stack):

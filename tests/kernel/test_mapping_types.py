@@ -102,6 +102,14 @@ def test_queues_and_stacks(stack, kind):
         make(stack, MapType.HASH).push(1)
 
 
+def test_a_ring_buffer_has_no_entries(stack):
+    m = make(stack, MapType.RINGBUF, 0, 0, os.sysconf("SC_PAGESIZE"))
+
+    for attempt in (lambda: m.update({1: 2}), lambda: m.delete_many([1]), lambda: m.get(1)):
+        with pytest.raises(DoesNotFit, match="no keys"):
+            attempt()
+
+
 def test_a_bloom_filter(stack):
     m = make(stack, MapType.BLOOM_FILTER, 0, 4, 1000)
 

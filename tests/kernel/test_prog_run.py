@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import bpfctl
-from bpfctl.kernel.run import ENOTSUPP
+from bpfctl.errors import ENOTSUPP
 from tests.kernel import client, hardship
 from tests.kernel.command import BPFCTL, ON_TERMINAL
 from tests.kernel.inhabitants.programs import returning

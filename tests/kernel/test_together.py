@@ -102,6 +102,18 @@ def test_a_signal_takes_all_away(place, map_):
     assert (mounts(), sorted(place.bpffs.iterdir())) == before
 
 
+def test_a_signal_that_is_ignored_takes_nothing_away(place, map_):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup(1) does
+    try:
+        with together() as pins:
+            pins.inside(map_, str(place.bpffs / "ignored"), "one")
+            os.kill(os.getpid(), signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+    assert (place.bpffs / "ignored" / "one").exists()
+
+
 def test_nothing_else_is_taken_away(place, map_):
     """What was there before stays, and what somebody else has put into a folder of ours."""
     (place.bpffs / "theirs").mkdir()

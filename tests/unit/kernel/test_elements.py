@@ -7,9 +7,9 @@ from errno import EBUSY, EINTR, EINVAL, ENOENT, ENOMEM, ENOSPC, EPERM
 import pytest
 
 from bpfctl._sys.maps import Batch
-from bpfctl.errors import KernelError, NotSupported
+from bpfctl.errors import ENOTSUPP, KernelError, NotSupported
 from bpfctl.kernel import elements
-from bpfctl.kernel.elements import ENOTSUPP, Chunk, Walk
+from bpfctl.kernel.elements import Chunk, Walk
 from bpfctl.kernel.map import MapInfo
 from bpfctl.uapi.enums import MapType
 
@@ -186,6 +186,14 @@ def test_batches(monkeypatch):
 
     batches(monkeypatch, [Batch(b"ab", b"aabb", 2, b"1"), *[ENOSPC] * 9])
     with pytest.raises(KernelError, match="No space left"):
+        list(walk(monkeypatch, FakeMap(b""), MapType.HASH))
+
+
+def test_a_bucket_larger_than_the_memory(monkeypatch):
+    """Whoever has too little room for it, and no memory for more, gives up at last."""
+    batches(monkeypatch, [Batch(b"ab", b"aabb", 2, b"1"), *[ENOMEM, ENOSPC] * 2000])
+
+    with pytest.raises(KernelError, match="Cannot allocate memory"):
         list(walk(monkeypatch, FakeMap(b""), MapType.HASH))
 
 

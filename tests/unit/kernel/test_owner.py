@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bpfctl.asm.insn import Insn
 from bpfctl.errors import NotSupported
-from bpfctl.kernel import handle
+from bpfctl.kernel import handle, owner_iter
 from bpfctl.kernel.owner import Owner, Table
 from bpfctl.kernel.owner_iter import Chain, Layout, decode, finder, lister
 from btf.read import BTF
@@ -146,6 +146,21 @@ def test_decode():
         {8: 0, 9: 2**64 - 1},
         partial=False,
     )
+
+
+@pytest.mark.parametrize("error", [FileNotFoundError, BlockingIOError])
+def test_a_sample_that_cannot_be_opened_is_passed_over(monkeypatch, error):
+    """It has gone meanwhile, or is a link that has its id already and is not attached yet."""
+
+    def opened(_, id_):
+        if id_ == 1:
+            raise error
+        return id_
+
+    monkeypatch.setattr(owner_iter.calls, "next_id", lambda _, id_: id_ + 1)
+    monkeypatch.setattr(owner_iter.calls, "fd_by_id", opened)
+
+    assert owner_iter._any(handle.LINK) == 2
 
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(1, 9), st.binary(max_size=15)), max_size=30))

@@ -174,6 +174,29 @@ def test_what_a_file_tells_of_a_map():
     assert read(json.dumps(entry(b"ab", b"cde"))) == ([(b"ab", b"cde")], {})
 
 
+@pytest.mark.parametrize("read_at_once", [100, 1 << 20])
+def test_one_map_is_not_taken_for_several(monkeypatch, read_at_once):
+    """Wherever its entries begin in the text that is looked through, and whatever members its values have."""
+    monkeypatch.setattr(saved, "_READ", read_at_once)
+    typed = {"formatted": {"value": {"elements": [{"id": 1}]}}}
+    for length in range(200):
+        for entries in ([], [(b"ab", b"cde")]):
+            document = {"id": 7, "name": "m" * length, "elements": [entry(*pair) | typed for pair in entries]}
+            assert read(json.dumps([document]))[0] == entries
+            with pytest.raises(SavedError, match="entries of several maps"):
+                read(json.dumps([document, document]))
+
+
+def test_maps_before_the_one_that_is_chosen_may_have_entries_of_any_length():
+    large, small = ({"id": n, "elements": [entry(b"ab", bytes(size))]} for n, size in ((1, 400_000), (2, 3)))
+    with opened(json.dumps([large, small])) as file:
+        file.begin("2")
+        form = Entries(info())
+        file.fits(form)
+
+        assert [chunk.values for chunk in file.chunks(form)] == [bytes(3)]
+
+
 def test_templates_are_learned_from_bytes_alone():
     form = Entries(info())
     text = json.dumps(entry(b"ab", b"cde")).encode() + b","

@@ -190,6 +190,10 @@ def test_a_log_without_its_end() -> None:
             "At program exit the register R0 has value (0x4d; 0x0) should have been in (0x0; 0x3)",
             "the result in R0 must be from 0 to 3",
         ),
+        (  # a line of source of anybody's making
+            "At program exit the register R0 has value (0x4d; 0x0) should have been in (0xzz; 0x3)",
+            "the result in R0 must be from 0xzz to 3",
+        ),
         (
             "At program exit the register R0 has unknown scalar value should have been in [1, 3]",
             "the result in R0 must be from 1 to 3",
