@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 
 import pytest
 
@@ -267,3 +268,24 @@ def test_check(tmp_path):
     assert by_status["resolved"]["value"] == pid["offset"]
     assert by_status["guarded"]["source"] in (f"{source}:3", f"{source}:4")
     assert by_status["guarded"]["reason"].endswith("has no member gone")
+
+
+@pytest.mark.parametrize("words", ["find fin*", "show [2]"])
+def test_damage_that_is_found_late_names_the_file(tmp_path, words):
+    b = Builder()
+    b.add_int("fine", 4)
+    b.add_int("lost", 4)
+    raw = bytearray(b.build())
+    raw[24 + 16 : 24 + 20] = (0xFFFF).to_bytes(4, sys.byteorder)  # name_off of the second type behind the header
+    path = tmp_path / "damaged"
+    path.write_bytes(raw)
+
+    answer = ours("btf", *words.split(), "file", str(path))
+
+    assert answer == (255, "", f"Error: {path} cannot be understood: string offset 65535 is out of range\n")
+
+
+def test_an_id_of_many_digits_is_none():
+    code, _, error = ours("btf", "show", f"[{'9' * 5000}]")
+
+    assert (code, error.startswith("Error: there is no type '[999")) == (255, True)
