@@ -134,7 +134,7 @@ def _byte(word: str, base: int) -> int | None:
 
 
 def _single(word: str, form: Form) -> bytes | None:
-    """Return the bytes of one word for a whole key or value; None when it may be a byte."""
+    """Return the bytes of one word for a whole key or value; None when it is none, or may be one of its bytes."""
     address = _address(word, form)
     if address is not None:
         return address
@@ -142,7 +142,7 @@ def _single(word: str, form: Form) -> bytes | None:
         return _text(word, form)
     number = _integer(word)
     if form.size == 1 and number is not None and number >= 0:
-        return None
+        return bytes([number]) if number <= 0xFF else None
     if form.encoder and not form.encoder.listed and not _is_record(form.encoder):
         return _encoded(form, form.encoder, word)
     if number is None or (form.size not in _WIDTHS and form.size != 1):
@@ -221,10 +221,14 @@ def _value(value: Any, form: Form) -> bytes:
         if len(data) != form.size or len(told) != len(data):
             raise UsageError(f"{form.name}: without types a list is one of {form.size} bytes")
         return bytes(told)
-    if isinstance(value, str) or type(value) is int:
-        word = hex(value) if isinstance(value, int) else value
-        single = _single(word, form) if word else None
-        return single if single is not None else _text(word, form)
+    if isinstance(value, str):
+        single = _single(value, form) if value else None
+        return single if single is not None else _text(value, form)
+    if type(value) is int:
+        single = _single(hex(value), form)
+        if single is None:
+            raise UsageError(f"{form.name}: {value} is no number of {form.size} bytes")
+        return single
     raise UsageError(f"{form.name}: the map has no types, so that names mean nothing")
 
 
