@@ -120,7 +120,7 @@ class _Text:
         told = [json.dumps(self.entry(key, value), indent=self._indent) for key, value in entries.items()]
         return "[\n" + ",\n".join(told) + "\n]\n"
 
-    def changes(self, text: str, before: dict[bytes, bytes]) -> list[_Change]:
+    def changes(self, text: bytes, before: dict[bytes, bytes]) -> list[_Change]:
         """Return what makes the entries of a text out of those before; UsageError for one that does not fit."""
         try:
             edited = json.loads(text)
@@ -227,7 +227,7 @@ def _all(map_: Map, info: MapInfo) -> dict[bytes, bytes]:
     return found
 
 
-def _edited(path: str, text: str) -> str:
+def _edited(path: str, text: str) -> bytes:
     """Have a text edited, and return what became of it."""
     import shlex
 
@@ -242,9 +242,9 @@ def _edited(path: str, text: str) -> str:
     if done.returncode:
         raise ToolError(f"the editor ended with exit code {done.returncode}, so nothing was changed")
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, "rb") as file:
             return file.read()
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise ToolError(f"can't read what was edited: {error}") from None
 
 
