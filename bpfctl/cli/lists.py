@@ -55,6 +55,7 @@ class Wanted(NamedTuple):
 
 
 EVERYTHING = Wanted()
+_PID_ROOM = 10  # digits
 
 
 def show(run: Session, view: View[Row], rows: Rows[Row], which: Select | None, wanted: Wanted = EVERYTHING) -> None:
@@ -137,7 +138,7 @@ def _named(glob: str) -> Callable[[Held], bool]:
 
 
 def _owned(owner: str) -> Callable[[Held], bool]:
-    if owner.isdecimal():
+    if owner.isdecimal() and len(owner) <= _PID_ROOM:
         pid = int(owner)
         return lambda row: any(holder.pid == pid for holder in row.owners)
     from fnmatch import fnmatchcase
