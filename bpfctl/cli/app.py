@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from bpfctl.cli.parse import is_option, parse
 from bpfctl.cli.session import Direct, Session
-from bpfctl.cli.table import OBJECTS, OURS, Command
+from bpfctl.cli.table import OBJECTS, OURS, Command, object_of
 from bpfctl.errors import BpfctlError, UsageError, own_status
 from bpfctl.render.plain import complain
 from bpfctl.render.text import safe
@@ -39,7 +39,7 @@ def dispatch(session: Session, words: Sequence[str], literal: int = 0) -> None:
     """Run one command, of the command line or of a batch file; the last ``literal`` words cannot be options."""
     word, rest = words[0], list(words[1:])
     _no_option(word)
-    object_ = _first(word, tuple(OBJECTS))
+    object_ = object_of(word)
     if object_ is None:
         raise _unknown(session, f"unknown object '{word}'", word, OBJECTS)
     if object_ == "help":
@@ -76,10 +76,6 @@ def _without_dashes(words: Sequence[str]) -> tuple[list[str], int]:
 def _no_option(word: str) -> None:
     if is_option(word):
         raise UsageError(f"unrecognized option '{word}'")
-
-
-def _first(word: str, choices: Sequence[str]) -> str | None:
-    return next((choice for choice in choices if choice.startswith(word)), None)
 
 
 def _command(session: Session, object_: str, words: Sequence[str]) -> Command | None:
@@ -163,7 +159,7 @@ def _help(session: Session, words: Sequence[str]) -> None:
 
 def _asked(words: Sequence[str]) -> tuple[str | None, Command | None]:
     """Return the object and the command that words name, as far as they do."""
-    object_ = _first(words[0], tuple(OBJECTS)) if words else None
+    object_ = object_of(words[0]) if words else None
     there = [command for command in OBJECTS[object_] if command.run] if object_ else []
     word = words[1] if len(words) > 1 else None
     return object_, next((one for one in there if not one.word or (word and one.word.startswith(word))), None)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from bpfctl.cli import candidates, options
 from bpfctl.cli.candidates import Asked, Candidate
 from bpfctl.cli.global_option import GLOBAL
-from bpfctl.cli.table import OBJECTS
+from bpfctl.cli.table import OBJECTS, object_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -66,7 +66,7 @@ def _found(before: Sequence[str], prefix: str) -> Iterator[Candidate | str]:
         yield from _beginning(prefix, dict.fromkeys(options.VALUES[last[2:]], ""))
         return
     _, left = options.split(before)
-    object_ = next((name for name in OBJECTS if left and name.startswith(left[0])), None)
+    object_ = object_of(left[0]) if left else None
     if not left:
         yield from _beginning(prefix, _GLOBAL if prefix.startswith("-") else _objects())
     elif object_ is None:
