@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bpfctl.cli import data, grammar, map_form, opt
 from bpfctl.errors import BpfctlError, KernelError, Partial, ToolError, UsageError, own_status
-from bpfctl.kernel.definition import OF_MAPS
 from bpfctl.kernel.elements import Chunk, Walk, pieces
-from bpfctl.kernel.map import Map
+from bpfctl.kernel.map import OF_MAPS, Map
 from bpfctl.kernel.map_types import types
 from bpfctl.kernel.writer import Writer, check_writable
 from bpfctl.uapi.enums import MapType
