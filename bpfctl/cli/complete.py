@@ -167,11 +167,17 @@ class _Line:
             yield from self._next(prefix)
 
     def meant(self) -> str:
-        """Return what the first word is like that cannot stand where it does, or a value that an option has not."""
+        """Return what the first word is like that cannot stand where it does, or a value that an option has not.
+
+        A number and a path are told with the word that is missing before them.
+        """
         from difflib import get_close_matches
 
         for word, there in self._choices():
             if word not in there:
+                handle = "id" if word.isdecimal() else "pinned" if "/" in word else ""
+                if handle in there:
+                    return f"{handle} {word}"
                 return next(iter(get_close_matches(word, there, 1)), "")
         return ""
 
