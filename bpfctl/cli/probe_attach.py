@@ -44,7 +44,7 @@ def attach(
     while left and ":" in left.peek():
         specs.append(left.next("a probe"))
     if not specs:
-        raise UsageError("a probe, such as tracepoint:sched:sched_switch is missing")
+        raise UsageError("a probe such as tracepoint:sched:sched_switch is missing")
     which = grammar.prog(left)
     left.end()
     if ctx.obj.depth and pin is None:
