@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from errno import ENODEV
 from typing import TYPE_CHECKING
 
-from bpfctl.errors import UsageError
+from bpfctl.errors import KernelError, UsageError
 from bpfctl.kernel.select import Select
 
 if TYPE_CHECKING:
@@ -73,6 +74,16 @@ def number(word: str, what: str) -> int:
     if not 0 <= value < 1 << 32 or not word.isascii() or any(letter in digits for letter in "_o "):
         raise UsageError(f"can't parse {word} as {what}")
     return value
+
+
+def device(name: str) -> int:
+    """Return the number of a network device of this namespace; KernelError where there is none of that name."""
+    import socket
+
+    try:
+        return socket.if_nametoindex(name)
+    except OSError as error:
+        raise KernelError(f"unrecognized netdevice '{name}'", error.errno or ENODEV) from None
 
 
 def listing(words: Words, read: Callable[[Words], Select]) -> Select | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import ExitStack
-from errno import ENODEV, EPERM
+from errno import EPERM
 from typing import TYPE_CHECKING, NamedTuple
 
 from bpfctl.cli import data, grammar, map_form, opt
@@ -274,12 +274,7 @@ def _with(spec: _Spec, word: str, told: str) -> _Spec:
         return _Spec(**{**spec._asdict(), word: number})
     if spec.ifindex:
         raise UsageError("offload device already specified")
-    import socket
-
-    try:
-        return spec._replace(ifindex=socket.if_nametoindex(told))
-    except OSError as error:
-        raise KernelError(f"unrecognized netdevice '{told}'", error.errno or ENODEV) from None
+    return spec._replace(ifindex=grammar.device(told))
 
 
 def _type(word: str) -> int:
