@@ -28,7 +28,7 @@ def run(session: Session, words: Sequence[str]) -> None:
         raise UsageError(options.mistake, exit_code=options.mistake_code)
     words, literal = _without_dashes(words)
     if options.help:
-        _help(session, words)
+        _tell(session, *_asked(words))
     elif options.version:
         dispatch(session, ["version"])
     else:
@@ -149,14 +149,6 @@ def _call(session: Session, object_: str, command: Command, words: list[str], li
         run(Direct(session), **arguments)
 
 
-def _help(session: Session, words: Sequence[str]) -> None:
-    """Tell what was asked for with -h: of a command, of an object, or of the whole program; null in JSON."""
-    if session.options.json:
-        session.out.done()
-    else:
-        _tell(session, *_asked(words))
-
-
 def _asked(words: Sequence[str]) -> tuple[str | None, Command | None]:
     """Return the object and the command that words name, as far as they do."""
     object_ = object_of(words[0]) if words else None
@@ -166,7 +158,10 @@ def _asked(words: Sequence[str]) -> tuple[str | None, Command | None]:
 
 
 def _tell(session: Session, object_: str | None, command: Command | None) -> None:
-    """Write help that was asked for on stdout, so that a pager gets it."""
+    """Write help that was asked for with -h on stdout, so that a pager gets it; null in JSON."""
+    if session.options.json:
+        session.out.done()
+        return
     from bpfctl.cli import help as help_
 
     lines = help_.lines(object_, command)
