@@ -67,11 +67,8 @@ def attach(
 
 
 def _number(word: str | None) -> int:
-    try:
-        found = int(word or "0", 0)
-    except ValueError:
-        found = -1
-    if not 0 <= found < 1 << 64:
+    found = grammar.unsigned(word or "0")
+    if found is None or found >= 1 << 64:
         raise UsageError(f"--cookie: '{word}' is no number of 64 bits")
     return found
 

@@ -129,6 +129,8 @@ def test_what_stays():
         ("zz", form(4), "error parsing byte: zz"),
         ("1 zz", form(4), "error parsing byte: zz"),
         ("1 2_0 3 4", form(4), "error parsing byte: 2_0"),
+        (["5 "], form(1), "error parsing byte: 5 "),
+        (["hex", "5\n"], form(1), "error parsing byte: 5\n"),
         ("1 256 3 4", form(4), "error parsing byte: 256 is more than 255"),
         ("hex 1 100 3 4", form(4), "error parsing byte: 100 is more than 255"),
         ("256", form(1), "error parsing byte: 256 is more than 255"),
