@@ -131,6 +131,7 @@ def _run(session: Session, object_: str, command: Command, words: list[str], lit
 
 def _call(session: Session, object_: str, command: Command, words: list[str], literal: int) -> None:
     name, run = f"bpfctl {object_} {command.word}".rstrip(), function(command)
+    literal = min(literal, len(words))  # those that name the command may be among them
     if (object_, command.word) in _RUNS_ANOTHER and literal:
         words, behind = words[:-literal], words[-literal:]
         session, literal = session._replace(command=tuple(behind)), 0

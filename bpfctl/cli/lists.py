@@ -121,7 +121,7 @@ def _is_pinned(row: Held) -> bool:
 
 
 def _of_type(view: View[Any], word: str) -> Callable[[Any], bool]:
-    """Return the filter for a type, by bpftool's word for it or by its number."""
+    """Return the filter for a type, by bpftool's word for it or, where it has none, by its number."""
     meant = word.lower().replace("-", "_")
     if not meant.isdecimal() and view.types is not None and meant not in view.types():
         from bpfctl.cli import columns

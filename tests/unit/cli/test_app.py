@@ -80,6 +80,7 @@ def test_what_a_line_means(meant, line, handle, wanted):
         ("porg", "unknown object 'porg', did you mean 'prog'?"),
         ("prog lits", "unknown command 'prog lits', did you mean 'list'?"),
         ("prog -- --type", "unrecognized option '--type'"),
+        ("-- prog show --sort id more words", "what is '--sort'?"),
     ],
 )
 def test_mistakes_are_one_sentence(line, sentence):
