@@ -123,6 +123,8 @@ class _Line:
         self._is_behind = False  # behind two dashes
         for word in rest:
             self._read(word)
+        if self._waiting is not None and self._waiting.alone is not None:
+            self._waiting = None  # words go on: what is completed is no number
 
     @cached_property
     def _options(self) -> dict[str, tuple[Any, Option]]:
@@ -137,16 +139,15 @@ class _Line:
 
     def _read(self, word: str) -> None:
         name, equals, value = word.partition("=")
-        if self._waiting is not None:
-            self._given[self._waiting.names[0]] = word
-            self._waiting = None
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None and waiting.takes(word):
+            self._given[waiting.names[0]] = word
         elif word == "--":
             self._is_behind = True
         elif word.startswith("-") and not self._is_behind and name in self._options:
             type_, option = self._options[name]
-            if equals or type_ is bool:
-                self._given[option.names[0]] = value
-            elif option.alone is None:
+            self._given[option.names[0]] = value
+            if not equals and type_ is not bool:
                 self._waiting = option
         else:
             self._words.append(word)

@@ -41,6 +41,8 @@ def said(line):
         ("map dump 7", "id 7", 255),
         ("prog dump xlated 7 opcodes", "id 7", 255),
         ("map freeze /sys/fs/bpf/a", "pinned /sys/fs/bpf/a", 255),
+        ("prog show --watch 7 --csv", "", 255),
+        ("prog show --watch 7 nmae x", "name", 255),
         ("prog dump xalted id 1", "xlated", 255),
         ("feature list_builtins hlpers", "helpers", 255),
         ("feature probe kernl", "kernel", 255),
