@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from bpfctl.cli.parse import is_option, parse
 from bpfctl.cli.session import Direct, Session
-from bpfctl.cli.table import OBJECTS, OURS, Command
+from bpfctl.cli.table import OBJECTS, OURS, Command, object_of
 from bpfctl.errors import BpfctlError, UsageError, own_status
 from bpfctl.render.plain import complain
 from bpfctl.render.text import safe
@@ -28,7 +28,7 @@ def run(session: Session, words: Sequence[str]) -> None:
         raise UsageError(options.mistake, exit_code=options.mistake_code)
     words, literal = _without_dashes(words)
     if options.help:
-        _help(session, words)
+        _tell(session, *_asked(words))
     elif options.version:
         dispatch(session, ["version"])
     else:
@@ -39,7 +39,7 @@ def dispatch(session: Session, words: Sequence[str], literal: int = 0) -> None:
     """Run one command, of the command line or of a batch file; the last ``literal`` words cannot be options."""
     word, rest = words[0], list(words[1:])
     _no_option(word)
-    object_ = _first(word, tuple(OBJECTS))
+    object_ = object_of(word)
     if object_ is None:
         raise _unknown(session, f"unknown object '{word}'", word, OBJECTS)
     if object_ == "help":
@@ -76,10 +76,6 @@ def _without_dashes(words: Sequence[str]) -> tuple[list[str], int]:
 def _no_option(word: str) -> None:
     if is_option(word):
         raise UsageError(f"unrecognized option '{word}'")
-
-
-def _first(word: str, choices: Sequence[str]) -> str | None:
-    return next((choice for choice in choices if choice.startswith(word)), None)
 
 
 def _command(session: Session, object_: str, words: Sequence[str]) -> Command | None:
@@ -135,6 +131,7 @@ def _run(session: Session, object_: str, command: Command, words: list[str], lit
 
 def _call(session: Session, object_: str, command: Command, words: list[str], literal: int) -> None:
     name, run = f"bpfctl {object_} {command.word}".rstrip(), function(command)
+    literal = min(literal, len(words))  # those that name the command may be among them
     if (object_, command.word) in _RUNS_ANOTHER and literal:
         words, behind = words[:-literal], words[-literal:]
         session, literal = session._replace(command=tuple(behind)), 0
@@ -153,24 +150,19 @@ def _call(session: Session, object_: str, command: Command, words: list[str], li
         run(Direct(session), **arguments)
 
 
-def _help(session: Session, words: Sequence[str]) -> None:
-    """Tell what was asked for with -h: of a command, of an object, or of the whole program; null in JSON."""
-    if session.options.json:
-        session.out.done()
-    else:
-        _tell(session, *_asked(words))
-
-
 def _asked(words: Sequence[str]) -> tuple[str | None, Command | None]:
     """Return the object and the command that words name, as far as they do."""
-    object_ = _first(words[0], tuple(OBJECTS)) if words else None
+    object_ = object_of(words[0]) if words else None
     there = [command for command in OBJECTS[object_] if command.run] if object_ else []
     word = words[1] if len(words) > 1 else None
     return object_, next((one for one in there if not one.word or (word and one.word.startswith(word))), None)
 
 
 def _tell(session: Session, object_: str | None, command: Command | None) -> None:
-    """Write help that was asked for on stdout, so that a pager gets it."""
+    """Write help that was asked for with -h on stdout, so that a pager gets it; null in JSON."""
+    if session.options.json:
+        session.out.done()
+        return
     from bpfctl.cli import help as help_
 
     lines = help_.lines(object_, command)

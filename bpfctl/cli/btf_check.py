@@ -40,7 +40,7 @@ def check(
     session = ctx.obj
     found, kernels = _sort(words or ())
     if not found:
-        raise UsageError("no BPF object to check")
+        raise UsageError(f"no BPF object to check{f': {kernels[0]} is none' if kernels else ''}")
     paths = [*(against or ()), *kernels]
     names = _short(paths)
     checks = [

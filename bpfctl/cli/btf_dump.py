@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from btf.read import BTF
 
 _SYSFS = VMLINUX.removesuffix("vmlinux")
+_MERGED = "the merged files"
 _MOST_FILES = 64
 _MOST_ROOTS = 16
 
@@ -27,6 +28,7 @@ _MOST_ROOTS = 16
 class Source(NamedTuple):
     """Where types come from, and which of them are meant: all where ``roots`` is empty."""
 
+    name: str  # what people are told has them
     load: Callable[[], BTF]
     roots: tuple[int, ...] = ()
 
@@ -53,7 +55,7 @@ def dump(ctx: opt.Context, words: opt.Words = None) -> None:
             raise UsageError(f"invalid root ID: {root}", exit_code=status(EINVAL))
     if form.c and session.options.json:
         raise UsageError("JSON output for C-syntax dump is not supported", exit_code=status(EOPNOTSUPP))
-    session.out.document(_header(types, form) if form.c else _raw(types, form.roots))
+    session.out.document(_header(source.name, types, form) if form.c else _raw(source.name, types, form.roots))
 
 
 def read_source(session: Session, words: grammar.Words) -> Source:
@@ -65,8 +67,7 @@ def read_source(session: Session, words: grammar.Words) -> Source:
         case "prog":
             return _of_program(session, words)
         case "id":
-            id_ = grammar.number(words.next("the id"), "ID")
-            return Source(lambda: _by_id(session, id_))
+            return _of_object(session, grammar.number(words.next("the id"), "ID"))
         case "file":
             return _of_files(session, words)
     raise UsageError(f"unrecognized BTF source specifier: '{given}'")
@@ -83,7 +84,7 @@ def _of_map(session: Session, words: grammar.Words) -> Source:
     id_ = info.btf_id
     if not id_:
         raise NotFound(f"map {info.id} has no BTF")
-    return Source(lambda: _by_id(session, id_), (key, value) if roots is None else roots)
+    return _of_object(session, id_, (key, value) if roots is None else roots)
 
 
 def _of_program(session: Session, words: grammar.Words) -> Source:
@@ -95,7 +96,15 @@ def _of_program(session: Session, words: grammar.Words) -> Source:
     id_ = info.btf_id
     if not id_:
         raise NotFound(f"program {info.id} has no BTF")
-    return Source(lambda: _by_id(session, id_))
+    return _of_object(session, id_)
+
+
+def _of_object(session: Session, id_: int, roots: tuple[int, ...] = ()) -> Source:
+    return Source(_object(id_), lambda: _by_id(session, id_), roots)
+
+
+def _object(id_: int) -> str:
+    return f"BTF object {id_}"
 
 
 def _by_id(session: Session, id_: int) -> BTF:
@@ -113,7 +122,7 @@ def _by_id(session: Session, id_: int) -> BTF:
         number = error.errno or 0
         raise KernelError(f"get btf by id ({id_})", number, hint=error.hint, exit_code=status(number)) from None
     except BTFError as error:
-        raise _damaged(f"BTF object {id_}", error) from None
+        raise _damaged(_object(id_), error) from None
 
 
 def base_of(session: Session) -> BTF | None:
@@ -132,7 +141,7 @@ def _of_files(session: Session, words: grammar.Words) -> Source:
         session.out.note(f"skipping {VMLINUX} (will be loaded as base)")
     if len(others) > _MOST_FILES:
         raise UsageError(f"too many BTF files (max {_MOST_FILES})", exit_code=status(E2BIG))
-    return Source(lambda: read_files(session, others))
+    return Source(_MERGED if len(others) > 1 else "".join(others) or VMLINUX, lambda: read_files(session, others))
 
 
 def read_files(session: Session, paths: list[str]) -> BTF:
@@ -153,7 +162,7 @@ def read_files(session: Session, paths: list[str]) -> BTF:
     try:
         return BTF.from_bytes(merge([_file(path, base) for path in paths], base).data, base)
     except BTFError as error:
-        raise _damaged("the merged files", error) from None
+        raise _damaged(_MERGED, error) from None
 
 
 def _file(path: str, base: BTF | None, failed: str = "failed to load BTF from {}") -> BTF:
@@ -210,28 +219,28 @@ def _wrong(message: str) -> UsageError:
     return UsageError(message, exit_code=status(EINVAL))
 
 
-def _raw(types: BTF, roots: tuple[int, ...]) -> Document:
+def _raw(name: str, types: BTF, roots: tuple[int, ...]) -> Document:
     from btf import dump_raw
 
     def json(depth: int | None, spell: Callable[[Any], str]) -> Iterator[bytes]:
-        for piece in _understood(dump_raw.items(types, roots or None, quote=spell, depth=depth)):
+        for piece in _understood(name, dump_raw.items(types, roots or None, quote=spell, depth=depth)):
             yield piece.encode(errors="surrogateescape")
 
-    return Document(lambda safe: _understood(dump_raw.text(types, roots or None, safe=safe)), "types", json)
+    return Document(lambda safe: _understood(name, dump_raw.text(types, roots or None, safe=safe)), "types", json)
 
 
-def _header(types: BTF, form: _Form) -> Document:
+def _header(name: str, types: BTF, form: _Form) -> Document:
     from btf import dump_c
 
     def text(_safe: Callable[[str], str]) -> Iterator[str]:
-        yield from _understood(dump_c.header(types, roots=form.roots or None, sort=form.sort))
+        yield from _understood(name, dump_c.header(types, roots=form.roots or None, sort=form.sort))
 
     return Document(text)
 
 
-def _understood(pieces: Iterator[str]) -> Iterator[str]:
+def _understood(name: str, pieces: Iterator[str]) -> Iterator[str]:
     """Yield what is written of types, of which some damage is found no earlier."""
     try:
         yield from pieces
     except BTFError as error:
-        raise _damaged("the types", error) from None
+        raise _damaged(name, error) from None

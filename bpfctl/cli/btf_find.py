@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 
 from bpfctl.cli import btf_type, grammar, opt
 from bpfctl.cli.columns import near
-from bpfctl.errors import NotFound, Nothing, ObjectError, UsageError
+from bpfctl.errors import NotFound, Nothing, UsageError
 from bpfctl.render.progress import Progress
 from bpfctl.render.text import safe
 from bpfctl.views import found as view
 from btf import find as finding
-from btf.errors import BTFError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -107,10 +106,8 @@ def _search(
         if (embeds and not ids[0]) or (points_to and not ids[1]):
             continue
         here = wanted._replace(embeds=ids[0], points_to=ids[1])
-        try:
+        with btf_type.understood(place):
             yield from map(view.Teller(place.where, place.btf).tell, finding.search(place.btf, here))
-        except BTFError as error:
-            raise ObjectError(f"the types make no sense: {error}") from None
     if not known:
         missing = " or ".join(f"'{one}'" for one in (embeds, points_to) if one)
         raise NotFound(f"there is no type {missing}")

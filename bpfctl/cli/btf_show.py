@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bpfctl.cli import btf_type
-from bpfctl.errors import NotFound, UsageError
+from bpfctl.errors import NotFound
 from bpfctl.views import layout
 from bpfctl.views.layout import Shown
 from btf import kind as _kind
-from btf.errors import BTFError
 
 if TYPE_CHECKING:
     from bpfctl.cli.grammar import Words
@@ -20,21 +19,21 @@ if TYPE_CHECKING:
 def show(session: Session, words: Words, *, expand: bool) -> None:
     """Show the types that a name means: of the first place that has any."""
     wanted = btf_type.named(words)
-    try:
-        found = _find(session, words, wanted, expand=expand)
+    place, ids = _find(session, words, wanted)
+    found = [Shown(place.where, place.btf, one, expand) for one in ids]
+    with btf_type.understood(place):
         lines = [line for at, one in enumerate(found) for line in ([""] if at else []) + list(layout.lines(one))]
         values = [layout.json(one) for one in found] if session.options.json else []
-    except BTFError as error:
-        raise UsageError(f"{wanted} cannot be shown: {error}") from None
     session.out.lines(lines, values[0] if len(values) == 1 else values)
 
 
-def _find(session: Session, words: Words, wanted: btf_type.Named, *, expand: bool) -> list[Shown]:
+def _find(session: Session, words: Words, wanted: btf_type.Named) -> tuple[btf_type.Place, list[int]]:
+    """Return the first place that has types of that name, and their ids; NotFound."""
     near: list[str] = []
     for place in btf_type.places(session, words, wanted.name):
         ids = _telling(place.btf, wanted)
         if ids:
-            return [Shown(place.where, place.btf, one, expand) for one in ids]
+            return place, ids
         near = near or btf_type.near(place.btf, wanted.name)
     told = f", did you mean '{near[0]}'?" if near else ""
     raise NotFound(f"there is no type '{wanted}'{told}")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from bpfctl.cli.btf_dump import base_of, read_files, read_source
 from bpfctl.errors import NotFound, ObjectError
 from bpfctl.kernel import btf as objects
+from bpfctl.kernel.names import VMLINUX
 from btf import kind as _kind
 from btf.errors import BTFError
 from btf.read import BTF
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
     from bpfctl.cli.grammar import Words
     from bpfctl.cli.session import Session
 
+_ID = re.compile(r"\[(\d{1,10})\]", re.ASCII)
 _NEAR = 2  # letters by which a name that is meant may be longer or shorter
 _SOURCES = frozenset({"id", "prog", "map", "file"})
 #: The words that may stand before a name, as in C.
@@ -54,10 +58,11 @@ class Named(NamedTuple):
 
 
 class Place(NamedTuple):
-    """Types and where they come from: the name of a module, or nothing."""
+    """Types and where they come from: the name of a module, or nothing; and what people are told has them."""
 
     where: str
     btf: BTF
+    name: str
 
 
 def named(words: Words) -> Named:
@@ -77,8 +82,9 @@ def one_word(text: str) -> Named:
 
 
 def _read(word: str, words: Words) -> Named:
-    if word[:1] == "[" and word[-1:] == "]" and word[1:-1].isdecimal() and word.isascii():
-        return Named("", id=int(word[1:-1]))
+    number = _ID.fullmatch(word)
+    if number:
+        return Named("", id=int(number[1]))
     kind, _, name = word.partition(" ")
     if name and kind in KINDS:
         return Named(name.strip(), KINDS[kind])
@@ -106,11 +112,20 @@ def places(session: Session, words: Words, name: str = "") -> Iterator[Place]:
     if words:
         source = read_source(session, words)
         words.end()
-        return _one(source.load())
+        return iter([Place("", source.load(), source.name)])
     base = base_of(session)
     if base is not None:
-        return _one(base)
+        return iter([Place("", base, str(session.options.base_btf))])
     return _running(name)
+
+
+@contextmanager
+def understood(place: Place) -> Iterator[None]:
+    """Tell of damage that is found in the types of a place by its name."""
+    try:
+        yield
+    except BTFError as error:
+        raise ObjectError(f"{place.name} cannot be understood: {error}") from None
 
 
 def side(session: Session, words: Words) -> tuple[str, BTF]:
@@ -127,20 +142,18 @@ def side(session: Session, words: Words) -> tuple[str, BTF]:
     return given, read_files(session, [words.next("what to compare")])
 
 
-def _one(btf: BTF) -> Iterator[Place]:
-    yield Place("", btf)
-
-
 def _running(name: str) -> Iterator[Place]:
     vmlinux = objects.vmlinux()
-    yield Place("", vmlinux)
+    yield Place("", vmlinux, VMLINUX)
     yield from modules(vmlinux, name)
 
 
 def modules(vmlinux: BTF, needle: str = "") -> Iterator[Place]:
     """Yield the types of each loaded module over those of the kernel; one that goes meanwhile is left out."""
     for name, data in objects.module_blobs(needle):
+        told = f"module {name}"
         try:
-            yield Place(name, BTF.from_bytes(data, vmlinux))
+            types = BTF.from_bytes(data, vmlinux)
         except BTFError as error:
-            raise ObjectError(f"the types of module {name} are damaged: {error}") from None
+            raise ObjectError(f"the types of {told} are damaged: {error}") from None
+        yield Place(name, types, told)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from bpfctl.cli import candidates, options
 from bpfctl.cli.candidates import Asked, Candidate
 from bpfctl.cli.global_option import GLOBAL
-from bpfctl.cli.table import OBJECTS
+from bpfctl.cli.table import OBJECTS, object_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -66,7 +66,7 @@ def _found(before: Sequence[str], prefix: str) -> Iterator[Candidate | str]:
         yield from _beginning(prefix, dict.fromkeys(options.VALUES[last[2:]], ""))
         return
     _, left = options.split(before)
-    object_ = next((name for name in OBJECTS if left and name.startswith(left[0])), None)
+    object_ = object_of(left[0]) if left else None
     if not left:
         yield from _beginning(prefix, _GLOBAL if prefix.startswith("-") else _objects())
     elif object_ is None:
@@ -123,6 +123,8 @@ class _Line:
         self._is_behind = False  # behind two dashes
         for word in rest:
             self._read(word)
+        if self._waiting is not None and self._waiting.alone is not None:
+            self._waiting = None  # words go on: what is completed is no number
 
     @cached_property
     def _options(self) -> dict[str, tuple[Any, Option]]:
@@ -137,16 +139,15 @@ class _Line:
 
     def _read(self, word: str) -> None:
         name, equals, value = word.partition("=")
-        if self._waiting is not None:
-            self._given[self._waiting.names[0]] = word
-            self._waiting = None
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None and waiting.takes(word):
+            self._given[waiting.names[0]] = word
         elif word == "--":
             self._is_behind = True
         elif word.startswith("-") and not self._is_behind and name in self._options:
             type_, option = self._options[name]
-            if equals or type_ is bool:
-                self._given[option.names[0]] = value
-            elif option.alone is None:
+            self._given[option.names[0]] = value
+            if not equals and type_ is not bool:
                 self._waiting = option
         else:
             self._words.append(word)
@@ -167,11 +168,17 @@ class _Line:
             yield from self._next(prefix)
 
     def meant(self) -> str:
-        """Return what the first word is like that cannot stand where it does, or a value that an option has not."""
+        """Return what the first word is like that cannot stand where it does, or a value that an option has not.
+
+        A number and a path are told with the word that is missing before them.
+        """
         from difflib import get_close_matches
 
         for word, there in self._choices():
             if word not in there:
+                handle = "id" if word.isdecimal() else "pinned" if "/" in word else ""
+                if handle in there:
+                    return f"{handle} {word}"
                 return next(iter(get_close_matches(word, there, 1)), "")
         return ""
 

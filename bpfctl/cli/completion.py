@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bpfctl.cli import (
-    grammar,
-    opt,
-)
+from bpfctl.cli import grammar, opt
 from bpfctl.errors import UsageError
 
 if TYPE_CHECKING:

@@ -19,6 +19,7 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from bpfctl.cli.grammar import unsigned
 from bpfctl.errors import UsageError
 from bpfctl.kernel.address import address
 from btf.errors import BTFError
@@ -83,7 +84,7 @@ def parse(words: Words, form: Form, old: Old = None) -> Data:
 def _whole(words: Words, form: Form) -> bytes:
     first = words.peek()
     if words.keyword("hex"):
-        return _bytes(words, form, 16)
+        return _bytes(words, form, is_hex=True)
     if first == "str" and len(words) > 1:
         words.next("str")
         return _text(words.next("the text"), form)
@@ -94,7 +95,7 @@ def _whole(words: Words, form: Form) -> bytes:
         if single is not None:
             words.next("the word")
             return single
-    return _bytes(words, form, 0)
+    return _bytes(words, form, is_hex=False)
 
 
 def _alone(words: Words) -> bool:
@@ -103,12 +104,12 @@ def _alone(words: Words) -> bool:
     return bool(words.peek()) and (not second or second == "cpu" or any(after.startswith(second) for after in AFTER))
 
 
-def _bytes(words: Words, form: Form, base: int) -> bytes:
+def _bytes(words: Words, form: Form, *, is_hex: bool) -> bytes:
     """Take a word for each byte."""
     data = bytearray()
     while words and len(data) < form.size:
         word = words.next("a byte")
-        byte = _byte(word, base)
+        byte = unsigned(f"0x{word.lower().removeprefix('0x')}" if is_hex else word)
         if byte is None:
             raise UsageError(f"error parsing byte: {word}")
         if byte > 0xFF:
@@ -119,22 +120,8 @@ def _bytes(words: Words, form: Form, base: int) -> bytes:
     return bytes(data)
 
 
-def _byte(word: str, base: int) -> int | None:
-    """Read a number as C's strtoul does, but no sign and no spaces; None when it is none."""
-    digits = word.lower()
-    if base == 16:
-        digits = "0x" + digits.removeprefix("0x")
-    octal = len(digits) > 1 and digits[0] == "0" and digits[1:].isdecimal()
-    if not digits.isascii() or not digits[:1].isdecimal() or "_" in digits or digits[1:2] == "o" or len(digits) > 99:
-        return None
-    try:
-        return int(digits, 8 if octal else 0)
-    except ValueError:
-        return None
-
-
 def _single(word: str, form: Form) -> bytes | None:
-    """Return the bytes of one word for a whole key or value; None when it may be a byte."""
+    """Return the bytes of one word for a whole key or value; None when it is none, or may be one of its bytes."""
     address = _address(word, form)
     if address is not None:
         return address
@@ -142,7 +129,7 @@ def _single(word: str, form: Form) -> bytes | None:
         return _text(word, form)
     number = _integer(word)
     if form.size == 1 and number is not None and number >= 0:
-        return None
+        return bytes([number]) if number <= 0xFF else None
     if form.encoder and not form.encoder.listed and not _is_record(form.encoder):
         return _encoded(form, form.encoder, word)
     if number is None or (form.size not in _WIDTHS and form.size != 1):
@@ -158,7 +145,7 @@ def _is_record(encoder: Encoder) -> bool:
 
 
 def _integer(word: str) -> int | None:
-    number = _byte(word.removeprefix("-"), 0)
+    number = unsigned(word.removeprefix("-"))
     return -number if number is not None and word[0] == "-" else number
 
 
@@ -170,7 +157,7 @@ def _address(word: str, form: Form) -> bytes | None:
     data = address(text, form.size - 4)
     if data is None:
         return None
-    bits = _byte(length, 0) if slash else len(data) * 8
+    bits = unsigned(length) if slash else len(data) * 8
     if bits is None or bits > len(data) * 8:
         raise UsageError(f"{form.name}: '{word}' has no prefix length of 0 to {len(data) * 8}")
     return bits.to_bytes(4, sys.byteorder) + data
@@ -216,15 +203,19 @@ def _value(value: Any, form: Form) -> bytes:
         address = _address(value, form) if isinstance(value, str) else None
         return address if address is not None else _encoded(form, form.encoder, value)
     if isinstance(value, list):
-        data = [_byte(item, 0) if isinstance(item, str) else item for item in value]
+        data = [unsigned(item) if isinstance(item, str) else item for item in value]
         told = [item for item in data if type(item) is int and 0 <= item <= 0xFF]
         if len(data) != form.size or len(told) != len(data):
             raise UsageError(f"{form.name}: without types a list is one of {form.size} bytes")
         return bytes(told)
-    if isinstance(value, str) or type(value) is int:
-        word = hex(value) if isinstance(value, int) else value
-        single = _single(word, form) if word else None
-        return single if single is not None else _text(word, form)
+    if isinstance(value, str):
+        single = _single(value, form) if value else None
+        return single if single is not None else _text(value, form)
+    if type(value) is int:
+        single = _single(hex(value), form)
+        if single is None:
+            raise UsageError(f"{form.name}: {value} is no number of {form.size} bytes")
+        return single
     raise UsageError(f"{form.name}: the map has no types, so that names mean nothing")
 
 
@@ -277,7 +268,7 @@ def _by_cpu(words: Words, form: Form, old: Old) -> Data:
     while words.peek() == "cpu":
         words.next("cpu")
         word = words.next("the number of the CPU")
-        cpu = _byte(word, 0)
+        cpu = unsigned(word)
         if cpu is None or cpu >= form.cpus:
             raise UsageError(f"there is no CPU {word}: they are 0 to {form.cpus - 1}")
         if not words:

@@ -44,7 +44,8 @@ def check(
     if load and (report is not None or reports is not None):
         raise UsageError("--load is for the kernel that runs, and not for a report of another one")
     if reports is not None:
-        _fleet(session, words, reports, _one_of(every=every, unmet=unmet, report=report, btf=btf))
+        _check_fleet(every=every, unmet=unmet, report=report, btf=btf)
+        _fleet(session, words, reports, every=every)
         return
     if every:
         raise UsageError("--all is for --reports; of one kernel all needs are told")
@@ -67,18 +68,17 @@ def _all(session: Session, checks: Iterator[need.Check], count: int) -> list[nee
         return list(progress.over(checks, lambda done: f"checking objects: {done} of {count} are done"))
 
 
-def _one_of(*, every: bool, unmet: bool, report: str | None, btf: str | None) -> bool:
-    """Return whether all needs are wanted; UsageError for options that say otherwise than --reports."""
+def _check_fleet(*, every: bool, unmet: bool, report: str | None, btf: str | None) -> None:
+    """Raise UsageError for options that say otherwise than --reports."""
     if report is not None:
         raise UsageError("--report is for one kernel, and --reports for those of a folder")
     if btf is not None:
         raise UsageError("--btf is for the kernel of a --report; with --reports, the types are in NAME.btf")
     if every and unmet:
         raise UsageError("--all and --unmet contradict each other")
-    return every
 
 
-def _fleet(session: Session, paths: Sequence[str], folder: str, every: bool) -> None:
+def _fleet(session: Session, paths: Sequence[str], folder: str, *, every: bool) -> None:
     """Check objects against all kernels of a folder."""
     from bpfctl.feature import fleet
     from bpfctl.views import fleet as view

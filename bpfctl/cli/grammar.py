@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from errno import ENODEV
 from typing import TYPE_CHECKING
 
-from bpfctl.errors import UsageError
+from bpfctl.errors import KernelError, UsageError
 from bpfctl.kernel.select import Select
 
 if TYPE_CHECKING:
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
 _PROG_NAME_ROOM = 127  # MAX_PROG_FULL_NAME less its null byte
 _MAP_NAME_ROOM = 15  # BPF_OBJ_NAME_LEN less its null byte
+_DIGITS = 99  # more than in any number
 
 
 class Words:
@@ -62,17 +64,37 @@ def first(word: str, keywords: Sequence[str]) -> str | None:
     return next((keyword for keyword in keywords if keyword.startswith(word)), None)
 
 
-def number(word: str, what: str) -> int:
-    """Read a number as C's strtoul with base 0 does: decimal, 0x hexadecimal, 0 octal, in newer libraries 0b binary."""
+def unsigned(word: str) -> int | None:
+    """Read a number as C's strtoul with base 0 does: decimal, 0x hexadecimal, 0 octal, in newer libraries 0b binary.
+
+    None for what is none, has a sign, or blanks, or more digits than any number that the kernel takes.
+    """
     digits = word.lower()
     octal = len(digits) > 1 and digits[0] == "0" and digits[1:].isdecimal()
+    if not digits.isascii() or not digits.isalnum() or digits[1:2] == "o" or len(digits) > _DIGITS:
+        return None
     try:
-        value = int(digits, 8 if octal else 0)
+        return int(digits, 8 if octal else 0)
     except ValueError:
-        value = -1
-    if not 0 <= value < 1 << 32 or not word.isascii() or any(letter in digits for letter in "_o "):
+        return None
+
+
+def number(word: str, what: str) -> int:
+    """Return a number of 32 bits; UsageError says ``what`` is none."""
+    value = unsigned(word.removeprefix("+"))
+    if value is None or value >= 1 << 32:
         raise UsageError(f"can't parse {word} as {what}")
     return value
+
+
+def device(name: str) -> int:
+    """Return the number of a network device of this namespace; KernelError where there is none of that name."""
+    import socket
+
+    try:
+        return socket.if_nametoindex(name)
+    except OSError as error:
+        raise KernelError(f"unrecognized netdevice '{name}'", error.errno or ENODEV) from None
 
 
 def listing(words: Words, read: Callable[[Words], Select]) -> Select | None:

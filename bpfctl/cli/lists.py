@@ -55,6 +55,7 @@ class Wanted(NamedTuple):
 
 
 EVERYTHING = Wanted()
+_PID_ROOM = 10  # digits
 
 
 def show(run: Session, view: View[Row], rows: Rows[Row], which: Select | None, wanted: Wanted = EVERYTHING) -> None:
@@ -120,7 +121,7 @@ def _is_pinned(row: Held) -> bool:
 
 
 def _of_type(view: View[Any], word: str) -> Callable[[Any], bool]:
-    """Return the filter for a type, by bpftool's word for it or by its number."""
+    """Return the filter for a type, by bpftool's word for it or, where it has none, by its number."""
     meant = word.lower().replace("-", "_")
     if not meant.isdecimal() and view.types is not None and meant not in view.types():
         from bpfctl.cli import columns
@@ -137,7 +138,7 @@ def _named(glob: str) -> Callable[[Held], bool]:
 
 
 def _owned(owner: str) -> Callable[[Held], bool]:
-    if owner.isdecimal():
+    if owner.isdecimal() and len(owner) <= _PID_ROOM:
         pid = int(owner)
         return lambda row: any(holder.pid == pid for holder in row.owners)
     from fnmatch import fnmatchcase

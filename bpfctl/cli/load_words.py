@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from errno import ENODEV
 from typing import TYPE_CHECKING, NamedTuple
 
 from bpfctl.cli import grammar
-from bpfctl.errors import KernelError, UsageError
+from bpfctl.errors import UsageError
 
 if TYPE_CHECKING:
     from bpfctl.elf.section import Section
@@ -91,13 +90,7 @@ def _device(wanted: Wanted, left: grammar.Words, word: str, given: str) -> Wante
     if getattr(wanted, other):
         raise UsageError("xdpmeta_dev and offload_dev are mutually exclusive")
     left.at_least(1, given)
-    name = left.next("the device")
-    import socket
-
-    try:
-        number = socket.if_nametoindex(name)
-    except OSError as error:
-        raise KernelError(f"unrecognized netdevice '{name}'", error.errno or ENODEV) from None
+    number = grammar.device(left.next("the device"))
     if ours == "xdpmeta":
         return wanted._replace(xdpmeta=number)
     return wanted._replace(offload=number, is_old=wanted.is_old or word == "dev")

@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bpfctl.cli import data, grammar, map_form, opt
 from bpfctl.errors import BpfctlError, KernelError, Partial, ToolError, UsageError, own_status
-from bpfctl.kernel.definition import OF_MAPS
 from bpfctl.kernel.elements import Chunk, Walk, pieces
-from bpfctl.kernel.map import Map
+from bpfctl.kernel.map import OF_MAPS, Map
 from bpfctl.kernel.map_types import types
 from bpfctl.kernel.writer import Writer, check_writable
 from bpfctl.uapi.enums import MapType
@@ -121,7 +120,7 @@ class _Text:
         told = [json.dumps(self.entry(key, value), indent=self._indent) for key, value in entries.items()]
         return "[\n" + ",\n".join(told) + "\n]\n"
 
-    def changes(self, text: str, before: dict[bytes, bytes]) -> list[_Change]:
+    def changes(self, text: bytes, before: dict[bytes, bytes]) -> list[_Change]:
         """Return what makes the entries of a text out of those before; UsageError for one that does not fit."""
         try:
             edited = json.loads(text)
@@ -237,7 +236,7 @@ def _all(map_: Map, info: MapInfo) -> dict[bytes, bytes]:
     return found
 
 
-def _edited(path: str, text: str) -> str:
+def _edited(path: str, text: str) -> bytes:
     """Have a text edited, and return what became of it."""
     import shlex
 
@@ -255,9 +254,9 @@ def _edited(path: str, text: str) -> str:
     if done.returncode:
         raise ToolError(f"the editor ended with exit code {done.returncode}, so nothing was changed")
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, "rb") as file:
             return file.read()
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise ToolError(f"can't read what was edited: {error}") from None
 
 

@@ -50,7 +50,7 @@ def watch(
     _endless(ctx.obj, "map watch", interval)
     if top is not None and top[1] < 1:
         raise UsageError(f"--top: the number of entries is 1 or more, not {top[1]}")
-    most = min(limit or _MOST_CHANGES, top[1] if top else _MOST_CHANGES) if top or limit else _MOST_CHANGES
+    most = min(filter(None, (limit, top and top[1])), default=_MOST_CHANGES)
     with Map.one(which) as map_:
         info = map_.info()
         types: Types | None = map_types.types(info)

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from bpfctl.cli import grammar, opt
 from bpfctl.errors import KernelError, Partial, UsageError
 from bpfctl.kernel import pin
-from bpfctl.kernel.definition import OF_MAPS, Definition
+from bpfctl.kernel.definition import Definition
 from bpfctl.kernel.elements import Walk
-from bpfctl.kernel.map import Map
+from bpfctl.kernel.map import NAME_ROOM, OF_MAPS, Map
 from bpfctl.kernel.map_types import types
 from bpfctl.kernel.restore import Outcome, Restore, check_alike, entries, readable
 from bpfctl.kernel.saved import Saved
@@ -127,6 +127,8 @@ def check_new_pin(session: Session, path: str, made: Definition) -> None:
         raise UsageError(f"can't pin BPF object: path '{path}' already exists")
     if "." in os.path.basename(path):
         raise UsageError(f"can't pin BPF object: names in a BPF file system have no dots ({path})")
+    if len(made.name.encode(errors="surrogateescape")) > NAME_ROOM:
+        session.out.warn(f"Warning: map name is longer than {NAME_ROOM} characters, it will be truncated.")
     if made.flags & MapFlag.NUMA_NODE:
         session.out.warn("the kernel does not tell the NUMA node of a map, so the new one has none")
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 from contextlib import ExitStack
-from errno import ENODEV, EPERM
+from errno import EPERM
 from typing import TYPE_CHECKING, NamedTuple
 
 from bpfctl.cli import data, grammar, map_form, opt
 from bpfctl.errors import KernelError, Nothing, UsageError
-from bpfctl.kernel.map import Map
+from bpfctl.kernel.map import NAME_ROOM, OF_MAPS, Map
 from bpfctl.uapi.enums import MapType
 from bpfctl.uapi.flags import UpdateFlag
 
@@ -18,9 +18,7 @@ if TYPE_CHECKING:
     from bpfctl.kernel.prog import Program
     from bpfctl.kernel.select import Select
 
-_OF_MAPS = frozenset({MapType.ARRAY_OF_MAPS, MapType.HASH_OF_MAPS})
 _FLAGS = {"any": UpdateFlag.ANY, "noexist": UpdateFlag.NOEXIST, "exist": UpdateFlag.EXIST}
-_NAME_ROOM = 15  # BPF_OBJ_NAME_LEN without its null byte
 
 
 def update(ctx: opt.Context, words: opt.Words = None, *, dry_run: opt.DryRun = False) -> None:
@@ -138,11 +136,11 @@ class _Element:
 
     def _read_value(self, words: grammar.Words, *, known: bool) -> None:
         kind = self.info.type
-        if kind in _OF_MAPS or kind is MapType.PROG_ARRAY:
+        if kind in OF_MAPS or kind is MapType.PROG_ARRAY:
             what = "map of progs" if kind is MapType.PROG_ARRAY else "map in map"
             if len(words) < 2:
                 raise UsageError(f"not enough value arguments for {what}")
-            self.value = data.Data((self._open(words, of_maps=kind in _OF_MAPS),))
+            self.value = data.Data((self._open(words, of_maps=kind in OF_MAPS),))
             return
 
         def old() -> bytes | None:
@@ -213,8 +211,8 @@ def create(ctx: opt.Context, words: opt.Words = None) -> None:
         spec = _spec(left, opened, inner)
         if spec.name is None:
             raise UsageError("map name not specified")
-        if len(spec.name.encode(errors="surrogateescape")) > _NAME_ROOM:
-            ctx.obj.out.note(f"Warning: map name is longer than {_NAME_ROOM} characters, it will be truncated.")
+        if len(spec.name.encode(errors="surrogateescape")) > NAME_ROOM:
+            ctx.obj.out.note(f"Warning: map name is longer than {NAME_ROOM} characters, it will be truncated.")
         try:
             made = Map.create(
                 spec.type,
@@ -276,12 +274,7 @@ def _with(spec: _Spec, word: str, told: str) -> _Spec:
         return _Spec(**{**spec._asdict(), word: number})
     if spec.ifindex:
         raise UsageError("offload device already specified")
-    import socket
-
-    try:
-        return spec._replace(ifindex=socket.if_nametoindex(told))
-    except OSError as error:
-        raise KernelError(f"unrecognized netdevice '{told}'", error.errno or ENODEV) from None
+    return spec._replace(ifindex=grammar.device(told))
 
 
 def _type(word: str) -> int:

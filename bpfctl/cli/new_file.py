@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from errno import EEXIST
+from stat import S_IMODE
 from typing import TYPE_CHECKING
 
 from bpfctl.errors import KernelError, OutputError
@@ -34,10 +35,11 @@ class NewFile:
             return os.open(self._path, os.O_WRONLY | os.O_CLOEXEC)
         real = os.path.realpath(self._path)
         folder, name = os.path.split(real)
+        mode = S_IMODE(os.stat(real).st_mode) if os.path.exists(real) else 0o666  # what is private stays so
         for number in range(1000):
             beside = os.path.join(folder, f".{name}.{os.getpid()}.{number}")
             try:
-                fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
+                fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, mode)
             except FileExistsError:
                 continue
             self._beside, self._path = beside, real

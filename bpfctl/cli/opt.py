@@ -30,6 +30,7 @@ else:
             """Take what typing's takes."""
 
 
+_NUMERIC = frozenset("0123456789.")
 _U32 = (1 << 32) - 1
 _LAST_PID = 1 << 22  # PID_MAX_LIMIT in include/linux/threads.h
 
@@ -44,6 +45,10 @@ class Option(NamedTuple):
     high: int | None
     alone: str | None  # the value that is meant where none follows
     values: str  # the kind of its values where the metavar does not tell, see `bpfctl.cli.candidates`
+
+    def takes(self, word: str) -> bool:
+        """Return whether the word behind it is its value: behind one that may stand alone, only a number is."""
+        return self.alone is None or word[:1] in _NUMERIC
 
 
 def option(

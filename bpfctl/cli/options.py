@@ -5,6 +5,8 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
+from bpfctl.cli.table import object_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from typing import Literal
@@ -127,9 +129,9 @@ def _read(waiting: Iterator[str], found: dict[str, str | bool | int], left: list
                 left.append(argument)
                 if argument in _LEAVES_VALUE:
                     left.extend(islice(waiting, 1))
-        elif left[:1] == [_PROBE] and argument[:2] == _PROCESS and (argument[2:] or "0").isdecimal():
+        elif argument[:2] == _PROCESS and (argument[2:] or "0").isdecimal() and _is_of(_PROBE, left):
             left.append(argument)
-        elif left == [_EXPLAIN] and _is_answer(argument):
+        elif len(left) == 1 and _is_answer(argument) and _is_of(_EXPLAIN, left):
             left.append(argument[1:])
         elif len(argument) > 1 and argument[0] == "-" and all(c in _SHORT or c in _IGNORED for c in _flags(argument)):
             _take_cluster(argument, waiting, found)
@@ -137,6 +139,11 @@ def _read(waiting: Iterator[str], found: dict[str, str | bool | int], left: list
             if argument.startswith("-"):  # the letters before one that nobody knows count all the same
                 _take_cluster(argument[: 1 + _known(argument[1:])], waiting, found)
             left.append(argument)
+
+
+def _is_of(object_: str, left: Sequence[str]) -> bool:
+    """Return whether the words so far are of this object, whose word may be cut short."""
+    return bool(left) and object_of(left[0]) == object_
 
 
 def _is_answer(argument: str) -> bool:

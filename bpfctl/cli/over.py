@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import signal
 from contextlib import ExitStack, contextmanager
-from errno import ENOSYS
+from errno import EINVAL, ENOENT, ENOSYS
 from typing import TYPE_CHECKING
 
-from bpfctl.errors import NotFound
+from bpfctl.errors import KernelError, NotFound
 
 if TYPE_CHECKING:
     import threading
@@ -59,7 +59,9 @@ def _opened(pid: int) -> int | None:
     except OSError as error:
         if error.errno == ENOSYS:
             return None
-        raise NotFound(f"{pid} is a thread, and no process") from None
+        if error.errno in (EINVAL, ENOENT):  # the latter since Linux 6.16
+            raise NotFound(f"{pid} is a thread, and no process") from None
+        raise KernelError(f"can't watch process {pid}", error.errno or 0) from None
 
 
 def _poll(*fds: int) -> list[tuple[int, int]]:

@@ -23,7 +23,6 @@ _PLAIN = {
     int: re.compile(r"-?[0-9]{1,18}"),
     float: re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,15})?"),
 }
-_NUMERIC = frozenset("0123456789.")
 
 
 def is_option(word: str) -> bool:
@@ -66,12 +65,12 @@ def parse(name: str, function: Callable[..., None], words: Sequence[str], litera
 
 def _completed(options: Sequence[opt.Option], words: Sequence[str]) -> list[str]:
     """Give an option that may stand alone the value that is meant then."""
-    alone = {name: option.alone for option in options if option.alone for name in option.names}
+    alone = {name: option for option in options if option.alone for name in option.names}
     out: list[str] = []
     for word, after in zip_longest(words, words[1:], fillvalue=""):
         out.append(word)
-        if word in alone and after[:1] not in _NUMERIC:
-            out.append(alone[word])
+        if word in alone and not alone[word].takes(after):
+            out.append(str(alone[word].alone))
     return out
 
 

@@ -43,7 +43,7 @@ def attach(
     while left and ":" in left.peek():
         specs.append(left.next("a probe"))
     if not specs:
-        raise UsageError("a probe, such as tracepoint:sched:sched_switch is missing")
+        raise UsageError("a probe such as tracepoint:sched:sched_switch is missing")
     which = grammar.prog(left)
     left.end()
     if ctx.obj.depth and pin is None:
@@ -66,11 +66,8 @@ def attach(
 
 
 def _number(word: str | None) -> int:
-    try:
-        found = int(word or "0", 0)
-    except ValueError:
-        found = -1
-    if not 0 <= found < 1 << 64:
+    found = grammar.unsigned(word or "0")
+    if found is None or found >= 1 << 64:
         raise UsageError(f"--cookie: '{word}' is no number of 64 bits")
     return found
 

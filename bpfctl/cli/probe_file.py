@@ -5,10 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from bpfctl.cli import (
-    grammar,
-    opt,
-)
+from bpfctl.cli import grammar, opt
 from bpfctl.cli.over import over_with
 from bpfctl.cli.probe_run import positive, rounds, tell
 from bpfctl.cli.stop import held_back, hurry, stopped_within

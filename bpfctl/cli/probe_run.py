@@ -129,7 +129,7 @@ def is_watched(session: Session) -> bool:
 
 def specs(left: grammar.Words) -> list[str]:
     """Return the probes that are named, of which there must be one."""
-    found = [left.next("a probe, such as tracepoint:sched:sched_switch")]
+    found = [left.next("a probe such as tracepoint:sched:sched_switch")]
     while left:
         found.append(left.next("a probe"))
     return found

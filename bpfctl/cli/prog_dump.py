@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from bpfctl.host.kallsyms import Symbols
     from bpfctl.kernel.jited import Machine
+    from bpfctl.kernel.prog import ProgramInfo
     from bpfctl.render.output import Output
     from bpfctl.views.jited import MachineText
     from bpfctl.views.view import Listing
@@ -37,7 +38,7 @@ class _Wanted(NamedTuple):
     options: Options = Options()
 
 
-def dump(ctx: opt.Context, words: opt.Words = None, svg: opt.Svg = None) -> None:
+def dump(ctx: opt.Context, words: opt.Words = None, *, svg: opt.Svg = None) -> None:
     """Show the code of programs.
 
     Of several programs of a tag or name each says first which one it is. Machine code needs capstone, and is kept
@@ -64,15 +65,16 @@ def dump(ctx: opt.Context, words: opt.Words = None, svg: opt.Svg = None) -> None
             return
         symbols = LastingSymbols.of_this_boot()
         opened.callback(symbols.save)
+        told = [(program, program.info()) for program in programs]
         if wanted.visual:
-            _graph(ctx.obj.out, _text(programs[0], symbols, wanted.options), svg)
+            _graph(ctx.obj.out, _text(*told[0], symbols, wanted.options), svg)
             return
         texts: Iterable[CodeText | MachineText]
         if kind == "xlated":
-            texts = (_text(program, symbols, wanted.options) for program in programs)
+            texts = (_text(program, info, symbols, wanted.options) for program, info in told)
         else:
-            texts = _machine_texts(programs, symbols, wanted.options, extra=ctx.obj.options.extra)
-        ctx.obj.out.listings([_listing(*both) for both in zip(programs, texts, strict=True)])
+            texts = _machine_texts(told, symbols, wanted.options, extra=ctx.obj.options.extra)
+        ctx.obj.out.listings([_listing(*one, text) for one, text in zip(told, texts, strict=True)])
 
 
 def _wanted(words: grammar.Words, svg: str | None, *, several: bool) -> _Wanted:
@@ -103,8 +105,7 @@ def _wanted(words: grammar.Words, svg: str | None, *, several: bool) -> _Wanted:
     return _Wanted(file, visual, options)
 
 
-def _listing(program: Program, text: CodeText | MachineText) -> Listing:
-    info = program.info()
+def _listing(program: Program, info: ProgramInfo, text: CodeText | MachineText) -> Listing:
     name = program.full_name(info)
     return text.listing(prog_view.head_json(info, name), prog_view.head_plain(info, name))
 
@@ -122,9 +123,9 @@ def _graph(out: Output, text: CodeText, svg: str | None) -> None:
     out.done()
 
 
-def _text(program: Program, symbols: Symbols, options: Options) -> CodeText:
+def _text(program: Program, info: ProgramInfo, symbols: Symbols, options: Options) -> CodeText:
     found = code.read(program)
-    return CodeText(found, code.References(found, symbols), _types(program), options)
+    return CodeText(found, code.References(found, symbols), _types(info), options)
 
 
 def _machine(program: Program) -> Machine:
@@ -134,22 +135,22 @@ def _machine(program: Program) -> Machine:
 
 
 def _machine_texts(
-    programs: Iterable[Program], symbols: Symbols, options: Options, *, extra: bool
+    programs: Iterable[tuple[Program, ProgramInfo]], symbols: Symbols, options: Options, *, extra: bool
 ) -> Iterator[MachineText]:
     from bpfctl.asm.native import Disassembler
     from bpfctl.kernel.jited import Names
     from bpfctl.views.jited import MachineText
 
     disassembler = Disassembler(os.uname().machine)
-    for program in programs:
+    for program, info in programs:
         found = _machine(program)
         if found.offloaded:
             raise UsageError("the machine code is that of a network device: 'file FILE' writes it")
-        yield MachineText(found, Names(found, symbols), disassembler, _types(program), options, extra=extra)
+        yield MachineText(found, Names(found, symbols), disassembler, _types(info), options, extra=extra)
 
 
-def _types(program: Program) -> BTF | None:
-    id_ = program.info().btf_id
+def _types(info: ProgramInfo) -> BTF | None:
+    id_ = info.btf_id
     if not id_:
         return None
     from bpfctl.kernel import btf

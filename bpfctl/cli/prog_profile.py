@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from errno import EINVAL
 from typing import TYPE_CHECKING
 
 from bpfctl.cli import grammar, opt
@@ -10,7 +11,6 @@ from bpfctl.errors import UsageError, status
 if TYPE_CHECKING:
     from bpfctl.attach.profile import Metric
 
-_EINVAL = 22
 _LONGEST = 1 << 31  # seconds
 
 
@@ -26,7 +26,7 @@ def profile(ctx: opt.Context, words: opt.Words = None) -> None:
     from bpfctl.views import profile as view
 
     left = grammar.Words(words)
-    left.at_least(3, "profile", exit_code=status(_EINVAL))
+    left.at_least(3, "profile", exit_code=status(EINVAL))
     with Program.one(grammar.prog(left)) as program:
         seconds = None
         if len(left) > 2 and left.keyword("duration"):

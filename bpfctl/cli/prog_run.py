@@ -147,5 +147,4 @@ def _bytes(before: bytes | None, after: bytes | None, file: str | None) -> run_v
 def _complain(failures: list[BpfctlError]) -> None:
     """Raise what went wrong; bpftool's exit code counts how often."""
     if failures:
-        whole = UsageError("; ".join(failure.sentence for failure in failures), exit_code=-len(failures) & 0xFF)
-        raise whole
+        raise UsageError("; ".join(failure.sentence for failure in failures), exit_code=-len(failures) & 0xFF)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import time
 from typing import TYPE_CHECKING
 
-from bpfctl.cli import grammar, opt
+from bpfctl.cli import grammar, opt, voice
 from bpfctl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -81,7 +80,7 @@ def _order(word: str, orders: list[str]) -> str:
 
 def _output(session: Session) -> Output:
     """Return the voice of a command whose output goes to a person, or else to a program: JSON by the line."""
-    if session.options.json or session.options.plain or os.isatty(session.out.sink.fd):
+    if session.options.json or session.options.plain or voice.is_table(session.out.sink, session.options):
         return session.out
     from bpfctl.render.json import JsonOutput
 

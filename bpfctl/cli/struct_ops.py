@@ -115,6 +115,8 @@ def unregister(ctx: opt.Context, words: opt.Words = None) -> None:
                 refused.append(KernelError(tried, error.errno or 0, hint=hint))
                 continue
             session.out.note(f"Unregistered {row.struct} {row.name} id {row.id}")
+    for other in refused[1:]:
+        session.out.warn(f"Error: {other}")
     if refused:
         raise refused[0]
     if not found:

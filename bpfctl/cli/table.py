@@ -257,3 +257,8 @@ OBJECTS: dict[str, tuple[Command, ...]] = {
     "completion": (Command("", "completion:show", "write the script that has a shell complete command lines"),),
     "explain": (Command("", "explain:show", "explain a type, helper, flag, section or error of BPF"),),
 }
+
+
+def object_of(word: str) -> str | None:
+    """Return the object that a word means; None where it begins none."""
+    return next((name for name in OBJECTS if name.startswith(word)), None)

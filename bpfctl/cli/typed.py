@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import io
+import math
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -34,7 +35,13 @@ def parse(name: str, function: Callable[..., None], words: Sequence[str]) -> dic
             found: dict[str, Any] = command.main([*words], prog_name=name, standalone_mode=False)
     except _Complaint as error:
         raise UsageError(_sentence(error)) from None
-    return None if its_help.getvalue() else found
+    if its_help.getvalue():
+        return None
+    for parameter, (type_, option) in options_of(function).items():
+        # Typer takes what is no number to be within all bounds.
+        if type_ == float | None and option.low is not None and math.isnan(found[parameter] or 0):
+            raise UsageError(f"invalid value for '{option.names[0]}': 'nan' is no number")
+    return found
 
 
 def _twin(function: Callable[..., None]) -> Callable[..., dict[str, Any]]:

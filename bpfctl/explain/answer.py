@@ -198,5 +198,5 @@ def number_of(word: str) -> int | None:
     """Return the errno of a number or name, with or without a minus; None for a word that is neither."""
     bare = word.removeprefix("-").upper()
     names = {name: number for known in (errno.errorcode, _NAMES, _ALSO) for number, name in known.items()}
-    number = int(bare) if bare.isascii() and bare.isdecimal() else names.get(bare)
+    number = int(bare) if bare.isascii() and bare.isdecimal() and len(bare) < 10 else names.get(bare)
     return number if number in errno.errorcode or number == ENOTSUPP else None

@@ -15,13 +15,10 @@ from bpfctl._sys import maps
 from bpfctl.errors import KernelError, SavedError, UsageError
 from bpfctl.kernel import names
 from bpfctl.kernel.btf import Btf
-from bpfctl.kernel.map import Map, MapInfo
+from bpfctl.kernel.map import NAME_ROOM, Map, MapInfo
 from bpfctl.kernel.refusal import lacking
-from bpfctl.uapi.enums import MapType
 from bpfctl.uapi.flags import MapFlag
 
-OF_MAPS = frozenset({MapType.ARRAY_OF_MAPS, MapType.HASH_OF_MAPS})
-_NAME_ROOM = 15  # BPF_OBJ_NAME_LEN without its null byte
 _U32 = 1 << 32
 
 
@@ -116,7 +113,7 @@ class Definition(NamedTuple):
                         self.key_size,
                         self.value_size,
                         self.max_entries,
-                        name=self.name.encode(errors="surrogateescape")[:_NAME_ROOM],
+                        name=self.name.encode(errors="surrogateescape")[:NAME_ROOM],
                         # A number, as MapFlag forgets flags that it does not know where it is turned round.
                         flags=self.flags & ~int(MapFlag.NUMA_NODE),
                         inner_map_fd=inner.fileno() if inner else 0,

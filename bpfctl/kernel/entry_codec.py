@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, NoReturn, TypeVar, g
 from bpfctl.errors import DoesNotFit
 from bpfctl.host import cpus
 from bpfctl.kernel.elements import FIXED_KEYS, pieces
-from bpfctl.kernel.map import PER_CPU
+from bpfctl.kernel.map import OF_MAPS, PER_CPU
 from bpfctl.kernel.per_cpu import PerCPU
 from bpfctl.uapi.enums import MapType
 
@@ -42,7 +42,6 @@ _WIDTHS = (1, 2, 4, 8, 16)  # bytes of integers
 _UNSIGNED: dict[int, Literal["B", "H", "I", "Q"]] = {1: "B", 2: "H", 4: "I", 8: "Q"}
 _ANYTHING = (None, Any, object)
 _BY_DESCRIPTOR = frozenset({MapType.SK_STORAGE, MapType.INODE_STORAGE, MapType.TASK_STORAGE, MapType.CGRP_STORAGE})
-_OF_MAPS = frozenset({MapType.ARRAY_OF_MAPS, MapType.HASH_OF_MAPS})
 _OF_DESCRIPTORS = frozenset(
     {
         MapType.PERF_EVENT_ARRAY,
@@ -99,8 +98,8 @@ def key(info: MapInfo, types: Types | None, wanted: Any = None) -> Codec[Any]:
 def value(info: MapInfo, types: Types | None, wanted: Any = None) -> Codec[Any]:
     """Return what values are; DoesNotFit when they cannot be what is wanted."""
     part = _Part("value", info.value_size)
-    if info.type in _OF_MAPS or info.type is MapType.PROG_ARRAY:
-        opens = _open_map if info.type in _OF_MAPS else _open_program
+    if info.type in OF_MAPS or info.type is MapType.PROG_ARRAY:
+        opens = _open_map if info.type in OF_MAPS else _open_program
         return _codec(part, wanted, int, _descriptor)._replace(open=opens)
     if info.type in _OF_DESCRIPTORS:
         return _codec(part, wanted, int, _descriptor)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 K = TypeVar("K")
 V = TypeVar("V")
 
-_NAME_ROOM = 15  # BPF_OBJ_NAME_LEN without its null byte
+NAME_ROOM = 15  # BPF_OBJ_NAME_LEN without its null byte
 PER_CPU = frozenset(
     {
         MapType.PERCPU_HASH,
@@ -36,6 +36,7 @@ PER_CPU = frozenset(
         MapType.PERCPU_CGROUP_STORAGE,
     },
 )
+OF_MAPS = frozenset({MapType.ARRAY_OF_MAPS, MapType.HASH_OF_MAPS})
 _MAP_TYPES = {int(kind): kind for kind in MapType}
 _PROG_TYPES = {int(kind): kind for kind in ProgType}
 
@@ -180,7 +181,7 @@ class Map(handle.Handle, Mapped[Any, Any]):
         more = {"inner_map_fd": inner.fileno() if inner else 0, "ifindex": ifindex}
         if btf:
             more |= {"btf_fd": btf.fileno(), "btf_key_type_id": key_type, "btf_value_type_id": value_type}
-        short = name.encode(errors="surrogateescape")[:_NAME_ROOM]
+        short = name.encode(errors="surrogateescape")[:NAME_ROOM]
         try:
             return cls(maps.create(map_type, key_size, value_size, max_entries, name=short, flags=flags, **more))
         except OSError as error:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from bpfctl._sys import maps
 from bpfctl.errors import KernelError, NotSupported, status
 from bpfctl.kernel.elements import UNREADABLE, Chunk, pieces
-from bpfctl.kernel.map import Map
+from bpfctl.kernel.map import OF_MAPS, Map
 from bpfctl.kernel.names import map_type
 from bpfctl.kernel.prog import Program
 from bpfctl.uapi.enums import MapType
@@ -190,7 +190,7 @@ _SHOWN = 32
 
 
 def _held(info: MapInfo) -> _Held | None:
-    if info.type in {MapType.ARRAY_OF_MAPS, MapType.HASH_OF_MAPS}:
+    if info.type in OF_MAPS:
         return _Held(0, lambda id_: Map.by_id(id_, write=True))
     if info.type is MapType.PROG_ARRAY:
         return _Held(0, Program.by_id)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from bpfctl.errors import UsageError
 from bpfctl.host import cpus
-from bpfctl.kernel.map import PER_CPU
+from bpfctl.kernel.map import OF_MAPS, PER_CPU
 from bpfctl.uapi.enums import MapType
 from bpfctl.views import entry_table, form, typed
 from bpfctl.views import map as map_view
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from bpfctl.kernel.map_types import Types
     from bpfctl.views.form import Node
 
-OF_MAPS = frozenset({MapType.ARRAY_OF_MAPS, MapType.HASH_OF_MAPS})
 _HAVE_GAPS = OF_MAPS | {MapType.PROG_ARRAY}
 _WIDE = 16  # bytes or characters: what is longer begins a line of its own
 _LINE = 24  # of key and value together

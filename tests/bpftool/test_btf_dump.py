@@ -202,7 +202,7 @@ def test_a_name_that_is_not_there(tmp_path, form):
     theirs, mine = peer.run(NEWEST, *words), peer.inside(*words)
 
     assert (theirs.rc, theirs.stdout) == (mine.rc, mine.stdout) == (234, b"")
-    assert mine.stderr == b"Error: the types cannot be understood: string offset 65535 is out of range\n"
+    assert mine.stderr == f"Error: {path} cannot be understood: string offset 65535 is out of range\n".encode()
 
 
 def test_objects_without_types():

@@ -97,6 +97,20 @@ def test_unregister(place, voice):
 
 
 @pytest.mark.usefixtures("structs")
+def test_each_refusal_is_told(place):
+    """A name may be that of several, and links may hold all of them."""
+    links = place.bpffs / "more_links"
+    (path := place.root / "fourth.o").write_bytes(own("struct_ops_link").replace(b"ours_", b"4th__"))
+    assert peer.inside("struct_ops", "register", str(path), str(links)).rc == 0
+    answers = [peer.inside(*voice, "struct_ops", "unregister", "name", "ours") for voice in ([], ["-j"])]
+    (links / "ours").unlink()
+
+    for answer in answers:
+        told = re.findall(rb"can't unload tcp_congestion_ops ours id (\d+)", answer.stdout + answer.stderr)
+        assert (answer.rc, len(set(told))) == (255, 2)
+
+
+@pytest.mark.usefixtures("structs")
 def test_what_cannot_be_registered(compiled, place):
     """All structs of an object are put to use, or none."""
     for name in ("socket", "struct_ops_missing", "struct_ops_reused", "struct_ops_member"):

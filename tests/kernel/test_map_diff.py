@@ -240,6 +240,7 @@ def test_nothing_was_edited(stack, tmp_path, editor):
     [
         ("text = text[:-5]", "this is no JSON"),
         ("text = '[' * 100000", "this is no JSON"),
+        ("open(path, 'wb').write(b'[\"\\xe9\"]'); sys.exit()", "this is no JSON"),
         ("text = '{}'", "this is no list of entries"),
         ("text = text.replace('61 62', '61 6')", "entry 1: value: "),
         ("text = text.replace('61 62', '61 62 63')", "entry 1: value: "),

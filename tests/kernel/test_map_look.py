@@ -400,6 +400,22 @@ def test_watch_as_text_adds_cpus_and_ranks(stack, running):
     assert process.wait() == 0
 
 
+def test_watch_tells_as_many_as_are_wanted(stack, running):
+    """Also more than there are unless somebody says so."""
+    fd = create(stack, ARRAY, 4, 4, 1500)
+    process = running("-j", "map", "watch", "id", str(client.id_of("map", fd)), "--interval", "0.3", "--limit", "1200")
+    process.stdout.readline()
+    process.send_signal(signal.SIGSTOP)  # so that it finds all changes in one round, or in two
+    for n in range(1200):
+        client.map_update(fd, U32(n), U32(1))
+    process.send_signal(signal.SIGCONT)
+    rounds = []
+    while sum(len(each["changed"]) + each.get("left_out", 0) for each in rounds) < 1200:
+        rounds.append(json.loads(process.stdout.readline()))
+
+    assert [each.get("left_out") for each in rounds] == [None] * len(rounds)
+
+
 def test_stat_watch_tells_growth(stack, running):
     fd = create(stack, HASH, 4, 8, 100)
     process = running("-j", "map", "stat", "id", str(client.id_of("map", fd)), "--watch", "0.3")

@@ -61,6 +61,16 @@ def test_copies(stack, place):
     assert facts(fd) == (LRU_HASH, 4, 12, 5000, 0, b"larger".ljust(16, b"\0"))
 
 
+def test_a_name_that_is_cut_is_told(stack, place):
+    source, path = create(stack, HASH, 4, 4, 1), place.bpffs / "cut"
+    answer = ours("map", "copy", "id", word(source), "create", str(path), "name", "sixteen_letters_")
+    fd = client.obj_get(path)
+    stack.callback(os.close, fd)
+
+    assert answer.stderr == b"Warning: map name is longer than 15 characters, it will be truncated.\n"
+    assert facts(fd)[-1] == b"sixteen_letters\0"
+
+
 def test_copies_of_maps_of_maps(stack, place):
     inner = create(stack, ARRAY, 4, 4, 2)
     source = create(stack, HASH_OF_MAPS, 4, 4, 10, inner_map_fd=inner)

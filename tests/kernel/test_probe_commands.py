@@ -181,7 +181,7 @@ def test_a_program_of_another_type_is_refused(own):
 
     assert "takes programs of type kprobe, and this one is of type raw_tracepoint" in done.stderr
     assert run("probe", "attach", "name", "own_raw").stderr == (
-        "Error: a probe, such as tracepoint:sched:sched_switch is missing\n"
+        "Error: a probe such as tracepoint:sched:sched_switch is missing\n"
     )
 
 
@@ -245,7 +245,7 @@ def test_the_command_traces(child, voice):
 @pytest.mark.parametrize(
     ("words", "why"),
     [
-        (["count"], "a probe, such as tracepoint:sched:sched_switch is missing"),
+        (["count"], "a probe such as tracepoint:sched:sched_switch is missing"),
         (["count", FORK, "--where", "pid =="], "--where: at its end"),
         (["count", FORK, "--by", "a,,b"], "a name is missing between the commas"),
         (["count", FORK, "--duration", "0"], "--duration: can't wait for 0 seconds"),

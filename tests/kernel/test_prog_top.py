@@ -173,6 +173,17 @@ def test_limit_and_plain_text(programs):
     assert not end
 
 
+def test_a_table_in_a_pipe(programs):
+    """That is what --color always is for."""
+    process = top("--count", "1", "--interval", "0.5", options=["--color", "always"])
+    until_counting(programs[0])
+    run_while(process, programs, (1000, 10))
+    head, *lines = STYLES.sub("", ended(process).decode()).splitlines()
+
+    assert "  programs: " in head
+    assert any("top_often" in line for line in lines)
+
+
 def test_on_a_terminal(programs):
     """The table is drawn again and again, and the last one stays when there is an end."""
     words = ["prog", "top", "--interval", "0.3", "--count", "2"]

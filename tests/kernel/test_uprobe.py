@@ -247,6 +247,7 @@ def test_processes_that_start_later(path):
         ("uprobe:/nonexistent:x", NotFound, "'/nonexistent' is not there"),
         ("uprobe:/etc:x", NotFound, "'/etc' is a folder"),
         ("uprobe:nosuchlibrary:x", NotFound, "there is no executable and no library 'nosuchlibrary'"),
+        ("uprobe:c:malloc+010", NotFound, "named 'malloc+010', did you mean 'malloc'?"),
         ("uprobe:c:strlen", NotFound, "each process chooses one for its CPU when it starts (IFUNC)"),
         ("uprobe:c:getpid@GLIBC_9", NotFound, "has no such version, but GLIBC_2."),
     ],

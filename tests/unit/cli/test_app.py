@@ -74,12 +74,14 @@ def test_what_a_line_means(meant, line, handle, wanted):
         ("prog --foo", "unrecognized option '--foo'"),
         ("prog list --type", "option '--type' requires an argument"),
         ("prog list --watch=soon", "invalid value for '--watch': 'soon' is not a valid float"),
+        ("prog tracelog --seconds nan", "invalid value for '--seconds': 'nan' is no number"),
         ("prog list --pinned=1", "option '--pinned' does not take a value"),
         ("prog list --type xdp what", "what is 'what'?"),
         ("--foo prog", "unrecognized option '--foo'"),
         ("porg", "unknown object 'porg', did you mean 'prog'?"),
         ("prog lits", "unknown command 'prog lits', did you mean 'list'?"),
         ("prog -- --type", "unrecognized option '--type'"),
+        ("-- prog show --sort id more words", "what is '--sort'?"),
     ],
 )
 def test_mistakes_are_one_sentence(line, sentence):

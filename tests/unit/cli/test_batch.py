@@ -105,15 +105,15 @@ def test_lines_that_do_not_fit_are_told(text, sentence):
 
 
 def test_json_is_an_array_of_commands_and_outputs(tmp_path):
-    path = written(tmp_path, "version\nhelp # nothing to say\n")
+    path = written(tmp_path, "version\nhelp # nothing to say\nprog show --help\n")
 
     code, out = go("-j", "batch", "file", path)
 
     assert code == 0
     series = json.loads(out)
-    assert [entry["command"] for entry in series] == [["version"], ["help"]]
+    assert [entry["command"] for entry in series] == [["version"], ["help"], ["prog", "show", "--help"]]
     assert series[0]["output"]["version"]
-    assert series[1]["output"] is None
+    assert [entry["output"] for entry in series[1:]] == [None, None]
 
 
 def test_plain_ends_with_a_count(tmp_path):

@@ -53,6 +53,12 @@ def test_each_definition_is_used(name):
     assert any(name in text.split() for text in (*SYNOPSES.values(), *DEFINITIONS.values()))
 
 
+@pytest.mark.parametrize("words", [["--watch"], ["--watch", "5"], ["--watch=5"]])
+def test_words_go_on_behind_a_number_that_may_be_left_out(words):
+    assert offered("prog", "show", *words, "") == ["id", "tag", "name", "pinned"]
+    assert "--watch" not in offered("prog", "show", *words, "--w")
+
+
 @pytest.mark.parametrize(("object_", "word"), sorted(COMMANDS))
 def test_every_command_and_option_is_offered(object_, word):
     """With what it is, as the help has it."""

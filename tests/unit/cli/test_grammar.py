@@ -72,6 +72,12 @@ def test_numbers_of_any_base(number):
         assert grammar.number(word, "ID") == number
 
 
+@pytest.mark.parametrize("word", ["", " 5", "5 ", "5\n", "\t5", "-5", "++5", "0o7", "0x", "1_0", "5" * 5000])
+def test_what_is_no_number(word):
+    with pytest.raises(UsageError, match="as ID"):
+        grammar.number(word, "ID")
+
+
 @given(st.text())
 def test_a_number_is_a_number_or_an_error(word):
     number = 0

@@ -103,6 +103,7 @@ def listed(wanted, *, options=None, which=None, depth=0):
         (Wanted(owner="tc"), [2]),
         (Wanted(owner="*trace"), [3]),
         (Wanted(owner="1"), []),
+        (Wanted(owner="1" * 5000), []),
         (Wanted(pinned=True), [1, 4]),
         (Wanted(owner="cilium*", pinned=True), [1]),
         (Wanted(sort="-id"), [4, 3, 2, 1]),

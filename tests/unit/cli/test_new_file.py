@@ -45,6 +45,17 @@ def test_what_fails_half_way(tmp_path):
     assert os.listdir(tmp_path) == ["file"]
 
 
+def test_what_others_may_not_read_they_never_may(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"before")
+    path.chmod(0o600)
+    with NewFile(str(path)) as file:
+        assert {stat.S_IMODE(one.stat().st_mode) for one in tmp_path.iterdir()} == {0o600}
+        file.write([b"after"])
+
+    assert (path.read_bytes(), stat.S_IMODE(path.stat().st_mode)) == (b"after", 0o600)
+
+
 def test_a_link_stays_one(tmp_path):
     link, path = tmp_path / "link", tmp_path / "file"
     link.symlink_to(path)

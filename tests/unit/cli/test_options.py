@@ -52,7 +52,13 @@ from bpfctl.cli.options import Options, split
         ("explain -EACCES -j", {"json": True}, "explain EACCES"),
         ("-j explain -524", {"json": True}, "explain 524"),
         ("explain -d xdp", {"debug": True}, "explain xdp"),
+        ("ex -EACCES", {}, "ex EACCES"),
+        ("e -EACCES", {}, "e -EACCES"),
         ("explain -E", {}, "explain -E"),
+        # of probes -p is the process
+        ("probe count x -p 7", {}, "probe count x -p 7"),
+        ("prob count x -p7 -p", {}, "prob count x -p7 -p"),
+        ("pro show -p", {"json": True, "pretty": True}, "pro show"),
         ("prog -EACCES", {}, "prog -EACCES"),
         # after -- nothing is an option
         ("prog -- -j --plain", {}, "prog -- -j --plain"),

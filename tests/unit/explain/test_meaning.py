@@ -20,6 +20,8 @@ def kinds(word):
     ("word", "expected"),
     [
         ("hash", ["map type"]),
+        ("007", ["error"]),
+        ("7" * 5000, []),
         ("xdp", ["program type", "link type", "attach type", "section"]),
         ("tracing", ["program type", "link type"]),
         ("struct_ops", ["program type", "map type", "link type", "attach type", "section"]),
