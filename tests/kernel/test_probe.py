@@ -6,6 +6,7 @@ import os
 import re
 import sys
 from pathlib import Path
+from threading import get_native_id
 
 import pytest
 
@@ -130,6 +131,20 @@ def test_a_string_that_is_cut_says_so():
         values = [hit.values[0] for hit in read(hits, reader, 1)]
 
     assert values == [long[:63] + "..."]
+
+
+def test_nothing_behind_a_string_is_of_it():
+    """What is there is of the record that the memory had before, such as one with a longer name."""
+    own = Path("/proc/thread-self/comm")
+    before, where = own.read_text(), f"tid == {get_native_id()} && args.newcomm == 'ab'"
+    counts = Count(("args.newcomm",))
+    with probing(counts, "tracepoint:task:task_rename", where=where):
+        for _ in range(20):
+            own.write_text("longlonglonglon")
+            own.write_text("ab")
+        own.write_text(before)
+
+        assert [(row.values, row.hits) for row in counts.rows()] == [(("ab",), 20)]
 
 
 @pytest.mark.parametrize(

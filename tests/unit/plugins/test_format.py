@@ -33,6 +33,7 @@ def one(line, **more):
         ("field:void * ptr;\toffset:8;\tsize:8;\tsigned:0;", "ptr", Integer(8, hexadecimal=True)),
         ("field:char comm[16];\toffset:8;\tsize:16;\tsigned:0;", "comm", Text(16)),
         ("field:char comm[TASK_COMM_LEN];\toffset:8;\tsize:16;\tsigned:0;", "comm", Text(16)),
+        ("field:unsigned char addr[6];\toffset:8;\tsize:6;\tsigned:0;", "addr", Blob(6)),
         ("field:__u8 addr[16];\toffset:8;\tsize:16;\tsigned:0;", "addr", Blob(16)),
         (
             "field:unsigned long args[6];\toffset:8;\tsize:48;\tsigned:0;",
