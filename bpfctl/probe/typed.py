@@ -26,10 +26,11 @@ if TYPE_CHECKING:
     from bpfctl.probe.field import Load
     from btf.read import BTF
 
-_STEP = re.compile(r"(?:^|\.|->)([A-Za-z_]\w*)|\[(\d+)\]", re.ASCII)
+_STEP = re.compile(r"(?:^|\.|->)([A-Za-z_]\w*)|\[(\d{1,19})\]", re.ASCII)
 _CHARS = frozenset({"char", "unsigned char", "signed char"})
 _ADDRESS = Integer(8, hexadecimal=True)
 _LONGEST = 256  # bytes of an array that are read
+_FARTHEST = 1 << 31  # bytes that one instruction moves an address by
 
 
 class Argument(NamedTuple):
@@ -97,6 +98,8 @@ def _reach(argument: Argument, path: str, steps: list[str]) -> Field:
         elif not is_memory:
             raise BTFError(f"{argument.name} is no pointer, but {told}")
         here = _part(btf, here, step)
+    if max(here.offset, *followed, 0) >= _FARTHEST:
+        raise BTFError("there is no item so far away")
 
     def address(code: Code, register: Reg) -> None:
         argument.load(code, register)

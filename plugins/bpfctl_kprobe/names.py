@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _TARGET = re.compile(
-    r"(?:(?P<module>\w+):)?(?P<symbol>[\w.$]+)(?:\+(?P<offset>0x[0-9a-fA-F]+|\d+))?(?:,maxactive=(?P<active>\d+))?$",
+    r"(?:(?P<module>\w+):)?(?P<symbol>[\w.$]+)(?:\+(?P<offset>0x[0-9a-fA-F]{1,16}|0|[1-9]\d{0,18}))?"
+    r"(?:,maxactive=(?P<active>\d{1,9}))?$",
     re.ASCII,
 )
 _MOST_ACTIVE = 4096  # KRETPROBE_MAXACTIVE_MAX in kernel/trace/trace_kprobe.c

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from bpfctl.plugin import Binary, Function
 
-NUMBER = re.compile(r"0x[0-9a-fA-F]{1,16}|\d{1,19}")
+NUMBER = re.compile(r"0x[0-9a-fA-F]{1,16}|0|[1-9]\d{0,18}", re.ASCII)
 _LONGEST = 15  # bytes of an instruction of x86
 _CHANGED = re.compile(r"\.(?:isra|constprop|part)\.")
 

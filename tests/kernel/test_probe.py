@@ -217,6 +217,8 @@ def test_arguments_by_their_types(child):
         ("parnt->pid", "has no field 'parnt->pid'"),
         ("parent[", "'parent[' is no path"),
         ("parent->comm[99]", "has no item 99"),
+        ("parent[999999999].pid", "there is no item so far away"),
+        (f"parent[{'9' * 5000}].pid", "is no path"),
         ("parent->", "'parent->' is no path"),
     ],
 )

@@ -182,8 +182,20 @@ def test_strings_and_signs(text, wanted):
 
 
 @pytest.mark.parametrize(
+    ("sign", "compare", "last", "wanted"),
+    [("||", "==", "b < 0", True), ("||", "==", "b > 0", False), ("&&", "!=", "b < 0", True), ("&&", "!=", "d", False)],
+)
+def test_thousands_are_joined(sign, compare, last, wanted):
+    tree = parse(f" {sign} ".join([*(f"a {compare} {number}" for number in range(8, 3000)), last]))
+
+    assert holds(tree) == wanted
+    assert holds(Unary("!", tree)) != wanted
+
+
+@pytest.mark.parametrize(
     ("text", "why"),
     [
+        (" + ".join("a" * 3000), "so many operators make no condition"),
         ("s", "s is no number"),
         ("s + 1", "s is no number"),
         ("s < 'x'", "strings can be compared with == and !=, not with <"),
