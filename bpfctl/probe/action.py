@@ -81,7 +81,8 @@ def common_type(name: str, types: Sequence[Type]) -> Type:
     if isinstance(first, Integer):
         numbers = [each for each in types if isinstance(each, Integer)]
         signed, hexadecimal = (any(each.signed for each in numbers), all(each.hexadecimal for each in numbers))
-        return Integer(8, signed, hexadecimal)
+        names = first.names if all(each.names == first.names for each in numbers) else ()
+        return Integer(8, signed, hexadecimal, names)
     if isinstance(first, Text):
         texts = [each for each in types if isinstance(each, Text)]
         return Text(max(each.size for each in texts), any(each.may_be_cut for each in texts))

@@ -160,8 +160,9 @@ class Filter(NamedTuple):
         if not isinstance(field.type, Text):
             raise UsageError(f"--where: {left.name} is no string")
         wanted = right.text.encode(errors="surrogateescape")
-        if len(wanted) > field.type.size or b"\0" in wanted:
-            raise UsageError(f"--where: {left.name} has at most {field.type.size} bytes, it is never '{right.text}'")
+        most = field.type.size - 2 if field.type.may_be_cut else field.type.size  # what fills its room may go on
+        if len(wanted) > most or b"\0" in wanted:
+            raise UsageError(f"--where: {left.name} can be compared with up to {most} bytes, but not '{right.text}'")
         code = self.code
         with code.scratch():
             at = code.cleared(field.type.size)

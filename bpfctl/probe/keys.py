@@ -49,7 +49,7 @@ class Keys:
         for name in self.by:
             if name != PROBE:
                 type_ = common_type(name, [part.field(name).type for part in (having or {}).get(name, parts)])
-                at = at if not isinstance(type_, Integer) else -(-at // 8) * 8
+                at += -at % (8 if isinstance(type_, Integer) else 4)
                 self.slots.append(Slot(name, at, type_))
                 at += type_.size
         self.size = max(at, 4)
