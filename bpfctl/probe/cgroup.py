@@ -7,6 +7,7 @@ The id that bpf_get_current_cgroup_id() tells has nothing of the cgroups above; 
 from __future__ import annotations
 
 import os
+import sys
 from errno import EBADF, EINVAL, ENOENT, ENOTDIR
 from typing import TYPE_CHECKING
 
@@ -46,7 +47,7 @@ class Within(Closing):
                 error.hint = error.hint or privilege_hint(error.errno or 0, "CAP_BPF")
                 raise
             try:
-                self._map.put(bytes(4), folder.fileno().to_bytes(4, "little"))
+                self._map.put(bytes(4), folder.fileno().to_bytes(4, sys.byteorder))
             except KernelError as error:
                 self.close()
                 raise _refused(name, folder, error) from None

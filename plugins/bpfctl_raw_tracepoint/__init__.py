@@ -21,7 +21,6 @@ from bpfctl.plugin import (
     attach_tracing,
     chosen,
     first,
-    kernel_types,
     known,
     reach,
     types_of,
@@ -154,7 +153,5 @@ def _load(at: int, code: Code, register: Reg) -> None:
 
 
 def _names() -> list[str]:
-    found = set(_NAMES.findall(kernel_types().strings))
-    for btf in types_of(_PREFIX):
-        found.update(_NAMES.findall(btf.strings))
+    found = {name for btf in types_of(_PREFIX) for name in _NAMES.findall(btf.strings)}
     return sorted(name.decode() for name in found)
