@@ -73,6 +73,22 @@ class Slot(NamedTuple):
     type: Type
 
 
+def number(part: Part, name: str) -> Load:
+    """Return what loads a field that is a number; UsageError for one that is none."""
+    load = part.field(name).load
+    if load is None:
+        raise UsageError(f"{name} is no number")
+    return load
+
+
+def is_signed(name: str, parts: Sequence[Part]) -> bool:
+    """Return whether a number may be negative at one of the parts; UsageError where it is none."""
+    for part in parts:
+        number(part, name)
+    type_ = common_type(name, [part.field(name).type for part in parts])
+    return isinstance(type_, Integer) and type_.signed
+
+
 def common_type(name: str, types: Sequence[Type]) -> Type:
     """Return what holds a field that has these types at different points; UsageError where nothing does."""
     if len({type(each) for each in types}) > 1:

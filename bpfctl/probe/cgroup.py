@@ -69,6 +69,8 @@ class Within(Closing):
 
 def open_folder(name: str) -> FD:
     """Open the folder of a cgroup."""
+    if not name:
+        raise UsageError("a cgroup without a name is none: cgroup:/ is that of all tasks")
     path = name.removeprefix(_PREFIX)
     mounts = [mount.path for mount in bpffs.mounts() if mount.type == "cgroup2"]
     places = [os.path.join(mount, path.lstrip("/")) for mount in mounts]

@@ -13,7 +13,7 @@ from bpfctl.kernel.handle import privilege_hint
 from bpfctl.kernel.prog import Program
 from bpfctl.probe.action import Part
 from bpfctl.probe.code import CTX, OUT, POINT, Code
-from bpfctl.probe.common import FIELDS
+from bpfctl.probe.common import FIELDS, OWN
 from bpfctl.probe.filter import Filter
 from bpfctl.probe.source import InSessions
 from bpfctl.probe.way import only
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 
 _LICENSE = b"Dual BSD/GPL"
 _NAME = b"bpfctl_probe"
-#: What tells a point's own fields from those that are read everywhere.
-_OWN = "args."
 
 
 class Made(NamedTuple):
@@ -54,7 +52,7 @@ def _part(group: Group, first: int) -> Part:
 
 def _field(group: Group, name: str) -> Field:
     """Return a field that is read at every point, or one of the group's own, which ``args.`` may be put before."""
-    return FIELDS.get(name) or group.field(name.removeprefix(_OWN))
+    return FIELDS.get(name) or group.field(name.removeprefix(OWN))
 
 
 def make(sources: Sources, wanted: Wanted, action: Action, held: ExitStack) -> list[Made]:
@@ -101,7 +99,7 @@ def _by_kind(
     for kind in dict.fromkeys(point.kind for point in points):
         of_kind = [point for point in points if point.kind == kind]
         there = (action.names(of_kind, sources.of(kind).fields) | names) - FIELDS.keys()
-        yield of_kind, frozenset(name.removeprefix(_OWN) for name in there)
+        yield of_kind, frozenset(name.removeprefix(OWN) for name in there)
 
 
 def _pairs(

@@ -16,7 +16,7 @@ from bpfctl.kernel.map import Map
 from bpfctl.kernel.ring_buffer import RingBuffer
 from bpfctl.probe.action import Action, Slot
 from bpfctl.probe.code import MORE, OUT, POINT
-from bpfctl.probe.common import FIELDS
+from bpfctl.probe.common import FIELDS, OWN
 from bpfctl.probe.field import Integer
 from bpfctl.uapi.enums import MapType
 from bpfctl.uapi.helpers import Helper
@@ -34,7 +34,6 @@ USUAL = ("pid", "tid", "comm", "cpu")
 _HEAD = 16  # bytes: the time, the number of the point
 _POINT = itemgetter(slice(8, 16))
 _UNSIGNED = {1: "B", 2: "H", 4: "I", 8: "Q"}
-_OWN = "args."
 
 
 class Hit(NamedTuple):
@@ -121,7 +120,7 @@ class Trace(Action):
         if self._fields:
             return frozenset(self._fields)
         for point in points:
-            self._own[point] = tuple(_OWN + field.name for field in own(point))
+            self._own[point] = tuple(OWN + field.name for field in own(point))
         return frozenset(USUAL).union(*(self._own[point] for point in points))
 
     def open(self, parts: Sequence[Part]) -> None:
