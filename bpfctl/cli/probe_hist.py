@@ -11,7 +11,7 @@ from bpfctl.errors import UsageError
 from bpfctl.gauge.hist import Histograms
 from bpfctl.probe.actions.hist import Hist, Linear
 
-_LINEAR = re.compile(r"(-?\d+):(-?\d+):(\d+)", re.ASCII)
+_LINEAR = re.compile(r"(-?\d{1,19}):(-?\d{1,19}):(\d{1,19})", re.ASCII)
 
 
 def hist(

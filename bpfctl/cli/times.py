@@ -6,7 +6,7 @@ import re
 
 from bpfctl.errors import UsageError
 
-_TIME = re.compile(r"(\d+(?:\.\d+)?)(ns|us|ms|s)", re.ASCII)
+_TIME = re.compile(r"(\d{1,99}(?:\.\d{1,99})?)(ns|us|ms|s)", re.ASCII)
 _UNITS = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9}
 _MOST = 1 << 63
 

@@ -155,6 +155,8 @@ def parse(data: bytes, path: str) -> Plan:
         at = _AT.search(str(error))
         line = int(at[1]) if at else text.count("\n") + 1
         raise UsageError(f"{path}:{line}: {_AT.sub('', str(error))}") from None
+    except ValueError:  # numbers of thousands of digits
+        raise UsageError(f"'{path}' is no session file: a number in it is too large") from None
     except RecursionError:
         raise UsageError(f"'{path}' is no session file: it is nested too deeply") from None
     return _Reader(text, path).plan(found)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from errno import EACCES, EMFILE
+from errno import E2BIG, EACCES, EMFILE, ENOMEM
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 _LICENSE = b"Dual BSD/GPL"
 _NAME = b"bpfctl_probe"
+_TOO_MUCH = frozenset({E2BIG, ENOMEM})
+_LESS = "less may fit: --max-entries, --max-calls and --buffer say how much"
 
 
 class Made(NamedTuple):
@@ -71,7 +73,8 @@ def make(sources: Sources, wanted: Wanted, action: Action, held: ExitStack) -> l
     try:
         action.open(parts)
     except KernelError as error:
-        error.hint = error.hint or privilege_hint(error.errno or 0, "CAP_BPF", "CAP_PERFMON")
+        more = _LESS if error.errno in _TOO_MUCH else privilege_hint(error.errno or 0, "CAP_BPF", "CAP_PERFMON")
+        error.hint = error.hint or more
         raise
     made = [
         assemble(group, part.first, wanted.where, action, read)

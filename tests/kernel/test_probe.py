@@ -10,7 +10,7 @@ from threading import get_native_id
 
 import pytest
 
-from bpfctl.errors import NotFound, UsageError
+from bpfctl.errors import KernelError, NotFound, UsageError
 from bpfctl.kernel.tracefs import Tracefs
 from bpfctl.probe.actions.count import Count
 from bpfctl.probe.actions.trace import Trace
@@ -108,6 +108,18 @@ def test_each_hit_is_shown_once_and_in_order(child):
     assert {(row["pid"], row["tid"], row["args.dfd"]) for row in rows} == {(child.pid, child.pid, -100)}
     assert {row["args.flags"] & ~os.O_CLOEXEC & ~0o100000 for row in rows} == {os.O_RDONLY}  # O_LARGEFILE
     assert [hit.time for hit in found] == sorted(hit.time for hit in found)
+
+
+@pytest.mark.parametrize("size", [0, 2048, 5000, 1 << 31])
+def test_buffers_that_there_are_not(size):
+    with pytest.raises(UsageError, match=f"--buffer: {size} is no power of two from 4096 to 1073741824"):
+        Trace(size=size)
+
+
+def test_more_than_the_kernel_has_room_for():
+    why = "can't create map 'counts': .* \\(less may fit: --max-entries, --max-calls and --buffer say how much\\)"
+    with pytest.raises(KernelError, match=why), probing(Count(("comm",), max_entries=(1 << 32) - 1), FORK):
+        pass
 
 
 def test_hits_without_room_are_told(child):

@@ -193,6 +193,7 @@ def test_the_command_in_words(child, lengths):
         ([], "--of FIELD says which number is meant"),
         (["--of", "len", "--linear", "1:2"], "'1:2' should be MIN:MAX:STEP"),
         (["--of", "len", "--linear", "0:1:0"], "no buckets"),
+        (["--of", "len", "--linear", f"0:{'9' * 5000}:1"], "should be MIN:MAX:STEP"),
     ],
 )
 def test_mistakes_of_the_command(words, why):

@@ -9,7 +9,7 @@ from bpfctl.kernel.map import Map
 from bpfctl.kernel.ring_buffer import RingBuffer
 from bpfctl.probe.action import common_type
 from bpfctl.probe.actions.timed import HEAD, MAX_CALLS, Timed
-from bpfctl.probe.actions.trace import USUAL, Hits, laid_out
+from bpfctl.probe.actions.trace import USUAL, Hits, check_size, laid_out
 from bpfctl.probe.callchain import deepest
 from bpfctl.probe.code import CTX, MORE, OURS, POINT
 from bpfctl.probe.common import FIELDS, OWN
@@ -58,6 +58,7 @@ class SlowCalls(Timed):
         nested: bool = False,
         max_calls: int = MAX_CALLS,
     ) -> None:
+        check_size(size)
         super().__init__(calls, at_end=at_end, key=key, nested=nested, max_calls=max_calls)
         self._over, self._fields, self._size = over, tuple(fields), size
         self._time = Duration(unit)

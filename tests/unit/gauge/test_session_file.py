@@ -92,6 +92,7 @@ def test_mistakes_have_their_line(line, sentence):
         (b"\n\ncount = 3", "f:3: it should be [[count]]"),
         (b"\n[count]\n", "f:2: it should be [[count]]"),
         (b'count = [{probes = "a:b", byy = "x"}]', "f:1: nothing is called 'byy' here; did you mean 'by'?"),
+        (b"duration = " + b"9" * 5000, "'f' is no session file: a number in it is too large"),
         (b"x = " + b"[" * 100_000, "'f' is no session file: it is nested too deeply"),
     ],
 )
