@@ -58,9 +58,9 @@ class Within(Closing):
         return Given(number("cgroup", self._load, Integer(8)))
 
     def _load(self, code: Code, register: Reg) -> None:
-        outside = code.fresh()
+        inside = code.fresh()
         code.ld_map_fd(R1, self._map.fileno()).mov(R2, 0).call(Helper.current_task_under_cgroup)
-        code.jump("jsgt", R0, 0, outside).mov(R0, 0).label(outside).mov(register, R0)  # below 0 are errors
+        code.jump("jsgt", R0, 0, inside).mov(R0, 0).label(inside).mov(register, R0)  # below 0 are errors
 
     def close(self) -> None:
         """Let it go; programs that are loaded keep what they need."""
