@@ -62,6 +62,11 @@ def test_types_of_fields(line, name, type_):
     [
         ("int fd", Integer(4, signed=True)),
         ("unsigned int flags", Integer(4)),
+        ("const clockid_t which_clock", Integer(4, signed=True)),
+        ("const enum landlock_rule_type rule_type", Integer(4)),
+        ("key_t key", Integer(4, signed=True)),
+        ("const size_t size", Integer(8)),
+        ("const int * pointer", Integer(8, hexadecimal=True)),
         ("umode_t mode", Integer(2)),
         ("size_t count", Integer(8)),
         ("loff_t pos", Integer(8, signed=True)),
