@@ -6,7 +6,6 @@ from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 
 from bpfctl.cli.probe_run import is_watched
-from bpfctl.errors import UsageError
 from bpfctl.views.hit_lines import HitLines
 from bpfctl.views.hits import HITS, OF_ONE, missing
 
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from bpfctl.probe.session import Probing
     from bpfctl.views.view import View
 
-_LARGEST = 1 << 30
 _AT_ONCE = 4096  # hits
 
 
@@ -40,12 +38,6 @@ class Lines(Protocol):
 def lines(*, one: bool) -> View[Hit]:
     """Return how hits are shown; ``one`` says that a person knows where they come from."""
     return (OF_ONE if one else HITS)._replace(lines=HitLines())
-
-
-def check_buffer(size: int) -> None:
-    """Raise UsageError for the size of a ring buffer that the kernel has not."""
-    if size < 4096 or size & size - 1 or size > _LARGEST:
-        raise UsageError(f"--buffer: {size} is no power of two from 4096 to {_LARGEST}")
 
 
 def follow(

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from bpfctl.cli import opt  # noqa: TC001 - the annotations are read
-from bpfctl.cli.follow import check_buffer, follow, lines
+from bpfctl.cli.follow import follow, lines
 from bpfctl.cli.probe_run import at_work, listed, positive, rounds, wanted
 from bpfctl.cli.stop import stopping
 from bpfctl.cli.times import nanoseconds
@@ -16,6 +16,7 @@ from bpfctl.gauge.hist import Latencies
 from bpfctl.probe import calls
 from bpfctl.probe.actions.latency import Latency
 from bpfctl.probe.actions.slow import SlowCalls
+from bpfctl.probe.actions.trace import check_size
 from bpfctl.probe.duration import UNITS
 from bpfctl.probe.histograms import Linear
 from bpfctl.views.calls import remarks_on_calls
@@ -67,7 +68,7 @@ def latency(
     """
     session = ctx.obj
     positive(interval=interval, duration=duration)
-    check_buffer(buffer)
+    check_size(buffer)
     _check(begin, end, key, words)
     unit = _unit(unit)
     pairs, names = [*map(calls.pair, listed(key))], listed(fields if over else by)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bpfctl.cli import opt  # noqa: TC001 - the annotations are read
-from bpfctl.cli.follow import check_buffer, follow, lines
+from bpfctl.cli.follow import follow, lines
 from bpfctl.cli.probe_run import listed, positive, probing
 from bpfctl.cli.stop import stopping
 from bpfctl.probe.actions.trace import Trace
@@ -26,7 +26,6 @@ def trace(
 
     It goes on until Ctrl-C, --limit or --duration. Hits for which there was no room are counted and told.
     """
-    check_buffer(buffer)
     positive(duration=duration)
     hits = Trace(listed(fields), size=buffer)
     with (

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bpfctl.errors import KernelError, UsageError
@@ -154,6 +155,8 @@ def parse(data: bytes, path: str) -> Plan:
         at = _AT.search(str(error))
         line = int(at[1]) if at else text.count("\n") + 1
         raise UsageError(f"{path}:{line}: {_AT.sub('', str(error))}") from None
+    except ValueError:  # numbers of thousands of digits
+        raise UsageError(f"'{path}' is no session file: a number in it is too large") from None
     except RecursionError:
         raise UsageError(f"'{path}' is no session file: it is nested too deeply") from None
     return _Reader(text, path).plan(found)
@@ -214,7 +217,13 @@ class _Reader:
 
     def _line(self, action: str, at: int, key: str) -> int:
         """Return the line of a key in the table of an action, or of the table, or of a key above all tables."""
-        wanted = (action, at, key) if action else ("", 0, key)
+        lines = self._lines
+        fallback = lines.get((action, at, ""), lines.get(("", 0, action), 1))  # written as a value: count = [{...}]
+        return lines.get((action, at, key), fallback)
+
+    @cached_property
+    def _lines(self) -> dict[tuple[str, int, str], int]:
+        """The lines of all keys, by their table, its number among those of that name, and their own name."""
         lines: dict[tuple[str, int, str], int] = {}
         numbers: dict[str, int] = {}
         table = ""
@@ -224,17 +233,17 @@ class _Reader:
                 numbers[table] = numbers.get(table, -1) + 1
                 lines.setdefault(("", 0, table), line)
             lines.setdefault((table, numbers.get(table, 0), assigned), line)
-        fallback = lines.get((action, at, ""), lines.get(("", 0, action), 1))  # written as a value: count = [{...}]
-        return lines.get(wanted, fallback)
+        return lines
 
     def _statements(self) -> Iterator[tuple[int, str, str, str]]:
-        """Yield the lines at which a table or a value begins: those before which the text is complete."""
-        before = ""
-        for number, line in enumerate(self._text.splitlines(keepends=True), 1):
+        """Yield the lines at which a table or a value begins: those before which the last one is complete."""
+        last = ""
+        for number, line in enumerate(self._text.split("\n"), 1):
             found = _STATEMENT.match(line)
-            if found and _is_whole(before):
+            if found and _is_whole(last):
                 yield number, found[1] or "", found[2] or "", found[3] or ""
-            before += line
+                last = ""
+            last += f"{line}\n"
 
 
 def _is_whole(text: str) -> bool:

@@ -58,8 +58,8 @@ class Running(Closing, Generic[A]):
 
     def close(self) -> None:
         """Detach, and give all back."""
-        self.run.close()
-        self._action.close()
+        with self._action:
+            self.run.close()
 
 
 class Gauge(Running[A], Generic[A, R]):

@@ -73,6 +73,22 @@ class Slot(NamedTuple):
     type: Type
 
 
+def number(part: Part, name: str) -> Load:
+    """Return what loads a field that is a number; UsageError for one that is none."""
+    load = part.field(name).load
+    if load is None:
+        raise UsageError(f"{name} is no number")
+    return load
+
+
+def is_signed(name: str, parts: Sequence[Part]) -> bool:
+    """Return whether a number may be negative at one of the parts; UsageError where it is none."""
+    for part in parts:
+        number(part, name)
+    type_ = common_type(name, [part.field(name).type for part in parts])
+    return isinstance(type_, Integer) and type_.signed
+
+
 def common_type(name: str, types: Sequence[Type]) -> Type:
     """Return what holds a field that has these types at different points; UsageError where nothing does."""
     if len({type(each) for each in types}) > 1:
@@ -81,7 +97,8 @@ def common_type(name: str, types: Sequence[Type]) -> Type:
     if isinstance(first, Integer):
         numbers = [each for each in types if isinstance(each, Integer)]
         signed, hexadecimal = (any(each.signed for each in numbers), all(each.hexadecimal for each in numbers))
-        return Integer(8, signed, hexadecimal)
+        names = first.names if all(each.names == first.names for each in numbers) else ()
+        return Integer(8, signed, hexadecimal, names)
     if isinstance(first, Text):
         texts = [each for each in types if isinstance(each, Text)]
         return Text(max(each.size for each in texts), any(each.may_be_cut for each in texts))

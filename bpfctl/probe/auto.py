@@ -74,7 +74,7 @@ def _function(spec: ProgramSpec, program: Program, held: ExitStack) -> list[Clos
         offset = int(read[2] or "0", 0) if read else -1
     except ValueError:
         offset = -1
-    if read is None or offset < 0 or (returns and offset):
+    if read is None or not 0 <= offset < 1 << 64 or (returns and offset):
         raise UsageError(f"section {spec.section} of program {spec.name} names no function of the kernel")
     return kprobe.attach(program, [kprobe.Place(read[1], offset)], returns=returns)
 

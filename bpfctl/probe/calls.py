@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, NamedTuple
 
 from bpfctl.errors import NotFound, UsageError
-from bpfctl.probe.common import FIELDS
+from bpfctl.probe.common import FIELDS, OWN
 from bpfctl.probe.keys import PROBE
 from bpfctl.probe.source import Paired
 
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from bpfctl.probe.session import Wanted
     from bpfctl.probe.source import ProbePoint
     from bpfctl.probe.sources import Sources
-
-_OWN = "args."
 
 
 class Timing(NamedTuple):
@@ -107,7 +105,7 @@ def _refuse(sources: Sources, call: Call, name: str) -> None:
 
 def _has(sources: Sources, point: ProbePoint, name: str) -> bool:
     """Return whether a field can be read at a point."""
-    own = name.removeprefix(_OWN)
+    own = name.removeprefix(OWN)
     with ExitStack() as held:
         group = next(iter(sources.of(point.kind).groups([point], frozenset({own}), held)))
         try:

@@ -7,6 +7,7 @@ The id that bpf_get_current_cgroup_id() tells has nothing of the cgroups above; 
 from __future__ import annotations
 
 import os
+import sys
 from errno import EBADF, EINVAL, ENOENT, ENOTDIR
 from typing import TYPE_CHECKING
 
@@ -46,7 +47,7 @@ class Within(Closing):
                 error.hint = error.hint or privilege_hint(error.errno or 0, "CAP_BPF")
                 raise
             try:
-                self._map.put(bytes(4), folder.fileno().to_bytes(4, "little"))
+                self._map.put(bytes(4), folder.fileno().to_bytes(4, sys.byteorder))
             except KernelError as error:
                 self.close()
                 raise _refused(name, folder, error) from None
@@ -57,9 +58,9 @@ class Within(Closing):
         return Given(number("cgroup", self._load, Integer(8)))
 
     def _load(self, code: Code, register: Reg) -> None:
-        outside = code.fresh()
+        inside = code.fresh()
         code.ld_map_fd(R1, self._map.fileno()).mov(R2, 0).call(Helper.current_task_under_cgroup)
-        code.jump("jsgt", R0, 0, outside).mov(R0, 0).label(outside).mov(register, R0)  # below 0 are errors
+        code.jump("jsgt", R0, 0, inside).mov(R0, 0).label(inside).mov(register, R0)  # below 0 are errors
 
     def close(self) -> None:
         """Let it go; programs that are loaded keep what they need."""
@@ -68,6 +69,8 @@ class Within(Closing):
 
 def open_folder(name: str) -> FD:
     """Open the folder of a cgroup."""
+    if not name:
+        raise UsageError("a cgroup without a name is none: cgroup:/ is that of all tasks")
     path = name.removeprefix(_PREFIX)
     mounts = [mount.path for mount in bpffs.mounts() if mount.type == "cgroup2"]
     places = [os.path.join(mount, path.lstrip("/")) for mount in mounts]

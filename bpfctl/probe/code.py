@@ -23,6 +23,7 @@ OUT = "out"
 _NEVER = "never"
 
 _STACK = 512  # bytes (MAX_BPF_STACK in include/linux/filter.h)
+_FARTHEST = 32_000  # instructions that a jump surely goes over
 
 
 class Code(Program):
@@ -71,6 +72,8 @@ class Code(Program):
         one on that CPU writes over their stack. No program with a tail call has such a stack, even where nothing leads
         to that call and the kernel takes it out: bpf_enable_priv_stack() in kernel/bpf/verifier.c.
         """
+        if len(self) > _FARTHEST:
+            raise UsageError(f"the fields and the condition make a program of more than {_FARTHEST} instructions")
         self.label(OUT).mov(R0, 0)
         if interrupted:
             self.jump("jne", R0, 0, _NEVER).exit_().label(_NEVER).call(Helper.tail_call)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from bpfctl.probe.code import Code
 
 _COMM = 16  # TASK_COMM_LEN
+#: What tells a point's own fields from those that are read everywhere.
+OWN = "args."
 
 
 def _comm(code: Code, base: Reg, offset: int) -> None:

@@ -209,14 +209,23 @@ def extend(code: Code, register: Reg, type_: Integer) -> None:
 
 
 def copied(name: str, at: int, type_: Text | Blob | Numbers, told: str = "") -> Field:
-    """Return bytes that lie in the context of the program."""
+    """Return bytes that lie in the context of the program.
+
+    Of a string nothing is copied from its end on: behind that lies what was in the memory before.
+    """
+    is_text = isinstance(type_, Text)
+    units = (1,) if is_text else (8, 4, 2, 1)
 
     def store(code: Code, base: Reg, offset: int) -> None:
-        done = 0
+        done, end = 0, code.fresh()
         while done < type_.size:
-            unit = next(unit for unit in (8, 4, 2, 1) if done + unit <= type_.size and not (at | offset | done) % unit)
-            code.ldx(unit, R0, CTX, at + done).stx(unit, base, offset + done, R0)
+            unit = next(unit for unit in units if done + unit <= type_.size and not (at | offset | done) % unit)
+            code.ldx(unit, R0, CTX, at + done)
+            if is_text:
+                code.jump("jeq", R0, 0, end)
+            code.stx(unit, base, offset + done, R0)
             done += unit
+        code.label(end)
 
     return Field(name, type_, store, None, told)
 

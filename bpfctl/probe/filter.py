@@ -32,21 +32,24 @@ class Filter(NamedTuple):
     field: Callable[[str], Field]
 
     def unless(self, tree: Tree, label: str) -> None:
-        """Jump to the label where the condition does not hold."""
-        self._branch(tree, label, when=False)
+        """Jump to the label where the condition does not hold; UsageError for one that is of no use."""
+        try:
+            self._branch(tree, label, when=False)
+        except RecursionError:
+            raise UsageError("--where: so many operators make no condition") from None
 
     def _branch(self, tree: Tree, label: str, *, when: bool) -> None:
         """Jump to the label where the condition is what ``when`` says."""
         if isinstance(tree, Unary) and tree.sign == "!":
             self._branch(tree.of, label, when=not when)
         elif isinstance(tree, Binary) and tree.sign in ("&&", "||"):
-            if (tree.sign == "||") == when:  # each of both decides alone
-                self._branch(tree.left, label, when=when)
-                self._branch(tree.right, label, when=when)
-            else:
-                other = self.code.fresh()
-                self._branch(tree.left, other, when=not when)
-                self._branch(tree.right, label, when=when)
+            *before, last = _chain(tree)
+            alone = (tree.sign == "||") == when  # whether each decides alone
+            other = label if alone else self.code.fresh()
+            for each in before:
+                self._branch(each, other, when=when if alone else not when)
+            self._branch(last, label, when=when)
+            if not alone:
                 self.code.label(other)
         elif isinstance(tree, Binary) and tree.sign in COMPARES:
             self._compare(tree, label, when=when)
@@ -157,8 +160,9 @@ class Filter(NamedTuple):
         if not isinstance(field.type, Text):
             raise UsageError(f"--where: {left.name} is no string")
         wanted = right.text.encode(errors="surrogateescape")
-        if len(wanted) > field.type.size or b"\0" in wanted:
-            raise UsageError(f"--where: {left.name} has at most {field.type.size} bytes, it is never '{right.text}'")
+        most = field.type.size - 2 if field.type.may_be_cut else field.type.size  # what fills its room may go on
+        if len(wanted) > most or b"\0" in wanted:
+            raise UsageError(f"--where: {left.name} can be compared with up to {most} bytes, but not '{right.text}'")
         code = self.code
         with code.scratch():
             at = code.cleared(field.type.size)
@@ -173,3 +177,13 @@ class Filter(NamedTuple):
             code.jump("jne", R0, R1, differs)
         if equal:
             code.jmp(label).label(differs)
+
+
+def _chain(tree: Binary) -> list[Tree]:
+    """Return what one operator joins, of which there may be thousands."""
+    found: list[Tree] = []
+    one: Tree = tree
+    while isinstance(one, Binary) and one.sign == tree.sign:
+        found.append(one.right)
+        one = one.left
+    return [one, *reversed(found)]

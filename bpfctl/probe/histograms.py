@@ -13,7 +13,7 @@ from bpfctl.host import cpus
 from bpfctl.kernel.elements import Walk
 from bpfctl.kernel.map import Map
 from bpfctl.probe.code import MORE, OURS, OUT
-from bpfctl.probe.keys import look_up, look_up_or_make
+from bpfctl.probe.keys import added, look_up, look_up_or_make
 from bpfctl.probe.scale import Powers, Steps
 from bpfctl.uapi.enums import MapType
 
@@ -112,22 +112,22 @@ class Histograms(Closing):
 
     def lost(self) -> int:
         """Return how many hits were not counted, because there was no room for their values."""
-        return sum(Struct(f"={cpus.possible()}Q").unpack(self._lost.lookup(bytes(4))))
+        return added(self._lost)
 
     def rows(self) -> list[Histogram]:
         """Return the histograms, the one with most hits first."""
         width = 2 + self._scale.buckets
         unpack = Struct(f"={width * cpus.possible()}Q").unpack
-        added: dict[tuple[Any, ...], list[int]] = {}
+        by_values: dict[tuple[Any, ...], list[int]] = {}
         try:
             for key, value in Walk(self._hists, self._hists.facts).pairs():
                 numbers = unpack(value)
-                sums = added.setdefault(self._keys.values(key), [0] * width)
+                sums = by_values.setdefault(self._keys.values(key), [0] * width)
                 for at in range(width):
                     sums[at] += sum(numbers[at::width])
         except KernelError as error:
             raise KernelError("can't read the histograms", error.errno or 0) from None
-        rows = [self._histogram(values, sums) for values, sums in added.items() if sums[0]]
+        rows = [self._histogram(values, sums) for values, sums in by_values.items() if sums[0]]
         return sorted(rows, key=lambda row: -row.hits)
 
     def _histogram(self, values: tuple[Any, ...], sums: Sequence[int]) -> Histogram:

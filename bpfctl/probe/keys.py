@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+from struct import Struct
 from typing import TYPE_CHECKING, Any
 
 from bpfctl.asm.insn import R0, R1, R2, R4, R10
+from bpfctl.host import cpus
 from bpfctl.probe.action import Slot, common_type
 from bpfctl.probe.code import OUT, POINT
 from bpfctl.probe.field import Integer
@@ -49,7 +51,7 @@ class Keys:
         for name in self.by:
             if name != PROBE:
                 type_ = common_type(name, [part.field(name).type for part in (having or {}).get(name, parts)])
-                at = at if not isinstance(type_, Integer) else -(-at // 8) * 8
+                at += -at % (8 if isinstance(type_, Integer) else 4)
                 self.slots.append(Slot(name, at, type_))
                 at += type_.size
         self.size = max(at, 4)
@@ -117,6 +119,11 @@ def look_up_or_make(
     code.jump("jne", R0, 0, found)
     add_one(code, lost, code.cleared(8))
     code.jmp(otherwise).label(found)
+
+
+def added(map_: Map, number: int = 0) -> int:
+    """Return what all CPUs have added to an entry of an array of counters."""
+    return sum(Struct(f"={cpus.possible()}Q").unpack(map_.lookup(number.to_bytes(4, sys.byteorder))))
 
 
 def add_one(code: Code, map_: Map, key: int) -> None:

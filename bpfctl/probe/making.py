@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from errno import EACCES, EMFILE
+from errno import E2BIG, EACCES, EMFILE, ENOMEM
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -13,7 +13,7 @@ from bpfctl.kernel.handle import privilege_hint
 from bpfctl.kernel.prog import Program
 from bpfctl.probe.action import Part
 from bpfctl.probe.code import CTX, OUT, POINT, Code
-from bpfctl.probe.common import FIELDS
+from bpfctl.probe.common import FIELDS, OWN
 from bpfctl.probe.filter import Filter
 from bpfctl.probe.source import InSessions
 from bpfctl.probe.way import only
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
 _LICENSE = b"Dual BSD/GPL"
 _NAME = b"bpfctl_probe"
-#: What tells a point's own fields from those that are read everywhere.
-_OWN = "args."
+_TOO_MUCH = frozenset({E2BIG, ENOMEM})
+_LESS = "less may fit: --max-entries, --max-calls and --buffer say how much"
 
 
 class Made(NamedTuple):
@@ -54,7 +54,7 @@ def _part(group: Group, first: int) -> Part:
 
 def _field(group: Group, name: str) -> Field:
     """Return a field that is read at every point, or one of the group's own, which ``args.`` may be put before."""
-    return FIELDS.get(name) or group.field(name.removeprefix(_OWN))
+    return FIELDS.get(name) or group.field(name.removeprefix(OWN))
 
 
 def make(sources: Sources, wanted: Wanted, action: Action, held: ExitStack) -> list[Made]:
@@ -73,7 +73,8 @@ def make(sources: Sources, wanted: Wanted, action: Action, held: ExitStack) -> l
     try:
         action.open(parts)
     except KernelError as error:
-        error.hint = error.hint or privilege_hint(error.errno or 0, "CAP_BPF", "CAP_PERFMON")
+        more = _LESS if error.errno in _TOO_MUCH else privilege_hint(error.errno or 0, "CAP_BPF", "CAP_PERFMON")
+        error.hint = error.hint or more
         raise
     made = [
         assemble(group, part.first, wanted.where, action, read)
@@ -101,7 +102,7 @@ def _by_kind(
     for kind in dict.fromkeys(point.kind for point in points):
         of_kind = [point for point in points if point.kind == kind]
         there = (action.names(of_kind, sources.of(kind).fields) | names) - FIELDS.keys()
-        yield of_kind, frozenset(name.removeprefix(_OWN) for name in there)
+        yield of_kind, frozenset(name.removeprefix(OWN) for name in there)
 
 
 def _pairs(

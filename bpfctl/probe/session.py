@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import ExitStack
 from errno import E2BIG, EACCES, EMFILE, ENFILE, ENOMEM, ENOSPC, EPERM
 from typing import TYPE_CHECKING, NamedTuple
@@ -56,7 +57,10 @@ class Probing(Closing):
             self._attachments: list[list[Closing]] = []
             self._missed_before = 0
             self._links = held.enter_context(ExitStack())
-            for made in make(sources, wanted, action, held):
+            every = make(sources, wanted, action, held)
+            served = Counter(point for made in every for point in made.group.points)
+            self._shared = {point for point, times in served.items() if times > 1}  # such as one of several sites
+            for made in every:
                 self._attach(action, made, held)
             if not self.made:
                 raise next(iter(self.left_out.values()))
@@ -81,6 +85,8 @@ class Probing(Closing):
             if len(points) == 1:
                 self.left_out[points[0]] = error
                 return
+            if not self._shared.isdisjoint(points):  # their other groups would be attached once more
+                raise
         else:
             self.made.append(done)
             self._programs.append(program)

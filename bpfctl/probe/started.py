@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from bpfctl._sys.fd import Closing
 from bpfctl.asm.insn import R0, R1, R2, R3, R4, R10
 from bpfctl.errors import KernelError
-from bpfctl.host import cpus, pidns, thread
+from bpfctl.host import pidns, thread
 from bpfctl.kernel.elements import Walk
 from bpfctl.kernel.map import Map
 from bpfctl.probe.code import MORE, OURS, OUT, POINT
-from bpfctl.probe.keys import look_up
+from bpfctl.probe.keys import add_one, added, look_up
 from bpfctl.probe.registers import one_call
 from bpfctl.uapi.enums import MapType
 from bpfctl.uapi.helpers import Helper
@@ -232,20 +232,15 @@ class Started(Closing):
         code.label(last).and_(OURS, _NESTED - 1).stx(8, R10, key + _FRAME, OURS)
 
     def _count(self, code: Code, what: int) -> None:
-        missing = code.fresh()
         with code.scratch():
             at = code.room(8)
             code.st(8, R10, at, what)
-            look_up(code, self._tally, at)
-        code.jump("jeq", R0, 0, missing).mov(R1, 1).atomic_add(8, R0, 0, R1).label(missing)
+            add_one(code, self._tally, at)
 
     def tally(self) -> Tally:
         """Return what became of all calls until now; those of threads that have ended are taken out of the table."""
-        unpack = Struct(f"={cpus.possible()}Q").unpack
         running, lost = self._running()
-        begun, ended, replaced, no_room, before = (
-            sum(unpack(self._tally.lookup(_U32.pack(at)))) for at in range(_BEFORE + 1)
-        )
+        begun, ended, replaced, no_room, before = (added(self._tally, at) for at in range(_BEFORE + 1))
         too_deep = replaced if self._nested else 0
         never = self._gone + lost + replaced - too_deep
         return Tally(begun, ended, running, never, too_deep, no_room, None if no_room else before)

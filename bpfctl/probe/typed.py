@@ -26,10 +26,12 @@ if TYPE_CHECKING:
     from bpfctl.probe.field import Load
     from btf.read import BTF
 
-_STEP = re.compile(r"(?:^|\.|->)([A-Za-z_]\w*)|\[(\d+)\]", re.ASCII)
+_STEP = re.compile(r"(?:^|\.|->)([A-Za-z_]\w*)|\[(\d{1,19})\]", re.ASCII)
 _CHARS = frozenset({"char", "unsigned char", "signed char"})
 _ADDRESS = Integer(8, hexadecimal=True)
+_SIZES = (1, 2, 4, 8)
 _LONGEST = 256  # bytes of an array that are read
+_FARTHEST = 1 << 31  # bytes that one instruction moves an address by
 
 
 class Argument(NamedTuple):
@@ -97,6 +99,8 @@ def _reach(argument: Argument, path: str, steps: list[str]) -> Field:
         elif not is_memory:
             raise BTFError(f"{argument.name} is no pointer, but {told}")
         here = _part(btf, here, step)
+    if max(here.offset, *followed, 0) >= _FARTHEST:
+        raise BTFError("there is no item so far away")
 
     def address(code: Code, register: Reg) -> None:
         argument.load(code, register)
@@ -141,7 +145,7 @@ def _in_memory(argument: Argument, path: str, at: place.Place, address: Load) ->
     of, told = btf.type(at.type_id), _declared(btf, at.type_id)
     type_ = _number(of)
     if isinstance(of, types.Pointer) and is_char(btf, of.type_id):
-        return string(path, partial(_pointer, argument, address, at.offset), user=argument.user, told=told)
+        return string(path, _value(argument, address, at.offset, _ADDRESS), user=argument.user, told=told)
     if isinstance(of, types.Array):
         size = btf.size_of(at.type_id)
         if is_char(btf, of.type_id):
@@ -154,24 +158,29 @@ def _in_memory(argument: Argument, path: str, at: place.Place, address: Load) ->
         has = f": it has {', '.join(names[:20])}{', ...' if len(names) > 20 else ''}" if names else ""
         raise BTFError(f"{told} is no single value{has}")
 
+    if not at.width:
+        return number(path, _value(argument, address, at.offset, type_), type_, told)
+    whole_ = next((size for size in _SIZES if at.bit + at.width <= 8 * size), 0)  # more than its type, if packed
+    if not whole_:
+        raise BTFError(f"{told}:{at.width} lies in more bytes than a register holds")
+
+    bits = _value(argument, address, at.offset, Integer(whole_))
+
+    def load(code: Code, register: Reg) -> None:
+        """Keep the bits of a bitfield; ``bit`` counts from the lowest where the lowest byte is the first."""
+        bits(code, register)
+        code.lsh(register, 64 - at.bit - at.width)
+        code.alu("arsh" if type_.signed else "rsh", register, 64 - at.width)
+
+    return number(path, load, type_, f"{told}:{at.width}")
+
+
+def _value(argument: Argument, address: Load, offset: int, type_: Integer) -> Load:
     def load(code: Code, register: Reg) -> None:
         address(code, register)
-        argument.read(code, register, at.offset, type_._replace(signed=type_.signed and not at.width))
-        if at.width:
-            _cut(code, register, at, type_)
+        argument.read(code, register, offset, type_)
 
-    return number(path, load, type_, told if not at.width else f"{told}:{at.width}")
-
-
-def _cut(code: Code, register: Reg, at: place.Place, type_: Integer) -> None:
-    """Keep the bits of a bitfield; ``bit`` counts from the lowest where the lowest byte is the first."""
-    code.lsh(register, 64 - at.bit - at.width)
-    code.alu("arsh" if type_.signed else "rsh", register, 64 - at.width)
-
-
-def _pointer(argument: Argument, address: Load, offset: int, code: Code, register: Reg) -> None:
-    address(code, register)
-    argument.read(code, register, offset, _ADDRESS)
+    return load
 
 
 def _moved(address: Load, offset: int, code: Code, register: Reg) -> None:
@@ -195,9 +204,9 @@ def _bytes(argument: Argument, path: str, address: Load, size: int, told: str) -
 def _number(of: types.Type) -> Integer | None:
     """Return what a type is as a number; None where it is none, or none that a register holds."""
     match of:
-        case types.Int() if of.size in (1, 2, 4, 8):
+        case types.Int() if of.size in _SIZES:
             return Integer(of.size, signed=of.signed)
-        case types.Enum() | types.Enum64() if of.size in (1, 2, 4, 8):
+        case types.Enum() | types.Enum64() if of.size in _SIZES:
             return Integer(of.size, of.signed, names=tuple((value.val, value.name) for value in of.values))
         case types.Pointer():
             return _ADDRESS

@@ -6,9 +6,9 @@
     args.count > 4096 || (retval < 0 and not args.flags & 0x80)
     (time / 1000) % 2 == 0
 
-Operators are those of C, but that ``&``, ``^`` and ``|`` bind more closely than comparisons do; ``and``, ``or`` and
-``not`` are words for ``&&``, ``||`` and ``!``. Strings stand in quotes and can be compared with ``==`` and ``!=``. A
-number alone holds where it is not zero.
+Operators are those of C, but that ``&``, ``^`` and ``|`` bind more closely than comparisons do; ``and`` and ``or`` are
+words for ``&&`` and ``||``, and ``not`` is ``!`` of the whole comparison that follows. Strings stand in quotes and can
+be compared with ``==`` and ``!=``. A number alone holds where it is not zero.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ _TOKEN = re.compile(
     )""",
     re.VERBOSE | re.DOTALL | re.ASCII,
 )
-_WORDS = {"and": "&&", "or": "||", "not": "!"}
+_WORDS = {"and": "&&", "or": "||", "not": "not"}
+_UNARY = {"-": "-", "~": "~", "!": "!", "not": "!"}
 #: How closely operators bind: those of a line less than those below it.
 _LEVELS = (
     ("||",),
@@ -46,7 +47,8 @@ _LEVELS = (
     ("+", "-"),
     ("*", "/", "%"),
 )
-COMPARES = frozenset(_LEVELS[2])
+_COMPARE = 2
+COMPARES = frozenset(_LEVELS[_COMPARE])
 _DEEPEST = 50
 _LARGEST = (1 << 64) - 1
 
@@ -104,13 +106,15 @@ def parse(text: str) -> Tree:
 
 def names(tree: Tree) -> Iterator[str]:
     """Yield the fields that a tree names."""
-    if isinstance(tree, Name):
-        yield tree.name
-    elif isinstance(tree, Unary):
-        yield from names(tree.of)
-    elif isinstance(tree, Binary):
-        yield from names(tree.left)
-        yield from names(tree.right)
+    left = [tree]
+    while left:
+        one = left.pop()
+        if isinstance(one, Name):
+            yield one.name
+        elif isinstance(one, Unary):
+            left.append(one.of)
+        elif isinstance(one, Binary):
+            left += (one.right, one.left)
 
 
 class _Parser:
@@ -148,6 +152,8 @@ class _Parser:
         """Read what the operators of a level, and of those that bind more closely, join."""
         if at == len(_LEVELS):
             return self._one()
+        if at == _COMPARE and self.kind == "sign" and self.word == "not":
+            return self._deeper(lambda: Unary("!", self.level(at)))
         left = self.level(at + 1)
         while self.kind == "sign" and self.word in _LEVELS[at]:
             sign = self.word
@@ -161,8 +167,8 @@ class _Parser:
     def _one(self) -> Tree:
         kind, word = self.kind, self.word
         self._closed = False
-        if kind == "sign" and word in "-~!":
-            return self._deeper(lambda: Unary(word, self._one()))
+        if kind == "sign" and word in _UNARY:
+            return self._deeper(lambda: Unary(_UNARY[word], self._one()))
         if kind == "sign" and word == "(":
             tree = self._deeper(lambda: self.level(0))
             if self.word != ")":

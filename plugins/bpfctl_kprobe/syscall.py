@@ -1,8 +1,7 @@
 """ksyscall and kretsyscall: the functions behind system calls, by the names of the calls.
 
 A function gets the registers of the process as they were when it made the call (SYSCALL_DEFINEx() in
-arch/*/include/asm/syscall_wrapper.h), but on kernels before 4.17 (arm64: 4.19), where it gets the arguments. What they
-are is told by the format of the call's tracepoint.
+arch/*/include/asm/syscall_wrapper.h). What they are is told by the format of the call's tracepoint.
 """
 
 from __future__ import annotations
@@ -38,7 +37,6 @@ if TYPE_CHECKING:
     from bpfctl.plugin import Code, Field, Reg
 
 _WRAPPERS = {"x86_64": "__x64_sys_", "aarch64": "__arm64_sys_"}
-_BEFORE_WRAPPERS = "sys_"
 #: Where a process puts the arguments of a call: entry_SYSCALL_64 in arch/x86/entry/entry_64.S, and arm64's psABI.
 _ARGUMENTS = {
     "x86_64": ("rdi", "rsi", "rdx", "r10", "r8", "r9"),
@@ -74,7 +72,6 @@ class KsyscallSource(KprobeSource):
     def __init__(self) -> None:
         super().__init__()
         self._calls: dict[str, str] | None = None
-        self._has_wrappers = True
         self._told: dict[str, list[_Told]] = {}
 
     def discover(self, pattern: str) -> Iterator[ProbePoint]:
@@ -98,9 +95,7 @@ class KsyscallSource(KprobeSource):
         if self._calls is None:
             names = [name for name, module in KernelSymbols().functions() if not module]
             wrapper = _WRAPPERS[registers().machine]
-            prefix = wrapper if any(name.startswith(wrapper) for name in names) else _BEFORE_WRAPPERS
-            self._has_wrappers = prefix == wrapper
-            found = {name.removeprefix(prefix): name for name in names if name.startswith(prefix)}
+            found = {name.removeprefix(wrapper): name for name in names if name.startswith(wrapper)}
             # Without ni_syscall, which stands for all that are not there, and what the compiler has cut off.
             unused = {"ni_syscall", *(name for name, other in _OTHERWISE.items() if other in found)}
             self._calls = {name: at for name, at in found.items() if name.isidentifier() and name not in unused}
@@ -143,13 +138,10 @@ class KsyscallSource(KprobeSource):
         return number(name, partial(self._load, at, plain), plain, type_)
 
     def _load(self, at: int, type_: Integer, code: Code, register: Reg) -> None:
-        """Load an argument: by way of the first register of the function, or out of its registers."""
+        """Load an argument by way of the first register of the function."""
         here = registers()
-        if self._has_wrappers:
-            code.ldx(8, register, CTX, here.at[here.arguments[0]])
-            memory(code, register, here.at[_ARGUMENTS[here.machine][at]], type_)
-        else:
-            code.ldx(type_.size, register, CTX, here.at[here.arguments[at]])
+        code.ldx(8, register, CTX, here.at[here.arguments[0]])
+        memory(code, register, here.at[_ARGUMENTS[here.machine][at]], type_)
 
 
 class KretsyscallSource(KsyscallSource):

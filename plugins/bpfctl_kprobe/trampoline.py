@@ -45,6 +45,8 @@ class FentrySource(KprobeSource):
         points = super().resolve(target)
         if len(points) > 1:
             points = [point for point in points if self._prototype(point) is not None]
+            if not points:
+                raise NotFound(f"{self.kind}:{target}: no types tell of any of these functions: kprobe may do")
         for point in points:
             self._known(point)
         return points
@@ -68,13 +70,13 @@ class FentrySource(KprobeSource):
 
     def _arguments(self, point: ProbePoint) -> list[Argument]:
         _, btf, _, proto = self._known(point)
-        arguments = [
-            Argument(param.name or f"arg{at}", btf, param.type_id, partial(_slot, 8 * at))
-            for at, param in enumerate(proto.params)
-            if param.type_id
-        ]
+        arguments, end = [], 0
+        for at, param in enumerate(proto.params):
+            if param.type_id:
+                arguments.append(Argument(param.name or f"arg{at}", btf, param.type_id, partial(_slot, end)))
+                end += -(-btf.size_of(param.type_id) // 8) * 8  # structures may have two slots (Linux 6.1)
         if self.returns and proto.ret_type_id:
-            arguments.append(Argument(RETURNED, btf, proto.ret_type_id, partial(_slot, 8 * len(proto.params))))
+            arguments.append(Argument(RETURNED, btf, proto.ret_type_id, partial(_slot, end)))
         return arguments
 
     def groups(self, points: Sequence[ProbePoint], names: frozenset[str], held: ExitStack) -> Iterator[Group]:

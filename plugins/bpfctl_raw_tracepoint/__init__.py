@@ -30,7 +30,7 @@ from bpfctl.plugin import (
 from btf.types import Func, FuncProto, Pointer, Typedef
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from contextlib import ExitStack
 
     from bpfctl.plugin import Code, Field, Reg
@@ -55,11 +55,11 @@ class RawTracepointSource:
     def discover(self, pattern: str) -> Iterator[ProbePoint]:
         """Yield the tracepoints whose name matches."""
         match = re.compile(translate(pattern)).match
-        return (ProbePoint(self.kind, name) for name in _names() if match(name))
+        return (ProbePoint(self.kind, name) for name in self._names() if match(name))
 
     def resolve(self, target: str) -> Sequence[ProbePoint]:
         """Return the tracepoints of a name or pattern."""
-        return [ProbePoint(self.kind, name) for name in chosen(_names(), target, "raw tracepoint")]
+        return [ProbePoint(self.kind, name) for name in chosen(self._names(), target, "raw tracepoint")]
 
     def fields(self, point: ProbePoint) -> Sequence[Field]:
         """Return the arguments; members of what they point to are reached by their path."""
@@ -105,10 +105,18 @@ class RawTracepointSource:
             )
         return self._arguments[point.target]
 
+    def _types(self, needle: str) -> Iterable[BTF]:
+        """Return the types in which a tracepoint may be."""
+        return types_of(needle)
+
+    def _names(self) -> list[str]:
+        found = {name for btf in self._types(_PREFIX) for name in _NAMES.findall(btf.strings)}
+        return sorted(name.decode() for name in found)
+
     def _typedef(self, name: str) -> tuple[BTF, int]:
         """Return where the typedef of a tracepoint is."""
         if name not in self._typedefs:
-            for btf in types_of(_PREFIX + name):
+            for btf in self._types(_PREFIX + name):
                 found = btf.find(_PREFIX + name, Typedef)
                 if found is not None:
                     self._typedefs[name] = btf, found.id
@@ -123,6 +131,11 @@ class TpBtfSource(RawTracepointSource):
 
     kind = "tp_btf"
     summary = "tracepoints of the kernel itself, for programs that know its types, by NAME"
+
+    def _types(self, needle: str) -> Iterable[BTF]:
+        """Return those to which programs are bound where nothing else is said: none of a module."""
+        del needle
+        return (kernel_types(),)
 
     def _group(self, point: ProbePoint) -> Group:
         _, type_id = self._typedef(point.target)
@@ -151,10 +164,3 @@ def _parameters(btf: BTF, name: str) -> dict[int, str]:
 
 def _load(at: int, code: Code, register: Reg) -> None:
     code.ldx(8, register, CTX, at)
-
-
-def _names() -> list[str]:
-    found = set(_NAMES.findall(kernel_types().strings))
-    for btf in types_of(_PREFIX):
-        found.update(_NAMES.findall(btf.strings))
-    return sorted(name.decode() for name in found)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from errno import ENAMETOOLONG, ENOENT
+import re
+from contextlib import suppress
+from errno import EINVAL, ENAMETOOLONG, ENOENT
 from fnmatch import translate
-from functools import partial
-from re import compile as compile_
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from bpfctl.plugin import (
     API,
+    BpfctlError,
     Group,
     KernelError,
     NotFound,
@@ -38,7 +40,9 @@ if TYPE_CHECKING:
     from bpfctl.plugin import Closing, Field, Program
 
 #: Categories whose events are not those of a tracepoint of the same name.
-_WITHOUT_TWIN = frozenset({"syscalls", "kprobes", "uprobes", "synthetic"})
+_WITHOUT_TWIN = frozenset({"syscalls", "kprobes", "uprobes", "synthetic", "user_events", "user_events_multi"})
+#: Events that somebody has made, in a category of any name: probes of functions, say.
+_MADE = re.compile(r"^\w+:([^\s/]+)/(\S+)", re.MULTILINE)
 #: What lies there tells how tracers write their records, and is no event (available_events has none of it).
 _OF_TRACERS = "ftrace"
 
@@ -55,7 +59,7 @@ class TracepointSource:
 
     def discover(self, pattern: str) -> Iterator[ProbePoint]:
         """Yield the tracepoints whose ``CATEGORY:NAME`` matches."""
-        match = compile_(translate(pattern)).match
+        match = re.compile(translate(pattern)).match
         category, colon, _ = pattern.partition(":")
         with _tracefs() as files:
             whole = not colon or is_pattern(category)
@@ -99,10 +103,17 @@ class TracepointSource:
         done = {point for group in found for point in group.points}
         for point in (point for point in points if point not in done):
             by_event = partial(self._by_event, point)
-            if names or point.target.partition(":")[0] in _WITHOUT_TWIN:
+            if names or point.target.partition(":")[0] in _WITHOUT_TWIN or point.target in self._made:
                 yield by_event()
             else:
                 yield self._raw(point)
+
+    @cached_property
+    def _made(self) -> frozenset[str]:
+        """The events that somebody has made, which may have the name of a tracepoint."""
+        with suppress(OSError, BpfctlError), _tracefs() as files:
+            return frozenset(map(":".join, _MADE.findall(files.read("dynamic_events"))))
+        return frozenset()  # nobody tells
 
     def _together(self, calls: Sequence[ProbePoint], held: ExitStack) -> list[Group]:
         from bpfctl_tracepoint.syscalls import together  # noqa: PLC0415 - types take long to load
@@ -123,7 +134,12 @@ class TracepointSource:
 
     def _by_event(self, point: ProbePoint) -> Group:
         def attach(program: Program, cookie: int = 0) -> list[Closing]:
-            return [attach_tracepoint(program, self._format(point).id, point.target, cookie)]
+            try:
+                return [attach_tracepoint(program, self._format(point).id, point.target, cookie)]
+            except KernelError as error:
+                if error.errno == EINVAL and point.target in self._made:
+                    error.hint = "somebody has made this event, of a probe or of other events: it takes no such program"
+                raise
 
         return Group(
             "perf event",

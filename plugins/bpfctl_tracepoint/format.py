@@ -37,7 +37,7 @@ _FIELD = re.compile(
     re.MULTILINE,
 )
 _DYNAMIC = re.compile(r"(__data_loc|__rel_loc)\s+(.+?)\s*\[\]$")
-_CHARS = frozenset({"char", "unsigned char", "const char"})
+_CHARS = frozenset({"char", "const char"})  # those without a sign are addresses of devices and such
 _LONGEST = 8192  # bytes of a record (PERF_MAX_TRACE_SIZE in include/linux/trace_events.h)
 
 

@@ -114,7 +114,7 @@ def _chooser(machine: _Machine, prefix: str, wanted: Sequence[int], held: ExitSt
             code.ldx(8, R0, CTX, 8)
         else:
             code.ldx(8, R0, CTX, 0)
-            memory(code, R0, kept, Integer(8))
+            memory(code, R0, kept, Integer(4))  # on arm64 something else lies behind
         known(code)
         marked(code)
         code.and_(R0, machine.mask).jump("jne", R0, 0, OUT)

@@ -175,8 +175,9 @@ class UsdtSource:
         alike: dict[tuple[object, ...], dict[ProbePoint, list[Site]]] = {}
         for point in points:
             file, found = self._sites(point)
+            most = len(self.fields(point)) if names else 0
             for site in found:
-                key = (*file.likeness(site), len(self.fields(point))) if names else ()
+                key = (*file.likeness(site), most) if names else ()
                 alike.setdefault(key, {}).setdefault(point, []).append(site)
         for of in alike.values():
             first = next(iter(of))

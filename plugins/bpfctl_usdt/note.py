@@ -29,7 +29,7 @@ class Site(NamedTuple):
 
 
 def sites(binary: Binary) -> list[Site]:
-    """Return the places of all probes in the order of the notes, without those that are damaged.
+    """Return the places of all probes in the order of the notes, without those that are damaged, or that no spec names.
 
     NotFound where the file has none; ObjectError where the section is damaged.
     """
@@ -46,7 +46,7 @@ def sites(binary: Binary) -> list[Site]:
             continue
         address, linked_base, semaphore = addresses.unpack_from(note.data)
         words = note.data[addresses.size :].split(b"\0")
-        if len(words) < 3 or not words[0] or not words[1]:
+        if len(words) < 3 or not words[0] or not words[1] or b":" in words[0] + words[1]:
             continue
         moved = base.address - linked_base if base is not None else 0  # by prelink, after the note was written
         provider, name, arguments = (word.decode("utf-8", "surrogateescape") for word in words[:3])

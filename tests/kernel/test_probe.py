@@ -6,10 +6,11 @@ import os
 import re
 import sys
 from pathlib import Path
+from threading import get_native_id
 
 import pytest
 
-from bpfctl.errors import NotFound, UsageError
+from bpfctl.errors import KernelError, NotFound, UsageError
 from bpfctl.kernel.tracefs import Tracefs
 from bpfctl.probe.actions.count import Count
 from bpfctl.probe.actions.trace import Trace
@@ -109,6 +110,18 @@ def test_each_hit_is_shown_once_and_in_order(child):
     assert [hit.time for hit in found] == sorted(hit.time for hit in found)
 
 
+@pytest.mark.parametrize("size", [0, 2048, 5000, 1 << 31])
+def test_buffers_that_there_are_not(size):
+    with pytest.raises(UsageError, match=f"--buffer: {size} is no power of two from 4096 to 1073741824"):
+        Trace(size=size)
+
+
+def test_more_than_the_kernel_has_room_for():
+    why = "can't create map 'counts': .* \\(less may fit: --max-entries, --max-calls and --buffer say how much\\)"
+    with pytest.raises(KernelError, match=why), probing(Count(("comm",), max_entries=(1 << 32) - 1), FORK):
+        pass
+
+
 def test_hits_without_room_are_told(child):
     hits = Trace(("pid", "args.filename"), size=4096)
     with probing(hits, OPEN, where=f"pid == {child.pid}") as run, hits.reader() as reader:
@@ -130,6 +143,20 @@ def test_a_string_that_is_cut_says_so():
         values = [hit.values[0] for hit in read(hits, reader, 1)]
 
     assert values == [long[:63] + "..."]
+
+
+def test_nothing_behind_a_string_is_of_it():
+    """What is there is of the record that the memory had before, such as one with a longer name."""
+    own = Path("/proc/thread-self/comm")
+    before, where = own.read_text(), f"tid == {get_native_id()} && args.newcomm == 'ab'"
+    counts = Count(("args.newcomm",))
+    with probing(counts, "tracepoint:task:task_rename", where=where):
+        for _ in range(20):
+            own.write_text("longlonglonglon")
+            own.write_text("ab")
+        own.write_text(before)
+
+        assert [(row.values, row.hits) for row in counts.rows()] == [(("ab",), 20)]
 
 
 @pytest.mark.parametrize(
@@ -202,6 +229,8 @@ def test_arguments_by_their_types(child):
         ("parnt->pid", "has no field 'parnt->pid'"),
         ("parent[", "'parent[' is no path"),
         ("parent->comm[99]", "has no item 99"),
+        ("parent[999999999].pid", "there is no item so far away"),
+        (f"parent[{'9' * 5000}].pid", "is no path"),
         ("parent->", "'parent->' is no path"),
     ],
 )

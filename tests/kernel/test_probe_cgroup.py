@@ -121,6 +121,8 @@ def test_all_of_it_counts():
 def test_what_is_no_cgroup(tmp_path):
     with pytest.raises(NotFound, match=f"there is no cgroup '/not/there' below {MOUNTS[0]}"):
         Within("/not/there")
+    with pytest.raises(UsageError, match="a cgroup without a name is none: cgroup:/ is that of all tasks"):
+        Within("")
     with pytest.raises(UsageError, match="is no cgroup, but another folder"):
         Within(str(tmp_path))
     (tmp_path / "file").write_text("")

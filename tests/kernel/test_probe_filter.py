@@ -31,13 +31,13 @@ def _integer(name, value, size, *, signed):
     return number(name, partial(_load, value & MASK), Integer(size, signed=signed))
 
 
-def _text(name, value, size):
+def _text(name, value, size, *, may_be_cut=False):
     def store(code, base, offset):
         data = value.encode() + b"\0"
         for at, byte in enumerate(data[:size]):
             code.st(1, base, offset + at, byte)
 
-    return Field(name, Text(size), store, None)
+    return Field(name, Text(size, may_be_cut), store, None)
 
 
 FIELDS = {
@@ -47,6 +47,7 @@ FIELDS = {
     "d": _integer("d", 0, 8, signed=True),
     "s": _text("s", "nginx", 16),
     "t": _text("t", "", 12),
+    "cut": _text("cut", "sixbyt", 8, may_be_cut=True),
 }
 VALUES = {"a": 7, "b": -3, "c": 0xFFFF_FFFF_0000_0000, "d": 0}
 TEXTS = {"s": "nginx", "t": ""}
@@ -175,6 +176,7 @@ def test_as_in_c(tree):
         ("b / 2 == -1 && b % 2 == -1 && -7 / b == 2", True),
         ("c > 0x7fffffffffffffff", True),
         ("(s == 'nginx') + 1 == 2", True),
+        ("cut == 'sixbyt'", True),
     ],
 )
 def test_strings_and_signs(text, wanted):
@@ -182,15 +184,29 @@ def test_strings_and_signs(text, wanted):
 
 
 @pytest.mark.parametrize(
+    ("sign", "compare", "last", "wanted"),
+    [("||", "==", "b < 0", True), ("||", "==", "b > 0", False), ("&&", "!=", "b < 0", True), ("&&", "!=", "d", False)],
+)
+def test_thousands_are_joined(sign, compare, last, wanted):
+    tree = parse(f" {sign} ".join([*(f"a {compare} {number}" for number in range(8, 3000)), last]))
+
+    assert holds(tree) == wanted
+    assert holds(Unary("!", tree)) != wanted
+
+
+@pytest.mark.parametrize(
     ("text", "why"),
     [
+        (" + ".join("a" * 3000), "so many operators make no condition"),
         ("s", "s is no number"),
         ("s + 1", "s is no number"),
         ("s < 'x'", "strings can be compared with == and !=, not with <"),
         ("s == t", "a string can be compared with a field that is one"),
         ("a == 'x'", "a is no string"),
         ("'x'", "the string 'x' is compared with nothing"),
-        ("s == 'a name of 17 byte'", "s has at most 16 bytes"),
+        ("s == 'a name of 17 byte'", "s can be compared with up to 16 bytes"),
+        ("cut == 'sevenby'", "cut can be compared with up to 6 bytes"),
+        ("cut != 'more than seven'", "cut can be compared with up to 6 bytes"),
     ],
 )
 def test_refusals(text, why):

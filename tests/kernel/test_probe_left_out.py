@@ -11,6 +11,7 @@ from bpfctl.errors import KernelError
 from bpfctl.probe.actions.count import Count
 from bpfctl.probe.session import Probing, Wanted
 from bpfctl.probe.sources import Sources
+from bpfctl.probe.where import parse
 from tests.kernel.probing import YIELD
 
 CALLS = "tracepoint:syscalls:sys_enter_*"
@@ -67,6 +68,30 @@ def test_the_others_are_counted(child, probing):
     assert source.asked < 80  # not one by one
     assert hits[YIELD] >= 100
     assert hits["tracepoint:syscalls:sys_enter_openat"] == 0
+
+
+class Twice(Strict):
+    """Each call is at two sites, of which programs of their own read the fields."""
+
+    def groups(self, points, names, held):
+        yield from super().groups(points, names, held)
+        for point in points:
+            yield TracepointSource._by_event(self, point)
+
+
+def test_points_of_several_groups_are_not_attached_again(child, probing):
+    """Nobody says which of them was refused, and to ask for each point anew would count its other sites twice."""
+    wanted, sources = probing(Twice(REFUSED), "tracepoint:syscalls:sys_enter_s[cy]*")
+    wanted = wanted._replace(where=parse(f"pid == {child.pid}"))
+    with Count() as counts, pytest.raises(KernelError, match="can't attach to tracepoint:syscalls:sys_enter_s"):
+        Probing(sources, wanted, counts)
+
+    wanted, sources = probing(Twice(()), "tracepoint:syscalls:sys_enter_s[cy]*")
+    wanted = wanted._replace(where=parse(f"pid == {child.pid}"))
+    with Count() as counts, Probing(sources, wanted, counts):
+        child.does("yields", 10)
+
+        assert {row.values[0]: row.hits for row in counts.rows()}[YIELD] == 20
 
 
 def test_one_that_is_named_is_not_left_out(probing):

@@ -23,11 +23,12 @@ from bpfctl.kernel import pin
 from bpfctl.kernel.link import Link
 from bpfctl.kernel.prog import Program
 from bpfctl.kernel.tracefs import Tracefs
+from bpfctl.probe.actions.count import Count
 from bpfctl.uapi.enums import ProgType
 from tests.build.called import TALK, built, called
 from tests.kernel import command
 from tests.kernel.place import mount
-from tests.kernel.probing import until
+from tests.kernel.probing import probing, until
 
 PATH_MAX = 4096  # with the null byte at its end
 CALLS = (
@@ -119,6 +120,21 @@ def test_an_event_is_hit_and_goes_with_its_program(kept, path, offset, returns):
 
         assert hits()[name.partition("/")[2]] == 100
     assert not events()
+
+
+def test_an_event_that_has_the_name_of_a_tracepoint(path, offset):
+    """What passes that tracepoint is none of its hits."""
+    group = f"made_{os.getpid()}"
+    with Tracefs.open() as files, files.file(tracefs.PROCESSES, os.O_WRONLY | os.O_APPEND) as events_:
+        os.write(events_.fileno(), f"p:{group}/sched_switch {path}:{offset:#x}".encode())
+        try:
+            with (
+                pytest.raises(KernelError, match=f"{group}:sched_switch.*somebody has made this event"),
+                probing(Count(), f"tracepoint:{group}:sched_switch"),
+            ):
+                pass
+        finally:
+            os.write(events_.fileno(), f"-:{group}/sched_switch".encode())
 
 
 @pytest.mark.parametrize("name", ["a name of four (words):1", "a#comment", "voilà", ("x" * 199 + "/") * 21])

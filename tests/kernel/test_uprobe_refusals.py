@@ -42,6 +42,11 @@ def test_what_is_inlined(path, name):
     assert refusal(f"uprobe:{path}:{name}") == why
 
 
+@pytest.mark.parametrize("name", ["kept+010", f"kept+{'9' * 5000}", "0" * 5000])
+def test_numbers_that_are_none(path, name):
+    assert refusal(f"uprobe:{path}:{name}").startswith(f"there is no function of {path} named '{name}'")
+
+
 def test_what_the_compiler_has_made_something_else_of(path):
     symbols = subprocess.run(["nm", path], capture_output=True, text=True, check=True).stdout
     (clone,) = re.findall(r"\bcloned\.\S+", symbols)

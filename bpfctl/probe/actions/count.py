@@ -12,7 +12,7 @@ from bpfctl.host import cpus
 from bpfctl.kernel.elements import Walk
 from bpfctl.kernel.map import Map
 from bpfctl.probe.action import Action
-from bpfctl.probe.keys import PROBE, Keys, add_one, look_up_or_make
+from bpfctl.probe.keys import PROBE, Keys, add_one, added, look_up_or_make
 from bpfctl.uapi.enums import MapType
 
 if TYPE_CHECKING:
@@ -71,11 +71,11 @@ class Count(Action):
 
     def lost(self) -> int:
         """Return how many hits were not counted, because there was no room for their values."""
-        return sum(_of_all_cpus().unpack(self._lost.lookup(bytes(4))))
+        return added(self._lost)
 
     def rows(self) -> list[Row]:
         """Return what was counted, most first."""
-        unpack, hits = _of_all_cpus().unpack, dict[tuple[Any, ...], int]()
+        unpack, hits = Struct(f"={cpus.possible()}Q").unpack, dict[tuple[Any, ...], int]()
         try:
             for key, value in Walk(self._counts, self._counts.facts).pairs():
                 values = self._keys.values(key)  # of a point that several programs serve there are several keys
@@ -92,10 +92,6 @@ class Count(Action):
     def close(self) -> None:
         """Give the maps back."""
         self._held.close()
-
-
-def _of_all_cpus() -> Struct:
-    return Struct(f"={cpus.possible()}Q")
 
 
 def _zero(code: Code) -> None:

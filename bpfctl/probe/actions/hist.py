@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 from bpfctl.asm.insn import R0
 from bpfctl.errors import UsageError
-from bpfctl.probe.action import Action, common_type
+from bpfctl.probe.action import Action, is_signed, number
 from bpfctl.probe.code import OURS
-from bpfctl.probe.field import Integer
 from bpfctl.probe.histograms import Histogram, Histograms, Linear, scale
 from bpfctl.probe.keys import Keys
 
@@ -53,11 +52,7 @@ class Hist(Action):
 
     def open(self, parts: Sequence[Part]) -> None:
         """Make the maps: an array where nothing is told apart, else a hash table; UsageError for what is no number."""
-        fields = [part.field(self.of) for part in parts]
-        if not all(field.load for field in fields):
-            raise UsageError(f"{self.of} is no number")
-        type_ = common_type(self.of, [field.type for field in fields])
-        signed = isinstance(type_, Integer) and type_.signed
+        signed = is_signed(self.of, parts)
         if self._linear is not None and self._linear.low < 0 and not signed:
             raise UsageError(f"{self.of} is never negative, so that nothing can be below 0")
         self._keys.settle(parts)
@@ -66,10 +61,7 @@ class Hist(Action):
 
     def emit(self, code: Code, part: Part) -> None:
         """Add the number to the histogram of these values."""
-        load = part.field(self.of).load
-        if load is None:
-            raise UsageError(f"{self.of} is no number")
-        load(code, R0)
+        number(part, self.of)(code, R0)
         code.mov(OURS, R0)
         self._hists.emit(code, self._keys.store(code, part))
 

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from struct import Struct
 from typing import TYPE_CHECKING, cast
 
 from bpfctl.asm.insn import R0, R1, R2, R3, R4, R10
-from bpfctl.host import cpus
 from bpfctl.kernel.map import Map
 from bpfctl.kernel.ring_buffer import RingBuffer
 from bpfctl.probe.action import common_type
 from bpfctl.probe.actions.timed import HEAD, MAX_CALLS, Timed
-from bpfctl.probe.actions.trace import USUAL, Hits, laid_out
+from bpfctl.probe.actions.trace import USUAL, Hits, check_size, laid_out
 from bpfctl.probe.callchain import deepest
 from bpfctl.probe.code import CTX, MORE, OURS, POINT
-from bpfctl.probe.common import FIELDS
+from bpfctl.probe.common import FIELDS, OWN
 from bpfctl.probe.field import Addresses, Duration
-from bpfctl.probe.keys import add_one, write
+from bpfctl.probe.keys import add_one, added, write
 from bpfctl.uapi.enums import MapType
 from bpfctl.uapi.flags import StackFlag
 from bpfctl.uapi.helpers import Helper
@@ -34,7 +32,6 @@ if TYPE_CHECKING:
 
 #: The time of a call among the fields of its line.
 LATENCY = "latency"
-_OWN = "args."
 #: What stands behind the fields of a slow call: its stacks.
 _STACKS = ("kernel", "user")
 _DEPTH = 127  # calls of a stack
@@ -61,6 +58,7 @@ class SlowCalls(Timed):
         nested: bool = False,
         max_calls: int = MAX_CALLS,
     ) -> None:
+        check_size(size)
         super().__init__(calls, at_end=at_end, key=key, nested=nested, max_calls=max_calls)
         self._over, self._fields, self._size = over, tuple(fields), size
         self._time = Duration(unit)
@@ -75,7 +73,7 @@ class SlowCalls(Timed):
         if self._fields:
             return {*self._fields} - self.at_end if begins else self.at_end.intersection(self._fields)
         for point in points:
-            self._own[point] = tuple(_OWN + field.name for field in own(point))
+            self._own[point] = tuple(OWN + field.name for field in own(point))
         found = {name for point in points for name in self._own[point]}
         return found.union(USUAL) if begins else found
 
@@ -170,4 +168,4 @@ class SlowCalls(Timed):
 
     def lost(self) -> int:
         """Return how many slow calls found the ring buffer full."""
-        return sum(Struct(f"={cpus.possible()}Q").unpack(self._lost.lookup(bytes(4))))
+        return added(self._lost)

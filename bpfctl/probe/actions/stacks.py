@@ -7,15 +7,14 @@ from struct import Struct
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bpfctl.asm.insn import R0, R1, R2, R3, R4, R10
-from bpfctl.errors import KernelError, NotFound, UsageError
+from bpfctl.errors import KernelError, UsageError
 from bpfctl.host import cpus
 from bpfctl.kernel.elements import Walk
 from bpfctl.kernel.map import Map
-from bpfctl.probe.action import Action, common_type
+from bpfctl.probe.action import Action, is_signed, number
 from bpfctl.probe.callchain import NUMBER, Callchains
 from bpfctl.probe.code import OURS, OUT
-from bpfctl.probe.field import Integer
-from bpfctl.probe.keys import Keys, add_one, look_up, look_up_or_make
+from bpfctl.probe.keys import Keys, add_one, added, look_up, look_up_or_make
 from bpfctl.uapi.enums import MapType
 from bpfctl.uapi.helpers import Helper
 
@@ -32,7 +31,6 @@ _USUAL = ("comm", _PID)
 _HITS, _SUM, _VALUE = 0, 8, 16  # offsets in a value, and its size
 _START = 8  # bytes before the key of a thread that waits: since when
 _LOST, _DISTURBED = 0, 1  # counters
-_KEY = Struct("=I")
 _GONE = 0x30  # EXIT_DEAD | EXIT_ZOMBIE in include/linux/sched.h: it never comes back
 _THREADS = 1 << 14  # that wait at the same time
 
@@ -126,12 +124,7 @@ class Stacks(Action):
     def open(self, parts: Sequence[Part]) -> None:
         """Make the maps; UsageError where what shall be added up is no number."""
         if self.of is not None:
-            of = self.of
-            fields = [part.field(of) for part in parts]
-            if not all(field.load for field in fields):
-                raise UsageError(f"{of} is no number")
-            type_ = common_type(of, [field.type for field in fields])
-            self._signed = isinstance(type_, Integer) and type_.signed
+            self._signed = is_signed(self.of, parts)
         self._keys.settle(parts)
         self._fields_size = -(-self._keys.size // 8) * 8
         self._size = self._fields_size + 2 * NUMBER
@@ -151,7 +144,7 @@ class Stacks(Action):
         skip = code.fresh()
         with code.scratch():
             thread, key, amount = code.cleared(8), code.room(self._size), code.room(8)
-            _number(part, self._switches[part.points[0].kind].comes)(code, R0)
+            number(part, self._switches[part.points[0].kind].comes)(code, R0)
             code.stx(4, R10, thread, R0)
             look_up(code, self._off, thread)
             code.jump("jeq", R0, 0, skip).mov(OURS, R0)
@@ -172,7 +165,7 @@ class Stacks(Action):
         if self.off_cpu:
             self._leaving(code, part, thread)
         elif self.of is not None:
-            _number(part, self.of)(code, R0)
+            number(part, self.of)(code, R0)
             code.stx(8, R10, amount, R0)
         else:
             code.st(8, R10, amount, 1)
@@ -196,9 +189,9 @@ class Stacks(Action):
     def _leaving(self, code: Code, part: Part, thread: int) -> None:
         """Go on with a thread that may come back: no CPU that has nothing to do, and none that has ended."""
         switch = self._switches[part.points[0].kind]
-        _number(part, switch.state)(code, R0)
+        number(part, switch.state)(code, R0)
         code.and_(R0, _GONE).jump("jne", R0, 0, OUT)
-        _number(part, switch.leaves)(code, R0)
+        number(part, switch.leaves)(code, R0)
         code.jump("jeq", R0, 0, OUT).stx(4, R10, thread, R0)
 
     def _add(self, code: Code, key: int, amount: int, otherwise: str) -> None:
@@ -211,15 +204,11 @@ class Stacks(Action):
 
     def lost(self) -> int:
         """Return how many hits were not counted, because there was no room for their stacks or values."""
-        return self._counter(_LOST)
+        return added(self._lost, _LOST)
 
     def disturbed(self) -> int:
         """Return how many hits were not counted, because another came on their CPU before their stack was kept."""
-        return self._counter(_DISTURBED) + self._unknown
-
-    def _counter(self, number: int) -> int:
-        found: tuple[int, ...] = Struct(f"={cpus.possible()}Q").unpack(self._lost.lookup(_KEY.pack(number)))
-        return sum(found)
+        return added(self._lost, _DISTURBED) + self._unknown
 
     def waiting(self) -> int:
         """Return how many threads are off their CPU now, whose time is not counted yet."""
@@ -270,10 +259,3 @@ def _switch(point: ProbePoint, own: Callable[[ProbePoint], Sequence[Field]]) -> 
     raise UsageError(
         f"--off-cpu is about switches of threads, such as sched:sched_switch: {point} has no {', '.join(missing)}"
     )
-
-
-def _number(part: Part, name: str) -> Callable[[Code, Any], object]:
-    load = part.field(name).load
-    if load is None:
-        raise NotFound(f"{name} is no number")
-    return load

@@ -11,12 +11,13 @@ from struct import Struct
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bpfctl.asm.insn import R0, R1, R2, R3, R10
+from bpfctl.errors import UsageError
 from bpfctl.host import cpus
 from bpfctl.kernel.map import Map
 from bpfctl.kernel.ring_buffer import RingBuffer
 from bpfctl.probe.action import Action, Slot
 from bpfctl.probe.code import MORE, OUT, POINT
-from bpfctl.probe.common import FIELDS
+from bpfctl.probe.common import FIELDS, OWN
 from bpfctl.probe.field import Integer
 from bpfctl.uapi.enums import MapType
 from bpfctl.uapi.helpers import Helper
@@ -31,10 +32,16 @@ if TYPE_CHECKING:
 
 #: What is read where nothing else is said, beside the point's own fields.
 USUAL = ("pid", "tid", "comm", "cpu")
+_LARGEST = 1 << 30  # bytes of a ring buffer
 _HEAD = 16  # bytes: the time, the number of the point
 _POINT = itemgetter(slice(8, 16))
 _UNSIGNED = {1: "B", 2: "H", 4: "I", 8: "Q"}
-_OWN = "args."
+
+
+def check_size(size: int) -> None:
+    """Raise UsageError for the size of a ring buffer that the kernel has not."""
+    if size < 4096 or size & size - 1 or size > _LARGEST:
+        raise UsageError(f"--buffer: {size} is no power of two from 4096 to {_LARGEST}")
 
 
 class Hit(NamedTuple):
@@ -110,6 +117,7 @@ class Trace(Action):
     """
 
     def __init__(self, fields: Sequence[str] = (), *, size: int = 8 << 20) -> None:
+        check_size(size)
         self._fields = tuple(fields)
         self._size = size
         self._held = ExitStack()
@@ -121,7 +129,7 @@ class Trace(Action):
         if self._fields:
             return frozenset(self._fields)
         for point in points:
-            self._own[point] = tuple(_OWN + field.name for field in own(point))
+            self._own[point] = tuple(OWN + field.name for field in own(point))
         return frozenset(USUAL).union(*(self._own[point] for point in points))
 
     def open(self, parts: Sequence[Part]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from tomllib import loads
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -90,6 +92,7 @@ def test_mistakes_have_their_line(line, sentence):
         (b"\n\ncount = 3", "f:3: it should be [[count]]"),
         (b"\n[count]\n", "f:2: it should be [[count]]"),
         (b'count = [{probes = "a:b", byy = "x"}]', "f:1: nothing is called 'byy' here; did you mean 'by'?"),
+        (b"duration = " + b"9" * 5000, "'f' is no session file: a number in it is too large"),
         (b"x = " + b"[" * 100_000, "'f' is no session file: it is nested too deeply"),
     ],
 )
@@ -99,6 +102,16 @@ def test_other_mistakes(text, sentence):
         parse(text, "f")
 
     assert str(error.value).startswith(sentence)
+
+
+def test_each_statement_of_a_long_file_is_read_twice_at_most(monkeypatch):
+    """Once as a part of the whole, and once to know where it ends."""
+    text = "\n".join(f'[[count]]\nname = "number {at}"\nprobes = ["a:b"]\n' for at in range(200))
+    asked = []
+    monkeypatch.setattr("bpfctl.gauge.file.tomllib.loads", lambda part: asked.append(len(part)) or loads(part))
+
+    assert [f"f:{4 * at + 1}" for at in range(200)] == [one.place for one in parse(text.encode(), "f").measurements]
+    assert sum(asked) <= 2 * len(text)
 
 
 def test_a_file_without_end():

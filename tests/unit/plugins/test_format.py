@@ -33,6 +33,7 @@ def one(line, **more):
         ("field:void * ptr;\toffset:8;\tsize:8;\tsigned:0;", "ptr", Integer(8, hexadecimal=True)),
         ("field:char comm[16];\toffset:8;\tsize:16;\tsigned:0;", "comm", Text(16)),
         ("field:char comm[TASK_COMM_LEN];\toffset:8;\tsize:16;\tsigned:0;", "comm", Text(16)),
+        ("field:unsigned char addr[6];\toffset:8;\tsize:6;\tsigned:0;", "addr", Blob(6)),
         ("field:__u8 addr[16];\toffset:8;\tsize:16;\tsigned:0;", "addr", Blob(16)),
         (
             "field:unsigned long args[6];\toffset:8;\tsize:48;\tsigned:0;",
@@ -61,6 +62,11 @@ def test_types_of_fields(line, name, type_):
     [
         ("int fd", Integer(4, signed=True)),
         ("unsigned int flags", Integer(4)),
+        ("const clockid_t which_clock", Integer(4, signed=True)),
+        ("const enum landlock_rule_type rule_type", Integer(4)),
+        ("key_t key", Integer(4, signed=True)),
+        ("const size_t size", Integer(8)),
+        ("const int * pointer", Integer(8, hexadecimal=True)),
         ("umode_t mode", Integer(2)),
         ("size_t count", Integer(8)),
         ("loff_t pos", Integer(8, signed=True)),

@@ -183,6 +183,13 @@ def test_a_file_that_was_moved():
     ]
 
 
+def test_names_that_no_spec_has():
+    texts = (b"a:b\0c\0\0", b"a\0b:c\0\0", b"a\0c\0\0")
+    made = Made([Note(b"stapsdt", 3, described(1, 2, 0, text=text)) for text in texts])
+
+    assert [(site.provider, site.name) for site in note.sites(made)] == [("a", "c")]
+
+
 def test_a_file_without_probes():
     with pytest.raises(NotFound, match="made has no static probes"):
         note.sites(Made(None))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from bpfctl.asm.disasm import text
-from bpfctl.asm.insn import Insn
-from bpfctl.probe.code import Code
+from bpfctl.asm.insn import R0, Insn
+from bpfctl.errors import UsageError
+from bpfctl.probe.code import OUT, Code
 
 
 def lines(raw):
@@ -13,6 +16,16 @@ def lines(raw):
 
 def test_an_end():
     assert lines(Code().end()) == ["r0 = 0", "exit"]
+
+
+def test_a_program_that_no_jump_goes_over():
+    code = Code()
+    code.jmp(OUT)
+    for _ in range(33_000):
+        code.mov(R0, 0)
+
+    with pytest.raises(UsageError, match="more than 32000 instructions"):
+        code.end()
 
 
 def test_a_program_that_others_come_between_has_a_stack_of_its_own():

@@ -23,6 +23,10 @@ from bpfctl.probe.where import Binary, Name, Number, String, Unary, names, parse
         ('comm == "a\\"b"', Binary("==", Name("comm"), String('a"b'))),
         ("comm != 'x y'", Binary("!=", Name("comm"), String("x y"))),
         ("not a and b or c", Binary("||", Binary("&&", Unary("!", Name("a")), Name("b")), Name("c"))),
+        ("not a == 1", Unary("!", Binary("==", Name("a"), Number(1)))),
+        ("not a & 1 and b", Binary("&&", Unary("!", Binary("&", Name("a"), Number(1))), Name("b"))),
+        ("!a & 1", Binary("&", Unary("!", Name("a")), Number(1))),
+        ("a == not b", Binary("==", Name("a"), Unary("!", Name("b")))),
         ("a || b && c", Binary("||", Name("a"), Binary("&&", Name("b"), Name("c")))),
         ("a & 1 == 1", Binary("==", Binary("&", Name("a"), Number(1)), Number(1))),
         ("a - b - c", Binary("-", Binary("-", Name("a"), Name("b")), Name("c"))),
@@ -52,6 +56,7 @@ def test_meaning(text, wanted):
         ("$pid", "at '$pid': what is this?"),
         ("(" * 60 + "a" + ")" * 60, "nested too deeply"),
         ("!" * 60 + "a", "nested too deeply"),
+        ("not " * 60 + "a", "nested too deeply"),
     ],
 )
 def test_refusals(text, why):
@@ -61,6 +66,7 @@ def test_refusals(text, why):
 
 def test_names_of_fields():
     assert list(names(parse("a + args.b[1] > 7 && !(c == 'x' || a)"))) == ["a", "args.b[1]", "c", "a"]
+    assert len(list(names(parse(" + ".join("ab" * 3000))))) == 6000
 
 
 @given(st.text(max_size=60) | st.text("ab.()[]&|<>=!~+-*/%^'\"0x7 ", max_size=60))
