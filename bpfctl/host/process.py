@@ -42,7 +42,7 @@ class Process:
 
     def _status(self) -> dict[str, str]:
         try:
-            with open(f"/proc/{self.pid}/status", encoding="ascii", errors="replace") as file:
+            with open(f"/proc/{self.pid}/status", encoding="ascii", errors="replace", newline="\n") as file:
                 return {name: value.strip() for name, _, value in (line.partition(":") for line in file)}
         except (FileNotFoundError, ProcessLookupError):
             raise NotFound(f"there is no process {self.pid}") from None
@@ -101,7 +101,7 @@ class Process:
     def _mappings(self) -> Iterator[tuple[str, str]]:
         beginning = os.readlink(f"/proc/{self.pid}/root").rstrip("/")  # of chroot(2): paths are told from our root
         with open(f"/proc/{self.pid}/maps", "rb") as file:
-            lines = file.read().splitlines()
+            lines = file.read().split(b"\n")  # a path may have other ends of line
         for line in reversed(lines):  # of several the first stays
             addresses, access, *_, path = line.split(None, 5) if line.count(b"/") else (b"", b"", b"")
             if b"x" not in access or not path.startswith(b"/"):
