@@ -186,10 +186,14 @@ def _places(mapping: Mapping, pid: int) -> Iterator[tuple[str, bool]]:
 def _open(path: str, mapping: Mapping | None) -> FD | None:
     """Open a file, of which a mapping may tell which one it has to be; None where that is not there."""
     try:
-        if _is_right(os.stat(path), mapping):
-            return FD(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY))
+        if not _is_right(os.stat(path), mapping):
+            return None
+        fd = FD(os.open(path, binary.FLAGS))
     except (OSError, ValueError):  # the process has ended, or the file is not ours to read
         return None
+    if _is_right(os.fstat(fd.fileno()), mapping):
+        return fd
+    fd.close()  # another one has taken its place meanwhile
     return None
 
 
