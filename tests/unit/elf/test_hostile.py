@@ -139,6 +139,27 @@ def test_names_without_end():
         read(_file(EXIT, symbols, b"\0" + b"x" * 100_000))
 
 
+@pytest.mark.parametrize("which", [0, 3], ids=["code", "relocations"])
+def test_sections_that_lie_over_each_other(which):
+    """Thousands of them, each of the same bytes, would all be read."""
+    rows = [
+        ("socket", PROGBITS, 6, EXIT * 1000, 0, 0, 0),
+        (".symtab", SYMTAB, 0, bytes(24) + pack("<IBBHQQ", 1, 0x12, 0, 1, 0, 8), 3, 1, 24),
+        (".strtab", STRTAB, 0, b"\0f\0", 0, 0, 0),
+        (".relsocket", 9, 0, pack("<QQ", 0, 1 << 32 | 1) * 1000, 2, 1, 16),
+    ]
+    assert read(file_of(rows)).functions
+    kind, flags, _, link, info, size = rows[which][1:]
+    others = [(f"x{number}", kind, flags, b"", link, info, size) for number in range(20)]
+    data = bytearray(file_of([*rows, *others]))
+    table = int.from_bytes(data[40:48], "little")
+    place = data[table + 64 * (which + 1) + 24 : table + 64 * (which + 1) + 40]
+    for number in range(5, 25):
+        data[table + 64 * number + 24 : table + 64 * number + 40] = place
+    with pytest.raises(ObjectError, match="the sections claim more than the file has"):
+        read(bytes(data))
+
+
 def _file(code, symbols, names):
     return file_of(
         [
