@@ -127,7 +127,8 @@ class Dwarf:
 
     def function(self, address: int) -> Entry | None:
         """Return the entry of the function that begins at an address, where what tells of it is not damaged."""
-        return self._in_unit(self._listing(address), address) or self._in_unit(self._telling(address), address)
+        with self.question():
+            return self._in_unit(self._listing(address), address) or self._in_unit(self._telling(address), address)
 
     def _listing(self, address: int) -> int | None:
         """Return the unit that the file's list of ranges has for an address."""
