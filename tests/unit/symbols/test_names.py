@@ -189,3 +189,12 @@ def _base62(value):
     while value := value // 62:
         found = digits[value % 62] + found
     return f"{found}_"
+
+
+def test_letters_that_are_not_ascii():
+    """Each is put in among those that are there, and a name may be repeated a thousand times."""
+    name = ("é" * 100).encode("punycode").decode()
+    assert rust.plain(f"_RCu{len(name)}_{name}") == "é" * 100
+
+    name = ("é" * 1000).encode("punycode").decode()
+    assert rust.plain(f"_RCu{len(name)}_{name}") == ""
