@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -198,3 +199,20 @@ def test_letters_that_are_not_ascii():
 
     name = ("é" * 1000).encode("punycode").decode()
     assert rust.plain(f"_RCu{len(name)}_{name}") == ""
+
+
+def test_interrupted(readable, monkeypatch):
+    """What the other process had not told by then is not taken for the answer to what is asked next."""
+    assert readable("_Z3mulii") == "mul(int, int)"
+    pipes, back = demangle._pipes, readable._process.stdout
+
+    def read():
+        monkeypatch.setattr(demangle, "_pipes", pipes)
+        back.readline()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(demangle, "_pipes", lambda process: (process.stdin, SimpleNamespace(readline=read)))
+    with pytest.raises(KeyboardInterrupt):
+        readable.expect(["_Z3addii", "_Z3subii"])
+
+    assert readable("_Z3divii") == "div(int, int)"
