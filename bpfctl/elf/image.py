@@ -278,13 +278,13 @@ def _string(strings: bytes, at: int) -> str:
 
 
 def identify(path: str) -> Identity:
-    """Return what tells a file from one that takes its place; NotFound, ObjectError for what is no file, KernelError."""
+    """Return what tells a file from one that takes its place; NotFound, ObjectError where it is none, KernelError."""
     try:
         status = os.stat(path)
     except (OSError, ValueError) as error:
         raise _unread(path, error) from None
     if not stat.S_ISREG(status.st_mode):
-        raise ObjectError(f"{path}: no ELF file, and no file at all")
+        raise ObjectError(f"{path}: a folder, pipe or device, no ELF file")
     return _identity(status)
 
 
