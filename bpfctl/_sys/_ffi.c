@@ -698,6 +698,27 @@ static void *_cffi_types[] = {
 /* 108 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 0), // void
 };
 
+static int _cffi_const_bpfctl_perf_ioc_disable(unsigned long long *o)
+{
+  int n = (bpfctl_perf_ioc_disable) <= 0;
+  *o = (unsigned long long)((bpfctl_perf_ioc_disable) | 0);  /* check that bpfctl_perf_ioc_disable is an integer */
+  return n;
+}
+
+static int _cffi_const_bpfctl_perf_ioc_enable(unsigned long long *o)
+{
+  int n = (bpfctl_perf_ioc_enable) <= 0;
+  *o = (unsigned long long)((bpfctl_perf_ioc_enable) | 0);  /* check that bpfctl_perf_ioc_enable is an integer */
+  return n;
+}
+
+static int _cffi_const_bpfctl_perf_ioc_set_bpf(unsigned long long *o)
+{
+  int n = (bpfctl_perf_ioc_set_bpf) <= 0;
+  *o = (unsigned long long)((bpfctl_perf_ioc_set_bpf) | 0);  /* check that bpfctl_perf_ioc_set_bpf is an integer */
+  return n;
+}
+
 static long _cffi_d_bpfctl_bpf(int x0, void * x1, unsigned int x2)
 {
   return bpfctl_bpf(x0, x1, x2);
@@ -2111,6 +2132,9 @@ static const struct _cffi_global_s _cffi_globals[] = {
   { "bpfctl_mount_bpffs", (void *)_cffi_f_bpfctl_mount_bpffs, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 11), (void *)_cffi_d_bpfctl_mount_bpffs },
   { "bpfctl_perf_behind", (void *)_cffi_f_bpfctl_perf_behind, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 51), (void *)_cffi_d_bpfctl_perf_behind },
   { "bpfctl_perf_event_open", (void *)_cffi_f_bpfctl_perf_event_open, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 32), (void *)_cffi_d_bpfctl_perf_event_open },
+  { "bpfctl_perf_ioc_disable", (void *)_cffi_const_bpfctl_perf_ioc_disable, _CFFI_OP(_CFFI_OP_CONSTANT_INT, -1), (void *)0 },
+  { "bpfctl_perf_ioc_enable", (void *)_cffi_const_bpfctl_perf_ioc_enable, _CFFI_OP(_CFFI_OP_CONSTANT_INT, -1), (void *)0 },
+  { "bpfctl_perf_ioc_set_bpf", (void *)_cffi_const_bpfctl_perf_ioc_set_bpf, _CFFI_OP(_CFFI_OP_CONSTANT_INT, -1), (void *)0 },
   { "bpfctl_perf_map", (void *)_cffi_f_bpfctl_perf_map, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 0), (void *)_cffi_d_bpfctl_perf_map },
   { "bpfctl_perf_take", (void *)_cffi_f_bpfctl_perf_take, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 28), (void *)_cffi_d_bpfctl_perf_take },
   { "bpfctl_perf_unmap", (void *)_cffi_f_bpfctl_perf_unmap, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 65), (void *)_cffi_d_bpfctl_perf_unmap },
@@ -2751,7 +2775,7 @@ static const struct _cffi_type_context_s _cffi_type_context = {
   _cffi_struct_unions,
   NULL,  /* no enums */
   NULL,  /* no typenames */
-  21,  /* num_globals */
+  24,  /* num_globals */
   26,  /* num_struct_unions */
   0,  /* num_enums */
   0,  /* num_typenames */

@@ -249,6 +249,10 @@ struct bpfctl_perf_attr {
 long bpfctl_bpf(int cmd, void *attr, unsigned int size);
 long bpfctl_perf_event_open(struct bpfctl_perf_attr *attr, int pid, int cpu, int group_fd, unsigned long flags);
 long bpfctl_ioctl(int fd, unsigned long request, unsigned long argument);
+/* Requests of perf events, whose numbers are others on powerpc, MIPS and SPARC. */
+extern const unsigned long bpfctl_perf_ioc_enable;
+extern const unsigned long bpfctl_perf_ioc_disable;
+extern const unsigned long bpfctl_perf_ioc_set_bpf;
 long bpfctl_mount_bpffs(const char *folder);
 long bpfctl_fs_type(const char *path);
 long bpfctl_unmount(const char *folder);
