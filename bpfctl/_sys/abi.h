@@ -180,13 +180,6 @@ struct bpf_link_create_attr {
 	uint8_t extra[48];
 };
 
-struct bpf_link_update_attr {
-	uint32_t link_fd;
-	uint32_t new_fd;
-	uint32_t flags;
-	uint32_t old_fd;
-};
-
 struct bpf_link_detach_attr {
 	uint32_t link_fd;
 };
@@ -204,11 +197,6 @@ struct bpf_prog_bind_map_attr {
 	uint32_t prog_fd;
 	uint32_t map_fd;
 	uint32_t flags;
-};
-
-struct bpf_token_create_attr {
-	uint32_t flags;
-	uint32_t bpffs_fd;
 };
 
 struct bpf_stream_read_attr {

@@ -16,27 +16,17 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-def attach(
-    target_fd: int,
-    prog_fd: int,
-    attach_type: int,
-    flags: int = 0,
-    *,
-    replace_fd: int = 0,
-    relative_fd: int = 0,
-    expected_revision: int = 0,
-) -> None:
+def attach(target_fd: int, prog_fd: int, attach_type: int, flags: int = 0) -> None:
     """Attach a program without a link; target_fd is an ifindex for tcx and netkit."""
     attr = ffi.new("struct bpf_prog_attach_attr *")
     attr.target_fd, attr.attach_bpf_fd, attr.attach_type, attr.attach_flags = target_fd, prog_fd, attach_type, flags
-    attr.replace_bpf_fd, attr.relative_fd, attr.expected_revision = replace_fd, relative_fd, expected_revision
     calls.call(calls.PROG_ATTACH, attr)
 
 
-def detach(target_fd: int, prog_fd: int, attach_type: int, flags: int = 0) -> None:
+def detach(target_fd: int, prog_fd: int, attach_type: int) -> None:
     """Detach a program that was attached without a link."""
     attr = ffi.new("struct bpf_prog_attach_attr *")
-    attr.target_fd, attr.attach_bpf_fd, attr.attach_type, attr.attach_flags = target_fd, prog_fd, attach_type, flags
+    attr.target_fd, attr.attach_bpf_fd, attr.attach_type = target_fd, prog_fd, attach_type
     calls.call(calls.PROG_DETACH, attr)
 
 
@@ -117,13 +107,6 @@ def link_create(prog_fd: int, target_fd: int, attach_type: int, flags: int = 0, 
     attr.prog_fd, attr.target_fd, attr.attach_type, attr.flags = prog_fd, target_fd, attach_type, flags
     ffi.buffer(attr.extra)[0 : len(extra)] = extra
     return FD(calls.call(calls.LINK_CREATE, attr))
-
-
-def link_update(link_fd: int, new_fd: int, flags: int = 0, old_fd: int = 0) -> None:
-    """Put another program (or struct_ops map) behind a link."""
-    attr = ffi.new("struct bpf_link_update_attr *")
-    attr.link_fd, attr.new_fd, attr.flags, attr.old_fd = link_fd, new_fd, flags, old_fd
-    calls.call(calls.LINK_UPDATE, attr)
 
 
 def link_detach(link_fd: int) -> None:

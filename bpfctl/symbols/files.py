@@ -16,6 +16,7 @@ from bpfctl.elf import debug
 from bpfctl.elf.image import Identity, Image
 from bpfctl.errors import BpfctlError
 from bpfctl.host import binary, process
+from bpfctl.symbols.space import device
 from bpfctl.symbols.table import Table
 
 if TYPE_CHECKING:
@@ -208,7 +209,7 @@ def _is_right(status: os.stat_result, mapping: Mapping | None) -> bool:
     # Where a file system has devices of its own (btrfs, overlayfs), stat(2) and the kernel do not agree on the number.
     if not stat.S_ISREG(status.st_mode) or mapping is None:
         return stat.S_ISREG(status.st_mode)
-    where = os.major(status.st_dev) << 20 | os.minor(status.st_dev)
+    where = device(os.major(status.st_dev), os.minor(status.st_dev))
     same = where == mapping.device or where < _REAL_DEVICE or mapping.device < _REAL_DEVICE
     return same and status.st_ino == mapping.inode
 
