@@ -24,6 +24,7 @@ from bpfctl.errors import ObjectError
 from bpfctl.probe.called import called_with, fields_of, returned
 from btf import types
 from btf.declare import declare
+from tests.build.bpf_object import elf as file_of
 from tests.build.called import built
 
 SOURCE = r"""
@@ -180,6 +181,15 @@ def test_types_that_several_files_share(tmp_path, options):
     made = Binary(str(first))
     lacking = made.prototype(addresses(made.image)["first"])
     assert lacking is None or "list_t *" not in [declare(lacking.btf, type_id) for _, type_id in lacking.params]
+
+
+def test_a_link_to_what_is_shared_is_as_long_as_names_are():
+    data = bytearray(file_of([(".gnu_debugaltlink", 1, 0, b"", 0, 0, 0)], machine=62))
+    at = int.from_bytes(data[40:48], "little") + 64 + 32
+    data[at : at + 8] = (1 << 29).to_bytes(8, "little")
+
+    with pytest.raises(ObjectError, match=r"x: \.gnu_debugaltlink claims 536870912 bytes"):
+        Dwarf(Image.of(bytes(data), "x"))._shared()
 
 
 def test_types_of_another_build_are_no_types(tmp_path):
