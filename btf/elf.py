@@ -25,6 +25,7 @@ _EM_BPF = 247
 _NOBITS = 8
 _COMPRESSED = 0x800
 _XINDEX = 0xFFFF
+_SHARED = 4  # how often honest names share their ends, as .text and .rel.text do, and more
 
 
 class Image(NamedTuple):
@@ -114,6 +115,8 @@ def headers(data: bytes) -> list[tuple[str, Header]]:
     ends = [strings.find(b"\0", head.name) for head in found]
     if min(ends) < 0:
         raise BTFError("the name of an ELF section is out of range")
+    if sum(ends) - sum(head.name for head in found) > _SHARED * len(data):
+        raise BTFError("the names of ELF sections claim more than the file has")
     return [
         (strings[head.name : end].decode("utf-8", "surrogateescape"), head)
         for head, end in zip(found, ends, strict=True)

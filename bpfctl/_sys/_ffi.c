@@ -588,12 +588,12 @@ static void (*_cffi_call_python_org)(struct _cffi_externpy_s *, char *);
 
 static void *_cffi_types[] = {
 /*  0 */ _CFFI_OP(_CFFI_OP_FUNCTION, 2), // int()(struct bpfctl_perf *, int, uint64_t)
-/*  1 */ _CFFI_OP(_CFFI_OP_POINTER, 98), // struct bpfctl_perf *
+/*  1 */ _CFFI_OP(_CFFI_OP_POINTER, 96), // struct bpfctl_perf *
 /*  2 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7), // int
 /*  3 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24), // uint64_t
 /*  4 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /*  5 */ _CFFI_OP(_CFFI_OP_FUNCTION, 2), // int()(struct bpfctl_ring *, int, uint64_t, int)
-/*  6 */ _CFFI_OP(_CFFI_OP_POINTER, 100), // struct bpfctl_ring *
+/*  6 */ _CFFI_OP(_CFFI_OP_POINTER, 98), // struct bpfctl_ring *
 /*  7 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
 /*  8 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
 /*  9 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
@@ -612,15 +612,15 @@ static void *_cffi_types[] = {
 /* 22 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 23 */ _CFFI_OP(_CFFI_OP_FUNCTION, 75), // long()(int, void *, unsigned int)
 /* 24 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
-/* 25 */ _CFFI_OP(_CFFI_OP_POINTER, 108), // void *
+/* 25 */ _CFFI_OP(_CFFI_OP_POINTER, 106), // void *
 /* 26 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 8), // unsigned int
 /* 27 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 28 */ _CFFI_OP(_CFFI_OP_FUNCTION, 75), // long()(struct bpfctl_perf *, struct bpfctl_batch *)
 /* 29 */ _CFFI_OP(_CFFI_OP_NOOP, 1),
-/* 30 */ _CFFI_OP(_CFFI_OP_POINTER, 97), // struct bpfctl_batch *
+/* 30 */ _CFFI_OP(_CFFI_OP_POINTER, 95), // struct bpfctl_batch *
 /* 31 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 32 */ _CFFI_OP(_CFFI_OP_FUNCTION, 75), // long()(struct bpfctl_perf_attr *, int, int, int, unsigned long)
-/* 33 */ _CFFI_OP(_CFFI_OP_POINTER, 99), // struct bpfctl_perf_attr *
+/* 33 */ _CFFI_OP(_CFFI_OP_POINTER, 97), // struct bpfctl_perf_attr *
 /* 34 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
 /* 35 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
 /* 36 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
@@ -636,7 +636,7 @@ static void *_cffi_types[] = {
 /* 46 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 47 */ _CFFI_OP(_CFFI_OP_FUNCTION, 75), // long()(uint64_t *, uint32_t *)
 /* 48 */ _CFFI_OP(_CFFI_OP_NOOP, 44),
-/* 49 */ _CFFI_OP(_CFFI_OP_POINTER, 103), // uint32_t *
+/* 49 */ _CFFI_OP(_CFFI_OP_POINTER, 101), // uint32_t *
 /* 50 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 51 */ _CFFI_OP(_CFFI_OP_FUNCTION, 3), // uint64_t()(struct bpfctl_perf *)
 /* 52 */ _CFFI_OP(_CFFI_OP_NOOP, 1),
@@ -644,18 +644,18 @@ static void *_cffi_types[] = {
 /* 54 */ _CFFI_OP(_CFFI_OP_FUNCTION, 3), // uint64_t()(struct bpfctl_ring *)
 /* 55 */ _CFFI_OP(_CFFI_OP_NOOP, 6),
 /* 56 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 57 */ _CFFI_OP(_CFFI_OP_FUNCTION, 108), // void()(struct bpf_prog_load_attr *, int32_t *, int32_t const *, size_t, char const * const *, struct bpfctl_verdict *)
-/* 58 */ _CFFI_OP(_CFFI_OP_POINTER, 90), // struct bpf_prog_load_attr *
+/* 57 */ _CFFI_OP(_CFFI_OP_FUNCTION, 106), // void()(struct bpf_prog_load_attr *, int32_t *, int32_t const *, size_t, char const * const *, struct bpfctl_verdict *)
+/* 58 */ _CFFI_OP(_CFFI_OP_POINTER, 89), // struct bpf_prog_load_attr *
 /* 59 */ _CFFI_OP(_CFFI_OP_POINTER, 74), // int32_t *
 /* 60 */ _CFFI_OP(_CFFI_OP_POINTER, 74), // int32_t const *
 /* 61 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 28), // size_t
 /* 62 */ _CFFI_OP(_CFFI_OP_POINTER, 12), // char const * const *
-/* 63 */ _CFFI_OP(_CFFI_OP_POINTER, 101), // struct bpfctl_verdict *
+/* 63 */ _CFFI_OP(_CFFI_OP_POINTER, 99), // struct bpfctl_verdict *
 /* 64 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 65 */ _CFFI_OP(_CFFI_OP_FUNCTION, 108), // void()(struct bpfctl_perf *)
+/* 65 */ _CFFI_OP(_CFFI_OP_FUNCTION, 106), // void()(struct bpfctl_perf *)
 /* 66 */ _CFFI_OP(_CFFI_OP_NOOP, 1),
 /* 67 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 68 */ _CFFI_OP(_CFFI_OP_FUNCTION, 108), // void()(struct bpfctl_ring *)
+/* 68 */ _CFFI_OP(_CFFI_OP_FUNCTION, 106), // void()(struct bpfctl_ring *)
 /* 69 */ _CFFI_OP(_CFFI_OP_NOOP, 6),
 /* 70 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 71 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 2), // char
@@ -670,33 +670,52 @@ static void *_cffi_types[] = {
 /* 80 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 4), // struct bpf_iter_create_attr
 /* 81 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 5), // struct bpf_link_create_attr
 /* 82 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 6), // struct bpf_link_detach_attr
-/* 83 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 7), // struct bpf_link_update_attr
-/* 84 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 8), // struct bpf_map_batch_attr
-/* 85 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 9), // struct bpf_map_create_attr
-/* 86 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 10), // struct bpf_map_elem_attr
-/* 87 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 11), // struct bpf_obj_attr
-/* 88 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 12), // struct bpf_prog_attach_attr
-/* 89 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 13), // struct bpf_prog_bind_map_attr
-/* 90 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 14), // struct bpf_prog_load_attr
-/* 91 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 15), // struct bpf_prog_query_attr
-/* 92 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 16), // struct bpf_raw_tracepoint_attr
-/* 93 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 17), // struct bpf_stream_read_attr
-/* 94 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 18), // struct bpf_task_fd_query_attr
-/* 95 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 19), // struct bpf_test_run_attr
-/* 96 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 20), // struct bpf_token_create_attr
-/* 97 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 21), // struct bpfctl_batch
-/* 98 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 22), // struct bpfctl_perf
-/* 99 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 23), // struct bpfctl_perf_attr
-/* 100 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 24), // struct bpfctl_ring
-/* 101 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 25), // struct bpfctl_verdict
-/* 102 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 20), // uint16_t
-/* 103 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 22), // uint32_t
-/* 104 */ _CFFI_OP(_CFFI_OP_POINTER, 105), // uint8_t *
-/* 105 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 18), // uint8_t
-/* 106 */ _CFFI_OP(_CFFI_OP_ARRAY, 105), // uint8_t[48]
-/* 107 */ (_cffi_opcode_t)(48),
-/* 108 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 0), // void
+/* 83 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 7), // struct bpf_map_batch_attr
+/* 84 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 8), // struct bpf_map_create_attr
+/* 85 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 9), // struct bpf_map_elem_attr
+/* 86 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 10), // struct bpf_obj_attr
+/* 87 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 11), // struct bpf_prog_attach_attr
+/* 88 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 12), // struct bpf_prog_bind_map_attr
+/* 89 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 13), // struct bpf_prog_load_attr
+/* 90 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 14), // struct bpf_prog_query_attr
+/* 91 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 15), // struct bpf_raw_tracepoint_attr
+/* 92 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 16), // struct bpf_stream_read_attr
+/* 93 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 17), // struct bpf_task_fd_query_attr
+/* 94 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 18), // struct bpf_test_run_attr
+/* 95 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 19), // struct bpfctl_batch
+/* 96 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 20), // struct bpfctl_perf
+/* 97 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 21), // struct bpfctl_perf_attr
+/* 98 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 22), // struct bpfctl_ring
+/* 99 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 23), // struct bpfctl_verdict
+/* 100 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 20), // uint16_t
+/* 101 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 22), // uint32_t
+/* 102 */ _CFFI_OP(_CFFI_OP_POINTER, 103), // uint8_t *
+/* 103 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 18), // uint8_t
+/* 104 */ _CFFI_OP(_CFFI_OP_ARRAY, 103), // uint8_t[48]
+/* 105 */ (_cffi_opcode_t)(48),
+/* 106 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 0), // void
 };
+
+static int _cffi_const_bpfctl_perf_ioc_disable(unsigned long long *o)
+{
+  int n = (bpfctl_perf_ioc_disable) <= 0;
+  *o = (unsigned long long)((bpfctl_perf_ioc_disable) | 0);  /* check that bpfctl_perf_ioc_disable is an integer */
+  return n;
+}
+
+static int _cffi_const_bpfctl_perf_ioc_enable(unsigned long long *o)
+{
+  int n = (bpfctl_perf_ioc_enable) <= 0;
+  *o = (unsigned long long)((bpfctl_perf_ioc_enable) | 0);  /* check that bpfctl_perf_ioc_enable is an integer */
+  return n;
+}
+
+static int _cffi_const_bpfctl_perf_ioc_set_bpf(unsigned long long *o)
+{
+  int n = (bpfctl_perf_ioc_set_bpf) <= 0;
+  *o = (unsigned long long)((bpfctl_perf_ioc_set_bpf) | 0);  /* check that bpfctl_perf_ioc_set_bpf is an integer */
+  return n;
+}
 
 static long _cffi_d_bpfctl_bpf(int x0, void * x1, unsigned int x2)
 {
@@ -1787,18 +1806,6 @@ static void _cffi_checkfld_struct_bpf_link_detach_attr(struct bpf_link_detach_at
 struct _cffi_align_struct_bpf_link_detach_attr { char x; struct bpf_link_detach_attr y; };
 
 _CFFI_UNUSED_FN
-static void _cffi_checkfld_struct_bpf_link_update_attr(struct bpf_link_update_attr *p)
-{
-  /* only to generate compile-time warnings or errors */
-  (void)p;
-  (void)((p->link_fd) | 0);  /* check that 'struct bpf_link_update_attr.link_fd' is an integer */
-  (void)((p->new_fd) | 0);  /* check that 'struct bpf_link_update_attr.new_fd' is an integer */
-  (void)((p->flags) | 0);  /* check that 'struct bpf_link_update_attr.flags' is an integer */
-  (void)((p->old_fd) | 0);  /* check that 'struct bpf_link_update_attr.old_fd' is an integer */
-}
-struct _cffi_align_struct_bpf_link_update_attr { char x; struct bpf_link_update_attr y; };
-
-_CFFI_UNUSED_FN
 static void _cffi_checkfld_struct_bpf_map_batch_attr(struct bpf_map_batch_attr *p)
 {
   /* only to generate compile-time warnings or errors */
@@ -2009,16 +2016,6 @@ static void _cffi_checkfld_struct_bpf_test_run_attr(struct bpf_test_run_attr *p)
 struct _cffi_align_struct_bpf_test_run_attr { char x; struct bpf_test_run_attr y; };
 
 _CFFI_UNUSED_FN
-static void _cffi_checkfld_struct_bpf_token_create_attr(struct bpf_token_create_attr *p)
-{
-  /* only to generate compile-time warnings or errors */
-  (void)p;
-  (void)((p->flags) | 0);  /* check that 'struct bpf_token_create_attr.flags' is an integer */
-  (void)((p->bpffs_fd) | 0);  /* check that 'struct bpf_token_create_attr.bpffs_fd' is an integer */
-}
-struct _cffi_align_struct_bpf_token_create_attr { char x; struct bpf_token_create_attr y; };
-
-_CFFI_UNUSED_FN
 static void _cffi_checkfld_struct_bpfctl_batch(struct bpfctl_batch *p)
 {
   /* only to generate compile-time warnings or errors */
@@ -2111,6 +2108,9 @@ static const struct _cffi_global_s _cffi_globals[] = {
   { "bpfctl_mount_bpffs", (void *)_cffi_f_bpfctl_mount_bpffs, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 11), (void *)_cffi_d_bpfctl_mount_bpffs },
   { "bpfctl_perf_behind", (void *)_cffi_f_bpfctl_perf_behind, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 51), (void *)_cffi_d_bpfctl_perf_behind },
   { "bpfctl_perf_event_open", (void *)_cffi_f_bpfctl_perf_event_open, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 32), (void *)_cffi_d_bpfctl_perf_event_open },
+  { "bpfctl_perf_ioc_disable", (void *)_cffi_const_bpfctl_perf_ioc_disable, _CFFI_OP(_CFFI_OP_CONSTANT_INT, -1), (void *)0 },
+  { "bpfctl_perf_ioc_enable", (void *)_cffi_const_bpfctl_perf_ioc_enable, _CFFI_OP(_CFFI_OP_CONSTANT_INT, -1), (void *)0 },
+  { "bpfctl_perf_ioc_set_bpf", (void *)_cffi_const_bpfctl_perf_ioc_set_bpf, _CFFI_OP(_CFFI_OP_CONSTANT_INT, -1), (void *)0 },
   { "bpfctl_perf_map", (void *)_cffi_f_bpfctl_perf_map, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 0), (void *)_cffi_d_bpfctl_perf_map },
   { "bpfctl_perf_take", (void *)_cffi_f_bpfctl_perf_take, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 28), (void *)_cffi_d_bpfctl_perf_take },
   { "bpfctl_perf_unmap", (void *)_cffi_f_bpfctl_perf_unmap, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 65), (void *)_cffi_d_bpfctl_perf_unmap },
@@ -2134,82 +2134,70 @@ static const struct _cffi_field_s _cffi_fields[] = {
                    _CFFI_OP(_CFFI_OP_NOOP, 3) },
   { "btf_size", offsetof(struct bpf_btf_load_attr, btf_size),
                 sizeof(((struct bpf_btf_load_attr *)0)->btf_size),
-                _CFFI_OP(_CFFI_OP_NOOP, 103) },
+                _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "btf_log_size", offsetof(struct bpf_btf_load_attr, btf_log_size),
                     sizeof(((struct bpf_btf_load_attr *)0)->btf_log_size),
-                    _CFFI_OP(_CFFI_OP_NOOP, 103) },
+                    _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "btf_log_level", offsetof(struct bpf_btf_load_attr, btf_log_level),
                      sizeof(((struct bpf_btf_load_attr *)0)->btf_log_level),
-                     _CFFI_OP(_CFFI_OP_NOOP, 103) },
+                     _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "btf_log_true_size", offsetof(struct bpf_btf_load_attr, btf_log_true_size),
                          sizeof(((struct bpf_btf_load_attr *)0)->btf_log_true_size),
-                         _CFFI_OP(_CFFI_OP_NOOP, 103) },
+                         _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "btf_flags", offsetof(struct bpf_btf_load_attr, btf_flags),
                  sizeof(((struct bpf_btf_load_attr *)0)->btf_flags),
-                 _CFFI_OP(_CFFI_OP_NOOP, 103) },
+                 _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "btf_token_fd", offsetof(struct bpf_btf_load_attr, btf_token_fd),
                     sizeof(((struct bpf_btf_load_attr *)0)->btf_token_fd),
                     _CFFI_OP(_CFFI_OP_NOOP, 74) },
   { "type", offsetof(struct bpf_enable_stats_attr, type),
             sizeof(((struct bpf_enable_stats_attr *)0)->type),
-            _CFFI_OP(_CFFI_OP_NOOP, 103) },
+            _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "id", offsetof(struct bpf_id_attr, id),
           sizeof(((struct bpf_id_attr *)0)->id),
-          _CFFI_OP(_CFFI_OP_NOOP, 103) },
+          _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "next_id", offsetof(struct bpf_id_attr, next_id),
                sizeof(((struct bpf_id_attr *)0)->next_id),
-               _CFFI_OP(_CFFI_OP_NOOP, 103) },
+               _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "open_flags", offsetof(struct bpf_id_attr, open_flags),
                   sizeof(((struct bpf_id_attr *)0)->open_flags),
-                  _CFFI_OP(_CFFI_OP_NOOP, 103) },
+                  _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "token_fd", offsetof(struct bpf_id_attr, token_fd),
                 sizeof(((struct bpf_id_attr *)0)->token_fd),
                 _CFFI_OP(_CFFI_OP_NOOP, 74) },
   { "bpf_fd", offsetof(struct bpf_info_attr, bpf_fd),
               sizeof(((struct bpf_info_attr *)0)->bpf_fd),
-              _CFFI_OP(_CFFI_OP_NOOP, 103) },
+              _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "info_len", offsetof(struct bpf_info_attr, info_len),
                 sizeof(((struct bpf_info_attr *)0)->info_len),
-                _CFFI_OP(_CFFI_OP_NOOP, 103) },
+                _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "info", offsetof(struct bpf_info_attr, info),
             sizeof(((struct bpf_info_attr *)0)->info),
             _CFFI_OP(_CFFI_OP_NOOP, 3) },
   { "link_fd", offsetof(struct bpf_iter_create_attr, link_fd),
                sizeof(((struct bpf_iter_create_attr *)0)->link_fd),
-               _CFFI_OP(_CFFI_OP_NOOP, 103) },
+               _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "flags", offsetof(struct bpf_iter_create_attr, flags),
              sizeof(((struct bpf_iter_create_attr *)0)->flags),
-             _CFFI_OP(_CFFI_OP_NOOP, 103) },
+             _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "prog_fd", offsetof(struct bpf_link_create_attr, prog_fd),
                sizeof(((struct bpf_link_create_attr *)0)->prog_fd),
-               _CFFI_OP(_CFFI_OP_NOOP, 103) },
+               _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "target_fd", offsetof(struct bpf_link_create_attr, target_fd),
                  sizeof(((struct bpf_link_create_attr *)0)->target_fd),
-                 _CFFI_OP(_CFFI_OP_NOOP, 103) },
+                 _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "attach_type", offsetof(struct bpf_link_create_attr, attach_type),
                    sizeof(((struct bpf_link_create_attr *)0)->attach_type),
-                   _CFFI_OP(_CFFI_OP_NOOP, 103) },
+                   _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "flags", offsetof(struct bpf_link_create_attr, flags),
              sizeof(((struct bpf_link_create_attr *)0)->flags),
-             _CFFI_OP(_CFFI_OP_NOOP, 103) },
+             _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "extra", offsetof(struct bpf_link_create_attr, extra),
              sizeof(((struct bpf_link_create_attr *)0)->extra),
-             _CFFI_OP(_CFFI_OP_NOOP, 106) },
+             _CFFI_OP(_CFFI_OP_NOOP, 104) },
   { "link_fd", offsetof(struct bpf_link_detach_attr, link_fd),
                sizeof(((struct bpf_link_detach_attr *)0)->link_fd),
-               _CFFI_OP(_CFFI_OP_NOOP, 103) },
-  { "link_fd", offsetof(struct bpf_link_update_attr, link_fd),
-               sizeof(((struct bpf_link_update_attr *)0)->link_fd),
-               _CFFI_OP(_CFFI_OP_NOOP, 103) },
-  { "new_fd", offsetof(struct bpf_link_update_attr, new_fd),
-              sizeof(((struct bpf_link_update_attr *)0)->new_fd),
-              _CFFI_OP(_CFFI_OP_NOOP, 103) },
-  { "flags", offsetof(struct bpf_link_update_attr, flags),
-             sizeof(((struct bpf_link_update_attr *)0)->flags),
-             _CFFI_OP(_CFFI_OP_NOOP, 103) },
-  { "old_fd", offsetof(struct bpf_link_update_attr, old_fd),
-              sizeof(((struct bpf_link_update_attr *)0)->old_fd),
-              _CFFI_OP(_CFFI_OP_NOOP, 103) },
+               _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "in_batch", offsetof(struct bpf_map_batch_attr, in_batch),
                 sizeof(((struct bpf_map_batch_attr *)0)->in_batch),
                 _CFFI_OP(_CFFI_OP_NOOP, 3) },
@@ -2224,10 +2212,10 @@ static const struct _cffi_field_s _cffi_fields[] = {
               _CFFI_OP(_CFFI_OP_NOOP, 3) },
   { "count", offsetof(struct bpf_map_batch_attr, count),
              sizeof(((struct bpf_map_batch_attr *)0)->count),
-             _CFFI_OP(_CFFI_OP_NOOP, 103) },
+             _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "map_fd", offsetof(struct bpf_map_batch_attr, map_fd),
               sizeof(((struct bpf_map_batch_attr *)0)->map_fd),
-              _CFFI_OP(_CFFI_OP_NOOP, 103) },
+              _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "elem_flags", offsetof(struct bpf_map_batch_attr, elem_flags),
                   sizeof(((struct bpf_map_batch_attr *)0)->elem_flags),
                   _CFFI_OP(_CFFI_OP_NOOP, 3) },
@@ -2236,43 +2224,43 @@ static const struct _cffi_field_s _cffi_fields[] = {
              _CFFI_OP(_CFFI_OP_NOOP, 3) },
   { "map_type", offsetof(struct bpf_map_create_attr, map_type),
                 sizeof(((struct bpf_map_create_attr *)0)->map_type),
-                _CFFI_OP(_CFFI_OP_NOOP, 103) },
+                _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "key_size", offsetof(struct bpf_map_create_attr, key_size),
                 sizeof(((struct bpf_map_create_attr *)0)->key_size),
-                _CFFI_OP(_CFFI_OP_NOOP, 103) },
+                _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "value_size", offsetof(struct bpf_map_create_attr, value_size),
                   sizeof(((struct bpf_map_create_attr *)0)->value_size),
-                  _CFFI_OP(_CFFI_OP_NOOP, 103) },
+                  _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "max_entries", offsetof(struct bpf_map_create_attr, max_entries),
                    sizeof(((struct bpf_map_create_attr *)0)->max_entries),
-                   _CFFI_OP(_CFFI_OP_NOOP, 103) },
+                   _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "map_flags", offsetof(struct bpf_map_create_attr, map_flags),
                  sizeof(((struct bpf_map_create_attr *)0)->map_flags),
-                 _CFFI_OP(_CFFI_OP_NOOP, 103) },
+                 _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "inner_map_fd", offsetof(struct bpf_map_create_attr, inner_map_fd),
                     sizeof(((struct bpf_map_create_attr *)0)->inner_map_fd),
-                    _CFFI_OP(_CFFI_OP_NOOP, 103) },
+                    _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "numa_node", offsetof(struct bpf_map_create_attr, numa_node),
                  sizeof(((struct bpf_map_create_attr *)0)->numa_node),
-                 _CFFI_OP(_CFFI_OP_NOOP, 103) },
+                 _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "map_name", offsetof(struct bpf_map_create_attr, map_name),
                 sizeof(((struct bpf_map_create_attr *)0)->map_name),
                 _CFFI_OP(_CFFI_OP_NOOP, 72) },
   { "map_ifindex", offsetof(struct bpf_map_create_attr, map_ifindex),
                    sizeof(((struct bpf_map_create_attr *)0)->map_ifindex),
-                   _CFFI_OP(_CFFI_OP_NOOP, 103) },
+                   _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "btf_fd", offsetof(struct bpf_map_create_attr, btf_fd),
               sizeof(((struct bpf_map_create_attr *)0)->btf_fd),
-              _CFFI_OP(_CFFI_OP_NOOP, 103) },
+              _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "btf_key_type_id", offsetof(struct bpf_map_create_attr, btf_key_type_id),
                        sizeof(((struct bpf_map_create_attr *)0)->btf_key_type_id),
-                       _CFFI_OP(_CFFI_OP_NOOP, 103) },
+                       _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "btf_value_type_id", offsetof(struct bpf_map_create_attr, btf_value_type_id),
                          sizeof(((struct bpf_map_create_attr *)0)->btf_value_type_id),
-                         _CFFI_OP(_CFFI_OP_NOOP, 103) },
+                         _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "btf_vmlinux_value_type_id", offsetof(struct bpf_map_create_attr, btf_vmlinux_value_type_id),
                                  sizeof(((struct bpf_map_create_attr *)0)->btf_vmlinux_value_type_id),
-                                 _CFFI_OP(_CFFI_OP_NOOP, 103) },
+                                 _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "map_extra", offsetof(struct bpf_map_create_attr, map_extra),
                  sizeof(((struct bpf_map_create_attr *)0)->map_extra),
                  _CFFI_OP(_CFFI_OP_NOOP, 3) },
@@ -2284,10 +2272,10 @@ static const struct _cffi_field_s _cffi_fields[] = {
                     _CFFI_OP(_CFFI_OP_NOOP, 74) },
   { "map_fd", offsetof(struct bpf_map_elem_attr, map_fd),
               sizeof(((struct bpf_map_elem_attr *)0)->map_fd),
-              _CFFI_OP(_CFFI_OP_NOOP, 103) },
+              _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "pad", offsetof(struct bpf_map_elem_attr, pad),
            sizeof(((struct bpf_map_elem_attr *)0)->pad),
-           _CFFI_OP(_CFFI_OP_NOOP, 103) },
+           _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "key", offsetof(struct bpf_map_elem_attr, key),
            sizeof(((struct bpf_map_elem_attr *)0)->key),
            _CFFI_OP(_CFFI_OP_NOOP, 3) },
@@ -2302,49 +2290,49 @@ static const struct _cffi_field_s _cffi_fields[] = {
                 _CFFI_OP(_CFFI_OP_NOOP, 3) },
   { "bpf_fd", offsetof(struct bpf_obj_attr, bpf_fd),
               sizeof(((struct bpf_obj_attr *)0)->bpf_fd),
-              _CFFI_OP(_CFFI_OP_NOOP, 103) },
+              _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "file_flags", offsetof(struct bpf_obj_attr, file_flags),
                   sizeof(((struct bpf_obj_attr *)0)->file_flags),
-                  _CFFI_OP(_CFFI_OP_NOOP, 103) },
+                  _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "path_fd", offsetof(struct bpf_obj_attr, path_fd),
                sizeof(((struct bpf_obj_attr *)0)->path_fd),
                _CFFI_OP(_CFFI_OP_NOOP, 74) },
   { "target_fd", offsetof(struct bpf_prog_attach_attr, target_fd),
                  sizeof(((struct bpf_prog_attach_attr *)0)->target_fd),
-                 _CFFI_OP(_CFFI_OP_NOOP, 103) },
+                 _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "attach_bpf_fd", offsetof(struct bpf_prog_attach_attr, attach_bpf_fd),
                      sizeof(((struct bpf_prog_attach_attr *)0)->attach_bpf_fd),
-                     _CFFI_OP(_CFFI_OP_NOOP, 103) },
+                     _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "attach_type", offsetof(struct bpf_prog_attach_attr, attach_type),
                    sizeof(((struct bpf_prog_attach_attr *)0)->attach_type),
-                   _CFFI_OP(_CFFI_OP_NOOP, 103) },
+                   _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "attach_flags", offsetof(struct bpf_prog_attach_attr, attach_flags),
                     sizeof(((struct bpf_prog_attach_attr *)0)->attach_flags),
-                    _CFFI_OP(_CFFI_OP_NOOP, 103) },
+                    _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "replace_bpf_fd", offsetof(struct bpf_prog_attach_attr, replace_bpf_fd),
                       sizeof(((struct bpf_prog_attach_attr *)0)->replace_bpf_fd),
-                      _CFFI_OP(_CFFI_OP_NOOP, 103) },
+                      _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "relative_fd", offsetof(struct bpf_prog_attach_attr, relative_fd),
                    sizeof(((struct bpf_prog_attach_attr *)0)->relative_fd),
-                   _CFFI_OP(_CFFI_OP_NOOP, 103) },
+                   _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "expected_revision", offsetof(struct bpf_prog_attach_attr, expected_revision),
                          sizeof(((struct bpf_prog_attach_attr *)0)->expected_revision),
                          _CFFI_OP(_CFFI_OP_NOOP, 3) },
   { "prog_fd", offsetof(struct bpf_prog_bind_map_attr, prog_fd),
                sizeof(((struct bpf_prog_bind_map_attr *)0)->prog_fd),
-               _CFFI_OP(_CFFI_OP_NOOP, 103) },
+               _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "map_fd", offsetof(struct bpf_prog_bind_map_attr, map_fd),
               sizeof(((struct bpf_prog_bind_map_attr *)0)->map_fd),
-              _CFFI_OP(_CFFI_OP_NOOP, 103) },
+              _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "flags", offsetof(struct bpf_prog_bind_map_attr, flags),
              sizeof(((struct bpf_prog_bind_map_attr *)0)->flags),
-             _CFFI_OP(_CFFI_OP_NOOP, 103) },
+             _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "prog_type", offsetof(struct bpf_prog_load_attr, prog_type),
                  sizeof(((struct bpf_prog_load_attr *)0)->prog_type),
-                 _CFFI_OP(_CFFI_OP_NOOP, 103) },
+                 _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "insn_cnt", offsetof(struct bpf_prog_load_attr, insn_cnt),
                 sizeof(((struct bpf_prog_load_attr *)0)->insn_cnt),
-                _CFFI_OP(_CFFI_OP_NOOP, 103) },
+                _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "insns", offsetof(struct bpf_prog_load_attr, insns),
              sizeof(((struct bpf_prog_load_attr *)0)->insns),
              _CFFI_OP(_CFFI_OP_NOOP, 3) },
@@ -2353,58 +2341,58 @@ static const struct _cffi_field_s _cffi_fields[] = {
                _CFFI_OP(_CFFI_OP_NOOP, 3) },
   { "log_level", offsetof(struct bpf_prog_load_attr, log_level),
                  sizeof(((struct bpf_prog_load_attr *)0)->log_level),
-                 _CFFI_OP(_CFFI_OP_NOOP, 103) },
+                 _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "log_size", offsetof(struct bpf_prog_load_attr, log_size),
                 sizeof(((struct bpf_prog_load_attr *)0)->log_size),
-                _CFFI_OP(_CFFI_OP_NOOP, 103) },
+                _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "log_buf", offsetof(struct bpf_prog_load_attr, log_buf),
                sizeof(((struct bpf_prog_load_attr *)0)->log_buf),
                _CFFI_OP(_CFFI_OP_NOOP, 3) },
   { "kern_version", offsetof(struct bpf_prog_load_attr, kern_version),
                     sizeof(((struct bpf_prog_load_attr *)0)->kern_version),
-                    _CFFI_OP(_CFFI_OP_NOOP, 103) },
+                    _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "prog_flags", offsetof(struct bpf_prog_load_attr, prog_flags),
                   sizeof(((struct bpf_prog_load_attr *)0)->prog_flags),
-                  _CFFI_OP(_CFFI_OP_NOOP, 103) },
+                  _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "prog_name", offsetof(struct bpf_prog_load_attr, prog_name),
                  sizeof(((struct bpf_prog_load_attr *)0)->prog_name),
                  _CFFI_OP(_CFFI_OP_NOOP, 72) },
   { "prog_ifindex", offsetof(struct bpf_prog_load_attr, prog_ifindex),
                     sizeof(((struct bpf_prog_load_attr *)0)->prog_ifindex),
-                    _CFFI_OP(_CFFI_OP_NOOP, 103) },
+                    _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "expected_attach_type", offsetof(struct bpf_prog_load_attr, expected_attach_type),
                             sizeof(((struct bpf_prog_load_attr *)0)->expected_attach_type),
-                            _CFFI_OP(_CFFI_OP_NOOP, 103) },
+                            _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "prog_btf_fd", offsetof(struct bpf_prog_load_attr, prog_btf_fd),
                    sizeof(((struct bpf_prog_load_attr *)0)->prog_btf_fd),
-                   _CFFI_OP(_CFFI_OP_NOOP, 103) },
+                   _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "func_info_rec_size", offsetof(struct bpf_prog_load_attr, func_info_rec_size),
                           sizeof(((struct bpf_prog_load_attr *)0)->func_info_rec_size),
-                          _CFFI_OP(_CFFI_OP_NOOP, 103) },
+                          _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "func_info", offsetof(struct bpf_prog_load_attr, func_info),
                  sizeof(((struct bpf_prog_load_attr *)0)->func_info),
                  _CFFI_OP(_CFFI_OP_NOOP, 3) },
   { "func_info_cnt", offsetof(struct bpf_prog_load_attr, func_info_cnt),
                      sizeof(((struct bpf_prog_load_attr *)0)->func_info_cnt),
-                     _CFFI_OP(_CFFI_OP_NOOP, 103) },
+                     _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "line_info_rec_size", offsetof(struct bpf_prog_load_attr, line_info_rec_size),
                           sizeof(((struct bpf_prog_load_attr *)0)->line_info_rec_size),
-                          _CFFI_OP(_CFFI_OP_NOOP, 103) },
+                          _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "line_info", offsetof(struct bpf_prog_load_attr, line_info),
                  sizeof(((struct bpf_prog_load_attr *)0)->line_info),
                  _CFFI_OP(_CFFI_OP_NOOP, 3) },
   { "line_info_cnt", offsetof(struct bpf_prog_load_attr, line_info_cnt),
                      sizeof(((struct bpf_prog_load_attr *)0)->line_info_cnt),
-                     _CFFI_OP(_CFFI_OP_NOOP, 103) },
+                     _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "attach_btf_id", offsetof(struct bpf_prog_load_attr, attach_btf_id),
                      sizeof(((struct bpf_prog_load_attr *)0)->attach_btf_id),
-                     _CFFI_OP(_CFFI_OP_NOOP, 103) },
+                     _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "attach_fd", offsetof(struct bpf_prog_load_attr, attach_fd),
                  sizeof(((struct bpf_prog_load_attr *)0)->attach_fd),
-                 _CFFI_OP(_CFFI_OP_NOOP, 103) },
+                 _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "core_relo_cnt", offsetof(struct bpf_prog_load_attr, core_relo_cnt),
                      sizeof(((struct bpf_prog_load_attr *)0)->core_relo_cnt),
-                     _CFFI_OP(_CFFI_OP_NOOP, 103) },
+                     _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "fd_array", offsetof(struct bpf_prog_load_attr, fd_array),
                 sizeof(((struct bpf_prog_load_attr *)0)->fd_array),
                 _CFFI_OP(_CFFI_OP_NOOP, 3) },
@@ -2413,37 +2401,37 @@ static const struct _cffi_field_s _cffi_fields[] = {
                   _CFFI_OP(_CFFI_OP_NOOP, 3) },
   { "core_relo_rec_size", offsetof(struct bpf_prog_load_attr, core_relo_rec_size),
                           sizeof(((struct bpf_prog_load_attr *)0)->core_relo_rec_size),
-                          _CFFI_OP(_CFFI_OP_NOOP, 103) },
+                          _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "log_true_size", offsetof(struct bpf_prog_load_attr, log_true_size),
                      sizeof(((struct bpf_prog_load_attr *)0)->log_true_size),
-                     _CFFI_OP(_CFFI_OP_NOOP, 103) },
+                     _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "prog_token_fd", offsetof(struct bpf_prog_load_attr, prog_token_fd),
                      sizeof(((struct bpf_prog_load_attr *)0)->prog_token_fd),
                      _CFFI_OP(_CFFI_OP_NOOP, 74) },
   { "fd_array_cnt", offsetof(struct bpf_prog_load_attr, fd_array_cnt),
                     sizeof(((struct bpf_prog_load_attr *)0)->fd_array_cnt),
-                    _CFFI_OP(_CFFI_OP_NOOP, 103) },
+                    _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "target_fd", offsetof(struct bpf_prog_query_attr, target_fd),
                  sizeof(((struct bpf_prog_query_attr *)0)->target_fd),
-                 _CFFI_OP(_CFFI_OP_NOOP, 103) },
+                 _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "attach_type", offsetof(struct bpf_prog_query_attr, attach_type),
                    sizeof(((struct bpf_prog_query_attr *)0)->attach_type),
-                   _CFFI_OP(_CFFI_OP_NOOP, 103) },
+                   _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "query_flags", offsetof(struct bpf_prog_query_attr, query_flags),
                    sizeof(((struct bpf_prog_query_attr *)0)->query_flags),
-                   _CFFI_OP(_CFFI_OP_NOOP, 103) },
+                   _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "attach_flags", offsetof(struct bpf_prog_query_attr, attach_flags),
                     sizeof(((struct bpf_prog_query_attr *)0)->attach_flags),
-                    _CFFI_OP(_CFFI_OP_NOOP, 103) },
+                    _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "prog_ids", offsetof(struct bpf_prog_query_attr, prog_ids),
                 sizeof(((struct bpf_prog_query_attr *)0)->prog_ids),
                 _CFFI_OP(_CFFI_OP_NOOP, 3) },
   { "count", offsetof(struct bpf_prog_query_attr, count),
              sizeof(((struct bpf_prog_query_attr *)0)->count),
-             _CFFI_OP(_CFFI_OP_NOOP, 103) },
+             _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "pad", offsetof(struct bpf_prog_query_attr, pad),
            sizeof(((struct bpf_prog_query_attr *)0)->pad),
-           _CFFI_OP(_CFFI_OP_NOOP, 103) },
+           _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "prog_attach_flags", offsetof(struct bpf_prog_query_attr, prog_attach_flags),
                          sizeof(((struct bpf_prog_query_attr *)0)->prog_attach_flags),
                          _CFFI_OP(_CFFI_OP_NOOP, 3) },
@@ -2461,10 +2449,10 @@ static const struct _cffi_field_s _cffi_fields[] = {
             _CFFI_OP(_CFFI_OP_NOOP, 3) },
   { "prog_fd", offsetof(struct bpf_raw_tracepoint_attr, prog_fd),
                sizeof(((struct bpf_raw_tracepoint_attr *)0)->prog_fd),
-               _CFFI_OP(_CFFI_OP_NOOP, 103) },
+               _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "pad", offsetof(struct bpf_raw_tracepoint_attr, pad),
            sizeof(((struct bpf_raw_tracepoint_attr *)0)->pad),
-           _CFFI_OP(_CFFI_OP_NOOP, 103) },
+           _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "cookie", offsetof(struct bpf_raw_tracepoint_attr, cookie),
               sizeof(((struct bpf_raw_tracepoint_attr *)0)->cookie),
               _CFFI_OP(_CFFI_OP_NOOP, 3) },
@@ -2473,34 +2461,34 @@ static const struct _cffi_field_s _cffi_fields[] = {
                   _CFFI_OP(_CFFI_OP_NOOP, 3) },
   { "stream_buf_len", offsetof(struct bpf_stream_read_attr, stream_buf_len),
                       sizeof(((struct bpf_stream_read_attr *)0)->stream_buf_len),
-                      _CFFI_OP(_CFFI_OP_NOOP, 103) },
+                      _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "stream_id", offsetof(struct bpf_stream_read_attr, stream_id),
                  sizeof(((struct bpf_stream_read_attr *)0)->stream_id),
-                 _CFFI_OP(_CFFI_OP_NOOP, 103) },
+                 _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "prog_fd", offsetof(struct bpf_stream_read_attr, prog_fd),
                sizeof(((struct bpf_stream_read_attr *)0)->prog_fd),
-               _CFFI_OP(_CFFI_OP_NOOP, 103) },
+               _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "pid", offsetof(struct bpf_task_fd_query_attr, pid),
            sizeof(((struct bpf_task_fd_query_attr *)0)->pid),
-           _CFFI_OP(_CFFI_OP_NOOP, 103) },
+           _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "fd", offsetof(struct bpf_task_fd_query_attr, fd),
           sizeof(((struct bpf_task_fd_query_attr *)0)->fd),
-          _CFFI_OP(_CFFI_OP_NOOP, 103) },
+          _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "flags", offsetof(struct bpf_task_fd_query_attr, flags),
              sizeof(((struct bpf_task_fd_query_attr *)0)->flags),
-             _CFFI_OP(_CFFI_OP_NOOP, 103) },
+             _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "buf_len", offsetof(struct bpf_task_fd_query_attr, buf_len),
                sizeof(((struct bpf_task_fd_query_attr *)0)->buf_len),
-               _CFFI_OP(_CFFI_OP_NOOP, 103) },
+               _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "buf", offsetof(struct bpf_task_fd_query_attr, buf),
            sizeof(((struct bpf_task_fd_query_attr *)0)->buf),
            _CFFI_OP(_CFFI_OP_NOOP, 3) },
   { "prog_id", offsetof(struct bpf_task_fd_query_attr, prog_id),
                sizeof(((struct bpf_task_fd_query_attr *)0)->prog_id),
-               _CFFI_OP(_CFFI_OP_NOOP, 103) },
+               _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "fd_type", offsetof(struct bpf_task_fd_query_attr, fd_type),
                sizeof(((struct bpf_task_fd_query_attr *)0)->fd_type),
-               _CFFI_OP(_CFFI_OP_NOOP, 103) },
+               _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "probe_offset", offsetof(struct bpf_task_fd_query_attr, probe_offset),
                     sizeof(((struct bpf_task_fd_query_attr *)0)->probe_offset),
                     _CFFI_OP(_CFFI_OP_NOOP, 3) },
@@ -2509,16 +2497,16 @@ static const struct _cffi_field_s _cffi_fields[] = {
                   _CFFI_OP(_CFFI_OP_NOOP, 3) },
   { "prog_fd", offsetof(struct bpf_test_run_attr, prog_fd),
                sizeof(((struct bpf_test_run_attr *)0)->prog_fd),
-               _CFFI_OP(_CFFI_OP_NOOP, 103) },
+               _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "retval", offsetof(struct bpf_test_run_attr, retval),
               sizeof(((struct bpf_test_run_attr *)0)->retval),
-              _CFFI_OP(_CFFI_OP_NOOP, 103) },
+              _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "data_size_in", offsetof(struct bpf_test_run_attr, data_size_in),
                     sizeof(((struct bpf_test_run_attr *)0)->data_size_in),
-                    _CFFI_OP(_CFFI_OP_NOOP, 103) },
+                    _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "data_size_out", offsetof(struct bpf_test_run_attr, data_size_out),
                      sizeof(((struct bpf_test_run_attr *)0)->data_size_out),
-                     _CFFI_OP(_CFFI_OP_NOOP, 103) },
+                     _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "data_in", offsetof(struct bpf_test_run_attr, data_in),
                sizeof(((struct bpf_test_run_attr *)0)->data_in),
                _CFFI_OP(_CFFI_OP_NOOP, 3) },
@@ -2527,16 +2515,16 @@ static const struct _cffi_field_s _cffi_fields[] = {
                 _CFFI_OP(_CFFI_OP_NOOP, 3) },
   { "repeat", offsetof(struct bpf_test_run_attr, repeat),
               sizeof(((struct bpf_test_run_attr *)0)->repeat),
-              _CFFI_OP(_CFFI_OP_NOOP, 103) },
+              _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "duration", offsetof(struct bpf_test_run_attr, duration),
                 sizeof(((struct bpf_test_run_attr *)0)->duration),
-                _CFFI_OP(_CFFI_OP_NOOP, 103) },
+                _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "ctx_size_in", offsetof(struct bpf_test_run_attr, ctx_size_in),
                    sizeof(((struct bpf_test_run_attr *)0)->ctx_size_in),
-                   _CFFI_OP(_CFFI_OP_NOOP, 103) },
+                   _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "ctx_size_out", offsetof(struct bpf_test_run_attr, ctx_size_out),
                     sizeof(((struct bpf_test_run_attr *)0)->ctx_size_out),
-                    _CFFI_OP(_CFFI_OP_NOOP, 103) },
+                    _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "ctx_in", offsetof(struct bpf_test_run_attr, ctx_in),
               sizeof(((struct bpf_test_run_attr *)0)->ctx_in),
               _CFFI_OP(_CFFI_OP_NOOP, 3) },
@@ -2545,22 +2533,16 @@ static const struct _cffi_field_s _cffi_fields[] = {
                _CFFI_OP(_CFFI_OP_NOOP, 3) },
   { "flags", offsetof(struct bpf_test_run_attr, flags),
              sizeof(((struct bpf_test_run_attr *)0)->flags),
-             _CFFI_OP(_CFFI_OP_NOOP, 103) },
+             _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "cpu", offsetof(struct bpf_test_run_attr, cpu),
            sizeof(((struct bpf_test_run_attr *)0)->cpu),
-           _CFFI_OP(_CFFI_OP_NOOP, 103) },
+           _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "batch_size", offsetof(struct bpf_test_run_attr, batch_size),
                   sizeof(((struct bpf_test_run_attr *)0)->batch_size),
-                  _CFFI_OP(_CFFI_OP_NOOP, 103) },
-  { "flags", offsetof(struct bpf_token_create_attr, flags),
-             sizeof(((struct bpf_token_create_attr *)0)->flags),
-             _CFFI_OP(_CFFI_OP_NOOP, 103) },
-  { "bpffs_fd", offsetof(struct bpf_token_create_attr, bpffs_fd),
-                sizeof(((struct bpf_token_create_attr *)0)->bpffs_fd),
-                _CFFI_OP(_CFFI_OP_NOOP, 103) },
+                  _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "out", offsetof(struct bpfctl_batch, out),
            sizeof(((struct bpfctl_batch *)0)->out),
-           _CFFI_OP(_CFFI_OP_NOOP, 104) },
+           _CFFI_OP(_CFFI_OP_NOOP, 102) },
   { "room", offsetof(struct bpfctl_batch, room),
             sizeof(((struct bpfctl_batch *)0)->room),
             _CFFI_OP(_CFFI_OP_NOOP, 61) },
@@ -2587,10 +2569,10 @@ static const struct _cffi_field_s _cffi_fields[] = {
               _CFFI_OP(_CFFI_OP_NOOP, 3) },
   { "type", offsetof(struct bpfctl_perf_attr, type),
             sizeof(((struct bpfctl_perf_attr *)0)->type),
-            _CFFI_OP(_CFFI_OP_NOOP, 103) },
+            _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "size", offsetof(struct bpfctl_perf_attr, size),
             sizeof(((struct bpfctl_perf_attr *)0)->size),
-            _CFFI_OP(_CFFI_OP_NOOP, 103) },
+            _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "config", offsetof(struct bpfctl_perf_attr, config),
               sizeof(((struct bpfctl_perf_attr *)0)->config),
               _CFFI_OP(_CFFI_OP_NOOP, 3) },
@@ -2608,10 +2590,10 @@ static const struct _cffi_field_s _cffi_fields[] = {
              _CFFI_OP(_CFFI_OP_NOOP, 3) },
   { "wakeup_events", offsetof(struct bpfctl_perf_attr, wakeup_events),
                      sizeof(((struct bpfctl_perf_attr *)0)->wakeup_events),
-                     _CFFI_OP(_CFFI_OP_NOOP, 103) },
+                     _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "bp_type", offsetof(struct bpfctl_perf_attr, bp_type),
                sizeof(((struct bpfctl_perf_attr *)0)->bp_type),
-               _CFFI_OP(_CFFI_OP_NOOP, 103) },
+               _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "config1", offsetof(struct bpfctl_perf_attr, config1),
                sizeof(((struct bpfctl_perf_attr *)0)->config1),
                _CFFI_OP(_CFFI_OP_NOOP, 3) },
@@ -2626,7 +2608,7 @@ static const struct _cffi_field_s _cffi_fields[] = {
                         _CFFI_OP(_CFFI_OP_NOOP, 3) },
   { "sample_stack_user", offsetof(struct bpfctl_perf_attr, sample_stack_user),
                          sizeof(((struct bpfctl_perf_attr *)0)->sample_stack_user),
-                         _CFFI_OP(_CFFI_OP_NOOP, 103) },
+                         _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "clockid", offsetof(struct bpfctl_perf_attr, clockid),
                sizeof(((struct bpfctl_perf_attr *)0)->clockid),
                _CFFI_OP(_CFFI_OP_NOOP, 74) },
@@ -2635,19 +2617,19 @@ static const struct _cffi_field_s _cffi_fields[] = {
                         _CFFI_OP(_CFFI_OP_NOOP, 3) },
   { "aux_watermark", offsetof(struct bpfctl_perf_attr, aux_watermark),
                      sizeof(((struct bpfctl_perf_attr *)0)->aux_watermark),
-                     _CFFI_OP(_CFFI_OP_NOOP, 103) },
+                     _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "sample_max_stack", offsetof(struct bpfctl_perf_attr, sample_max_stack),
                         sizeof(((struct bpfctl_perf_attr *)0)->sample_max_stack),
-                        _CFFI_OP(_CFFI_OP_NOOP, 102) },
+                        _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "reserved_2", offsetof(struct bpfctl_perf_attr, reserved_2),
                   sizeof(((struct bpfctl_perf_attr *)0)->reserved_2),
-                  _CFFI_OP(_CFFI_OP_NOOP, 102) },
+                  _CFFI_OP(_CFFI_OP_NOOP, 100) },
   { "aux_sample_size", offsetof(struct bpfctl_perf_attr, aux_sample_size),
                        sizeof(((struct bpfctl_perf_attr *)0)->aux_sample_size),
-                       _CFFI_OP(_CFFI_OP_NOOP, 103) },
+                       _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "aux_action", offsetof(struct bpfctl_perf_attr, aux_action),
                   sizeof(((struct bpfctl_perf_attr *)0)->aux_action),
-                  _CFFI_OP(_CFFI_OP_NOOP, 103) },
+                  _CFFI_OP(_CFFI_OP_NOOP, 101) },
   { "sig_data", offsetof(struct bpfctl_perf_attr, sig_data),
                 sizeof(((struct bpfctl_perf_attr *)0)->sig_data),
                 _CFFI_OP(_CFFI_OP_NOOP, 3) },
@@ -2662,7 +2644,7 @@ static const struct _cffi_field_s _cffi_fields[] = {
                     _CFFI_OP(_CFFI_OP_NOOP, 44) },
   { "data", offsetof(struct bpfctl_ring, data),
             sizeof(((struct bpfctl_ring *)0)->data),
-            _CFFI_OP(_CFFI_OP_NOOP, 104) },
+            _CFFI_OP(_CFFI_OP_NOOP, 102) },
   { "mask", offsetof(struct bpfctl_ring, mask),
             sizeof(((struct bpfctl_ring *)0)->mask),
             _CFFI_OP(_CFFI_OP_NOOP, 3) },
@@ -2704,44 +2686,40 @@ static const struct _cffi_struct_union_s _cffi_struct_unions[] = {
     sizeof(struct bpf_link_create_attr), offsetof(struct _cffi_align_struct_bpf_link_create_attr, y), 18, 5 },
   { "bpf_link_detach_attr", 82, _CFFI_F_CHECK_FIELDS,
     sizeof(struct bpf_link_detach_attr), offsetof(struct _cffi_align_struct_bpf_link_detach_attr, y), 23, 1 },
-  { "bpf_link_update_attr", 83, _CFFI_F_CHECK_FIELDS,
-    sizeof(struct bpf_link_update_attr), offsetof(struct _cffi_align_struct_bpf_link_update_attr, y), 24, 4 },
-  { "bpf_map_batch_attr", 84, _CFFI_F_CHECK_FIELDS,
-    sizeof(struct bpf_map_batch_attr), offsetof(struct _cffi_align_struct_bpf_map_batch_attr, y), 28, 8 },
-  { "bpf_map_create_attr", 85, _CFFI_F_CHECK_FIELDS,
-    sizeof(struct bpf_map_create_attr), offsetof(struct _cffi_align_struct_bpf_map_create_attr, y), 36, 16 },
-  { "bpf_map_elem_attr", 86, _CFFI_F_CHECK_FIELDS,
-    sizeof(struct bpf_map_elem_attr), offsetof(struct _cffi_align_struct_bpf_map_elem_attr, y), 52, 5 },
-  { "bpf_obj_attr", 87, _CFFI_F_CHECK_FIELDS,
-    sizeof(struct bpf_obj_attr), offsetof(struct _cffi_align_struct_bpf_obj_attr, y), 57, 4 },
-  { "bpf_prog_attach_attr", 88, _CFFI_F_CHECK_FIELDS,
-    sizeof(struct bpf_prog_attach_attr), offsetof(struct _cffi_align_struct_bpf_prog_attach_attr, y), 61, 7 },
-  { "bpf_prog_bind_map_attr", 89, _CFFI_F_CHECK_FIELDS,
-    sizeof(struct bpf_prog_bind_map_attr), offsetof(struct _cffi_align_struct_bpf_prog_bind_map_attr, y), 68, 3 },
-  { "bpf_prog_load_attr", 90, _CFFI_F_CHECK_FIELDS,
-    sizeof(struct bpf_prog_load_attr), offsetof(struct _cffi_align_struct_bpf_prog_load_attr, y), 71, 28 },
-  { "bpf_prog_query_attr", 91, _CFFI_F_CHECK_FIELDS,
-    sizeof(struct bpf_prog_query_attr), offsetof(struct _cffi_align_struct_bpf_prog_query_attr, y), 99, 11 },
-  { "bpf_raw_tracepoint_attr", 92, _CFFI_F_CHECK_FIELDS,
-    sizeof(struct bpf_raw_tracepoint_attr), offsetof(struct _cffi_align_struct_bpf_raw_tracepoint_attr, y), 110, 4 },
-  { "bpf_stream_read_attr", 93, _CFFI_F_CHECK_FIELDS,
-    sizeof(struct bpf_stream_read_attr), offsetof(struct _cffi_align_struct_bpf_stream_read_attr, y), 114, 4 },
-  { "bpf_task_fd_query_attr", 94, _CFFI_F_CHECK_FIELDS,
-    sizeof(struct bpf_task_fd_query_attr), offsetof(struct _cffi_align_struct_bpf_task_fd_query_attr, y), 118, 9 },
-  { "bpf_test_run_attr", 95, _CFFI_F_CHECK_FIELDS,
-    sizeof(struct bpf_test_run_attr), offsetof(struct _cffi_align_struct_bpf_test_run_attr, y), 127, 15 },
-  { "bpf_token_create_attr", 96, _CFFI_F_CHECK_FIELDS,
-    sizeof(struct bpf_token_create_attr), offsetof(struct _cffi_align_struct_bpf_token_create_attr, y), 142, 2 },
-  { "bpfctl_batch", 97, _CFFI_F_CHECK_FIELDS,
-    sizeof(struct bpfctl_batch), offsetof(struct _cffi_align_struct_bpfctl_batch, y), 144, 5 },
-  { "bpfctl_perf", 98, _CFFI_F_CHECK_FIELDS,
-    sizeof(struct bpfctl_perf), offsetof(struct _cffi_align_struct_bpfctl_perf, y), 149, 4 },
-  { "bpfctl_perf_attr", 99, _CFFI_F_CHECK_FIELDS,
-    sizeof(struct bpfctl_perf_attr), offsetof(struct _cffi_align_struct_bpfctl_perf_attr, y), 153, 23 },
-  { "bpfctl_ring", 100, _CFFI_F_CHECK_FIELDS,
-    sizeof(struct bpfctl_ring), offsetof(struct _cffi_align_struct_bpfctl_ring, y), 176, 9 },
-  { "bpfctl_verdict", 101, _CFFI_F_CHECK_FIELDS,
-    sizeof(struct bpfctl_verdict), offsetof(struct _cffi_align_struct_bpfctl_verdict, y), 185, 2 },
+  { "bpf_map_batch_attr", 83, _CFFI_F_CHECK_FIELDS,
+    sizeof(struct bpf_map_batch_attr), offsetof(struct _cffi_align_struct_bpf_map_batch_attr, y), 24, 8 },
+  { "bpf_map_create_attr", 84, _CFFI_F_CHECK_FIELDS,
+    sizeof(struct bpf_map_create_attr), offsetof(struct _cffi_align_struct_bpf_map_create_attr, y), 32, 16 },
+  { "bpf_map_elem_attr", 85, _CFFI_F_CHECK_FIELDS,
+    sizeof(struct bpf_map_elem_attr), offsetof(struct _cffi_align_struct_bpf_map_elem_attr, y), 48, 5 },
+  { "bpf_obj_attr", 86, _CFFI_F_CHECK_FIELDS,
+    sizeof(struct bpf_obj_attr), offsetof(struct _cffi_align_struct_bpf_obj_attr, y), 53, 4 },
+  { "bpf_prog_attach_attr", 87, _CFFI_F_CHECK_FIELDS,
+    sizeof(struct bpf_prog_attach_attr), offsetof(struct _cffi_align_struct_bpf_prog_attach_attr, y), 57, 7 },
+  { "bpf_prog_bind_map_attr", 88, _CFFI_F_CHECK_FIELDS,
+    sizeof(struct bpf_prog_bind_map_attr), offsetof(struct _cffi_align_struct_bpf_prog_bind_map_attr, y), 64, 3 },
+  { "bpf_prog_load_attr", 89, _CFFI_F_CHECK_FIELDS,
+    sizeof(struct bpf_prog_load_attr), offsetof(struct _cffi_align_struct_bpf_prog_load_attr, y), 67, 28 },
+  { "bpf_prog_query_attr", 90, _CFFI_F_CHECK_FIELDS,
+    sizeof(struct bpf_prog_query_attr), offsetof(struct _cffi_align_struct_bpf_prog_query_attr, y), 95, 11 },
+  { "bpf_raw_tracepoint_attr", 91, _CFFI_F_CHECK_FIELDS,
+    sizeof(struct bpf_raw_tracepoint_attr), offsetof(struct _cffi_align_struct_bpf_raw_tracepoint_attr, y), 106, 4 },
+  { "bpf_stream_read_attr", 92, _CFFI_F_CHECK_FIELDS,
+    sizeof(struct bpf_stream_read_attr), offsetof(struct _cffi_align_struct_bpf_stream_read_attr, y), 110, 4 },
+  { "bpf_task_fd_query_attr", 93, _CFFI_F_CHECK_FIELDS,
+    sizeof(struct bpf_task_fd_query_attr), offsetof(struct _cffi_align_struct_bpf_task_fd_query_attr, y), 114, 9 },
+  { "bpf_test_run_attr", 94, _CFFI_F_CHECK_FIELDS,
+    sizeof(struct bpf_test_run_attr), offsetof(struct _cffi_align_struct_bpf_test_run_attr, y), 123, 15 },
+  { "bpfctl_batch", 95, _CFFI_F_CHECK_FIELDS,
+    sizeof(struct bpfctl_batch), offsetof(struct _cffi_align_struct_bpfctl_batch, y), 138, 5 },
+  { "bpfctl_perf", 96, _CFFI_F_CHECK_FIELDS,
+    sizeof(struct bpfctl_perf), offsetof(struct _cffi_align_struct_bpfctl_perf, y), 143, 4 },
+  { "bpfctl_perf_attr", 97, _CFFI_F_CHECK_FIELDS,
+    sizeof(struct bpfctl_perf_attr), offsetof(struct _cffi_align_struct_bpfctl_perf_attr, y), 147, 23 },
+  { "bpfctl_ring", 98, _CFFI_F_CHECK_FIELDS,
+    sizeof(struct bpfctl_ring), offsetof(struct _cffi_align_struct_bpfctl_ring, y), 170, 9 },
+  { "bpfctl_verdict", 99, _CFFI_F_CHECK_FIELDS,
+    sizeof(struct bpfctl_verdict), offsetof(struct _cffi_align_struct_bpfctl_verdict, y), 179, 2 },
 };
 
 static const struct _cffi_type_context_s _cffi_type_context = {
@@ -2751,12 +2729,12 @@ static const struct _cffi_type_context_s _cffi_type_context = {
   _cffi_struct_unions,
   NULL,  /* no enums */
   NULL,  /* no typenames */
-  21,  /* num_globals */
-  26,  /* num_struct_unions */
+  24,  /* num_globals */
+  24,  /* num_struct_unions */
   0,  /* num_enums */
   0,  /* num_typenames */
   NULL,  /* no includes */
-  109,  /* num_types */
+  107,  /* num_types */
   0,  /* flags */
 };
 

@@ -180,13 +180,6 @@ struct bpf_link_create_attr {
 	uint8_t extra[48];
 };
 
-struct bpf_link_update_attr {
-	uint32_t link_fd;
-	uint32_t new_fd;
-	uint32_t flags;
-	uint32_t old_fd;
-};
-
 struct bpf_link_detach_attr {
 	uint32_t link_fd;
 };
@@ -204,11 +197,6 @@ struct bpf_prog_bind_map_attr {
 	uint32_t prog_fd;
 	uint32_t map_fd;
 	uint32_t flags;
-};
-
-struct bpf_token_create_attr {
-	uint32_t flags;
-	uint32_t bpffs_fd;
 };
 
 struct bpf_stream_read_attr {
@@ -249,6 +237,10 @@ struct bpfctl_perf_attr {
 long bpfctl_bpf(int cmd, void *attr, unsigned int size);
 long bpfctl_perf_event_open(struct bpfctl_perf_attr *attr, int pid, int cpu, int group_fd, unsigned long flags);
 long bpfctl_ioctl(int fd, unsigned long request, unsigned long argument);
+/* Requests of perf events, whose numbers are others on powerpc, MIPS and SPARC. */
+extern const unsigned long bpfctl_perf_ioc_enable;
+extern const unsigned long bpfctl_perf_ioc_disable;
+extern const unsigned long bpfctl_perf_ioc_set_bpf;
 long bpfctl_mount_bpffs(const char *folder);
 long bpfctl_fs_type(const char *path);
 long bpfctl_unmount(const char *folder);

@@ -16,27 +16,17 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-def attach(
-    target_fd: int,
-    prog_fd: int,
-    attach_type: int,
-    flags: int = 0,
-    *,
-    replace_fd: int = 0,
-    relative_fd: int = 0,
-    expected_revision: int = 0,
-) -> None:
+def attach(target_fd: int, prog_fd: int, attach_type: int, flags: int = 0) -> None:
     """Attach a program without a link; target_fd is an ifindex for tcx and netkit."""
     attr = ffi.new("struct bpf_prog_attach_attr *")
     attr.target_fd, attr.attach_bpf_fd, attr.attach_type, attr.attach_flags = target_fd, prog_fd, attach_type, flags
-    attr.replace_bpf_fd, attr.relative_fd, attr.expected_revision = replace_fd, relative_fd, expected_revision
     calls.call(calls.PROG_ATTACH, attr)
 
 
-def detach(target_fd: int, prog_fd: int, attach_type: int, flags: int = 0) -> None:
+def detach(target_fd: int, prog_fd: int, attach_type: int) -> None:
     """Detach a program that was attached without a link."""
     attr = ffi.new("struct bpf_prog_attach_attr *")
-    attr.target_fd, attr.attach_bpf_fd, attr.attach_type, attr.attach_flags = target_fd, prog_fd, attach_type, flags
+    attr.target_fd, attr.attach_bpf_fd, attr.attach_type = target_fd, prog_fd, attach_type
     calls.call(calls.PROG_DETACH, attr)
 
 
@@ -105,7 +95,7 @@ def query_each(
 def raw_tracepoint_open(name: str | None, prog_fd: int, cookie: int = 0) -> FD:
     """Attach to a raw tracepoint by name; None for program types that name their target themselves."""
     attr = ffi.new("struct bpf_raw_tracepoint_attr *")
-    text = ffi.new("char[]", name.encode()) if name is not None else None
+    text = ffi.new("char[]", name.encode(errors="surrogateescape")) if name is not None else None
     attr.name = calls.address(text) if text is not None else 0
     attr.prog_fd, attr.cookie = prog_fd, cookie
     return FD(calls.call(calls.RAW_TRACEPOINT_OPEN, attr))
@@ -117,13 +107,6 @@ def link_create(prog_fd: int, target_fd: int, attach_type: int, flags: int = 0, 
     attr.prog_fd, attr.target_fd, attr.attach_type, attr.flags = prog_fd, target_fd, attach_type, flags
     ffi.buffer(attr.extra)[0 : len(extra)] = extra
     return FD(calls.call(calls.LINK_CREATE, attr))
-
-
-def link_update(link_fd: int, new_fd: int, flags: int = 0, old_fd: int = 0) -> None:
-    """Put another program (or struct_ops map) behind a link."""
-    attr = ffi.new("struct bpf_link_update_attr *")
-    attr.link_fd, attr.new_fd, attr.flags, attr.old_fd = link_fd, new_fd, flags, old_fd
-    calls.call(calls.LINK_UPDATE, attr)
 
 
 def link_detach(link_fd: int) -> None:

@@ -78,9 +78,9 @@ def describe(attr: Any) -> Members:
     for name, field in ffi.typeof(attr).item.fields:
         value = getattr(attr, name)
         if field.type.kind == "array":
-            value = bytes(ffi.buffer(value))
-            value = value.rstrip(b"\0").decode(errors="surrogateescape") if "char" in field.type.cname else value.hex()
-            value = value if value.strip("0") else ""
+            data = bytes(ffi.buffer(value))
+            text = data.rstrip(b"\0")
+            value = text.decode(errors="surrogateescape") if "char" in field.type.cname else text and data.hex()
         elif value and name in _STRINGS:
             value = os.fsdecode(ffi.string(ffi.cast("char *", value)))
         elif name.endswith("fd") and value == 0xFFFFFFFF:

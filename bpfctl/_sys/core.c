@@ -51,6 +51,10 @@ long bpfctl_ioctl(int fd, unsigned long request, unsigned long argument)
 	return rc < 0 ? -errno : rc;
 }
 
+const unsigned long bpfctl_perf_ioc_enable = PERF_EVENT_IOC_ENABLE;
+const unsigned long bpfctl_perf_ioc_disable = PERF_EVENT_IOC_DISABLE;
+const unsigned long bpfctl_perf_ioc_set_bpf = PERF_EVENT_IOC_SET_BPF;
+
 long bpfctl_same_files(int pid, int other)
 {
 	long rc = syscall(__NR_kcmp, pid, other, KCMP_FILES, 0, 0);

@@ -28,7 +28,6 @@ def create(
     btf_vmlinux_value_type_id: int = 0,
     map_extra: int = 0,
     value_type_btf_obj_fd: int = 0,
-    token_fd: int = 0,
 ) -> FD:
     """Create a map; sizes in bytes, the name at most 15 bytes."""
     attr = ffi.new("struct bpf_map_create_attr *")
@@ -37,7 +36,7 @@ def create(
     attr.map_name = name
     attr.btf_fd, attr.btf_key_type_id, attr.btf_value_type_id = btf_fd, btf_key_type_id, btf_value_type_id
     attr.btf_vmlinux_value_type_id, attr.map_extra = btf_vmlinux_value_type_id, map_extra
-    attr.value_type_btf_obj_fd, attr.map_token_fd = value_type_btf_obj_fd, token_fd
+    attr.value_type_btf_obj_fd = value_type_btf_obj_fd
     return FD(calls.call(calls.MAP_CREATE, attr))
 
 
@@ -112,16 +111,7 @@ class Batch(NamedTuple):
 _STOPPED = frozenset({EINTR, EBUSY, EDEADLK, ETIMEDOUT})
 
 
-def lookup_batch(
-    fd: int,
-    cursor: bytes | None,
-    count: int,
-    key_size: int,
-    value_size: int,
-    *,
-    take: bool = False,
-    elem_flags: int = 0,
-) -> Batch:
+def lookup_batch(fd: int, cursor: bytes | None, count: int, key_size: int, value_size: int) -> Batch:
     """Return up to ``count`` entries from ``cursor`` (None: the first) on.
 
     OSError ENOSPC: a hash bucket has more entries than ``count``; try again with more room.
@@ -135,8 +125,8 @@ def lookup_batch(
     values = ffi.new("uint8_t[]", count * value_size)
     _keep, attr.in_batch = calls.input_(cursor)
     attr.out_batch, attr.keys, attr.values = calls.address(following), calls.address(keys), calls.address(values)
-    attr.count, attr.map_fd, attr.elem_flags = count, fd, elem_flags
-    rc = calls.once(calls.MAP_LOOKUP_AND_DELETE_BATCH if take else calls.MAP_LOOKUP_BATCH, attr)
+    attr.count, attr.map_fd = count, fd
+    rc = calls.once(calls.MAP_LOOKUP_BATCH, attr)
     if rc < 0 and rc != -ENOENT and -rc not in _STOPPED:
         raise calls.error(rc)
     got = int(attr.count)
@@ -154,9 +144,9 @@ def update_batch(fd: int, keys: bytes, values: bytes, count: int, elem_flags: in
     return _write_batch(calls.MAP_UPDATE_BATCH, fd, (keys, values, count), elem_flags)
 
 
-def delete_batch(fd: int, keys: bytes, count: int, elem_flags: int = 0) -> int:
+def delete_batch(fd: int, keys: bytes, count: int) -> int:
     """Delete ``count`` packed keys; return how many were deleted."""
-    return _write_batch(calls.MAP_DELETE_BATCH, fd, (keys, None, count), elem_flags)
+    return _write_batch(calls.MAP_DELETE_BATCH, fd, (keys, None, count))
 
 
 class BatchError(OSError):
@@ -165,7 +155,7 @@ class BatchError(OSError):
     done = 0
 
 
-def _write_batch(cmd: int, fd: int, entries: tuple[bytes, bytes | None, int], elem_flags: int) -> int:
+def _write_batch(cmd: int, fd: int, entries: tuple[bytes, bytes | None, int], elem_flags: int = 0) -> int:
     keys, values, count = entries
     attr = ffi.new("struct bpf_map_batch_attr *")
     _keep_keys, attr.keys = calls.input_(keys)

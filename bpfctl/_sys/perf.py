@@ -17,7 +17,9 @@ DISABLED, INHERIT, PINNED = 1 << 0, 1 << 1, 1 << 2
 EXCLUDE_USER, EXCLUDE_KERNEL, EXCLUDE_HV = 1 << 4, 1 << 5, 1 << 6
 ENABLE_ON_EXEC = 1 << 12
 
-IOC_ENABLE, IOC_DISABLE, IOC_SET_BPF = 0x2400, 0x2401, 0x40042408
+IOC_ENABLE: int = lib.bpfctl_perf_ioc_enable
+IOC_DISABLE: int = lib.bpfctl_perf_ioc_disable
+IOC_SET_BPF: int = lib.bpfctl_perf_ioc_set_bpf
 
 
 def open_event(

@@ -33,7 +33,7 @@ class LoadError(OSError):
 
 
 _LARGEST_LOG = 16 << 20
-_CORE_RELO = 16  # bytes of struct bpf_core_relo
+_FUNC_INFO, _LINE_INFO, _CORE_RELO = 8, 16, 16  # bytes of struct bpf_func_info, bpf_line_info and bpf_core_relo
 
 
 def _load(cmd: int, attr: Any, prefix: str, log_level: int, log_size: int) -> Loaded:
@@ -68,14 +68,11 @@ def load(
     ifindex: int = 0,
     btf_fd: int = 0,
     func_info: bytes = b"",
-    func_info_rec_size: int = 8,
     line_info: bytes = b"",
-    line_info_rec_size: int = 16,
     attach_btf_id: int = 0,
     attach_fd: int = 0,
     fd_array: bytes | None = None,
     core_relos: bytes = b"",
-    token_fd: int = 0,
     log_level: int = 0,
     log_size: int = 1 << 16,
 ) -> Loaded:
@@ -91,17 +88,16 @@ def load(
     attr.kern_version, attr.prog_flags, attr.prog_name = kern_version, prog_flags, name
     attr.prog_ifindex, attr.expected_attach_type, attr.prog_btf_fd = ifindex, expected_attach_type, btf_fd
     if func_info:
-        attr.func_info_rec_size, attr.func_info_cnt = func_info_rec_size, len(func_info) // func_info_rec_size
+        attr.func_info_rec_size, attr.func_info_cnt = _FUNC_INFO, len(func_info) // _FUNC_INFO
         _keep_func, attr.func_info = calls.input_(func_info)
     if line_info:
-        attr.line_info_rec_size, attr.line_info_cnt = line_info_rec_size, len(line_info) // line_info_rec_size
+        attr.line_info_rec_size, attr.line_info_cnt = _LINE_INFO, len(line_info) // _LINE_INFO
         _keep_line, attr.line_info = calls.input_(line_info)
     attr.attach_btf_id, attr.attach_fd = attach_btf_id, attach_fd
     _keep_array, attr.fd_array = calls.input_(fd_array)
     if core_relos:
         attr.core_relo_rec_size, attr.core_relo_cnt = _CORE_RELO, len(core_relos) // _CORE_RELO
         _keep_relos, attr.core_relos = calls.input_(core_relos)
-    attr.prog_token_fd = token_fd
     return _load(calls.PROG_LOAD, attr, "", log_level, log_size)
 
 
@@ -143,7 +139,7 @@ def load_each(
     attr.kern_version, attr.prog_flags, attr.prog_ifindex = kern_version, prog_flags, ifindex
     attr.expected_attach_type, attr.attach_btf_id, attr.attach_fd = expected_attach_type, attach_btf_id, attach_fd
     if func_info:
-        attr.prog_btf_fd, attr.func_info_rec_size, attr.func_info_cnt = btf_fd, 8, len(func_info) // 8
+        attr.prog_btf_fd, attr.func_info_rec_size, attr.func_info_cnt = btf_fd, _FUNC_INFO, len(func_info) // _FUNC_INFO
     _keep_func, attr.func_info = calls.input_(func_info or None)
     _keep_array, attr.fd_array = calls.input_(fd_array)
     imm = ffi.cast("int32_t *", code + 8 * at + 4)
@@ -166,11 +162,11 @@ def _verdict(attr: Any, imm: Any, number: int, log: Any, phrases: Sequence[bytes
     return Verdict(max(-rc, 0), said)
 
 
-def btf_load(btf: bytes, *, log_level: int = 0, log_size: int = 1 << 16, token_fd: int = 0) -> Loaded:
+def btf_load(btf: bytes, *, log_level: int = 0, log_size: int = 1 << 16) -> Loaded:
     """Load a BTF blob; LoadError has the log where log_level asks for one."""
     attr = ffi.new("struct bpf_btf_load_attr *")
     _keep, attr.btf = calls.input_(btf)
-    attr.btf_size, attr.btf_token_fd = len(btf), token_fd
+    attr.btf_size = len(btf)
     return _load(calls.BTF_LOAD, attr, "btf_", log_level, log_size)
 
 
@@ -240,15 +236,6 @@ def stream_read(prog_fd: int, stream_id: int, room: int = 1 << 16) -> bytes:
     return bytes(ffi.buffer(buffer, calls.call(calls.PROG_STREAM_READ_BY_FD, attr)))
 
 
-def enable_stats(kind: int = 0) -> FD:
-    """Turn run statistics on for as long as the returned FD is open (BPF_STATS_RUN_TIME is 0)."""
-    attr = ffi.new("struct bpf_enable_stats_attr *")
-    attr.type = kind
-    return FD(calls.call(calls.ENABLE_STATS, attr))
-
-
-def token_create(bpffs_fd: int) -> FD:
-    """Create a token from a BPF file system that delegates rights."""
-    attr = ffi.new("struct bpf_token_create_attr *")
-    attr.bpffs_fd = bpffs_fd
-    return FD(calls.call(calls.TOKEN_CREATE, attr))
+def enable_stats() -> FD:
+    """Turn run statistics (BPF_STATS_RUN_TIME) on for as long as the returned FD is open."""
+    return FD(calls.call(calls.ENABLE_STATS, ffi.new("struct bpf_enable_stats_attr *")))

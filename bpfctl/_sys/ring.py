@@ -48,7 +48,7 @@ class _Buffer(Closing):
         shared, batch = self._mapped(), self._batch
         batch.most = min(most, MOST)
         rc = self._take(shared, batch)
-        if rc == -EMSGSIZE:  # one record is larger than our room
+        while rc == -EMSGSIZE:  # one record is larger than our room, and where others take some the next may be, too
             self._make_room(batch.used)
             rc = self._take(shared, batch)
         if rc < 0:

@@ -36,12 +36,12 @@ def _nested(symbol: str, at: int) -> str:
         if structor and parts:
             parts.append("~" * (structor[1] == "D") + parts[-1])
             at = structor.end()
-            continue
+            break
         name, at = _name(symbol, at + (symbol[at : at + 1] == "L"))
         if not name:
             return ""
         parts.append(name)
-    return "::".join(parts)
+    return "::".join(parts) if symbol.startswith("E", at) else ""
 
 
 def _name(symbol: str, at: int) -> tuple[str, int]:

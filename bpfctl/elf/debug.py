@@ -37,9 +37,11 @@ def images(image: Image, path: str, root: str = "") -> Iterator[Image]:
                 yield Image.of(unpacked, f"{path}[.gnu_debugdata]")
     _, checksum = _link(image)
     for other in places(image, path, root):
-        if not os.path.isfile(other) or identify(other) == image.identity:
+        if not os.path.isfile(other):
             continue
         with suppress(BpfctlError, OSError):
+            if identify(other) == image.identity:
+                continue
             found = Image.open(other)
             same = found.build_id == image.build_id if found.build_id else _checksum(other) == checksum
             if same and found.machine == image.machine:

@@ -50,6 +50,7 @@ _UNREAD = ("debug_frame", "debug_line", "debug_loc", "debug_pubnames", "debug_pu
 _INLINED = (1, 3)  # DW_INL_inlined, DW_INL_declared_inlined
 _LARGEST_SEARCH = 256 << 20  # bytes
 _MOST_NEEDLES = 100
+_LARGEST_LINK = 1 << 16  # bytes of a section that names a file
 _MOST_UNITS = 1 << 18
 # What pyelftools raises for damage: its own errors, and all that comes of numbers that lead nowhere.
 _DAMAGE = (
@@ -107,7 +108,7 @@ class Dwarf:
         section = self.image.section(".gnu_debugaltlink")
         if section is None:
             return None
-        name, _, build = self.image.contents(section).partition(b"\0")
+        name, _, build = self.image.contents(section, _LARGEST_LINK).partition(b"\0")
         path = os.path.join(os.path.dirname(self.image.name), os.fsdecode(name))
         with suppress(BpfctlError):
             image = Image.open(path)
@@ -127,7 +128,8 @@ class Dwarf:
 
     def function(self, address: int) -> Entry | None:
         """Return the entry of the function that begins at an address, where what tells of it is not damaged."""
-        return self._in_unit(self._listing(address), address) or self._in_unit(self._telling(address), address)
+        with self.question():
+            return self._in_unit(self._listing(address), address) or self._in_unit(self._telling(address), address)
 
     def _listing(self, address: int) -> int | None:
         """Return the unit that the file's list of ranges has for an address."""

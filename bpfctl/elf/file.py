@@ -26,6 +26,7 @@ UNDEFINED = 0  # SHN_UNDEF
 LOCAL, GLOBAL, WEAK = 0, 1, 2
 NOTYPE, OBJECT, FUNC, SECTION = 0, 1, 2, 3
 
+_NULL = 0
 _HIDDEN = (1, 2)  # STV_INTERNAL, STV_HIDDEN
 _SYMBOL, _REL = "IBBHQQ", "QQ"
 _LONGEST = 4096  # bytes of a name: more is no honest one
@@ -59,6 +60,8 @@ class File:
         self.byteorder: ByteOrder = "little" if data[5] == 1 else "big"
         self._sign = "<" if self.byteorder == "little" else ">"
         self.headers: list[tuple[str, Header]] = elf.headers(data)
+        if sum(head.size for _, head in self.headers if head.type not in (_NULL, NOBITS)) > len(data):
+            raise ObjectError("the sections claim more than the file has")  # what is read of each would be without end
 
     def contents(self, index: int) -> bytes:
         """Return what is in a section."""

@@ -24,6 +24,7 @@ _HIDDEN = 0x8000
 _UNDEFINED, _RESERVED = 0, 0xFF00  # SHN_UNDEF, SHN_LORESERVE
 _MOST_VERSIONS = 1 << 15
 _LONGEST = 1 << 14  # bytes of a name; those of C++ are long
+_MOST_LETTERS = 1 << 29  # bytes of all names of a table, which may share their ends
 _MANGLED = b"_Z"
 _VERSION = re.compile(r"(.+?)(@@?)(.+)", re.DOTALL)
 
@@ -69,9 +70,12 @@ def variables(image: Image) -> dict[str, int]:
 
 
 def _symbols(image: Image, types: frozenset[int], begin: bytes = b"") -> Iterator[Function]:
+    tables: dict[int, Section] = {}
     for section in image.sections:
         if section.type in (_SYMTAB, _DYNSYM):
-            yield from _table(image, section, types, begin)
+            tables.setdefault(section.type, section)  # a file that has several of a type is not honest
+    for section in tables.values():
+        yield from _table(image, section, types, begin)
 
 
 def _table(image: Image, section: Section, types: frozenset[int], begin: bytes) -> Iterator[Function]:
@@ -81,7 +85,7 @@ def _table(image: Image, section: Section, types: frozenset[int], begin: bytes) 
     names = image.contents(image.sections[section.link])
     version_of = _versions(image) if section.type == _DYNSYM else None
     row = Struct(image.sign + ("IBBHQQ" if image.bits == 64 else "IIIBBH"))
-    count = len(rows) // row.size
+    count, letters = len(rows) // row.size, 0
     for index, fields in enumerate(row.iter_unpack(rows[: count * row.size])):
         if image.bits == 64:
             at, info, _, where, address, size = fields
@@ -94,6 +98,9 @@ def _table(image: Image, section: Section, types: frozenset[int], begin: bytes) 
         end = names.find(b"\0", at, at + _LONGEST)
         if end <= at:
             continue
+        letters += end - at
+        if letters > _MOST_LETTERS:
+            raise ObjectError(f"{image.name}: the names in {section.name} claim more than {_MOST_LETTERS} bytes")
         name, version, is_default = names[at:end].decode("utf-8", "surrogateescape"), "", True
         if version_of is not None:
             version, is_default = version_of(index)

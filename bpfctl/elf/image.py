@@ -7,12 +7,14 @@ mapped: one that somebody cuts off meanwhile would end the process. Whatever is 
 from __future__ import annotations
 
 import os
+import stat
 import zlib
 from functools import cached_property, partial
 from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 
 from bpfctl.errors import KernelError, NotFound, ObjectError
+from bpfctl.host import binary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -165,7 +167,10 @@ class Image:
         strings = b""
         if 0 < names < len(rows) and rows[names][1] != _NOBITS:
             strings = self._exactly(rows[names][4], rows[names][5], "the names of sections", _LARGEST_NAMES)
-        return tuple(Section(_string(strings, row[0]), *row[1:8]) for row in rows)
+        found = tuple(Section(_string(strings, row[0]), *row[1:8]) for row in rows)
+        if sum(len(section.name) for section in found) > _LARGEST_NAMES:  # which may share their ends
+            raise ObjectError(f"{self.name}: the names of sections claim more than {_LARGEST_NAMES} bytes")
+        return found
 
     def section(self, name: str) -> Section | None:
         """Return the first section of a name."""
@@ -273,11 +278,14 @@ def _string(strings: bytes, at: int) -> str:
 
 
 def identify(path: str) -> Identity:
-    """Return what tells a file from one that takes its place; NotFound where there is none, KernelError."""
+    """Return what tells a file from one that takes its place; NotFound, ObjectError where it is none, KernelError."""
     try:
-        return _identity(os.stat(path))
+        status = os.stat(path)
     except (OSError, ValueError) as error:
         raise _unread(path, error) from None
+    if not stat.S_ISREG(status.st_mode):
+        raise ObjectError(f"{path}: a folder, pipe or device, no ELF file")
+    return _identity(status)
 
 
 def _identity(status: os.stat_result) -> Identity:
@@ -287,7 +295,7 @@ def _identity(status: os.stat_result) -> Identity:
 def _read(path: str, identity: Identity, offset: int, size: int) -> bytes:
     """Read from a file as long as it is the same; no descriptor stays open."""
     try:
-        with open(path, "rb", buffering=0) as file:
+        with open(os.open(path, binary.FLAGS), "rb", buffering=0) as file:
             if _identity(os.fstat(file.fileno())) != identity:
                 raise ObjectError(f"{path}: changed while it was read")
             return os.pread(file.fileno(), min(size, max(identity.size - offset, 0)), offset)

@@ -7,6 +7,7 @@ pointer to a type, ``__array(values, ...)`` an array of pointers (libbpf: src/bp
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from struct import Struct as Form
 from typing import TYPE_CHECKING
 
@@ -114,6 +115,7 @@ def _is_shared(btf: BTF, type_id: int) -> bool:
 
 def _declared(file: File, index: int, btf: BTF) -> Iterator[tuple[int, MapSpec]]:
     names = dict(file.relocations(index))
+    places, taken = sorted(names), 0
     section = btf.find(DECLARED, types.Datasec)
     if section is None:
         raise ObjectError("the BTF has no section .maps")
@@ -124,7 +126,11 @@ def _declared(file: File, index: int, btf: BTF) -> Iterator[tuple[int, MapSpec]]
         found = _map(btf, var.name, var.type_id)
         begin = file.places.get((DECLARED, var.name), one.offset)
         inside = range(begin + _values_at(btf, var.type_id), begin + one.size, _POINTER)
-        slots = tuple((inside.index(place), names[place].name) for place in sorted(names) if place in inside)
+        near = places[bisect_left(places, inside.start) : bisect_left(places, inside.stop)]
+        slots = tuple((inside.index(place), names[place].name) for place in near if place in inside)
+        taken += len(near)
+        if taken > len(places):
+            raise ObjectError("the maps of section .maps lie over each other")
         yield begin, found._replace(slots=slots)
 
 
@@ -220,13 +226,16 @@ def _struct_ops(file: File, index: int, btf: BTF | None) -> Iterator[tuple[int, 
     if section is None or btf is None:
         raise ObjectError(f"the BTF has no section {name}")
     places = {offset: symbol.name for offset, symbol in file.relocations(index) if symbol.type == elf.FUNC}
-    contents = file.contents(index)
+    contents, taken = file.contents(index), 0
     for one in section.vars:
         var = btf.type(one.type_id)
         struct = btf.type(btf.resolve(var.type_id)) if isinstance(var, types.Var) else None
         if not isinstance(struct, types.Struct):
             raise ObjectError(f"section {name} has something else than structs")
         begin = file.places.get((name, var.name), one.offset)
+        taken += struct.size
+        if taken > len(contents):
+            raise ObjectError(f"the structs of section {name} lie over each other, or behind its end")
         at = {begin + member.bits_offset // 8: member.name for member in struct.members}
         found = MapSpec(
             var.name,

@@ -30,6 +30,7 @@ _FLOATS = frozenset({0x03, 0x04, 0x09, 0x0F})  # complex, real, imaginary, decim
 _INSIDE = frozenset({"DW_TAG_lexical_block", "DW_TAG_inlined_subroutine", "DW_TAG_call_site", "DW_TAG_GNU_call_site"})
 _MOST_PARTS = 0xFFFF  # that BTF has room for
 _PLUS = 0x23  # DW_OP_plus_uconst
+_LONGEST_NUMBER = 10  # bytes
 _MOST_TYPES = 20_000
 _LANGUAGES = frozenset({0x01, 0x02, 0x0C, 0x1D, 0x2C, 0x10, 0x8001, None})  # C and its editions, Objective-C, assembler
 _CPLUSPLUS = frozenset({0x04, 0x1A, 0x21, 0x2B, 0x3A})  # DW_LANG_C_plus_plus and its editions
@@ -221,7 +222,7 @@ def _place(entry: Entry) -> int:
     match said.value if said is not None else 0:
         case int(place):
             return place
-        case [int(does), *number] if does == _PLUS:
+        case [int(does), *number] if does == _PLUS and len(number) <= _LONGEST_NUMBER:
             return sum((byte & 0x7F) << 7 * at for at, byte in enumerate(number))
     return 0
 

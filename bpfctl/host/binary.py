@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from struct import Struct
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
 CACHE = "/etc/ld.so.cache"
 DEBUG = "/usr/lib/debug"
 
+#: How a file is opened that may not be one: a pipe would make us wait, and a terminal become ours.
+FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+
+_LARGEST_CACHE = 16 << 20  # bytes: one of ten thousand libraries has two millions
 _MAGIC = b"glibc-ld.so.cache1.1"
 _HEAD = Struct("=20sII")
 _HEAD_SIZE = 48
@@ -99,12 +104,7 @@ def library(word: str) -> re.Pattern[str]:
 def _libraries(word: str, root: str) -> Iterator[str]:
     """Yield where a library may be, best first."""
     wanted = library(word)
-    try:
-        with open(outside(CACHE, root), "rb") as file:
-            cache = file.read()
-    except OSError:  # a system with another C library has none
-        cache = b""
-    yield from (path for name, path in entries(cache) if wanted.fullmatch(name))
+    yield from (path for name, path in entries(_cache(root)) if wanted.fullmatch(name))
     triple = _TRIPLES.get(os.uname().machine, "")
     for folder in (
         f"/lib/{triple}",
@@ -140,17 +140,22 @@ def entries(cache: bytes) -> Iterator[tuple[str, str]]:
 
 def short_names() -> Iterator[tuple[str, str]]:
     """Yield what the libraries of ld.so.cache are called for short, such as ``c`` for libc.so.6, and their paths."""
-    try:
-        with open(CACHE, "rb") as file:
-            cache = file.read()
-    except OSError:
-        return
     known: set[str] = set()
-    for name, path in entries(cache):
+    for name, path in entries(_cache()):
         short = name.partition(".so")[0].removeprefix("lib")
         if short not in known:
             known.add(short)
             yield short, path
+
+
+def _cache(root: str = "") -> bytes:
+    """Return ld.so.cache; nothing where a system has none, or a container has something else there."""
+    path = outside(CACHE, root)
+    with suppress(OSError):  # it is not ours to read
+        if os.path.isfile(path):
+            with open(os.open(path, FLAGS), "rb") as file:
+                return file.read(_LARGEST_CACHE)
+    return b""
 
 
 def _text(cache: bytes, at: int) -> str:

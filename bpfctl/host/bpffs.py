@@ -9,6 +9,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+_MOUNTS = "/proc/self/mountinfo"
+
+
 class Mount(NamedTuple):
     """One line of /proc/self/mountinfo (Documentation/filesystems/proc.rst)."""
 
@@ -29,8 +32,8 @@ def _unescape(field: str) -> str:
 def mounts() -> list[Mount]:
     """Return the mounts of this mount namespace; empty without /proc, or where it shows nothing of this process."""
     try:
-        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
-            lines = file.read().splitlines()
+        with open(_MOUNTS, encoding="utf-8", errors="surrogateescape", newline="\n") as file:
+            lines = file.read().split("\n")[:-1]  # what else Python takes for an end of line may be in a path
     except (FileNotFoundError, PermissionError):
         return []
     found = []
@@ -53,16 +56,24 @@ def pinned_paths() -> Iterator[str]:
 
 
 def _files(folder: str, device: int) -> Iterator[str]:
-    try:
-        entries = list(os.scandir(folder))
-    except OSError:  # removed meanwhile, or not ours to read
-        return
-    for entry in entries:
+    waiting = [_entries(folder)]  # not by recursion: anybody may make deep folders where anybody may write
+    while waiting:
+        entry = next(waiting[-1], None)
+        if entry is None:
+            waiting.pop()
+            continue
         try:
             if entry.is_dir(follow_symlinks=False):
                 if entry.stat(follow_symlinks=False).st_dev == device:
-                    yield from _files(entry.path, device)
+                    waiting.append(_entries(entry.path))
             elif entry.is_file(follow_symlinks=False):
                 yield entry.path
-        except FileNotFoundError:
+        except OSError:  # as below
             continue
+
+
+def _entries(folder: str) -> Iterator[os.DirEntry[str]]:
+    try:
+        return iter(list(os.scandir(folder)))
+    except OSError:  # removed meanwhile, or not ours to read
+        return iter(())

@@ -66,8 +66,8 @@ class Symbols:
 
     def has(self, name: str) -> bool:
         """Return whether there is a symbol of this name, in the kernel proper or a module."""
-        text = self._load()
-        return f" {name}\n".encode() in text or f" {name}\t".encode() in text
+        text, there = self._load(), _encoded(f" {name}")
+        return there + b"\n" in text or there + b"\t" in text
 
     def functions(self) -> Iterator[tuple[str, str]]:
         """Yield the name of each function, and its module, empty for the kernel proper; those of BPF are left out."""
@@ -78,14 +78,14 @@ class Symbols:
 
     def addresses(self, name: str, module: str = "") -> list[int]:
         """Return the addresses of all functions of a name, or of those in a module, 0 where they are kept from us."""
-        end = rb"\t\[%s\]" % re.escape(module.encode()) if module else rb"(?=[\n\t]|$)"
-        line = rb"\n([0-9a-f]+) [tTwW] %s%s" % (re.escape(name.encode()), end)
+        end = rb"\t\[%s\]" % re.escape(_encoded(module)) if module else rb"(?=[\n\t]|$)"
+        line = rb"\n([0-9a-f]+) [tTwW] %s%s" % (re.escape(_encoded(name)), end)
         return [int(found[1], 16) for found in re.finditer(line, self._load())]
 
     def address(self, name: str) -> int | None:
         """Return the address of a symbol of the kernel proper; None when there is none, or it is kept from us."""
         text = self._load()
-        end = text.find(f" {name}\n".encode())
+        end = text.find(_encoded(f" {name}\n"))
         start = text.rfind(b"\n", 0, end) + 1
         return int(text[start : start + self._width], 16) or None if end >= 0 else None
 
@@ -105,6 +105,11 @@ class Symbols:
         if start < 0:
             return None
         return text[start + 1 : text.find(b"\n", start + 1)]
+
+
+def _encoded(name: str) -> bytes:
+    """Return a name, which may come from a file, as the bytes that it was."""
+    return name.encode(errors="surrogateescape")
 
 
 def _symbol(line: bytes) -> Symbol:

@@ -49,5 +49,5 @@ def _namespace(name: str) -> int:
 def _inner(name: str) -> int:
     """Return the number of a process in its own namespace."""
     with open(f"/proc/{name}/status", "rb") as file:
-        lines = file.read().splitlines()
+        lines = file.read().split(b"\n")  # the process may have named itself with other ends of line
     return next((int(line.split()[-1]) for line in lines if line.startswith(b"NSpid:")), int(name))

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _DELETED = " (deleted)"
+_ENDED = ("Z", "X")
+_OF_KERNEL = ("0", "2")  # the parents of the kernel's own threads: none, and kthreadd
 
 
 class Found(NamedTuple):
@@ -37,12 +39,13 @@ class Process:
         if status.get("Tgid") != str(pid):
             raise NotFound(f"{pid} is a thread of process {status.get('Tgid')}")
         self._has_memory = "VmSize" in status
-        if not self._has_memory and status.get("State", "").startswith(("Z", "X")):
+        is_kernels = status.get("PPid") in _OF_KERNEL and not status.get("State", "").startswith(_ENDED)
+        if not self._has_memory and not is_kernels:  # it gives its memory back before it says that it ends
             raise NotFound(f"process {pid} has ended")
 
     def _status(self) -> dict[str, str]:
         try:
-            with open(f"/proc/{self.pid}/status", encoding="ascii", errors="replace") as file:
+            with open(f"/proc/{self.pid}/status", encoding="ascii", errors="replace", newline="\n") as file:
                 return {name: value.strip() for name, _, value in (line.partition(":") for line in file)}
         except (FileNotFoundError, ProcessLookupError):
             raise NotFound(f"there is no process {self.pid}") from None
@@ -101,7 +104,7 @@ class Process:
     def _mappings(self) -> Iterator[tuple[str, str]]:
         beginning = os.readlink(f"/proc/{self.pid}/root").rstrip("/")  # of chroot(2): paths are told from our root
         with open(f"/proc/{self.pid}/maps", "rb") as file:
-            lines = file.read().splitlines()
+            lines = file.read().split(b"\n")  # a path may have other ends of line
         for line in reversed(lines):  # of several the first stays
             addresses, access, *_, path = line.split(None, 5) if line.count(b"/") else (b"", b"", b"")
             if b"x" not in access or not path.startswith(b"/"):
@@ -147,9 +150,10 @@ def _namespace(word: str) -> str | None:
 
 def _is_same(mapped: str, path: str) -> bool:
     """Return whether a path still leads to what is mapped; also where only those may tell who may do more."""
-    with suppress(FileNotFoundError, NotADirectoryError):
+    try:
         seen = os.stat(path)
-        with suppress(PermissionError):
-            return os.path.samestat(os.stat(mapped), seen)
-        return True
-    return False
+    except OSError:  # it leads nowhere any more, or where only others may look
+        return False
+    with suppress(OSError):  # it has ended, or we may do less
+        return os.path.samestat(os.stat(mapped), seen)
+    return True

@@ -49,8 +49,8 @@ def reads(info: MapInfo, mapped: list[Mapping]) -> bool:
 def mappings(pid: int) -> list[Mapping]:
     """Return the shared mappings of a process; none of one that has ended or is not ours to look at."""
     try:
-        with open(f"/proc/{pid}/maps", encoding="utf-8", errors="surrogateescape") as file:
-            lines = file.read().splitlines()
+        with open(f"/proc/{pid}/maps", encoding="utf-8", errors="surrogateescape", newline="\n") as file:
+            lines = file.read().split("\n")[:-1]  # a path may have other ends of line
     except OSError:
         return []
     found = []

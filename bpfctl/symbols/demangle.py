@@ -71,6 +71,9 @@ class Demangler(Closing):
             lines = [back.readline() for _ in symbols]
         except (OSError, ValueError):  # it has ended, or could not begin
             lines = [b""]
+        except BaseException:  # such as Ctrl-C: what is not read yet would be the answer to the next question
+            self.close()
+            raise
         if lines[-1].endswith(b"\n"):
             return {symbol: line[:-1].decode("utf-8", "replace") for symbol, line in zip(symbols, lines, strict=True)}
         self._faults += 1

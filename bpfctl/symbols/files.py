@@ -16,6 +16,7 @@ from bpfctl.elf import debug
 from bpfctl.elf.image import Identity, Image
 from bpfctl.errors import BpfctlError
 from bpfctl.host import binary, process
+from bpfctl.symbols.space import device
 from bpfctl.symbols.table import Table
 
 if TYPE_CHECKING:
@@ -186,10 +187,14 @@ def _places(mapping: Mapping, pid: int) -> Iterator[tuple[str, bool]]:
 def _open(path: str, mapping: Mapping | None) -> FD | None:
     """Open a file, of which a mapping may tell which one it has to be; None where that is not there."""
     try:
-        if _is_right(os.stat(path), mapping):
-            return FD(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY))
+        if not _is_right(os.stat(path), mapping):
+            return None
+        fd = FD(os.open(path, binary.FLAGS))
     except (OSError, ValueError):  # the process has ended, or the file is not ours to read
         return None
+    if _is_right(os.fstat(fd.fileno()), mapping):
+        return fd
+    fd.close()  # another one has taken its place meanwhile
     return None
 
 
@@ -204,7 +209,7 @@ def _is_right(status: os.stat_result, mapping: Mapping | None) -> bool:
     # Where a file system has devices of its own (btrfs, overlayfs), stat(2) and the kernel do not agree on the number.
     if not stat.S_ISREG(status.st_mode) or mapping is None:
         return stat.S_ISREG(status.st_mode)
-    where = os.major(status.st_dev) << 20 | os.minor(status.st_dev)
+    where = device(os.major(status.st_dev), os.minor(status.st_dev))
     same = where == mapping.device or where < _REAL_DEVICE or mapping.device < _REAL_DEVICE
     return same and status.st_ino == mapping.inode
 

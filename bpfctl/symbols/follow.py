@@ -110,7 +110,9 @@ class SideBand(Closing):
                 for record in records:
                     event = self._event(record)
                     if event is not None and 0 < event.pid < _NOBODY:
-                        told.append((_TIME.unpack_from(record, len(record) - _TIME.size)[0], event))
+                        told.append((_time(record), event))
+                if _time(records[-1]) > now:  # processes may do more than anybody can read meanwhile
+                    break
         told.sort(key=_when)
         until = bisect_right(told, now, key=_when)
         self._early = told[until:]
@@ -139,6 +141,11 @@ class SideBand(Closing):
         """Stop following."""
         self._rings = []
         self._opened.close()
+
+
+def _time(record: bytes) -> int:
+    found: int = _TIME.unpack_from(record, len(record) - _TIME.size)[0]
+    return found
 
 
 def _when(told: tuple[int, Event]) -> int:

@@ -19,7 +19,7 @@ _MAGIC = (0xFFFFFFF0, 0xFFFFFFF1)  # of Go 1.18 and 1.20
 _RELA, _NOBITS = 4, 8  # SHT_
 _CODE = 0x4  # SHF_EXECINSTR
 _MOST = 1 << 21  # functions
-_LARGEST = 64 << 20  # bytes of a section where something is looked for
+_LARGEST = 64 << 20  # bytes where something is looked for
 _TEXT = 22  # words in front of the address of the code in struct moduledata
 _ALIGNED = 32  # bytes
 _OF_GO = (".go.", ".note.go.")
@@ -96,23 +96,27 @@ def _text(image: Image, table: int) -> int:
 
     In a program that may lie anywhere both are filled in when it starts.
     """
+    left = _LARGEST
     for section in image.sections:
         if section.type == _RELA:
-            words = _words(image, section)
+            words = _words(image, section, left)
             places, added = words[0 : len(words) // 3 * 3 : 3], words[2::3]
             place = places[added.index(table)] + _TEXT * 8 if table in added else -1
             if place in places:
                 return added[places.index(place)]
         elif section.name in _DATA and section.type != _NOBITS and not section.is_compressed:
-            words = _words(image, section)
+            words = _words(image, section, left)
             at = words.index(table) + _TEXT if table in words else len(words)
             if at < len(words) and words[at]:
                 return words[at]
+        else:
+            continue
+        left -= words.itemsize * len(words)
     return 0
 
 
-def _words(image: Image, section: Section) -> array[int]:
-    data = image.part(section, 0, min(section.size, _LARGEST))
+def _words(image: Image, section: Section, most: int) -> array[int]:
+    data = image.part(section, 0, min(section.size, most))
     words = array("Q", data[: len(data) // 8 * 8])
     if (image.sign == "<") != (sys.byteorder == "little"):
         words.byteswap()

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _LONGEST = 1 << 12  # characters of a name in words
+_LONGEST_FOREIGN = 1 << 8  # of a part that is not ASCII: each letter is put in among those that are there
 _DEEPEST = 100
 _MOST = 1 << 13  # steps, since a name may repeat its parts and those theirs
 
@@ -164,6 +165,8 @@ class _Reader:
         self._at += len(name)
         if not is_punycode:
             return name
+        if len(name) > _LONGEST_FOREIGN:
+            raise _Wrong
         plain_part, found, rest = name.rpartition("_")
         try:
             return f"{plain_part}{'-' if found else ''}{rest}".encode("ascii").decode("punycode")

@@ -42,6 +42,7 @@ _GO_NAME = 4  # where struct _func has the place of the name
 _LOW = 0x7FF00000  # what is below has an order as the upper half of a float that is one
 _INDEX = 0 if sys.byteorder == "little" else 1  # its lower half
 _ROW = 21  # bytes of a function in arrays
+_HEAD = 400  # bytes of a section or a segment: honest files have some dozens
 
 
 class Run(NamedTuple):
@@ -81,11 +82,10 @@ class Table:
                 self._runs += _of_image(other)
             self._runs += _of_go(image)
         self._starts = [run.starts for run in self._runs]
-
-    @property
-    def size(self) -> int:
-        """Bytes of its arrays."""
-        return sum(len(run.starts) * _ROW for run in self._runs)
+        images = {id(one): one for one in (image, *(run.image for run in self._runs))}.values()
+        heads = sum(len(one.segments) * _HEAD + sum(_HEAD + len(part.name) for part in one.sections) for one in images)
+        #: How many bytes it takes.
+        self.size = sum(len(starts) * _ROW for starts in self._starts) + heads
 
     @property
     def build_id(self) -> str:

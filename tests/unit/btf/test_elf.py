@@ -186,3 +186,17 @@ def test_more_sections_than_16_bits_count():
     pack_into("<I", data, TABLE + 40, 2)
 
     assert list(elf.read(bytes(data)).btf) == []
+
+
+def test_names_of_sections_that_share_their_ends():
+    """Some do; a thousand that are the same four thousand letters are those of an enemy."""
+    data = bytearray(elf_file([("n" * 4000, PROGBITS, 0, b"", 0, 0, 0), *([("x", PROGBITS, 0, b"", 0, 0, 0)] * 1000)]))
+    table = int.from_bytes(data[40:48], "little")
+    for number in range(2, 4):
+        pack_into("<I", data, table + 64 * number, number)
+    assert [len(name) for name, _ in elf.headers(bytes(data))][:4] == [0, 4000, 3999, 3998]
+    for number in range(2, 1000):
+        pack_into("<I", data, table + 64 * number, number)
+
+    with pytest.raises(BTFError, match="the names of ELF sections claim more than the file has"):
+        elf.headers(bytes(data))

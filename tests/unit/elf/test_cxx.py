@@ -36,6 +36,7 @@ OTHERS = [
     "_ZTV5Class",
     "_Z3fooi.part.0",
     "_ZN2ns3fooEv.cold",
+    "_ZN5ClassC1C1Ev",  # a constructor has nothing behind it: each would repeat the name before
 ]
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import random
 import shutil
 import subprocess
+from types import SimpleNamespace
 
 import pytest
 from elftools.common.construct_utils import ULEB128
 from elftools.construct import Array, ConstructError, ULInt8
 
 from bpfctl.elf import dwarf_stream
+from bpfctl.elf import prototype as prototypes
 from bpfctl.elf.binary import Binary
 from bpfctl.elf.dwarf import Dwarf
 from bpfctl.elf.dwarf_entry import Entry
@@ -22,6 +24,7 @@ from bpfctl.errors import ObjectError
 from bpfctl.probe.called import called_with, fields_of, returned
 from btf import types
 from btf.declare import declare
+from tests.build.bpf_object import elf as file_of
 from tests.build.called import built
 
 SOURCE = r"""
@@ -180,6 +183,15 @@ def test_types_that_several_files_share(tmp_path, options):
     assert lacking is None or "list_t *" not in [declare(lacking.btf, type_id) for _, type_id in lacking.params]
 
 
+def test_a_link_to_what_is_shared_is_as_long_as_names_are():
+    data = bytearray(file_of([(".gnu_debugaltlink", 1, 0, b"", 0, 0, 0)], machine=62))
+    at = int.from_bytes(data[40:48], "little") + 64 + 32
+    data[at : at + 8] = (1 << 29).to_bytes(8, "little")
+
+    with pytest.raises(ObjectError, match=r"x: \.gnu_debugaltlink claims 536870912 bytes"):
+        Dwarf(Image.of(bytes(data), "x"))._shared()
+
+
 def test_types_of_another_build_are_no_types(tmp_path):
     """A debug file that says it belongs here, but was made for another program."""
     path, symbols = tmp_path / "program", tmp_path / "program.debug"
@@ -213,8 +225,11 @@ def test_damage(compiler, options):
     assert answers == {"types", "nothing", "error"}
 
 
-def test_damage_is_read_once():
+def test_damage_is_read_once(monkeypatch):
     """However many functions of such a file somebody asks for."""
+    reads = []
+    read = Stream.read
+    monkeypatch.setattr(Stream, "read", lambda self, size: reads.append(size) or read(self, size))
     whole = bytearray(compiled("clang", "-gdwarf-4").read_bytes())
     image = Image.of(bytes(whole), "whole")
     info = image.section(".debug_info")
@@ -223,11 +238,29 @@ def test_damage_is_read_once():
     damaged = Dwarf(Image.of(bytes(whole), "damaged"))
     at = addresses(image)
     first = {name: bool(damaged.function(address)) for name, address in at.items()}
-    left = damaged._patience.left
+    reads.clear()
 
     assert {name: bool(damaged.function(address)) for name, address in at.items()} == first
     assert not all(first.values())
-    assert left - damaged._patience.left < 100
+    assert len(reads) < 100
+
+
+def test_each_question_has_its_own_patience():
+    """After one that was given up, the next is answered."""
+    image = Image.of(compiled("gcc", "-gdwarf-4").read_bytes(), "whole")
+    made, address = Dwarf(image), addresses(image)["first"]
+    assert made.function(address).name() == "first"
+    made._patience.left = 0
+
+    assert made.function(address).name() == "first"
+
+
+@pytest.mark.parametrize(("location", "place"), [([0x23, 8], 8), ([0x23, 0x88, 1], 136), ([0x23, *[0x80] * 10, 1], 0)])
+def test_places_of_members(location, place):
+    """A number that has more bytes than honest ones would take the longer the longer it is."""
+    entry = SimpleNamespace(own=lambda _: SimpleNamespace(value=location))
+
+    assert prototypes._place(entry) == place
 
 
 class Claims:

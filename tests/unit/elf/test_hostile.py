@@ -15,6 +15,7 @@ from bpfctl.feature.answer import AVAILABLE, MISSING
 from bpfctl.feature.need import needs
 from btf import elf
 from btf.check import Target
+from btf.write import Builder
 from tests.build.bpf_object import PROGBITS, STRTAB, SYMTAB
 from tests.build.bpf_object import elf as file_of
 from tests.build.compiled import compiled
@@ -137,6 +138,55 @@ def test_names_without_end():
     symbols = bytes(24) + pack("<IBBHQQ", 1, 0x12, 0, 1, 0, 8) * 20_000
     with pytest.raises(ObjectError, match="the name of a symbol is out of range"):
         read(_file(EXIT, symbols, b"\0" + b"x" * 100_000))
+
+
+@pytest.mark.parametrize("which", [0, 3], ids=["code", "relocations"])
+def test_sections_that_lie_over_each_other(which):
+    """Thousands of them, each of the same bytes, would all be read."""
+    rows = [
+        ("socket", PROGBITS, 6, EXIT * 1000, 0, 0, 0),
+        (".symtab", SYMTAB, 0, bytes(24) + pack("<IBBHQQ", 1, 0x12, 0, 1, 0, 8), 3, 1, 24),
+        (".strtab", STRTAB, 0, b"\0f\0", 0, 0, 0),
+        (".relsocket", 9, 0, pack("<QQ", 0, 1 << 32 | 1) * 1000, 2, 1, 16),
+    ]
+    assert read(file_of(rows)).functions
+    kind, flags, _, link, info, size = rows[which][1:]
+    others = [(f"x{number}", kind, flags, b"", link, info, size) for number in range(20)]
+    data = bytearray(file_of([*rows, *others]))
+    table = int.from_bytes(data[40:48], "little")
+    place = data[table + 64 * (which + 1) + 24 : table + 64 * (which + 1) + 40]
+    for number in range(5, 25):
+        data[table + 64 * number + 24 : table + 64 * number + 40] = place
+    with pytest.raises(ObjectError, match="the sections claim more than the file has"):
+        read(bytes(data))
+
+
+def _declaring(section, structs):
+    """Return an object whose types say that 4096 bytes, of which each word has a relocation, are so many structs."""
+    types = Builder()
+    number = types.add_int("int", 4, encoding=1)
+    kind = types.add_ptr(types.add_array(number, number, 1))
+    struct = types.add_struct("one", 4096, [("type", kind, 0, 0)])
+    types.add_datasec(section, 4096, [(types.add_var(f"v{at}", struct, 1), 0, 4096) for at in range(structs)])
+    relocations = b"".join(pack("<QQ", at, 1 << 32 | 1) for at in range(0, 4096, 8))
+    return file_of(
+        [
+            (section, PROGBITS, 3, bytes(4096), 0, 0, 0),
+            (".symtab", SYMTAB, 0, bytes(24) + pack("<IBBHQQ", 1, 0x12, 0, 1, 0, 8), 3, 1, 24),
+            (".strtab", STRTAB, 0, b"\0f\0", 0, 0, 0),
+            (f".rel{section}", 9, 0, relocations, 2, 1, 16),
+            (".BTF", PROGBITS, 0, types.build(), 0, 0, 0),
+        ]
+    )
+
+
+@pytest.mark.parametrize(("section", "what"), [(".maps", "maps"), (".struct_ops", "structs")])
+def test_variables_that_lie_over_each_other(section, what):
+    """Each of thousands would have all that is in the section."""
+    assert len(read(_declaring(section, 1)).maps) == 1
+
+    with pytest.raises(ObjectError, match=f"the {what} of section {section} lie over each other"):
+        read(_declaring(section, 2))
 
 
 def _file(code, symbols, names):

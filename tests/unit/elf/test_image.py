@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bpfctl.elf import cxx, debug, function
+from bpfctl.elf import cxx, debug, function, image
 from bpfctl.elf.binary import Binary
 from bpfctl.elf.image import EM_AARCH64, Image
 from bpfctl.errors import BpfctlError, NotFound, ObjectError
@@ -236,6 +236,18 @@ def test_where_there_is_no_file(tmp_path):
         Image.open(str(tmp_path / "nothing"))
 
 
+def test_what_is_no_file(tmp_path):
+    """A pipe is not waited for, and a device not opened."""
+    os.mkfifo(tmp_path / "pipe")
+    held = os.open(tmp_path / "pipe", os.O_RDWR)  # opening it would wait for one who writes
+    try:
+        for path in (tmp_path / "pipe", tmp_path, "/dev/null"):
+            with pytest.raises(ObjectError, match="a folder, pipe or device, no ELF file"):
+                Image.open(str(path))
+    finally:
+        os.close(held)
+
+
 @cache
 def honest():
     return built("small.so", SOURCE.replace('__asm__(".symver', "//"), "-shared", "-fPIC", "-s").read_bytes()
@@ -311,3 +323,44 @@ def test_claims_of_an_enemy(tmp_path):
             assert image.build_id == ""
             with pytest.raises(ObjectError, match="debuglink claims"):
                 list(debug.images(image, str(file)))
+
+
+def test_names_of_sections_that_share_their_ends(monkeypatch):
+    """A thousand times the same four thousand letters."""
+    monkeypatch.setattr(image, "_LARGEST_NAMES", 1 << 14)
+    data = bytearray(file_of([("n" * 4000, 1, 0, b"", 0, 0, 0)] + 10 * [("x", 1, 0, b"", 0, 0, 0)]))
+    assert len(Image.of(bytes(data), "x").sections) == 13
+    table = int.from_bytes(data[40:48], "little")
+    for number in range(1, 12):
+        struct.pack_into("<I", data, table + 64 * number, number)
+
+    with pytest.raises(ObjectError, match="x: the names of sections claim more than 16384 bytes"):
+        _ = Image.of(bytes(data), "x").sections
+
+
+def _with_symbols(count, tables=1):
+    """Return a file of functions of one long name, in several tables that are the same bytes."""
+    rows = b"".join(struct.pack("<IBBHQQ", 1 + at % 10, 0x12, 0, 1, 0x1000 + at, 1) for at in range(count))
+    sections = [
+        (".strtab", 3, 0, b"\0" + b"f" * 10_000 + b"\0", 0, 0, 0),
+        (".symtab", 2, 0, bytes(24) + rows, 1, 1, 24),
+    ]
+    data = bytearray(file_of([*sections, *(tables - 1) * [(".symtab", 2, 0, b"", 1, 1, 24)]], machine=62))
+    table = int.from_bytes(data[40:48], "little")
+    place = data[table + 64 * 2 + 24 : table + 64 * 2 + 40]
+    for number in range(2, 2 + tables):
+        data[table + 64 * number + 24 : table + 64 * number + 40] = place
+    return Image.of(bytes(data), "x")
+
+
+def test_one_table_of_symbols_is_enough():
+    """A file that has thousands of them, all of the same bytes, has not so many functions."""
+    assert len(function.functions(_with_symbols(100, tables=50))) == 100
+
+
+def test_names_of_functions_that_share_their_ends(monkeypatch):
+    monkeypatch.setattr(function, "_MOST_LETTERS", 1 << 20)
+    assert len(function.functions(_with_symbols(100))) == 100
+
+    with pytest.raises(ObjectError, match=r"x: the names in \.symtab claim more than 1048576 bytes"):
+        function.functions(_with_symbols(110))

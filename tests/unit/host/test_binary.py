@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import stat
 import struct
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -140,3 +143,27 @@ def test_debug_files_of_a_container(container):
     assert found[:2] == [f"{container}/usr/lib/debug/.build-id/ab/cdef.debug", "/usr/lib/debug/.build-id/ab/cdef.debug"]
     assert all(path.startswith(str(container)) for path in found[2:])
     assert f"{container}/usr/lib/new/.debug/made.debug" in found
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder", "long"])
+def test_whatever_a_container_has_for_a_cache(container, kind):
+    """A pipe has nobody at its other end, and a device no end: in a process of its own, that neither is waited for."""
+    place = container / "etc/ld.so.cache"
+    if kind == "pipe":
+        os.mkfifo(place)
+    elif kind == "device":
+        os.mknod(place, stat.S_IFCHR | 0o600, os.makedev(1, 5))
+    elif kind == "folder":
+        place.mkdir()
+    else:
+        place.touch()
+        os.truncate(place, 1 << 40)
+    (container / "usr/lib/libmade.so.3").touch()
+    program = (
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30));"
+        "from bpfctl.host import binary; print(binary.find('made', sys.argv[1]))"
+    )
+    command = [sys.executable, "-c", program, container]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+
+    assert (done.stdout, done.stderr) == ("/lib/libmade.so.3\n", "")

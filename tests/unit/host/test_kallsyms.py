@@ -111,3 +111,15 @@ def test_a_name_that_is_no_text(kallsyms):
     kallsyms.write_bytes(b"ffffffff81000000 t \xff\x1b[31m\t[m\xffd]\n")
 
     assert Symbols(str(kallsyms)).find(0xFFFFFFFF81000000) == Symbol("\udcff\x1b[31m", "m\udcffd")
+
+
+def test_names_that_are_no_text(kallsyms):
+    """Objects may ask for any."""
+    kallsyms.write_bytes(kallsyms.read_bytes() + b"ffffffff81002000 T odd\xff\n")
+    symbols = Symbols(str(kallsyms))
+
+    assert symbols.has("odd\udcff")
+    assert symbols.address("odd\udcff") == 0xFFFFFFFF81002000
+    assert symbols.addresses("odd\udcff") == [0xFFFFFFFF81002000]
+    assert symbols.addresses("odd\udcff", "mod\udcff") == []
+    assert not symbols.has("\udcff")

@@ -117,3 +117,22 @@ def test_no_file(known, tmp_path):
 
     assert known.table(mapping(tmp_path / "pipe"), (0,)) is None
     assert known.table(mapping(tmp_path), (0,)) is None
+
+
+def test_a_file_that_is_replaced_when_it_is_opened(known, library, tmp_path, monkeypatch):
+    """Who may write in its folder chooses the moment."""
+    path = tmp_path / "library"
+    shutil.copy(library, path)
+    told, opened = mapping(path), os.open
+
+    def replace(what, *options):
+        if what == str(path):
+            shutil.copy(library, tmp_path / "new")
+            (tmp_path / "new").rename(path)
+        return opened(what, *options)
+
+    before = len(os.listdir("/proc/self/fd"))
+    monkeypatch.setattr(os, "open", replace)
+
+    assert known.table(told, (0,)) is None
+    assert len(os.listdir("/proc/self/fd")) == before

@@ -93,6 +93,16 @@ def test_order():
     assert [event.mapping.path for _, event in made._early] == ["/late"]
 
 
+def test_processes_that_do_more_than_can_be_read():
+    """What happens while we read is left for the next time."""
+
+    ring = Ring(*[[mapped(b"/a", time=10), mapped(b"/late", time=FOREVER)]] * 100)
+    made = band(ring, Ring([mapped(b"/b", time=20)]))
+
+    assert [event.mapping.path for event in made.take()] == ["/a", "/b"]
+    assert len(ring.batches) == 99
+
+
 def test_losses():
     made = band(Ring([record(LOST, pack("=QQ", 1, 40)), pack("=IHH", MMAP2, 0, 8)]), Ring(OSError(74, "wrong")))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -189,3 +190,29 @@ def _base62(value):
     while value := value // 62:
         found = digits[value % 62] + found
     return f"{found}_"
+
+
+def test_letters_that_are_not_ascii():
+    """Each is put in among those that are there, and a name may be repeated a thousand times."""
+    name = ("é" * 100).encode("punycode").decode()
+    assert rust.plain(f"_RCu{len(name)}_{name}") == "é" * 100
+
+    name = ("é" * 1000).encode("punycode").decode()
+    assert rust.plain(f"_RCu{len(name)}_{name}") == ""
+
+
+def test_interrupted(readable, monkeypatch):
+    """What the other process had not told by then is not taken for the answer to what is asked next."""
+    assert readable("_Z3mulii") == "mul(int, int)"
+    pipes, back = demangle._pipes, readable._process.stdout
+
+    def read():
+        monkeypatch.setattr(demangle, "_pipes", pipes)
+        back.readline()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(demangle, "_pipes", lambda process: (process.stdin, SimpleNamespace(readline=read)))
+    with pytest.raises(KeyboardInterrupt):
+        readable.expect(["_Z3addii", "_Z3subii"])
+
+    assert readable("_Z3divii") == "div(int, int)"

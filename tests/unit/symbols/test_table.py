@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from bpfctl.elf.image import Image
 from bpfctl.errors import BpfctlError
-from bpfctl.symbols import table
+from bpfctl.symbols import go, table
 from bpfctl.symbols.table import Found, Table
 from tests.build import large
 from tests.build.bpf_object import PROGBITS, STRTAB, SYMTAB
@@ -164,6 +164,14 @@ def test_hostile_names():
     assert ["\x1b[2J\n\udcff"] == names([(b"\x1b[2J\n\xff", 16, 16, FUNC, GLOBAL, 1)], 20)
 
 
+def test_sections_take_room_too():
+    """A file of nothing but those would be taken for a small one, of which many are kept."""
+    rows = [("x" * 100, PROGBITS, 0, b"", 0, 0, 0)] * 1000
+
+    assert 400_000 < Table(Image.of(file_of(rows, machine=62), "made")).size < 1_000_000
+    assert Table(image([])).size < 10_000
+
+
 def use(data):
     """Do all that is done with a file; nothing but our own error comes out of it."""
     with soon(), suppress(BpfctlError):
@@ -256,6 +264,22 @@ def test_changed_go(draw):
         at = draw.draw(st.integers(start, start + 160) | st.integers(0, len(data) - 1))
         data[at] = draw.draw(st.sampled_from([0, 1, 0x7F, 0x80, 0xFF]) | st.integers(0, 255))
     use(bytes(data))
+
+
+@pytest.mark.parametrize("kind", [4, PROGBITS], ids=["relocations", "data"])
+def test_go_that_says_where_its_code_is_in_thousands_of_places(kind, monkeypatch):
+    """All of them together are no more than an honest program has in one."""
+    monkeypatch.setattr(go, "_LARGEST", 1 << 16)
+    data = bytearray(of_go())
+    at = data.index(b"\xf1\xff\xff\xff")
+    data[at + 24 : at + 32] = bytes(8)  # the address of the code
+    rows = [(".gopclntab", PROGBITS, 2, bytes(data[at : at + 200]), 0, 0, 0)]
+    rows += [(".data", kind, 0, bytes(1 << 12), 0, 0, 0)] * 100
+    whole, read = file_of(rows, machine=62), []
+    made = Image(lambda offset, size: read.append(size) or whole[offset : offset + size], "made")
+
+    assert Table(made).find(0x10) is None
+    assert sum(size for size in read if size >= 1 << 10) < 1 << 17
 
 
 @given(st.lists(st.integers(0, 1 << 32) | st.sampled_from([0, 1, 0x1000, 0x7FEFFFFF, 0x7FF00000, (1 << 64) - 1])))

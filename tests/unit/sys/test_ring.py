@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bpfctl._sys import ring as ring_module
 from bpfctl._sys.ring import PerfRing, Ring
 
 PAGE = mmap.PAGESIZE
@@ -241,3 +242,27 @@ def test_a_closed_buffer_says_so():
 def test_what_cannot_be_mapped_is_an_error():
     with pytest.raises(OSError):
         Ring(-1, SIZE)
+
+
+@LOOKS_ON
+def test_a_larger_record_than_the_one_that_room_was_made_for(looks_on, monkeypatch):
+    """Others may take records, or overwrite them, between two looks."""
+    monkeypatch.setattr(ring_module, "_ROOM", 8)
+    with fake() as memory:
+        second = memory.record(0, b"a" * 16)
+        end = memory.record(second, b"b" * 64)
+        memory.positions(0, end)
+        with closing(Ring(memory.fd, SIZE, looks_on=looks_on)) as ring:
+            take, sizes = ring._take, []
+
+            def taken(shared, batch):
+                rc = take(shared, batch)
+                sizes.append(batch.used)
+                if len(sizes) == 1:  # before we have made room, somebody takes the first
+                    memory.positions(second, end)
+                    shared.at = second
+                return rc
+
+            ring._take = taken
+            assert ring.take() == [b"b" * 64]
+            assert sizes == [16, 64, 64]
