@@ -114,12 +114,13 @@ class Names(dict[int, str]):
         self._text = str(strings, "latin-1")
 
     def __missing__(self, offset: int) -> str:
-        text = self._text
-        end = text.find("\0", offset)
-        if end < 0:
-            raise BTFError(f"string offset {offset} is out of range")
-        self[offset] = name = text[offset:end]
+        self[offset] = name = self.cut(offset)
         return name
+
+    @property
+    def size(self) -> int:
+        """How many bytes all strings have."""
+        return len(self._text)
 
     def are_plain(self, spell: Callable[[str], str] | None) -> bool:
         """Tell whether ``spell``, which goes by characters, leaves every name as it is."""
