@@ -128,7 +128,8 @@ class Writers:
 
     def _integer(self, first: int, width: int, what: str, *, signed: bool, bitfield: bool = False) -> Plan:
         """Write ``width`` bits after the first ones, counted from the end that comes first in memory."""
-        put, words = self._bits(first, width), self.words
+        # what a string stands for is bytes, of which a bitfield has none to itself
+        put, words = self._bits(first, width), None if first or bitfield else self.words
         low, high = (-(1 << width - 1), (1 << width - 1) - 1) if signed and width else (0, (1 << width) - 1)
         # bits are shown as a number without sign, see Bits.unsigned
         plain = width in (8, 16, 32, 64) and not first and not bitfield

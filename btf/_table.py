@@ -39,11 +39,8 @@ class Table:
     __slots__ = ("fast", "kinds", "names", "own", "pointer_size", "starts", "words")
 
     def __init__(self, btf: BTF) -> None:
-        chain = [btf]
-        while (base := chain[0].base) is not None:
-            chain.insert(0, base)
         sections, starts, end = [], array("I", [0]), 0
-        for part in chain:
+        for part in btf.parts:
             words, own = part._sections.words, part._starts  # noqa: SLF001 - kept for whom they serve
             if isinstance(own, memoryview) and not end:
                 starts.frombytes(own.cast("B"))
@@ -52,7 +49,7 @@ class Table:
             sections.append(words)
             end += len(words)
         starts[0] = end
-        section, strings = b"".join([*sections, _VOID]), b"".join([part.strings for part in chain])
+        section, strings = b"".join([*sections, _VOID]), b"".join([part.strings for part in btf.parts])
         #: The type section of each part, and a void.
         self.words = memoryview(section).cast("I")
         #: Where each type starts, by id.
