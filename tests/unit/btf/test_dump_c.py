@@ -238,6 +238,25 @@ def test_depth():
     refused(lambda b: ([b.add_ptr(b.next_id - 1) for _ in range(5000)], b.add_typedef("t", b.next_id - 1)))
 
 
+def test_long_ways():
+    """Pointers and functions that lead through thousands of others to a declaration are not gone through as often."""
+
+    def pointers(b):
+        b.add_fwd("f")
+        for _ in range(50_000):
+            b.add_ptr(b.next_id - 1)
+
+    def functions(b):
+        b.add_fwd("f")
+        for _ in range(20_000):
+            b.add_ptr(b.add_func_proto(0, [("", b.next_id - 1)]))
+
+    with soon(), suppress(BTFError):
+        body(built(pointers))
+    with soon():
+        assert "struct f;\n\n" == body(built(functions))
+
+
 def test_types_that_double():
     """Types that would be written 2 ** 40 times, and functions that are met as often, end soon."""
 
