@@ -128,66 +128,51 @@ class _Rest:
     """The types that no search has reached."""
 
     def __init__(self, table: Table, state: bytearray) -> None:
-        self.table = table
+        self._table = table
         self._state = state
         words, starts = table.words, table.starts
-        #: The types of the rest but functions, each as often as it refers to another one, and to which.
-        self._from = list(table.ids(*REFERENCES, unless=state))
-        self._to = [words[starts[type_id] + 2] for type_id in self._from]
+        #: Type -> the types of the rest that refer to it, and all functions that do.
+        self._referrers = referrers = defaultdict[int, list[int]](list)
+        for type_id in table.ids(*REFERENCES, unless=state):
+            referrers[words[starts[type_id] + 2]].append(type_id)
         for type_id in table.ids(_kind.ARRAY, unless=state):
-            self._from += type_id, type_id
-            self._to += words[starts[type_id] + 3 : starts[type_id] + 5]
+            for target in words[starts[type_id] + 3 : starts[type_id] + 5]:
+                referrers[target].append(type_id)
         for type_id in table.ids(*RECORDS, unless=state):
-            members = table.column(type_id, 3, 1)
-            self._from += [type_id] * len(members)
-            self._to += members
+            for member in table.column(type_id, 3, 1):
+                referrers[member].append(type_id)
+        #: What is part of another type, which the result of a function is not.
+        self._parts = {*referrers, *self._passed_over()}
+        for type_id in table.ids(_kind.FUNC_PROTO):
+            start = starts[type_id]
+            # the result's type and the type in each (name, type) of a parameter
+            result, *params = words[start + 2 : start + 3 + 2 * (words[start + 1] & 0xFFFFFF) : 2].tolist()
+            referrers[result].append(type_id)
+            for param in params:
+                referrers[param].append(type_id)
+            self._parts.update(params)
 
     def leading_to_more(self, first: int, loose: set[int]) -> set[int]:
         """Return all types that lead to something not defined yet: the first of all, declarations, typedefs.
 
         On the way, drop those enums from ``loose`` that are part of another type.
         """
-        new = set(self.table.ids(_kind.FWD, _kind.TYPEDEF, unless=self._state))
+        loose -= self._parts
+        new = set(self._table.ids(_kind.FWD, _kind.TYPEDEF, unless=self._state))
         if not self._state[first]:
             new.add(first)
-        found = self._upwards(new)
-        loose.difference_update(self._to, self._passed_over())
-        wanted = found | loose
-        while wanted:
-            functions = self._functions(wanted)
-            for _result, *params in functions.values():
-                loose.difference_update(params)
-            new = {type_id for type_id, types in functions.items() if not found.isdisjoint(types)} - found
-            wanted = self._upwards(new) - found
-            found |= wanted
+        found = set(new)
+        while new:
+            new = {parent for type_id in new for parent in self._referrers.get(type_id, ())} - found
+            found |= new
         return found
 
     def _passed_over(self) -> Iterator[int]:
         """Yield what types refer to without needing it to be defined, so that no search goes there."""
-        words, starts = self.table.words, self.table.starts
-        for type_id in self.table.ids(_kind.ARRAY):
+        words, starts = self._table.words, self._table.starts
+        for type_id in self._table.ids(_kind.ARRAY):
             yield words[starts[type_id] + 4]
-        for type_id in self.table.ids(_kind.DECL_TAG):
+        for type_id in self._table.ids(_kind.DECL_TAG):
             yield words[starts[type_id] + 2]
-        for type_id in self.table.ids(_kind.DATASEC):
-            yield from self.table.column(type_id, 3, 0)
-
-    def _upwards(self, type_ids: set[int]) -> set[int]:
-        """Return these types and all that lead to them without a function in between."""
-        found, new = set(type_ids), type_ids
-        while new:
-            new = {parent for parent, to in zip(self._from, self._to, strict=True) if to in new} - found
-            found |= new
-        return found
-
-    def _functions(self, wanted: set[int]) -> dict[int, list[int]]:
-        """Return the functions with one of these types, and their result and parameters."""
-        words, disjoint = self.table.words, wanted.isdisjoint
-        functions = {}
-        for type_id in self.table.ids(_kind.FUNC_PROTO):
-            start = self.table.starts[type_id]
-            # the result's type and the type in each (name, type) of a parameter
-            types = words[start + 2 : start + 3 + 2 * (words[start + 1] & 0xFFFFFF) : 2]
-            if not disjoint(types):
-                functions[type_id] = types.tolist()
-        return functions
+        for type_id in self._table.ids(_kind.DATASEC):
+            yield from self._table.column(type_id, 3, 0)

@@ -28,7 +28,7 @@ _MEMBERS = Struct("=3I").iter_unpack
 _BUILTIN_LIST, _GNU_LIST = "__builtin_va_list", "__gnuc_va_list"
 _MAX_TABS = 13
 _MAX_NAME = 255  # of a name with a number
-#: Longest declarator, and most text per word of types; in a kernel 700 and 4.
+#: Longest declarator, and most text for each four bytes of types and strings; in a kernel 700 and 3.
 _MAX_LENGTH, _MAX_TEXT = 1 << 14, 64
 
 
@@ -45,7 +45,7 @@ class Writer:
         #: How often each tag (struct, union, enum), and each other name, was met.
         self._tags: dict[str, int] = {}
         self._idents: dict[str, int] = {}
-        self._room = _MAX_TEXT * (len(table.words) + 256)
+        self._room = _MAX_TEXT * (len(table.words) + table.names.size // 4 + 256)
 
     def spend(self, characters: int) -> None:
         """Note how much was written; BTFError when the types expand into much more than they are."""
@@ -76,8 +76,17 @@ class Writer:
 
     def declaration(self, type_id: int, name: str, level: int = 0) -> str:
         """Return the declaration of something of this type, without semicolon."""
-        before, bare, after = self._chain(type_id, level).parts()
+        before, bare, after, _ = self._parts(type_id, level)
         return f"{before}{name}{after}" if name else bare + after
+
+    def _parts(self, type_id: int, level: int) -> tuple[str, str, str, bool]:
+        """Return what stands before a name, before no name, and behind, and whether wherever it stands."""
+        chain = self._chains.get(type_id) or self._chain(type_id, level)
+        parts = chain.parts()
+        if not chain.fixed:
+            # what has definitions without a name in it is written anew wherever it is mentioned
+            self.spend(len(parts[1]) + len(parts[2]))
+        return *parts, chain.fixed
 
     def _chain(self, type_id: int, level: int) -> Chain:
         chain = self._chains.get(type_id)
@@ -135,11 +144,10 @@ class Writer:
         if varargs:
             del pairs[-2:]
         for offset, param in zip(pairs[::2], pairs[1::2], strict=True):
-            chain = self._chain(param, level)
-            before, bare, after = chain.parts()
+            before, bare, after, always = self._parts(param, level)
             name = table.names[offset]
             texts.append(f"{before}{name}{after}" if name else bare + after)
-            fixed &= chain.fixed
+            fixed &= always
         if varargs:
             texts.append("...")
         return ", ".join(texts), fixed
@@ -152,10 +160,9 @@ class Writer:
 
     def shape(self, type_id: int, level: int, line: str) -> tuple[Shape, bool]:
         """Return what a member of this type looks like on a new line, and whether always."""
-        chain = self._chains.get(type_id) or self._chain(type_id, level)
-        before, bare, after = chain.parts()
+        before, bare, after, fixed = self._parts(type_id, level)
         alignment, size = self.layout.measure(type_id)
-        return (alignment, size, line + before, line + bare, after + ";"), chain[6]
+        return (alignment, size, line + before, line + bare, after + ";"), fixed
 
     # Definitions
 
@@ -204,7 +211,7 @@ class Writer:
         elif size == 8 and table.pointer_size == 8 and not (wide and any(rest[2::3])):
             # no value says that the enum has 64 bits
             text.append(" __attribute__((mode(word)))")
-        return self._joined(text, level)
+        return "".join(text)
 
     def record(self, type_id: int, level: int = 0) -> str:
         """Return the definition of a struct or union."""
@@ -245,14 +252,7 @@ class Writer:
         write(f"{self._at(level).line}}}" if rows or size else "}")
         if packed and is_struct:
             write(" __attribute__((packed))")
-        return self._joined(text, level)
-
-    def _joined(self, text: list[str], level: int) -> str:
-        """Return the text of a definition, which can stand in many places if it has no name."""
-        joined = "".join(text)
-        if level:
-            self.spend(len(joined))
-        return joined
+        return "".join(text)
 
 
 class _Shapes(dict[int, "Shape"]):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from btf import types
 from btf._encode_one import Target, error, float_of, near, number_of, told, write_bool, write_char, write_text
 from btf.errors import BTFError
-from btf.value import Enumerator, Record, as_stored
+from btf.value import Enumerator, Record, as_stored, located
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -128,7 +128,8 @@ class Writers:
 
     def _integer(self, first: int, width: int, what: str, *, signed: bool, bitfield: bool = False) -> Plan:
         """Write ``width`` bits after the first ones, counted from the end that comes first in memory."""
-        put, words = self._bits(first, width), self.words
+        # what a string stands for is bytes, of which a bitfield has none to itself
+        put, words = self._bits(first, width), None if first or bitfield else self.words
         low, high = (-(1 << width - 1), (1 << width - 1) - 1) if signed and width else (0, (1 << width) - 1)
         # bits are shown as a number without sign, see Bits.unsigned
         plain = width in (8, 16, 32, 64) and not first and not bitfield
@@ -239,11 +240,7 @@ class Writers:
 
     def place(self, member: types.Member) -> tuple[int, Plan]:
         """Return a member's byte offset, and how to write it there; the counterpart of reading it."""
-        offset, bit = divmod(member.bits_offset, 8)
-        of = self.btf.type(self.btf.resolve(member.type_id))
-        width = member.bitfield_size
-        if bit and not width and isinstance(of, types.Int):
-            width, bit = of.nr_bits, bit + of.bits_offset
+        of, offset, bit, width = located(self.btf, member)
         if not width:
             return offset, self.plan(member.type_id)
         if isinstance(of, types.Enum | types.Enum64):

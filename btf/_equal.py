@@ -24,6 +24,9 @@ _NAMED = _RECORDS | {_kind.TYPEDEF}
 #: Honest input needs two or three passes. Input that makes each pass disprove one name of thousands gets
 #: no more than these; then names with several types stay unclear.
 _PASSES = 10
+#: How often types are looked at side by side, on average and besides. Honest input hardly needs it; circles of 2, 3, 5,
+#: 7, ... types meet in as many ways as the product of these. With no more left, too, names stay unclear.
+_SIDES, _MORE_SIDES = 64, 1 << 16
 
 
 class Announced(NamedTuple):
@@ -36,7 +39,7 @@ class Announced(NamedTuple):
 class Graph:
     """All types as what they look like and what they refer to."""
 
-    __slots__ = ("_announced", "_looks", "_passes", "_references", "table")
+    __slots__ = ("_announced", "_looks", "_passes", "_references", "_sides", "table")
 
     def __init__(self, btf: BTF) -> None:
         self.table = table = Table(btf)
@@ -66,6 +69,7 @@ class Graph:
             self._looks.append(look)
             self._references.append(references)
         self._passes = _PASSES
+        self._sides = _SIDES * count + _MORE_SIDES
         self._announced = [each for each in announced.values() if each.types and each.declarations]
 
     def classes(self) -> tuple[list[int], dict[int, int]]:
@@ -123,6 +127,8 @@ class Graph:
                 full = {classes[type_id]: type_id for type_id in row if type_id not in declarations}
                 for type_id in declarations.intersection(row):
                     meant.setdefault(type_id, {}).update(full)
+        if self._sides < 0:
+            return {}
         return {type_id: next(iter(full.values())) for type_id, full in meant.items() if len(full) == 1}
 
     def _alike(self, unclear: list[Announced]) -> tuple[list[int], set[int]]:
@@ -140,9 +146,10 @@ class Graph:
     def _side_by_side(self, roots: tuple[int, ...], classes: list[int], stop: set[int]) -> Iterator[tuple[int, ...]]:
         """Walk through types that are alike in step; yield the rows of types in ``stop``."""
         waiting, seen = [roots], {roots}
-        while waiting:
+        while waiting and self._sides >= 0:
             row = waiting.pop()
             for below in zip(*(self._references[type_id] for type_id in row), strict=True):
+                self._sides -= len(row)
                 if below in seen or len({classes[type_id] for type_id in below}) == 1:
                     continue
                 seen.add(below)

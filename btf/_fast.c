@@ -813,7 +813,7 @@ enum {
 	MAX_NAME = 240,          /* of a name with a number */
 	MAX_LENGTH = 1 << 13,    /* of a declarator */
 	MAX_GAP = 1 << 23,       /* bits */
-	MAX_TEXT = 32,           /* bytes for each word of the types; in a kernel 16 */
+	MAX_TEXT = 32,           /* bytes for each four bytes of types and strings; in a kernel 5 */
 };
 #define MAX_SIZE (UINT64_C(8) << 32)
 
@@ -1057,14 +1057,11 @@ static void put_enum(struct writer *w, uint32_t id, unsigned int level)
 /* A definition without a name, which stands where it is mentioned. */
 static void put_inline(struct writer *w, uint32_t id, unsigned int level, unsigned int depth)
 {
-	size_t start = w->out.used;
 	w->definitions++;
 	if (is(kind_of(type_at(w->t, id)), RECORDS))
 		put_record(w, id, level, depth + 1);
 	else
 		put_enum(w, id, level);
-	if (level)
-		spend(w, w->out.used - start);
 }
 
 static void put_forward(struct writer *w, uint32_t id)
@@ -1135,6 +1132,7 @@ static void meet(struct writer *w, uint32_t id, unsigned int depth)
 {
 	const uint32_t *type = type_at(w->t, id);
 	uint32_t kind = kind_of(type);
+	spend(w, 1);
 	if (!goes_on(w, depth))
 		return;
 	if (is(kind, MODIFIERS | BIT(PTR) | BIT(FUNC_PROTO)))
@@ -1248,11 +1246,10 @@ static void put_declaration(struct writer *w, uint32_t id, const char *name, uns
 		put_string(&w->out, " ");
 	put_string(&w->out, name);
 	put_behind(w, id, level, depth);
-	if (definitions == w->definitions) {
-		size_t length = w->out.used - start;
-		w->given_up |= length > MAX_LENGTH;
-		spend(w, length * 2);
-	}
+	size_t length = w->out.used - start;
+	bool fixed = definitions == w->definitions;
+	w->given_up |= fixed && length > MAX_LENGTH;
+	spend(w, fixed ? 2 * length : length);
 }
 
 static void put_typedef(struct writer *w, uint32_t id)
@@ -1346,7 +1343,7 @@ static PyObject *Table_header(Table *t, PyObject *args)
 		.tags = PyDict_New(),
 		.idents = PyDict_New(),
 		.long_bits = pointer_size == 4 ? 32 : 64,
-		.room = MAX_TEXT * ((uint64_t)t->n_words + 256),
+		.room = MAX_TEXT * ((uint64_t)t->n_words + t->n_strings / 4 + 256),
 	};
 	w.out.failed = !w.number || !w.layouts || !w.tags || !w.idents;
 	const int32_t *step = (const int32_t *)PyBytes_AsString(steps);

@@ -66,6 +66,12 @@ class Sections:
         while (at := self.strings.find(wanted, at + 1)) >= 0:
             yield at
 
+    def strings_beginning(self, prefix: str) -> Iterator[int]:
+        """Yield the offsets of the strings that begin with ``prefix``."""
+        strings, at, wanted = b"\0" + self.strings, -1, b"\0" + prefix.encode("utf-8", "surrogateescape")
+        while (at := strings.find(wanted, at + 1)) >= 0:
+            yield at
+
     def words_equal(self, word: int) -> Iterator[int]:
         """Yield where in the type section this word stands, and another one after it."""
         at, wanted, end = -1, word.to_bytes(4, sys.byteorder), len(self._types) - 4

@@ -39,11 +39,8 @@ class Table:
     __slots__ = ("fast", "kinds", "names", "own", "pointer_size", "starts", "words")
 
     def __init__(self, btf: BTF) -> None:
-        chain = [btf]
-        while (base := chain[0].base) is not None:
-            chain.insert(0, base)
         sections, starts, end = [], array("I", [0]), 0
-        for part in chain:
+        for part in btf.parts:
             words, own = part._sections.words, part._starts  # noqa: SLF001 - kept for whom they serve
             if isinstance(own, memoryview) and not end:
                 starts.frombytes(own.cast("B"))
@@ -52,7 +49,7 @@ class Table:
             sections.append(words)
             end += len(words)
         starts[0] = end
-        section, strings = b"".join([*sections, _VOID]), b"".join([part.strings for part in chain])
+        section, strings = b"".join([*sections, _VOID]), b"".join([part.strings for part in btf.parts])
         #: The type section of each part, and a void.
         self.words = memoryview(section).cast("I")
         #: Where each type starts, by id.
@@ -114,12 +111,13 @@ class Names(dict[int, str]):
         self._text = str(strings, "latin-1")
 
     def __missing__(self, offset: int) -> str:
-        text = self._text
-        end = text.find("\0", offset)
-        if end < 0:
-            raise BTFError(f"string offset {offset} is out of range")
-        self[offset] = name = text[offset:end]
+        self[offset] = name = self.cut(offset)
         return name
+
+    @property
+    def size(self) -> int:
+        """How many bytes all strings have."""
+        return len(self._text)
 
     def are_plain(self, spell: Callable[[str], str] | None) -> bool:
         """Tell whether ``spell``, which goes by characters, leaves every name as it is."""

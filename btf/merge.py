@@ -42,11 +42,7 @@ def merge(parts: Iterable[BTF], base: BTF | None = None) -> Merged:
     parts = list(parts)
     first = base if base is not None or not parts else parts[0]
     builder = Builder(byteorder=first.byteorder if first is not None else "little", base=base, reuse=True)
-    known: dict[BTF, list[int]] = {}
-    below = base
-    while below is not None:
-        known[below] = list(range(below.ids.stop))
-        below = below.base
+    known = {below: list(range(below.ids.stop)) for below in (base.parts if base is not None else ())}
     sums = [_append(builder, part, known) for part in parts]
     data, ids = dedup(BTF.from_bytes(builder.build(), base))
     return Merged(data, [[ids[type_id] for type_id in numbers] for numbers in sums])

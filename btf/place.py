@@ -8,6 +8,7 @@ from btf import types
 from btf._encode_one import error, near
 from btf.encode import _steps
 from btf.errors import BTFError
+from btf.value import located
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -98,16 +99,12 @@ def _parts(btf: BTF, whole: Place) -> Iterator[tuple[bool, Place]]:
     if isinstance(of, types.Var):
         yield True, _below(whole, of.name, btf.resolve(of.type_id), 0)
     for member in of.members if isinstance(of, _MEMBERS) else ():
-        type_id = btf.resolve(member.type_id)
-        byte, bit = divmod(member.bits_offset, 8)
-        width, inner = member.bitfield_size, btf.type(type_id)
-        if bit and not width and isinstance(inner, types.Int):  # a bitfield as it was before Linux 5.0
-            width, bit = inner.nr_bits, bit + inner.bits_offset
-        place = _below(whole, member.name, type_id, byte)._replace(bit=bit, width=width)
+        inner, byte, bit, width = located(btf, member)
+        part = _below(whole, member.name, inner.id, byte)._replace(bit=bit, width=width)
         if member.name:
-            yield True, place
+            yield True, part
         elif isinstance(inner, _MEMBERS) and not width:
-            yield False, place._replace(path=whole.path)
+            yield False, part._replace(path=whole.path)
 
 
 def _below(whole: Place, name: str, type_id: int, offset: int) -> Place:

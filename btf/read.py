@@ -92,6 +92,11 @@ class BTF:
         return f"<BTF {self.byteorder}-endian, types {self.ids.start} to {self.ids.stop - 1}>"
 
     @property
+    def parts(self) -> list[BTF]:
+        """The bases of a split BTF, the lowest first, and the BTF itself."""
+        return [self] if self.base is None else [*self.base.parts, self]
+
+    @property
     def byteorder(self) -> Literal["little", "big"]:
         """Either ``little`` or ``big``, as `int.from_bytes` takes it."""
         return self._sections.byteorder
@@ -190,11 +195,8 @@ class BTF:
 
     def names(self, prefix: str) -> set[str]:
         """Return the names of types, those of the base too, that begin with a prefix, which must not be empty."""
-        import re  # noqa: PLC0415 - whoever completes a word has it anyway
-
         found = self.base.names(prefix) if self.base is not None else set()
-        begins = re.compile(rb"\0(?=" + re.escape(prefix.encode(errors="surrogateescape")) + rb")")
-        offsets = [self._first_string + match.end() for match in begins.finditer(self._sections.strings)]
+        offsets = self._strings(lambda sections: sections.strings_beginning(prefix))
         if prefix and offsets:
             found.update(self.name(self.ids[index]) for index in self._named(offsets))
         return found
@@ -213,10 +215,14 @@ class BTF:
         self._scans += 1
         if self._scans > (_SCANS if _loops.fast else _SLOW_SCANS):
             return self._names().get(name, [])
-        offsets = list(self._offsets_of(name))
+        offsets = self._strings(lambda sections: sections.string_offsets(name))
         if not offsets:
             return []
         return list(map(self.ids.__getitem__, self._named(offsets)))
+
+    def _strings(self, found: Callable[[Sections], Iterator[int]]) -> list[int]:
+        """Return the offsets of strings found in each part: types of a split BTF may have names of the base."""
+        return [part._first_string + at for part in self.parts for at in found(part._sections)]  # noqa: SLF001 - same class
 
     def _named(self, offsets: list[int]) -> Iterable[int]:
         """Return which of the types, counted from 0, have their name at one of the sorted offsets."""
@@ -242,12 +248,6 @@ class BTF:
             words = itemgetter(*self._starts, 0, 0)(self._sections.words) if self._starts else ()
             self._name_offsets = words[: len(self._starts)]
         return self._name_offsets
-
-    def _offsets_of(self, name: str) -> Iterator[int]:
-        if self.base is not None:
-            yield from self.base._offsets_of(name)  # noqa: SLF001 - same class
-        for offset in self._sections.string_offsets(name):
-            yield self._first_string + offset
 
     def _head(self, type_id: int, at: int = 0) -> list[int]:
         """Return the first three words of a type (name, info, size or type), or from ``at`` on."""

@@ -107,10 +107,7 @@ class Target:
         self.btf = btf
         self.name = name
         self._modules = iter(modules)
-        chain = [_Index(name, btf)]
-        while (base := chain[0].btf.base) is not None:
-            chain.insert(0, _Index(name, base))
-        self._main = chain
+        self._main = [_Index(name, part) for part in btf.parts]
         self._more: list[_Index] | None = None
 
     def named(self, name: str, like: types.Type | None = None) -> list[tuple[str, BTF, int]]:

@@ -320,19 +320,12 @@ class _Compiler:
 
     def member(self, member: types.Member) -> tuple[int, _Plan]:
         """Return a member's byte offset, and how to read it there."""
-        offset, bit = divmod(member.bits_offset, 8)
-        of = self.btf.type(self.btf.resolve(member.type_id))
-        width, signed = (
-            member.bitfield_size,
-            isinstance(of, types.Int | types.Enum | types.Enum64) and of.signed,
-        )
-        if bit and not width:
-            # before Linux 5.0 the integer type itself said how wide a bitfield is
-            if not isinstance(of, types.Int):
-                raise BTFError(f"member {member.name!r} starts inside a byte")
-            width, bit = of.nr_bits, bit + of.bits_offset
+        of, offset, bit, width = located(self.btf, member)
         if width:
+            signed = isinstance(of, types.Int | types.Enum | types.Enum64) and of.signed
             return offset, self._bits(bit, width, signed=signed)
+        if bit:
+            raise BTFError(f"member {member.name!r} starts inside a byte")
         return offset, self.plan(member.type_id)
 
     def _section(self, of: types.Datasec) -> _Plan:
@@ -344,6 +337,16 @@ class _Compiler:
             fields.append((var.name, place.offset, self.plan(var.type_id)))
         name = of.name
         return _record(lambda pairs: Section(name, pairs), fields, of.size)
+
+
+def located(btf: BTF, member: types.Member) -> tuple[types.Type, int, int, int]:
+    """Return a member's type, its byte, how many bits behind that it starts, and how many a bitfield has."""
+    offset, bit = divmod(member.bits_offset, 8)
+    of, width = btf.type(btf.resolve(member.type_id)), member.bitfield_size
+    if bit and not width and isinstance(of, types.Int):
+        # before Linux 5.0 the integer type itself said how wide a bitfield is
+        width, bit = of.nr_bits, bit + of.bits_offset
+    return of, offset, bit, width
 
 
 def as_stored(of: types.Enum | types.Enum64, number: int) -> int:

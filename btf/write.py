@@ -256,8 +256,9 @@ class Builder:
 
 def _offsets(base: BTF) -> dict[bytes, int]:
     """Return where each string of a BTF and its bases is, at the lowest offset."""
-    found: dict[bytes, int] = {} if base.base is None else _offsets(base.base)
-    _enter(found, base.strings, base.strings_end - len(base.strings))
+    found: dict[bytes, int] = {}
+    for part in base.parts:
+        _enter(found, part.strings, part.strings_end - len(part.strings))
     return found
 
 

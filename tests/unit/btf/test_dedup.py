@@ -16,6 +16,7 @@ from btf.merge import merge
 from btf.read import BTF
 from btf.subset import map_ids
 from btf.write import Builder
+from tests.soon import soon
 from tests.unit.btf.test_write import one_of_each
 
 
@@ -163,6 +164,24 @@ def test_company_that_disagrees():
 
     assert isinstance(found[ids[announced] - 1], types.Fwd)
     assert sum(each.name == "user" for each in found) == 3
+
+
+def test_company_that_meets_in_many_ways():
+    """Circles of 2, 3, 5, ... types, of which each could tell what is meant, are in step after 200 million turns."""
+    b = Builder()
+    announced = b.add_fwd("x")
+    b.add_typedef("user", b.add_ptr(announced))
+    for size in (2, 3, 5, 7, 11, 13, 17, 19, 23):
+        pointer, first = b.add_ptr(b.add_struct("x", size, [])), b.next_id
+        for turn in range(1, size + 1):
+            b.add_struct("", 16, [("next", b.next_id + 1), ("x", pointer, 64)])
+            b.add_ptr(first + 2 * (turn % size))
+        b.add_typedef("circle", first)
+
+    with soon():
+        found, ids = deduped(b)
+
+    assert isinstance(found[ids[announced] - 1], types.Fwd)
 
 
 def test_enums():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from contextlib import suppress
 
 import pytest
@@ -10,6 +11,7 @@ from btf import types
 from btf.dump_c import declaration, header
 from btf.errors import BTFError
 from btf.read import BTF
+from tests.soon import soon
 from tests.unit.btf.c_cases import CASES, Types
 
 FIRST, LAST = "#endif\n#endif\n\n", "#ifndef BPF_NO_PRESERVE_ACCESS_INDEX\n#pragma clang attribute pop\n"
@@ -236,6 +238,25 @@ def test_depth():
     refused(lambda b: ([b.add_ptr(b.next_id - 1) for _ in range(5000)], b.add_typedef("t", b.next_id - 1)))
 
 
+def test_long_ways():
+    """Pointers and functions that lead through thousands of others to a declaration are not gone through as often."""
+
+    def pointers(b):
+        b.add_fwd("f")
+        for _ in range(50_000):
+            b.add_ptr(b.next_id - 1)
+
+    def functions(b):
+        b.add_fwd("f")
+        for _ in range(20_000):
+            b.add_ptr(b.add_func_proto(0, [("", b.next_id - 1)]))
+
+    with soon(), suppress(BTFError):
+        body(built(pointers))
+    with soon():
+        assert "struct f;\n\n" == body(built(functions))
+
+
 def test_types_that_double():
     """Types that would be written 2 ** 40 times, and functions that are met as often, end soon."""
 
@@ -254,6 +275,45 @@ def test_types_that_double():
 
     refused(inlined)
     refused(called)
+
+
+def doubling(b, first):
+    """Add pointers to functions that take two of the one before, and return the last one's id."""
+    pointer = b.add_ptr(b.add_func_proto(0, [("", first)]))
+    for _ in range(30):
+        pointer = b.add_ptr(b.add_func_proto(0, [("", pointer), ("", pointer)]))
+    return pointer
+
+
+def test_functions_that_double():
+    """Functions that are met 2 ** 30 times, behind the result of one and with a definition in them, end soon."""
+    with soon():
+        refused(lambda b: b.add_typedef("f", b.add_func_proto(doubling(b, b.int))))
+        refused(lambda b: b.add_typedef("f", doubling(b, b.add_enum("", []))))
+
+
+def test_a_definition_in_each_parameter():
+    """Constants that would be defined a thousand times are not."""
+
+    def build(b):
+        enum = b.add_enum("", [(f"A{number}", number) for number in range(1000)])
+        b.add_typedef("f", b.add_func_proto(0, [("", enum)] * 1000))
+
+    tracemalloc.start()
+    refused(build)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 8 << 20
+
+
+def test_long_names():
+    """Names take room in a header that they have taken in the strings, too."""
+    names = [f"A{number:0200}" for number in range(400)]
+    lines = "".join(f"\t{name} = {number},\n" for number, name in enumerate(names))
+
+    btf = built(lambda b: b.add_enum("long", [(name, number) for number, name in enumerate(names)]))
+
+    assert f"enum long {{\n{lines}}};\n\n" == body(btf, sort=False)
 
 
 def test_huge_gaps():

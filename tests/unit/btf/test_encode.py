@@ -154,6 +154,17 @@ def test_words_are_read_where_a_type_has_no_meaning_for_them():
         encoder({"pid": "away"})
 
 
+def test_words_are_not_read_for_bits():
+    """A word stands for whole bytes, of which a bitfield leaves some bits to its neighbours."""
+    b = Builder()
+    u64 = b.add_int("u64", 8)
+    id_ = b.add_struct("s", 8, [("a", u64, 0, 4), ("b", u64, 4, 32)])
+    encoder = Encoder(BTF.from_bytes(b.build()), id_, lambda _text, size: bytes(size))
+
+    with pytest.raises(BTFError, match="b: 'home' is no number, as u64:32 is"):
+        encoder({"a": 15, "b": "home"})
+
+
 @pytest.mark.parametrize("order", ["little", "big"])
 def test_bitfields(order):
     """They take numbers of their sign, and their bits as they are shown; neighbours stay."""

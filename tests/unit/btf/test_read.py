@@ -266,6 +266,21 @@ def test_split_btf_finds_the_same_from_its_dictionary(split):
         assert [found.id for found in split.find_all("int")] == [1, 4, 5]
 
 
+def test_names_that_begin_alike():
+    """Those of a base, of types of a split BTF that have them from there, and the first one of its own strings."""
+    base = Builder()
+    base.add_struct("outer", 4, [("inner", base.add_int("int", 4))])
+    base_btf = BTF.from_bytes(base.build())
+    module = Builder(base=base_btf, reuse=True)
+    module.add_typedef("into", 1)
+    module.add_typedef("inner", 1)
+    btf = BTF.from_bytes(module.build(), base_btf)
+
+    assert {"int", "into", "inner"} == btf.names("in")
+    assert {"int"} == base_btf.names("in")
+    assert set() == btf.names("nt") == btf.names("")
+
+
 def test_resolve_ends_at_void_and_refuses_circles():
     """Modifiers and typedefs are skipped; void is an answer, a circle is not."""
     builder = Builder()
