@@ -134,9 +134,11 @@ def _keeps_types(spec: ObjectSpec) -> bool:
 
 def _judged(spec: ObjectSpec, found: list[relocations.Verdict]) -> Iterator[Verdict]:
     """Yield a verdict on each thing that relocations ask for, with all that ask for it."""
-    inside = _Programs(spec)
+    inside, loaded = _Programs(spec), needed.loaded_places(spec)
     rows: dict[tuple[str, bool], tuple[list[Use], relocations.Verdict]] = {}
     for one in found:
+        if (one.section, one.insn) not in loaded:
+            continue
         key = one.result.wanted, one.status == relocations.FAILED
         uses, _ = rows.setdefault(key, ([], one))
         uses.append(Use(inside.named(one.section, one.insn), one.section, one.insn, one.source))
@@ -147,11 +149,13 @@ def _judged(spec: ObjectSpec, found: list[relocations.Verdict]) -> Iterator[Verd
 
 def _open(spec: ObjectSpec) -> Iterator[Verdict]:
     relos = spec.ext.core_relos if spec.ext is not None else {}
-    inside = _Programs(spec)
+    inside, loaded = _Programs(spec), needed.loaded_places(spec)
     for section, rows in relos.items():
-        uses = tuple(Use(inside.named(section, row.insn_off // 8), section, row.insn_off // 8) for row in rows)
-        need = Need(needed.RELOCATION, f"{len(rows)} in section {section}", uses)
-        yield Verdict(need, OPEN, "the kernel does not tell its types")
+        slots = [row.insn_off // 8 for row in rows if (section, row.insn_off // 8) in loaded]
+        if slots:
+            uses = tuple(Use(inside.named(section, slot), section, slot) for slot in slots)
+            need = Need(needed.RELOCATION, f"{len(slots)} in section {section}", uses)
+            yield Verdict(need, OPEN, "the kernel does not tell its types")
 
 
 class _Programs:
