@@ -8,7 +8,7 @@ from errno import EINVAL
 from typing import NamedTuple
 
 from bpfctl._sys import programs
-from bpfctl.feature.answer import AVAILABLE, ENOTSUPP, MISSING, NO, Answer, Rights, refused
+from bpfctl.feature.answer import AVAILABLE, ENOTSUPP, MISSING, NO, Answer, Rights, complaint, refused
 from bpfctl.uapi.enums import AttachType, ProgType
 
 SLEEPABLE = 1 << 4  # BPF_F_SLEEPABLE in include/uapi/linux/bpf.h
@@ -100,8 +100,8 @@ def on_kernel(probe: Probe, rights: Rights) -> Answer:
         errno = error.errno or 0
         if probe.refusal and errno == probe.refusal and probe.complaint in error.log:
             return AVAILABLE
-        answer = refused(errno, rights)
-        return answer._replace(why=error.log.splitlines()[0]) if error.log and answer.can == NO else answer
+        answer, said = refused(errno, rights), complaint(error.log)
+        return answer._replace(why=said) if said and answer.can == NO else answer
     return MISSING if probe.refusal else AVAILABLE
 
 
