@@ -177,9 +177,13 @@ class Running(Known):
         return self._once((need.name, wanted), lambda: self._call(wanted, call, _NO_KFUNC, place))
 
     def _address(self, name: str) -> Answer:
-        if self._here.symbols.has(name):
-            return AVAILABLE
-        return Answer(NO, "/proc/kallsyms does not have it")
+        symbols = self._here.symbols
+        places = symbols.places(name)
+        if len(places) > 1:
+            return Answer(NO, "/proc/kallsyms has several symbols that are called so")
+        if not any(places) and not symbols.readable:
+            return Answer(UNKNOWN, "/proc/kallsyms tells no addresses, or cannot be read")
+        return AVAILABLE if places else Answer(NO, "/proc/kallsyms does not have it")
 
     def _kind(self, number: int) -> Answer:
         return self._once(("kind", number), lambda: self._load_kind(number))

@@ -95,10 +95,13 @@ def _setting(spec: ObjectSpec, btf: BTF, one: Extern, kernel: Here) -> bytes:
 
 def _supply(spec: ObjectSpec, one: Extern, kernel: Here) -> Supply:
     if one.kind == words.ADDRESS:
-        address = kernel.symbols.address(one.name)
-        if address is None and not one.weak:
+        places = kernel.symbols.places(one.name)
+        if len(places) > 1:
+            raise NotSupported(f"/proc/kallsyms has several symbols that are called {one.name}")
+        told = any(places) or (places and kernel.symbols.readable)  # of variables per CPU it may be 0
+        if not told and not one.weak:
             raise NotSupported(f"/proc/kallsyms tells no address of {one.name}")
-        return Supply(address=address or 0)
+        return Supply(address=next(iter(places), 0))
     name, word = plain(one.name), "function" if one.kind == words.KFUNC else "variable"
     if kernel.types is None:
         raise NotSupported(f"the kernel does not tell its types, and {word} {name} is one of them")
