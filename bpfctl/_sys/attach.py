@@ -105,7 +105,7 @@ def query_each(
 def raw_tracepoint_open(name: str | None, prog_fd: int, cookie: int = 0) -> FD:
     """Attach to a raw tracepoint by name; None for program types that name their target themselves."""
     attr = ffi.new("struct bpf_raw_tracepoint_attr *")
-    text = ffi.new("char[]", name.encode()) if name is not None else None
+    text = ffi.new("char[]", name.encode(errors="surrogateescape")) if name is not None else None
     attr.name = calls.address(text) if text is not None else 0
     attr.prog_fd, attr.cookie = prog_fd, cookie
     return FD(calls.call(calls.RAW_TRACEPOINT_OPEN, attr))
