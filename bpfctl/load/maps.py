@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack
+from struct import pack
 from typing import TYPE_CHECKING, NamedTuple
 
 from bpfctl import spec as words
@@ -142,7 +143,7 @@ def fill(spec: MapSpec, map_: Map, known: Mapping[str, int]) -> None:
             maps.freeze(map_.fileno())
         for index, name in spec.slots:
             if name in known:
-                maps.update(map_.fileno(), index.to_bytes(4, "little"), known[name].to_bytes(4, "little"))
+                maps.update(map_.fileno(), pack("=I", index), pack("=I", known[name]))
     except OSError as error:
         raise KernelError(f"map {spec.name} cannot be filled", error.errno or 0) from None
 
