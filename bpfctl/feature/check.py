@@ -19,6 +19,7 @@ from bpfctl.elf.read import read
 from bpfctl.feature import need as needed
 from bpfctl.feature.answer import NO, UNKNOWN, YES, Answer
 from bpfctl.feature.need import Need, Use, needs
+from bpfctl.feature.setting import ABSENT
 from btf import check as relocations
 from btf.check import Target
 from btf.errors import BTFError
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from bpfctl.asm.insn import Insn
     from bpfctl.spec import Extern, Function, ObjectSpec
+    from btf.read import BTF
 
 MET, NOT_MET, OPEN = "met", "not met", "cannot be told"
 _STATUS = {YES: MET, NO: NOT_MET, UNKNOWN: OPEN}
@@ -49,8 +51,8 @@ class Kernel(Protocol):
     def ask(self, need: Need, spec: ObjectSpec) -> Answer:
         """Return whether it has what an object needs."""
 
-    def setting(self, extern: Extern) -> int | None:
-        """Return the value of a kconfig extern as a number; None for one that is unknown or is no number."""
+    def setting(self, extern: Extern, btf: BTF) -> bytes:
+        """Return a kconfig extern as it lies in memory; empty for one that is unknown."""
 
 
 class Verdict(NamedTuple):
@@ -120,7 +122,8 @@ def _verdict(spec: ObjectSpec, need: Need, answer: Answer, reached: _Reached) ->
     status = _STATUS[answer.can]
     if status != MET and need.uses and not any(reached.has(use) for use in need.uses):
         return Verdict(need, MET, GUARDED)
-    if answer.can == NO and need.extern is not None and need.extern.weak and not need.of:
+    is_weak = need.extern is not None and need.extern.weak and not need.of
+    if is_weak and answer.can == NO and (need.kind != needed.KCONFIG or answer in ABSENT):
         return Verdict(need, MET, WEAK)
     if status != MET and need.kind == needed.BTF_KIND and not _keeps_types(spec):
         return Verdict(need, MET, REPLACED)
@@ -184,9 +187,11 @@ def _known(spec: ObjectSpec, kernel: Kernel, missing: set[str]) -> relocations.K
         here = _FIRST + _ROOM * len(bases)
         absent = extern.name in missing
         bases[words.EXTERN, extern.name] = 0 if absent and extern.kind != words.KCONFIG else here
-        value = _setting(spec, extern, 0 if absent else kernel.setting(extern))
-        if value:
-            memory[here] = value
+        if extern.kind == words.KCONFIG and spec.btf is not None:
+            size = min(spec.btf.size_of(extern.type_id), _WIDEST)
+            value = bytes(size) if absent else kernel.setting(extern, spec.btf)
+            if value:
+                memory[here] = value
     values = {
         (section, slot): bases[reference[:2]] + reference.slot
         for section, code in spec.code.items()
@@ -198,11 +203,3 @@ def _known(spec: ObjectSpec, kernel: Kernel, missing: set[str]) -> relocations.K
 
 def _is_wide(insn: Insn | None) -> bool:
     return insn is not None and insn.wide
-
-
-def _setting(spec: ObjectSpec, extern: Extern, value: int | None) -> bytes:
-    """Return a setting of the kernel as it lies in memory; empty if it is not known, or no setting."""
-    if extern.kind != words.KCONFIG or spec.btf is None or value is None:
-        return b""
-    size = spec.btf.size_of(extern.type_id)
-    return (value & (1 << 8 * size) - 1).to_bytes(size, spec.byteorder) if size <= _WIDEST else b""
