@@ -25,7 +25,7 @@ from btf.check import Target
 from btf.errors import BTFError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Container, Iterator
 
     from bpfctl.asm.insn import Insn
     from bpfctl.spec import Extern, Function, ObjectSpec
@@ -77,6 +77,10 @@ class Object:
     def _program(self) -> relocations.Object:
         return relocations.Object(self._data)
 
+    @cached_property
+    def _loaded(self) -> set[tuple[str, int]]:
+        return needed.loaded_places(self.spec)
+
     def check(self, kernel: Kernel) -> list[Verdict]:
         """Return a verdict on each need."""
         answers = [(need, kernel.ask(need, self.spec)) for need in self.needs]
@@ -95,12 +99,12 @@ class Object:
             program = self._program
             target = kernel.types() if any(program.relos.values()) else Target(spec.btf)
             if target is None:
-                return list(_open(spec)), everything
+                return list(_open(spec, self._loaded)), everything
             found, places = program.run(target, _known(spec, kernel, missing))
         except BTFError as error:
             reason = f"the types cannot be compared: {error}"
             return [Verdict(Need(needed.RELOCATION, "all", ()), OPEN, reason)], everything
-        return list(_judged(spec, found)), _Reached(program.sections, places)
+        return list(_judged(spec, found, self._loaded)), _Reached(program.sections, places)
 
 
 def check(data: bytes, kernel: Kernel) -> list[Verdict]:
@@ -135,9 +139,11 @@ def _keeps_types(spec: ObjectSpec) -> bool:
     return any(one.made_of == words.STRUCT_OPS for one in spec.maps)
 
 
-def _judged(spec: ObjectSpec, found: list[relocations.Verdict]) -> Iterator[Verdict]:
-    """Yield a verdict on each thing that relocations ask for, with all that ask for it."""
-    inside, loaded = _Programs(spec), needed.loaded_places(spec)
+def _judged(
+    spec: ObjectSpec, found: list[relocations.Verdict], loaded: Container[tuple[str, int]]
+) -> Iterator[Verdict]:
+    """Yield a verdict on each thing that relocations of what is loaded ask for, with all that ask for it."""
+    inside = _Programs(spec)
     rows: dict[tuple[str, bool], tuple[list[Use], relocations.Verdict]] = {}
     for one in found:
         if (one.section, one.insn) not in loaded:
@@ -150,9 +156,9 @@ def _judged(spec: ObjectSpec, found: list[relocations.Verdict]) -> Iterator[Verd
         yield Verdict(Need(needed.RELOCATION, wanted, tuple(uses)), NOT_MET if failed else MET, reason)
 
 
-def _open(spec: ObjectSpec) -> Iterator[Verdict]:
+def _open(spec: ObjectSpec, loaded: Container[tuple[str, int]]) -> Iterator[Verdict]:
     relos = spec.ext.core_relos if spec.ext is not None else {}
-    inside, loaded = _Programs(spec), needed.loaded_places(spec)
+    inside = _Programs(spec)
     for section, rows in relos.items():
         slots = [row.insn_off // 8 for row in rows if (section, row.insn_off // 8) in loaded]
         if slots:
