@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack
+from errno import EINVAL
 from struct import pack
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -68,7 +69,10 @@ class Maker:
             try:
                 return Map(self._create(spec, inner))
             except OSError as error:
-                raise _refused(spec, error) from None
+                if error.errno != EINVAL or not spec.made_of or not spec.flags & MapFlag.MMAPABLE:
+                    raise _refused(spec, error) from None
+        # None can be mapped before Linux 5.5 (commit fc9702273e2e, "bpf: Add mmap() support for BPF_MAP_TYPE_ARRAY").
+        return self.make(spec._replace(flags=spec.flags & ~MapFlag.MMAPABLE))
 
     def _create(self, spec: MapSpec, inner: int) -> FD:
         """Create a map with its types, or without where maps of its type have none."""
