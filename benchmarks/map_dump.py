@@ -11,7 +11,6 @@ import random
 import shutil
 import struct
 import sys
-from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -23,7 +22,7 @@ from btf import types
 from btf.write import Builder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
     from bpfctl._sys.fd import FD
 
@@ -105,38 +104,15 @@ def compare(id_: int, voice: Voice, bar: float, *, runs: int, pipe: bool) -> Non
     print(f"{'good' if good else 'TOO SLOW OR TOO LARGE'}: {ratio:.2f} of {base}'s time{verdict}; {peak:.0f} MiB\n")
 
 
-@contextmanager
-def held(make: Callable[[int], FD], entries: int) -> Iterator[int]:
-    """Have another process make a map and hold it; yield its id.
-
-    What that process needs to make a million entries would count as memory of the commands that we start.
-    """
-    told, tell = os.pipe()
-    wait, go = os.pipe()
-    child = os.fork()
-    if not child:
-        os.close(go)
-        with make(entries) as fd:
-            os.write(tell, str(_id(fd)).encode())
-            os.read(wait, 1)
-        os._exit(0)
-    try:
-        os.close(tell)
-        yield int(os.read(told, 16))
-    finally:
-        os.close(go)
-        os.waitpid(child, 0)
-
-
 def main() -> None:
     entries = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
     runs = int(sys.argv[2]) if len(sys.argv) > 2 else 3
     for name, make in (("bytes", of_bytes), ("BTF", of_structs)):
-        with held(make, entries) as id_:
+        with make(entries) as fd:
             print(f"map dump of {entries} entries: {make.__doc__}\n")
             for voice in VOICES:
                 for pipe in (False, True):
-                    compare(id_, voice, BARS[name], runs=runs, pipe=pipe)
+                    compare(_id(fd), voice, BARS[name], runs=runs, pipe=pipe)
 
 
 def _id(fd: FD) -> int:

@@ -12,6 +12,7 @@ out of its function, or into the middle of a wide instruction, has no edge.
 from __future__ import annotations
 
 from bisect import bisect_left
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from bpfctl.asm.insn import (
@@ -73,7 +74,7 @@ def functions(insns: Sequence[Insn], starts: Iterable[int] = ()) -> list[Functio
     places, ordered = list(slots), sorted(numbers)
     return [
         _function(numbers[start], places[bisect_left(places, start) : bisect_left(places, after)], after, slots)
-        for start, after in zip(ordered, [*ordered[1:], end], strict=True)
+        for start, after in pairwise([*ordered, end])
     ]
 
 
@@ -114,7 +115,7 @@ def _function(number: int, places: list[int], end: int, slots: dict[int, Insn]) 
         if _ends(slots[at]):
             heads |= inside.intersection((at + 1, target(at, slots[at])))
     ordered = sorted(heads)
-    blocks = tuple(Block(head, after) for head, after in zip(ordered, [*ordered[1:], end], strict=True))
+    blocks = tuple(Block(head, after) for head, after in pairwise([*ordered, end]))
     lasts = [places[bisect_left(places, block.end) - 1] for block in blocks]
     indices = {head: index for index, head in enumerate(ordered)}
     edges = tuple(edge for source, at in enumerate(lasts) for edge in _edges(source, at, slots[at], indices))

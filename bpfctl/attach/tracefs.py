@@ -73,6 +73,7 @@ class Events(Closing):
         with _plain(place.path) as path:
             at = f"{path}:{place.at}" if path else place.at
             os.write(self._list.fileno(), f"{kind}{place.maxactive or ''}:{name} {at}".encode(errors="surrogateescape"))
+        self._held.callback(_removed, self._list, name)
         self._names.append(name)
         return int(self._files.read(f"events/{name}/id"))
 
@@ -85,9 +86,7 @@ class Events(Closing):
         return 0
 
     def close(self) -> None:
-        """Take all of them away."""
-        while self._names:
-            _removed(self._list, self._names.pop())
+        """Take all of them away, from the last to the first, also where that fails for one."""
         self._held.close()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from errno import E2BIG, EACCES, EINVAL, ENOMEM, ENOSPC, EPERM
+from errno import E2BIG, EACCES, EAGAIN, EBUSY, EINTR, EINVAL, EMFILE, ENFILE, ENOMEM, ENOSPC, EPERM
 from typing import NamedTuple
 
 YES, NO, UNKNOWN = "yes", "no", "unknown"
@@ -12,6 +12,13 @@ ENOTSUPP = 524  # include/linux/errno.h: not in user space's errno.h, and yet an
 CAP_NET_ADMIN, CAP_SYS_ADMIN, CAP_PERFMON, CAP_BPF = 12, 21, 38, 39
 CAP_NAMES = {CAP_SYS_ADMIN: "CAP_SYS_ADMIN", CAP_BPF: "CAP_BPF", CAP_NET_ADMIN: "CAP_NET_ADMIN"}
 CAP_NAMES[CAP_PERFMON] = "CAP_PERFMON"
+_LIMITS = {
+    ENOMEM: "no memory for it",
+    ENOSPC: "the kernel has more to say than there was room for",
+    EMFILE: "this process has as many descriptors as it may (ulimit -n)",
+    ENFILE: "the system has as many open files as it may (fs.file-max)",
+}
+_MEANWHILE = frozenset({EAGAIN, EBUSY, EINTR})  # a signal has come, or somebody else has what it takes
 NEEDS_BTF = "it needs a function in the kernel's BTF to attach to"
 
 
@@ -54,10 +61,10 @@ def refused(errno: int, rights: Rights) -> Answer:
     """Return the answer behind an errno that says nothing of the feature itself; others mean that it is missing."""
     if errno in (EPERM, EACCES):
         return Answer(UNKNOWN, _forbidden(rights))
-    if errno == ENOMEM:
-        return Answer(UNKNOWN, "a limit is reached: no memory for it")
-    if errno == ENOSPC:
-        return Answer(UNKNOWN, "a limit is reached: the kernel has more to say than there was room for")
+    if errno in _LIMITS:
+        return Answer(UNKNOWN, f"a limit is reached: {_LIMITS[errno]}")
+    if errno in _MEANWHILE:
+        return Answer(UNKNOWN, f"{os.strerror(errno)}: it may be told another time")
     if errno in (EINVAL, E2BIG, ENOTSUPP):
         return as_far_as_rights_go(MISSING, rights)
     return Answer(NO, os.strerror(errno))
@@ -84,13 +91,12 @@ def _forbidden(rights: Rights) -> str:
     return f"forbidden although no capability is missing: by kernel lockdown or a security policy{more}"
 
 
-def of_target(errno: int, log: str, rights: Rights) -> Answer:
-    """Return the answer of a load with a target: one that does not suit is complained of, and tells nothing.
+def complaint(log: str) -> str:
+    """Return the first thing that the verifier complains of; empty where it only tells how much it has looked at."""
+    return next((line for line in log.splitlines() if line and not line.startswith("processed ")), "")
 
-    A kernel that does not know the attach type says no more than how many instructions it has looked at.
-    """
-    answer = refused(errno, rights)
-    complaint = next((line for line in log.splitlines() if not line.startswith("processed ")), "")
-    if answer.can == NO and complaint:
-        return Answer(UNKNOWN, f"the target does not suit: {complaint}")
-    return answer
+
+def of_target(errno: int, log: str, rights: Rights) -> Answer:
+    """Return the answer of a load with a target: one that does not suit is complained of, and tells nothing."""
+    answer, said = refused(errno, rights), complaint(log)
+    return Answer(UNKNOWN, f"the target does not suit: {said}") if answer.can == NO and said else answer

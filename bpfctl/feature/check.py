@@ -19,15 +19,17 @@ from bpfctl.elf.read import read
 from bpfctl.feature import need as needed
 from bpfctl.feature.answer import NO, UNKNOWN, YES, Answer
 from bpfctl.feature.need import Need, Use, needs
+from bpfctl.feature.setting import ABSENT
 from btf import check as relocations
 from btf.check import Target
 from btf.errors import BTFError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Container, Iterator
 
     from bpfctl.asm.insn import Insn
     from bpfctl.spec import Extern, Function, ObjectSpec
+    from btf.read import BTF
 
 MET, NOT_MET, OPEN = "met", "not met", "cannot be told"
 _STATUS = {YES: MET, NO: NOT_MET, UNKNOWN: OPEN}
@@ -49,8 +51,8 @@ class Kernel(Protocol):
     def ask(self, need: Need, spec: ObjectSpec) -> Answer:
         """Return whether it has what an object needs."""
 
-    def setting(self, extern: Extern) -> int | None:
-        """Return the value of a kconfig extern as a number; None for one that is unknown or is no number."""
+    def setting(self, extern: Extern, btf: BTF) -> bytes:
+        """Return a kconfig extern as it lies in memory; empty for one that is unknown."""
 
 
 class Verdict(NamedTuple):
@@ -75,6 +77,10 @@ class Object:
     def _program(self) -> relocations.Object:
         return relocations.Object(self._data)
 
+    @cached_property
+    def _loaded(self) -> set[tuple[str, int]]:
+        return needed.loaded_places(self.spec)
+
     def check(self, kernel: Kernel) -> list[Verdict]:
         """Return a verdict on each need."""
         answers = [(need, kernel.ask(need, self.spec)) for need in self.needs]
@@ -93,12 +99,12 @@ class Object:
             program = self._program
             target = kernel.types() if any(program.relos.values()) else Target(spec.btf)
             if target is None:
-                return list(_open(spec)), everything
+                return list(_open(spec, self._loaded)), everything
             found, places = program.run(target, _known(spec, kernel, missing))
         except BTFError as error:
             reason = f"the types cannot be compared: {error}"
             return [Verdict(Need(needed.RELOCATION, "all", ()), OPEN, reason)], everything
-        return list(_judged(spec, found)), _Reached(program.sections, places)
+        return list(_judged(spec, found, self._loaded)), _Reached(program.sections, places)
 
 
 def check(data: bytes, kernel: Kernel) -> list[Verdict]:
@@ -120,7 +126,8 @@ def _verdict(spec: ObjectSpec, need: Need, answer: Answer, reached: _Reached) ->
     status = _STATUS[answer.can]
     if status != MET and need.uses and not any(reached.has(use) for use in need.uses):
         return Verdict(need, MET, GUARDED)
-    if answer.can == NO and need.extern is not None and need.extern.weak and not need.of:
+    is_weak = need.extern is not None and need.extern.weak and not need.of
+    if is_weak and answer.can == NO and (need.kind != needed.KCONFIG or answer in ABSENT):
         return Verdict(need, MET, WEAK)
     if status != MET and need.kind == needed.BTF_KIND and not _keeps_types(spec):
         return Verdict(need, MET, REPLACED)
@@ -132,11 +139,15 @@ def _keeps_types(spec: ObjectSpec) -> bool:
     return any(one.made_of == words.STRUCT_OPS for one in spec.maps)
 
 
-def _judged(spec: ObjectSpec, found: list[relocations.Verdict]) -> Iterator[Verdict]:
-    """Yield a verdict on each thing that relocations ask for, with all that ask for it."""
+def _judged(
+    spec: ObjectSpec, found: list[relocations.Verdict], loaded: Container[tuple[str, int]]
+) -> Iterator[Verdict]:
+    """Yield a verdict on each thing that relocations of what is loaded ask for, with all that ask for it."""
     inside = _Programs(spec)
     rows: dict[tuple[str, bool], tuple[list[Use], relocations.Verdict]] = {}
     for one in found:
+        if (one.section, one.insn) not in loaded:
+            continue
         key = one.result.wanted, one.status == relocations.FAILED
         uses, _ = rows.setdefault(key, ([], one))
         uses.append(Use(inside.named(one.section, one.insn), one.section, one.insn, one.source))
@@ -145,13 +156,15 @@ def _judged(spec: ObjectSpec, found: list[relocations.Verdict]) -> Iterator[Verd
         yield Verdict(Need(needed.RELOCATION, wanted, tuple(uses)), NOT_MET if failed else MET, reason)
 
 
-def _open(spec: ObjectSpec) -> Iterator[Verdict]:
+def _open(spec: ObjectSpec, loaded: Container[tuple[str, int]]) -> Iterator[Verdict]:
     relos = spec.ext.core_relos if spec.ext is not None else {}
     inside = _Programs(spec)
     for section, rows in relos.items():
-        uses = tuple(Use(inside.named(section, row.insn_off // 8), section, row.insn_off // 8) for row in rows)
-        need = Need(needed.RELOCATION, f"{len(rows)} in section {section}", uses)
-        yield Verdict(need, OPEN, "the kernel does not tell its types")
+        slots = [row.insn_off // 8 for row in rows if (section, row.insn_off // 8) in loaded]
+        if slots:
+            uses = tuple(Use(inside.named(section, slot), section, slot) for slot in slots)
+            need = Need(needed.RELOCATION, f"{len(slots)} in section {section}", uses)
+            yield Verdict(need, OPEN, "the kernel does not tell its types")
 
 
 class _Programs:
@@ -180,9 +193,11 @@ def _known(spec: ObjectSpec, kernel: Kernel, missing: set[str]) -> relocations.K
         here = _FIRST + _ROOM * len(bases)
         absent = extern.name in missing
         bases[words.EXTERN, extern.name] = 0 if absent and extern.kind != words.KCONFIG else here
-        value = _setting(spec, extern, 0 if absent else kernel.setting(extern))
-        if value:
-            memory[here] = value
+        if extern.kind == words.KCONFIG and spec.btf is not None:
+            size = min(spec.btf.size_of(extern.type_id), _WIDEST)
+            value = bytes(size) if absent else kernel.setting(extern, spec.btf)
+            if value:
+                memory[here] = value
     values = {
         (section, slot): bases[reference[:2]] + reference.slot
         for section, code in spec.code.items()
@@ -194,11 +209,3 @@ def _known(spec: ObjectSpec, kernel: Kernel, missing: set[str]) -> relocations.K
 
 def _is_wide(insn: Insn | None) -> bool:
     return insn is not None and insn.wide
-
-
-def _setting(spec: ObjectSpec, extern: Extern, value: int | None) -> bytes:
-    """Return a setting of the kernel as it lies in memory; empty if it is not known, or no setting."""
-    if extern.kind != words.KCONFIG or spec.btf is None or value is None:
-        return b""
-    size = spec.btf.size_of(extern.type_id)
-    return (value & (1 << 8 * size) - 1).to_bytes(size, spec.byteorder) if size <= _WIDEST else b""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from functools import cached_property
 
 from bpfctl.errors import KernelError
 from bpfctl.feature.setting import Settings
 from bpfctl.feature.types import Types, of_modules
-from bpfctl.host import kallsyms, kernel_config
+from bpfctl.host import kallsyms, kernel_config, version
 from bpfctl.kernel import btf
 from btf.errors import BTFError
 
@@ -18,7 +17,7 @@ class Here:
 
     def __init__(self) -> None:
         self.symbols = kallsyms.Symbols()
-        self.settings = Settings(lambda: kernel_config.running().options, os.uname().release)
+        self.settings = Settings(lambda: kernel_config.running().options, version.running())
 
     @cached_property
     def types(self) -> Types | None:

@@ -43,8 +43,11 @@ def _with_map(
             answer = refused(error.errno or 0, asker.rights)
             return Answer(NO, f"no maps of type {kind.name.lower()}") if answer.can == NO else answer
         with made:
-            if prepare is not None:
-                prepare(made.fileno())
+            try:
+                if prepare is not None:
+                    prepare(made.fileno())
+            except OSError as error:
+                return refused(error.errno or 0, asker.rights)
             return _ending(code(made.fileno()))(asker)
 
     return load

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from bpfctl.feature.types import Types
     from bpfctl.spec import Extern, ObjectSpec
     from btf.check import Target
+    from btf.read import BTF
 
     Way = Callable[[Need, ObjectSpec], Answer]
 
@@ -62,9 +63,10 @@ class Known(ABC):
         """Return its types, with those of its modules where they are known too; None where it does not tell them."""
         return self._types.target if self._types is not None else None
 
-    def setting(self, extern: Extern) -> int | None:
-        """Return the value of a kconfig extern as a number; None for one that is unknown or is no number."""
-        return self._settings.number(extern.name)
+    def setting(self, extern: Extern, btf: BTF) -> bytes:
+        """Return a kconfig extern as it lies in memory; empty for one that is unknown."""
+        found = self._settings.value(extern, btf)
+        return found if isinstance(found, bytes) else b""
 
     def _size(self, number: int) -> Answer:
         if number > facts.LONGEST:

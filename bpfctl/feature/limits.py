@@ -28,7 +28,7 @@ _OLD_LIMIT = 4096  # BPF_MAXINSNS
 
 PROBES = (
     # Linux commit c04c0d2b968a, "bpf: increase complexity limit and maximum program size"
-    Probe("large_insn_limit", "Large program size limit", "5.3", _code(_MOV_1 * _OLD_LIMIT, _EXIT)),
+    Probe("large_insn_limit", "Large program size limit", "5.2", _code(_MOV_1 * _OLD_LIMIT, _EXIT)),
     # Commit 2589726d12a1, "bpf: introduce bounded loops": r0 -= 1; if r0 != 0 goto -2
     Probe(
         "bounded_loops", "Bounded loop support", "5.3", _code(_MOV_10, "1700000001000000", "5500feff00000000", _EXIT)

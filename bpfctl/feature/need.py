@@ -138,10 +138,8 @@ class _Collector:
         for refusal in self._spec.refusals:
             self._add(Need(LOADER, refusal, ()))
         self._add(Need(ORDER, self._spec.byteorder, ()))
-        idle = idle_programs(self._spec)
-        for program in self._spec.programs:
-            if program.autoload and program.name not in idle:
-                self._program(program)
+        for program in loaded_programs(self._spec):
+            self._program(program)
         for one in self._spec.externs:
             self._add(Need(_EXTERNS[one.kind], one.name, (), extern=one))
         for map_ in self._spec.maps:
@@ -304,10 +302,17 @@ def _target(program: ProgramSpec) -> str:
     return "sleepable" if program.sleepable else "packets of several buffers"
 
 
-def idle_programs(spec: ObjectSpec) -> set[str]:
-    """Return the names of programs that are members of structs alone that are not made unless asked for."""
+def loaded_programs(spec: ObjectSpec) -> list[ProgramSpec]:
+    """Return the programs that are loaded unasked, without members of structs alone that are not made unasked."""
     members = [(one.autocreate, name) for one in spec.maps for _, name in one.functions]
-    return {name for _, name in members} - {name for made, name in members if made}
+    idle = {name for _, name in members} - {name for made, name in members if made}
+    return [one for one in spec.programs if one.autoload and one.name not in idle]
+
+
+def loaded_places(spec: ObjectSpec) -> set[tuple[str, int]]:
+    """Return the instructions, by section and slot, of all functions but the programs that are not loaded unasked."""
+    idle = {one.function for one in spec.programs} - {one.function for one in loaded_programs(spec)}
+    return {(one.section, slot) for one in spec.functions if one not in idle for slot in range(one.start, one.end)}
 
 
 def _fields(spec: ObjectSpec, map_: MapSpec) -> Iterator[str]:

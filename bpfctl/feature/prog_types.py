@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import re
 from errno import EINVAL
 from typing import NamedTuple
 
 from bpfctl._sys import programs
-from bpfctl.feature.answer import AVAILABLE, ENOTSUPP, MISSING, NO, Answer, Rights, refused
+from bpfctl.feature.answer import AVAILABLE, ENOTSUPP, MISSING, NO, Answer, Rights, complaint, refused
+from bpfctl.host import version
 from bpfctl.uapi.enums import AttachType, ProgType
 
 SLEEPABLE = 1 << 4  # BPF_F_SLEEPABLE in include/uapi/linux/bpf.h
@@ -79,9 +78,7 @@ def kernel_version(kind: int) -> int:
     """Return the version that kprobes must carry before Linux 5.0 (commit 6c4fc209fcf9), or 0 for other types."""
     if kind != ProgType.KPROBE:
         return 0
-    words = re.match(r"(\d+)\.(\d+)\.?(\d*)", os.uname().release)
-    major, minor, patch = (int(number or 0) for number in words.groups()) if words else (0, 0, 0)
-    return major << 16 | minor << 8 | min(patch, 255)
+    return version.code(version.running())
 
 
 def on_kernel(probe: Probe, rights: Rights) -> Answer:
@@ -100,8 +97,8 @@ def on_kernel(probe: Probe, rights: Rights) -> Answer:
         errno = error.errno or 0
         if probe.refusal and errno == probe.refusal and probe.complaint in error.log:
             return AVAILABLE
-        answer = refused(errno, rights)
-        return answer._replace(why=error.log.splitlines()[0]) if error.log and answer.can == NO else answer
+        answer, said = refused(errno, rights), complaint(error.log)
+        return answer._replace(why=said) if said and answer.can == NO else answer
     return MISSING if probe.refusal else AVAILABLE
 
 

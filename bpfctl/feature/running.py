@@ -12,7 +12,7 @@ from bpfctl._sys import calls, programs
 from bpfctl.errors import KernelError
 from bpfctl.feature import attached, by_type, facts, isa, limits, prog_types, rights, shape
 from bpfctl.feature import need as needed
-from bpfctl.feature.answer import AVAILABLE, MISSING, NO, UNKNOWN, YES, Answer, refused
+from bpfctl.feature.answer import AVAILABLE, MISSING, NO, UNKNOWN, YES, Answer, complaint, refused
 from bpfctl.feature.here import Here
 from bpfctl.feature.known import Known
 from bpfctl.feature.map_probe import MapProber
@@ -157,10 +157,10 @@ class Running(Known):
                 return refused(error.errno or 0, self._rights)
             array = pack("=ii", 0, module) if module else None
             got = shape.load(wanted, call + _EXIT, fd_array=array, module_fd=target)
-        complaint = next((line for line in got.log.splitlines() if any(words in line for words in phrases)), "")
-        if complaint:
-            return Answer(NO, complaint[:200])
-        if not got.errno or got.log.strip():
+        said = next((line for line in got.log.splitlines() if any(words in line for words in phrases)), "")
+        if said:
+            return Answer(NO, said[:200])
+        if not got.errno or complaint(got.log):
             return AVAILABLE
         answer = refused(got.errno, self._rights)
         return answer if answer.can == UNKNOWN else Answer(UNKNOWN, "no such program can be loaded to ask")
@@ -177,9 +177,13 @@ class Running(Known):
         return self._once((need.name, wanted), lambda: self._call(wanted, call, _NO_KFUNC, place))
 
     def _address(self, name: str) -> Answer:
-        if self._here.symbols.has(name):
-            return AVAILABLE
-        return Answer(NO, "/proc/kallsyms does not have it")
+        symbols = self._here.symbols
+        places = symbols.places(name)
+        if len(places) > 1:
+            return Answer(NO, "/proc/kallsyms has several symbols that are called so")
+        if not any(places) and not symbols.readable:
+            return Answer(UNKNOWN, "/proc/kallsyms tells no addresses, or cannot be read")
+        return AVAILABLE if places else Answer(NO, "/proc/kallsyms does not have it")
 
     def _kind(self, number: int) -> Answer:
         return self._once(("kind", number), lambda: self._load_kind(number))

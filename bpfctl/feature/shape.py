@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from bpfctl._sys import programs
 from bpfctl.feature import prog_types
-from bpfctl.feature.answer import AVAILABLE, NO, UNKNOWN, Answer, Rights, refused
+from bpfctl.feature.answer import AVAILABLE, NO, UNKNOWN, Answer, Rights, complaint, refused
 from bpfctl.uapi.enums import AttachType, ProgType
 from btf import types
 
@@ -110,6 +110,5 @@ def answer(shape: Shape, rights: Rights, *, module_fd: int = 0) -> Answer:
     got = load(shape, _RETURNS_0, module_fd=module_fd)
     if not got.errno or any(words in got.log for words in _FAR_ENOUGH):
         return AVAILABLE
-    if got.log.strip():
-        return Answer(NO, got.log.strip().splitlines()[0][:200])
-    return refused(got.errno, rights)
+    said = complaint(got.log)
+    return Answer(NO, said[:200]) if said else refused(got.errno, rights)

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 NOBODY = 0xFFFFFFFF  # no descriptor
 NO_ID = 0x7FFFFFFE  # an id or a device that does not exist, the largest that the kernel looks for
+_SYSFS = "/sys/kernel"  # there wherever that is mounted
 
 
 class Asker:
@@ -290,18 +291,16 @@ def links_there(
     return link
 
 
-def exists(*paths: str) -> Callable[[Asker], Answer]:
-    """Ask by looking for a file."""
+def exists(path: str) -> Callable[[Asker], Answer]:
+    """Ask by looking for a file of sysfs."""
 
     def look(_asker: Asker) -> Answer:
-        for path in paths:
-            try:
-                os.stat(path)
-            except PermissionError:
-                return Answer(UNKNOWN, f"{path} may not be looked at")
-            except OSError:
-                continue
-            return AVAILABLE
-        return MISSING
+        try:
+            os.stat(path)
+        except PermissionError:
+            return Answer(UNKNOWN, f"{path} may not be looked at")
+        except OSError:
+            return MISSING if os.path.isdir(_SYSFS) else Answer(UNKNOWN, "sysfs is not mounted")
+        return AVAILABLE
 
     return look

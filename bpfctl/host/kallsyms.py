@@ -66,8 +66,8 @@ class Symbols:
 
     def has(self, name: str) -> bool:
         """Return whether there is a symbol of this name, in the kernel proper or a module."""
-        text, there = self._load(), _encoded(f" {name}")
-        return there + b"\n" in text or there + b"\t" in text
+        text, word = self._load(), b" " + _bytes(name)
+        return word + b"\n" in text or word + b"\t" in text
 
     def functions(self) -> Iterator[tuple[str, str]]:
         """Yield the name of each function, and its module, empty for the kernel proper; those of BPF are left out."""
@@ -78,16 +78,27 @@ class Symbols:
 
     def addresses(self, name: str, module: str = "") -> list[int]:
         """Return the addresses of all functions of a name, or of those in a module, 0 where they are kept from us."""
-        end = rb"\t\[%s\]" % re.escape(_encoded(module)) if module else rb"(?=[\n\t]|$)"
-        line = rb"\n([0-9a-f]+) [tTwW] %s%s" % (re.escape(_encoded(name)), end)
+        end = rb"\t\[%s\]" % re.escape(_bytes(module)) if module else rb"(?=[\n\t]|$)"
+        line = rb"\n([0-9a-f]+) [tTwW] %s%s" % (re.escape(_bytes(name)), end)
         return [int(found[1], 16) for found in re.finditer(line, self._load())]
 
     def address(self, name: str) -> int | None:
         """Return the address of a symbol of the kernel proper; None when there is none, or it is kept from us."""
+        return next(self._places(b" %s\n" % _bytes(name)), None) or None
+
+    def places(self, name: str) -> set[int]:
+        """Return the addresses of all symbols of a name, also in modules; 0 where they are kept from us."""
+        word = b" " + _bytes(name)
+        return {*self._places(word + b"\n"), *self._places(word + b"\t")}
+
+    def _places(self, end: bytes) -> Iterator[int]:
+        """Yield the addresses of the lines that have this behind the type of the symbol."""
         text = self._load()
-        end = text.find(_encoded(f" {name}\n"))
-        start = text.rfind(b"\n", 0, end) + 1
-        return int(text[start : start + self._width], 16) or None if end >= 0 else None
+        at = text.find(end)
+        while at >= 0:
+            start = text.rfind(b"\n", 0, at) + 1
+            yield int(text[start : start + self._width], 16)
+            at = text.find(end, at + 1)
 
     def _line(self, address: int) -> bytes | None:
         """Return the first line with an address: found in the text, or in a dictionary by those who ask often."""
@@ -107,8 +118,8 @@ class Symbols:
         return text[start + 1 : text.find(b"\n", start + 1)]
 
 
-def _encoded(name: str) -> bytes:
-    """Return a name, which may come from a file, as the bytes that it was."""
+def _bytes(name: str) -> bytes:
+    """Return a name as the file has it: names may come from who knows where."""
     return name.encode(errors="surrogateescape")
 
 

@@ -12,8 +12,8 @@ from bpfctl import spec as words
 from bpfctl._sys import programs
 from bpfctl.asm.insn import BPF_CALL, BPF_EXIT, BPF_JMP, Insn
 from bpfctl.errors import NotSupported, ObjectError
-from bpfctl.feature.answer import YES
 from bpfctl.feature.by_type import plain
+from bpfctl.feature.setting import ABSENT, of_number
 from bpfctl.uapi.enums import ProgType
 from bpfctl.uapi.helpers import Helper
 from btf import types
@@ -65,7 +65,7 @@ def _settings(spec: ObjectSpec, kernel: Here) -> tuple[dict[str, int], bytes]:
     for one, alignment, size in sorted(wanted, key=lambda row: (-row[1], row[2], row[0].name)):
         memory += bytes(-len(memory) % alignment)
         places[one.name] = len(memory)
-        memory += _setting(spec, btf, one, kernel).ljust(size, b"\0")[:size]
+        memory += _setting(btf, one, kernel).ljust(size, b"\0")
     return places, bytes(memory)
 
 
@@ -76,29 +76,26 @@ def _alignment(btf: BTF, one: Extern) -> int:
     return max(min(btf.size_of(of.type_id if isinstance(of, types.Array) else type_id), _POINTER), 1)
 
 
-def _setting(spec: ObjectSpec, btf: BTF, one: Extern, kernel: Here) -> bytes:
-    """Return a setting as it lies in memory."""
-    size = btf.size_of(one.type_id)
-    if one.name in _OURS:
-        return int(_OURS[one.name](kernel)).to_bytes(size, spec.byteorder)
-    answer = kernel.settings.answer(one, btf)
-    if answer.can != YES:
-        if one.weak:
-            return b""
-        raise NotSupported(f"the kernel's setting {one.name} cannot be supplied: {answer.why}")
-    number = kernel.settings.number(one.name)
-    if number is not None:
-        return (number & (1 << 8 * size) - 1).to_bytes(size, spec.byteorder)
-    text = kernel.settings.text(one.name).encode(errors="surrogateescape")
-    return text[: size - 1]
+def _setting(btf: BTF, one: Extern, kernel: Here) -> bytes:
+    """Return a setting as it lies in memory; empty for a zero."""
+    ours = _OURS.get(one.name)
+    found = of_number(int(ours(kernel)), one, btf) if ours is not None else kernel.settings.value(one, btf)
+    if isinstance(found, bytes):
+        return found
+    if one.weak and found in ABSENT:
+        return b""
+    raise NotSupported(f"the kernel's setting {one.name} cannot be supplied: {found.why}")
 
 
 def _supply(spec: ObjectSpec, one: Extern, kernel: Here) -> Supply:
     if one.kind == words.ADDRESS:
-        address = kernel.symbols.address(one.name)
-        if address is None and not one.weak:
+        places = kernel.symbols.places(one.name)
+        if len(places) > 1:
+            raise NotSupported(f"/proc/kallsyms has several symbols that are called {one.name}")
+        told = any(places) or (places and kernel.symbols.readable)  # of variables per CPU it may be 0
+        if not told and not one.weak:
             raise NotSupported(f"/proc/kallsyms tells no address of {one.name}")
-        return Supply(address=address or 0)
+        return Supply(address=next(iter(places), 0))
     name, word = plain(one.name), "function" if one.kind == words.KFUNC else "variable"
     if kernel.types is None:
         raise NotSupported(f"the kernel does not tell its types, and {word} {name} is one of them")

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack
+from errno import EINVAL
+from struct import pack
 from typing import TYPE_CHECKING, NamedTuple
 
 from bpfctl import spec as words
@@ -67,7 +69,10 @@ class Maker:
             try:
                 return Map(self._create(spec, inner))
             except OSError as error:
-                raise _refused(spec, error) from None
+                if error.errno != EINVAL or not spec.made_of or not spec.flags & MapFlag.MMAPABLE:
+                    raise _refused(spec, error) from None
+        # None can be mapped before Linux 5.5 (commit fc9702273e2e, "bpf: Add mmap() support for BPF_MAP_TYPE_ARRAY").
+        return self.make(spec._replace(flags=spec.flags & ~MapFlag.MMAPABLE))
 
     def _create(self, spec: MapSpec, inner: int) -> FD:
         """Create a map with its types, or without where maps of its type have none."""
@@ -142,7 +147,7 @@ def fill(spec: MapSpec, map_: Map, known: Mapping[str, int]) -> None:
             maps.freeze(map_.fileno())
         for index, name in spec.slots:
             if name in known:
-                maps.update(map_.fileno(), index.to_bytes(4, "little"), known[name].to_bytes(4, "little"))
+                maps.update(map_.fileno(), pack("=I", index), pack("=I", known[name]))
     except OSError as error:
         raise KernelError(f"map {spec.name} cannot be filled", error.errno or 0) from None
 

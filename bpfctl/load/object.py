@@ -24,7 +24,7 @@ from bpfctl.errors import CannotLoad, KernelError, NotFound, NotSupported, Objec
 from bpfctl.feature import answer, prog_types, rights, shape
 from bpfctl.feature.answer import NO, Answer
 from bpfctl.feature.here import Here
-from bpfctl.feature.need import idle_programs
+from bpfctl.feature.need import loaded_programs
 from bpfctl.kernel import btf as objects
 from bpfctl.kernel.prog import Program
 from bpfctl.kernel.verifier import Asked
@@ -103,8 +103,8 @@ class _Loading:
         found = externs.resolve(spec, self._kernel)
         # relocated before anything is made: this is where most objects fail on another kernel
         code = core.apply(spec, self._kernel, self._how.core)
-        loaded = types.load(spec, found.places)
-        btf_fd = self._held.enter_context(loaded).fileno() if loaded is not None else 0
+        described = types.load(spec, found.places)
+        btf_fd = self._held.enter_context(described).fileno() if described is not None else 0
         how = self._how
         specs = {one.name: _with(found.memory, one) for one in spec.maps if one.autocreate}
         maker = maps.Maker(btf_fd, self._kernel, self._module_fd, how.name, how.ifindex)
@@ -116,12 +116,11 @@ class _Loading:
             if one.inner is not None or one.made_of:
                 maps.fill(one, self._into.maps[name], made)
         linker = Linker(spec, code, made, found, self._module_fd)
-        idle = idle_programs(spec)
-        for program in spec.programs:
-            if program.autoload and program.name not in idle:
-                loaded_program = self._program(program, linker.link(program.function), btf_fd)
-                self._into.programs[program.name] = self._held.enter_context(loaded_program)
-                self._bind(loaded_program, [made[name] for name, one in specs.items() if one.made_of == words.RODATA])
+        constants = [made[name] for name, one in specs.items() if one.made_of == words.RODATA]
+        for program in loaded_programs(spec):
+            loaded = self._held.enter_context(self._program(program, linker.link(program.function), btf_fd))
+            self._into.programs[program.name] = loaded
+            self._bind(loaded, constants)
         fds = {name: program.fileno() for name, program in self._into.programs.items()}
         for name, one in ours.items():
             if one.inner is None and one.slots:

@@ -24,7 +24,7 @@ LEFT_OUT = {"freplace"}
 #: Programs with a call that nobody gets to; what stands there is each loader's own number.
 POISONED = {"kfunc_weak", "load_kfuncs"}
 #: bpftool pins no program of an object that has one which is not loaded.
-UNPINNED = {"not_loaded"}
+UNPINNED = {"core_not_loaded", "not_loaded"}
 
 
 @pytest.fixture(scope="module")

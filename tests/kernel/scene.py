@@ -272,4 +272,4 @@ def _object(section):
     """Return an object with one program."""
     types = Builder()
     task = types.add_struct("task_struct", 8, [("pid", types.add_int("int", 4), 32)])
-    return bpf_object(types, [Relo(task, "0:0", FIELD_BYTE_OFFSET)], section)
+    return bpf_object(types, [Relo(task, "0:0", FIELD_BYTE_OFFSET, 4)], section)

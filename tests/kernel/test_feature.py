@@ -122,6 +122,12 @@ def test_who_may_not_ask_is_told_nothing_wrong(as_root, place):
     assert all("capabilit" in reason for reason in reasons)
 
 
+def test_without_sysfs_nothing_in_it_is_missing(as_root):
+    truth, said = answers(as_root), answers(report(hardship.no_sys))
+
+    assert {name: answer for name, answer in said.items() if answer is not None and truth[name] is not answer} == {}
+
+
 @pytest.mark.skipif(not IN_A_GUEST, reason="only in a guest may ordinary users be let use BPF")
 def test_who_may_ask_for_some_is_told_nothing_wrong(as_root):
     """What the kernel denies those without rights it may have for others."""

@@ -8,7 +8,7 @@ import random
 import pytest
 
 from tests.bpftool import peer
-from tests.build.compiled import everything
+from tests.build.compiled import everything, source
 from tests.kernel.place import Place
 
 COMMANDS = {
@@ -54,6 +54,21 @@ def test_it_is_told_in_one_document(command):
                 assert sorted(place.bpffs.iterdir()) == before
 
     assert 0 <= fine < ROUNDS
+
+
+def test_the_name_of_a_tracepoint_is_no_text():
+    """What a section names may be any bytes."""
+    data = source('#include "bpf.h"\nSEC("raw_tp/odd name") int second(void *context) { return 0; }\nLICENSE("GPL");')
+    with Place() as place:
+        path = place.root / "odd.o"
+        path.write_bytes(data.replace(b"odd name", b"odd\xffn\x1bme"))
+        words = ["-j", "prog", "loadall", str(path), str(place.bpffs / "pin"), "autoattach"]
+        answer = peer.inside(*words)
+
+    told = json.loads(answer.stdout)["error"]
+    assert answer.rc == 255
+    assert told.startswith("can't attach to raw tracepoint 'odd")
+    assert told.endswith("n\x1bme': No such file or directory")
 
 
 def _removed(path):

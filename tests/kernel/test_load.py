@@ -61,7 +61,9 @@ def test_settings(here):
     text = '#include "bpf.h"\nextern u32 LINUX_KERNEL_VERSION __kconfig;\n'
     text += "extern char CONFIG_CC_VERSION_TEXT[8] __kconfig;\n"
     of = 'SEC("tc") int classify(void *context)\n{ return %s; }\nLICENSE("GPL");'
-    major, minor, patch = map(int, re.match(r"(\d+)\.(\d+)\.(\d+)", os.uname().release).groups())
+    names = os.uname()
+    told = re.search(r"Debian (\d+)\.(\d+)\.(\d+)", names.version) or re.match(r"(\d+)\.(\d+)\.(\d+)", names.release)
+    major, minor, patch = map(int, told.groups())
     with Loaded(read(source(text + of % "LINUX_KERNEL_VERSION")), here) as loaded:
         assert run(loaded) == (major << 16) + (minor << 8) + min(patch, 255)
     with Loaded(read(source(text + of % "CONFIG_CC_VERSION_TEXT[7] << 8 | CONFIG_CC_VERSION_TEXT[0]")), here) as loaded:

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from contextlib import ExitStack
+from errno import EIO
 from pathlib import Path
 
 import pytest
@@ -160,6 +161,26 @@ def test_of_several_places_all_or_none_are_attached(kept, path, offset):
     with pytest.raises(KernelError, match="can't attach to"):
         tracefs.attach(loaded, places, refused)
     assert not events()
+
+
+def test_one_that_cannot_be_taken_away_keeps_no_other(path, offset, monkeypatch):
+    """Those before it go all the same, and so do the files."""
+    removed, open_ = tracefs._removed, len(os.listdir("/proc/self/fd"))
+
+    def complaining(file, name):
+        removed(file, name)
+        raise KernelError(f"can't remove event '{name}'", EIO)
+
+    monkeypatch.setattr(tracefs, "_removed", complaining)
+    made = tracefs.Events(tracefs.PROCESSES)
+    for at in (offset, offset + 1):
+        made.add(tracefs.Place(tracefs.PROCESSES, f"{at:#x}", str(path)))
+    assert len(events()) == 2
+
+    with pytest.raises(KernelError, match="can't remove event"):
+        made.close()
+    assert not events()
+    assert len(os.listdir("/proc/self/fd")) == open_
 
 
 @pytest.fixture

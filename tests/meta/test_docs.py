@@ -31,7 +31,7 @@ def test_python_in_the_documents_runs(block, tmp_path):
     # Ids and files are made up in the text; any map and any object will do, so one is there.
     types = Builder()
     task = types.add_struct("task_struct", 8, [("pid", types.add_int("int", 4), 32)])
-    (tmp_path / "program.o").write_bytes(bpf_object(types, [Relo(task, "0:0", FIELD_BYTE_OFFSET)]))
+    (tmp_path / "program.o").write_bytes(bpf_object(types, [Relo(task, "0:0", FIELD_BYTE_OFFSET, 4)]))
     code = (
         "import bpfctl\nheld = bpfctl.Map.create(bpfctl.MapType.ARRAY, 4, 8, 1)\n"
         + block.replace("by_id(7)", "by_id(held.info().id)")

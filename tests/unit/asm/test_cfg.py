@@ -24,6 +24,11 @@ def test_blocks_and_edges() -> None:
     assert main.edges == (Edge(0, 1), Edge(0, 2), Edge(1, 3), Edge(2, 3), Edge(3, None))
 
 
+def test_no_instructions() -> None:
+    """Nothing starts there, whatever is known to start somewhere."""
+    assert functions([], [0, 5]) == []
+
+
 def test_an_exit_in_the_middle() -> None:
     """What stands behind it does not follow it."""
     prog = Program().jump("jeq", R1, 0, "other").exit_().label("other").mov(R0, 1).exit_()

@@ -6,7 +6,7 @@ import pytest
 
 from bpfctl.elf.read import read
 from bpfctl.feature.answer import NO, UNKNOWN, YES
-from bpfctl.feature.setting import Settings
+from bpfctl.feature.setting import ABSENT, Settings
 from bpfctl.spec import Extern
 from tests.build.compiled import source
 
@@ -51,9 +51,51 @@ def test_what_is_not_there():
     settings = Settings(lambda: {"CONFIG_OTHER": "y"}, "6.1")
 
     assert settings.answer(EXTERNS["CONFIG_INT"], SPEC.btf).can == NO
-    assert settings.answer(Extern("LINUX_SOMETHING", "kconfig", weak=False), SPEC.btf).can == NO
-    assert settings.answer(Extern("LINUX_KERNEL_VERSION", "kconfig", weak=False), SPEC.btf).can == YES
+    type_id = EXTERNS["CONFIG_INT"].type_id
+    assert settings.answer(EXTERNS["CONFIG_INT"], SPEC.btf) in ABSENT
+    assert settings.answer(Extern("LINUX_SOMETHING", "kconfig", weak=False, type_id=type_id), SPEC.btf) in ABSENT
+    assert settings.answer(Extern("SOMETHING", "kconfig", weak=False, type_id=type_id), SPEC.btf).can == NO
+    assert settings.answer(Extern("SOMETHING", "kconfig", weak=False, type_id=type_id), SPEC.btf) not in ABSENT
     assert Settings(lambda: None, "6.1").answer(EXTERNS["CONFIG_INT"], SPEC.btf).can == UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("CONFIG_BOOL", {"y": b"\1", "n": b"\0"}),
+        ("CONFIG_INT", {"250": b"\xfa\0\0\0", "-1": b"\xff" * 4, "010": b"\x08\0\0\0", "0x10": b"\x10\0\0\0"}),
+        ("CONFIG_CHAR", {"y": b"y", "m": b"m", "n": b"n", "65": b"A", "-128": b"\x80"}),
+        ("CONFIG_TRISTATE", {"y": b"\1\0\0\0", "m": b"\2\0\0\0", "n": b"\0\0\0\0"}),
+        ("CONFIG_TEXT", {'"text"': b"text\0", '""': b"\0", '"longer text"': b"longer \0"}),
+    ],
+)
+def test_bytes(name, values):
+    """What libbpf writes: of a letter its number, and of text as much as there is room for."""
+    found = {value: Settings(lambda: {name: value}, "6.1").value(EXTERNS[name], SPEC.btf) for value in values}  # noqa: B023 - called at once
+
+    assert found == values
+
+
+def test_what_does_not_fit():
+    """Half of a number would be another one; a weak variable is no better."""
+    too_much = {"CONFIG_CHAR": ("128", "256"), "CONFIG_INT": ("4294967296", "1.5", ""), "CONFIG_TEXT": ('"', '"open')}
+    for name, values in too_much.items():
+        for value in values:
+            found = Settings(lambda: {name: value}, "").value(EXTERNS[name], SPEC.btf)  # noqa: B023 - called at once
+
+            assert found == (NO, f"its value is {value}, which the variable cannot hold", False)
+            assert found not in ABSENT
+    version = Extern("LINUX_KERNEL_VERSION", "kconfig", False, EXTERNS["CONFIG_CHAR"].type_id)
+    for release in ("6.1.0", ""):
+        assert Settings(dict, release).answer(version, SPEC.btf).can == NO
+        assert Settings(dict, release).answer(version._replace(name="LINUX_HAS_BPF_COOKIE"), SPEC.btf).can == YES
+
+
+def test_types_that_no_loader_fills_in():
+    other = Extern("CONFIG_INT", "kconfig", True, next(i for i in SPEC.btf.ids if SPEC.btf.name(i) == "classify"))
+    found = Settings(lambda: {"CONFIG_INT": "1"}, "6.1").value(other, SPEC.btf)
+
+    assert found == (NO, "loaders fill in no variables of its type", False)
 
 
 @pytest.mark.parametrize(
@@ -68,10 +110,9 @@ def test_what_is_not_there():
     ],
 )
 def test_versions(release, number):
-    assert Settings(dict, release).number("LINUX_KERNEL_VERSION") == number
+    extern = Extern("LINUX_KERNEL_VERSION", "kconfig", False, EXTERNS["CONFIG_INT"].type_id)
+    settings = Settings(dict, release)
+    found = settings.value(extern, SPEC.btf)
 
-
-def test_numbers():
-    settings = Settings(lambda: {"CONFIG_A": "m", "CONFIG_B": "0x20", "CONFIG_C": '"text"'}, "")
-
-    assert [settings.number(f"CONFIG_{letter}") for letter in "ABCD"] == [2, 32, None, None]
+    assert settings.answer(extern, SPEC.btf).can == YES
+    assert (found if number else found.can) == (number.to_bytes(4, SPEC.byteorder) if number else UNKNOWN)

@@ -72,6 +72,19 @@ def test_exact_addresses_and_names(kallsyms):
     assert symbols.address("read") is None
 
 
+def test_all_places_of_a_name(kallsyms):
+    """Those in modules too; addresses that are the same are one place."""
+    kallsyms.write_text(f"{TEXT}ffffffffc0300010 d vfs_read\t[odd]\nffffffff81001010 W vfs_read\n")
+    symbols = Symbols(str(kallsyms))
+
+    assert symbols.places("vfs_read") == {0xFFFFFFFF81001010, 0xFFFFFFFFC0300010}
+    assert symbols.places("ext4_open") == {0xFFFFFFFFC0200000}
+    assert symbols.places("fixed_percpu_data") == {0}
+    assert symbols.places("read") == symbols.places("\udcff") == set()
+    assert not symbols.has("\udcff")
+    assert (symbols.address("\udcff"), symbols.addresses("\udcff")) == (None, [])
+
+
 @pytest.mark.parametrize("end", ["", "\n"])
 def test_the_last_line(tmp_path, end):
     file = tmp_path / "kallsyms"

@@ -6,9 +6,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from bpfctl.asm.insn import BPF_DW, BPF_LDX, BPF_MEM, BPF_W
+from bpfctl.asm.insn import BPF_DW, BPF_H, BPF_LDX, BPF_MEM, BPF_W
 from bpfctl.elf.read import read
-from bpfctl.errors import NotSupported
+from bpfctl.errors import NotSupported, ObjectError
 from bpfctl.feature.types import Types
 from bpfctl.load.core import POISON, apply
 from btf.read import BTF
@@ -93,6 +93,41 @@ def test_a_type_that_is_gone(type_):
 def test_too_far():
     with pytest.raises(NotSupported, match="is 40000, which is farther than an instruction reaches"):
         patched("task->pid", kernel(at=40_000))
+
+
+def test_too_wide():
+    """An integer may have more bytes there than any instruction moves."""
+    with pytest.raises(NotSupported, match=r"struct task.pid leads to 16 bytes, which no instruction moves at once"):
+        patched("task->pid", kernel(width=16))
+
+
+def damaged(**members):
+    """An object whose only relocation is of an instruction that was changed behind the compiler's back."""
+    spec = read(source(TEXT % "task->pid"))
+    (code,), (rows,) = spec.code.values(), spec.ext.core_relos.values()
+    at = rows[0].insn_off // 8
+    insns = (*code.insns[:at], code.insns[at]._replace(**members), *code.insns[at + 1 :])
+    return spec._replace(code=dict.fromkeys(spec.code, code._replace(insns=insns)))
+
+
+def test_a_part_of_a_member():
+    """Half of a number is not all of a wider one; libbpf refuses it too."""
+    with pytest.raises(ObjectError, match="moves more or fewer bytes than the object's types have"):
+        apply(damaged(opcode=LDX | BPF_H), kernel())
+
+
+def test_what_the_instruction_does_not_hold():
+    """An instruction that has another number in it than the types tell is not the one that is meant."""
+    with pytest.raises(ObjectError, match="has 12 in it, where the object's types have 0: byte offset"):
+        apply(damaged(off=12), kernel())
+
+
+def test_programs_that_are_not_loaded():
+    """What cannot be relocated there is of no interest; nobody is to get there either."""
+    text = TEXT.replace('SEC("tp_btf', 'SEC("?tp_btf')
+    (insns,) = apply(read(source(text % "task->pid")), kernel(at=40_000)).values()
+
+    assert insns.count(POISON) == 1
 
 
 def test_no_types():

@@ -159,6 +159,10 @@ POLICY = "forbidden although no capability is missing: by kernel lockdown or a s
             "a capability is missing: CAP_NET_ADMIN, CAP_PERFMON; the kernel may say no for that",
         ),
         (12, ROOT, UNKNOWN, "a limit is reached: no memory for it"),
+        (24, ROOT, UNKNOWN, "a limit is reached: this process has as many descriptors as it may (ulimit -n)"),
+        (23, ROOT, UNKNOWN, "a limit is reached: the system has as many open files as it may (fs.file-max)"),
+        (11, ROOT, UNKNOWN, "Resource temporarily unavailable: it may be told another time"),
+        (16, ROOT, UNKNOWN, "Device or resource busy: it may be told another time"),
         (1, ROOT, UNKNOWN, POLICY),
         (
             1,
