@@ -54,7 +54,6 @@ MISTAKES = [
     ["show", "id", "4000000000"],
     ["show", "id", "1x"],
     ["show", "id"],
-    ["show", "7"],
     ["show", "foo", "3"],
     ["show", "id", "1", "2"],
     ["show", "pinned", "/nowhere"],
@@ -73,6 +72,15 @@ MISTAKES = [
 def test_mistakes(words, args):
     """The same words and the same exit code."""
     assert peer.run(peer.bpftools()[0], *args, "link", *words) == peer.inside(*args, "link", *words)
+
+
+@CURRENT
+def test_a_number_without_id():
+    """What was meant is told behind bpftool's words."""
+    theirs, mine = peer.run(peer.bpftools()[0], "link", "show", "7"), peer.inside("link", "show", "7")
+
+    assert (mine.rc, mine.stdout) == (theirs.rc, theirs.stdout)
+    assert mine.stderr == theirs.stderr.removesuffix(b"\n") + b" (did you mean 'id 7'?)\n"
 
 
 @CURRENT
