@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from contextlib import ExitStack
 from pathlib import Path
@@ -68,9 +69,11 @@ def test_it_says_what_the_verifier_said(compiled):
     answer = peer.ours("feature", "check", "--unmet", "--load", str(compiled["helper_in_subprogram"]))
     line = answer.stdout.decode().splitlines()[-1]
 
-    assert line.endswith(
-        "helper_in_subprogram.o: load the whole object at helper_in_subprogram.bpf.c:4: program classify cannot be "
-        "loaded: the verifier refuses instruction 5: this kernel has no helper 9999"
+    # Linux 5.10 shows no line of source here.
+    assert re.search(
+        r"helper_in_subprogram\.o: load the whole object(?: at helper_in_subprogram\.bpf\.c:4)?: program classify "
+        "cannot be loaded: the verifier refuses instruction 5: this kernel has no helper 9999$",
+        line,
     )
 
 

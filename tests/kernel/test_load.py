@@ -15,6 +15,7 @@ from bpfctl.load.object import Loaded
 from tests.build.compiled import NAMES, compiled, everything, source
 from tests.fuzz import objects
 from tests.kernel import client
+from tests.kernel.facts import Facts
 
 PACKET = bytes(64)
 PATIENCE = 30  # seconds: the kernel frees what nobody refers to after some RCU grace periods
@@ -27,6 +28,12 @@ def here():
 
 def run(loaded, name="classify"):
     return loaded.programs[name].test_run(PACKET).retval
+
+
+def needs(need, what):
+    """Skip where the kernel lacks WHAT, which came with NEED."""
+    if not Facts("").has(need):
+        pytest.skip(f"the kernel lacks {what}")
 
 
 def test_variables(here):
@@ -43,6 +50,7 @@ def test_variables(here):
 
 def test_functions(here):
     """Calls of calls, one by a callback: twice each number and the one behind it."""
+    needs("func:bpf_for_each_map_elem", "callbacks (Linux 5.13)")
     with Loaded(read(compiled("load_functions")), here) as loaded:
         assert run(loaded) == 18 + 2 * 18 + 2 * 19
         assert run(loaded, "pass") == 2
@@ -105,6 +113,8 @@ def test_nothing_stays(here):
     ],
 )
 def test_why_not(name, error, sentence, here):
+    if name == "kfunc_type":
+        needs("func:bpf_rcu_read_lock", "bpf_rcu_read_lock()")
     with pytest.raises(error, match=re.escape(sentence)):
         Loaded(read(compiled(name)), here)
 
