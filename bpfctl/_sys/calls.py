@@ -215,12 +215,11 @@ def mount_bpffs(folder: str | bytes) -> None:
 
 
 def is_bpffs(folder: str) -> bool:
-    """Return whether a folder lies in a BPF file system, by its magic number; OSError where it cannot be reached."""
+    """Return whether a folder lies in a BPF file system; False where it is not there, or cannot be reached."""
+    if "\0" in folder:
+        return False
     text, _ = path_(folder)
-    rc: int = lib.bpfctl_fs_type(text)
-    if rc < 0:
-        raise error(rc)
-    return rc == _BPF_FS_MAGIC
+    return bool(lib.bpfctl_fs_type(text) == _BPF_FS_MAGIC)
 
 
 def unmount(folder: str) -> None:

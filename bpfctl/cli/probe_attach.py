@@ -6,6 +6,7 @@ import os
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
+from bpfctl._sys.calls import is_bpffs
 from bpfctl.attach.tracefs import Events
 from bpfctl.cli import grammar, opt
 from bpfctl.cli.stop import held_back, wait
@@ -96,7 +97,7 @@ def _pin(session: Session, found: Sequence[Attached], path: str) -> None:
 
 def _make_folder(path: str) -> None:
     above = os.path.dirname(path) or "."
-    if os.path.isdir(above) and not pins.is_bpffs(above):
+    if os.path.isdir(above) and not is_bpffs(above):
         raise UsageError(f"can't pin several links in '{path}': '{above}' is not in a BPF file system")
     try:
         os.mkdir(path, 0o700)

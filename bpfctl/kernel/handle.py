@@ -228,10 +228,8 @@ def open_pin(path: str, flags: int = 0) -> FD:
     except ValueError as error:
         raise UsageError(f"bpf obj get ({path}): {error}") from None
     except OSError as error:
-        from bpfctl.kernel.pin import is_bpffs  # noqa: PLC0415 - only an error needs it
-
         number = _number(error)
-        if number == EACCES and not is_bpffs(os.path.dirname(path) or "."):
+        if number == EACCES and not calls.is_bpffs(os.path.dirname(path) or "."):
             raise UsageError(f"bpf obj get ({path}): directory not in bpf file system (bpffs)") from None
         # EACCES is about the file's mode, which people know how to look at.
         hint = privilege_hint(number) if number != EACCES else ""

@@ -55,14 +55,6 @@ def pin(handle: Handle, path: str, *, mount: bool = True) -> str | None:
     return pins.mounted[0] if pins.mounted else None
 
 
-def is_bpffs(folder: str) -> bool:
-    """Return whether a folder lies in a BPF file system; False where it is not there, or cannot be reached."""
-    try:
-        return calls.is_bpffs(folder)
-    except (OSError, ValueError):
-        return False
-
-
 def mount_bpffs(folder: str) -> None:
     """Mount a BPF file system over a folder, private to this mount namespace and with mode 0700."""
     try:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from bpfctl._sys import calls
 from bpfctl.errors import KernelError, UsageError
 from bpfctl.host import bpffs
-from bpfctl.kernel.pin import is_bpffs, mount_bpffs
+from bpfctl.kernel.pin import mount_bpffs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,7 +40,7 @@ class Together:
         """Pin an object at a path, and return it, where ``free`` finds nothing wrong; KernelError."""
         free(path, mount=self._mount)
         folder = os.path.dirname(path) or "."
-        if not is_bpffs(folder):
+        if not calls.is_bpffs(folder):
             self._mount_over(folder)
         return self._pin(handle, path)
 
@@ -54,7 +54,7 @@ class Together:
 
     def folder(self, path: str) -> None:
         """Have a folder for pins, where ``room`` finds nothing wrong; KernelError."""
-        if is_bpffs(path):
+        if calls.is_bpffs(path):
             return
         room(path, mount=self._mount)
         if not os.path.lexists(path):
@@ -63,7 +63,7 @@ class Together:
             except OSError as error:
                 raise KernelError(f"can't make folder '{path}' for the pins", error.errno or 0) from None
             self._undone.callback(_remove, path)
-        if not is_bpffs(path):
+        if not calls.is_bpffs(path):
             self._mount_over(path)
 
     def _pin(self, handle: Handle, path: str) -> str:
@@ -104,7 +104,7 @@ def free(path: str, *, mount: bool = True) -> None:
     if os.path.lexists(path):
         raise UsageError(f"can't pin BPF object: path '{path}' already exists")
     folder = os.path.dirname(path) or "."
-    if is_bpffs(folder):
+    if calls.is_bpffs(folder):
         return
     if not os.path.exists(folder):
         raise UsageError(f"can't pin BPF object: dir '{folder}' doesn't exist")
@@ -113,11 +113,11 @@ def free(path: str, *, mount: bool = True) -> None:
 
 def room(path: str, *, mount: bool = True) -> None:
     """Raise UsageError where there can be no folder for pins."""
-    if is_bpffs(path):
+    if calls.is_bpffs(path):
         return
     if not os.path.lexists(path):
         above = os.path.dirname(path.rstrip("/")) or "."
-        if is_bpffs(above):
+        if calls.is_bpffs(above):
             return
         if not os.path.exists(above):
             raise UsageError(f"can't create dir '{path}' to pin BPF object: parent dir '{above}' doesn't exist")
