@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -102,6 +103,17 @@ def test_the_picture_of_the_house_names_every_room():
     }
 
     assert {room for room in rooms if room not in text} == set()
+
+
+def test_the_picture_of_the_house_has_its_floors():
+    """They are those that are checked."""
+    picture = (ROOT / "docs" / "architecture.md").read_text().split("```")[1]
+    rows = re.findall(r"^.{12}│(.{39})│", picture, re.MULTILINE)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    contracts = {one["name"]: one for one in project["tool"]["importlinter"]["contracts"]}
+    floors = [re.findall(r"\w+$|\w+(?= \|)", floor) for floor in contracts["Rooms are layered"]["layers"]]
+
+    assert [sorted(floor) for floor in floors] == [sorted(re.findall(r"\w+", row)) for row in rows]
 
 
 def test_the_site_has_every_page():
