@@ -125,12 +125,19 @@ def _run(session: Session, object_: str, command: Command, words: list[str], lit
             from bpfctl.cli import complete
 
             meant = complete.meant(object_, command, words)
-            error.hint = f"{_SUGGESTION} '{meant}'?" if meant else ""
+            if meant:
+                error.hint = f"{_SUGGESTION} '{meant}'?"
+            elif error.is_short:
+                error.hint = f"'{_name(object_, command)} --help' tells what it takes"
         raise
 
 
+def _name(object_: str, command: Command) -> str:
+    return f"bpfctl {object_} {command.word}".rstrip()
+
+
 def _call(session: Session, object_: str, command: Command, words: list[str], literal: int) -> None:
-    name, run = f"bpfctl {object_} {command.word}".rstrip(), function(command)
+    name, run = _name(object_, command), function(command)
     literal = min(literal, len(words))  # those that name the command may be among them
     if (object_, command.word) in _RUNS_ANOTHER and literal:
         words, behind = words[:-literal], words[-literal:]

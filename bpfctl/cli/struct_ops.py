@@ -69,7 +69,7 @@ def register(ctx: opt.Context, words: opt.Words = None) -> None:
     Those that are used by links are so as long as their link is pinned, in PATH; the others until they are
     unregistered. When anything fails nothing stays.
     """
-    from bpfctl.cli import prog_load
+    from bpfctl.cli import pin, prog_load
     from bpfctl.feature.here import Here
     from bpfctl.load import register as registering
     from bpfctl.load.how import How
@@ -86,8 +86,7 @@ def register(ctx: opt.Context, words: opt.Words = None) -> None:
         if not loaded.ops:
             raise NotFound(f"no struct_ops found in {path}")
         kept, mounted = registering.register(loaded, folder, mount=not session.options.nomount)
-    for one in mounted:
-        session.out.note(f"mounted a BPF file system on {one}")
+    pin.tell(session, *mounted)
     for struct in kept:
         ids = f"id {struct.map_id}" if struct.link_id is None else f"map id {struct.map_id} link id {struct.link_id}"
         session.out.note(f"Registered {struct.struct} {struct.name} {ids}")

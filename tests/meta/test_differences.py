@@ -55,6 +55,7 @@ SHOWN = {
         "bpftool/test_map_write.py::test_create",
         "unit/cli/test_meant.py::test_a_mistake_is_told_with_what_was_meant",
     ],
+    differences.SHORT: ["unit/cli/test_meant.py::test_who_says_too_little_is_told_where_the_words_are_explained"],
     differences.MOUNT: ["bpftool/test_differences.py::test_mounting"],
     differences.FULL_DISK: [
         "bpftool/test_differences.py::test_where_nothing_can_be_written",
