@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from errno import EACCES, EINVAL
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, TypeVar
 
@@ -42,6 +43,7 @@ class Kind(NamedTuple):
 
 # Maps are opened for reading, since whoever may look at one need not be allowed to write to it.
 _BPF_F_RDONLY = 1 << 3
+_MOST_IDS = 8  # of objects that have the same name
 
 PROG = Kind("prog", "program", calls.PROG_GET_NEXT_ID, calls.PROG_GET_FD_BY_ID, "get by id ({})")
 MAP = Kind("map", "map", calls.MAP_GET_NEXT_ID, calls.MAP_GET_FD_BY_ID, "get map by id ({})", _BPF_F_RDONLY)
@@ -192,7 +194,25 @@ class Handle(Closing):
     @classmethod
     def one(cls, which: Select) -> Self:
         """Open the one object that is meant; Ambiguous when a tag or a name matches several."""
-        return one(cls.select(which), f"several {cls.kind.noun}s match this handle")
+        try:
+            return one(cls.select(which), f"several {cls.kind.noun}s match this handle")
+        except Ambiguous as error:
+            error.hint = cls._ids(which)
+            raise
+
+    @classmethod
+    def _ids(cls, which: Select) -> str:
+        """Return which objects are meant, of whose ids one will do; empty where they are gone meanwhile."""
+        found: list[str] = []
+        try:
+            for handle in cls.select(which):
+                with handle:
+                    info, _ = calls.obj_info(handle.fileno(), 8)  # which has the id at byte 4, of whatever kind
+                    found.append(f"id {int.from_bytes(info[4:8], sys.byteorder)}")
+        except (KernelError, NotFound):
+            return ""
+        more = ", ..." if len(found) > _MOST_IDS else ""
+        return f"say which one: {', '.join(found[:_MOST_IDS])}{more}"
 
     def matches(self, which: Select) -> bool:
         """Return whether a tag or a name is this object's; objects of some kinds have neither."""

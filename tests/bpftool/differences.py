@@ -104,7 +104,10 @@ def without_hint(answer: Answer) -> Answer:
     return answer._replace(stderr=_HINT.sub(b"", answer.stderr))
 
 
-_SAID = rb"(?:the map is frozen, which is for good|did you mean '[^']+'\?|'bpfctl [\w ]+ --help' tells what it takes)"
+_SAID = (
+    rb"(?:the map is frozen, which is for good|did you mean '[^']+'\?|'bpfctl [\w ]+ --help' tells what it takes"
+    rb"|say which one: [^)\n]+)"
+)
 _HINT = re.compile(rb" \(%b\)(?=\n)|\AHint: %b\n" % (_SAID, _SAID))
 
 

@@ -10,7 +10,7 @@ import struct
 import pytest
 
 from tests.bpftool import differences, peer
-from tests.bpftool.newest import BPFTOOLS, CURRENT
+from tests.bpftool.newest import BPFTOOLS, CURRENT, NEWEST
 from tests.kernel import client
 from tests.kernel.inhabitants.maps import MAPS
 
@@ -156,13 +156,17 @@ def test_a_links_pin_is_no_map(zoo):
 
 def test_several_maps_cannot_be_pinned_at_once(zoo):
     fds = [client.map_create(2, 4, 4, 1, name="namesake") for _ in range(2)]
+    ids = sorted(client.id_of("map", fd) for fd in fds)
     try:
-        answer = peer.ours("map", "pin", "name", "namesake", str(zoo.place.bpffs / "x"))
+        words = ["map", "pin", "name", "namesake", str(zoo.place.bpffs / "x")]
+        theirs, mine = peer.run(NEWEST, *words), peer.ours(*words)
     finally:
         for fd in fds:
             os.close(fd)
 
-    assert answer == (255, b"", b"Error: several maps match this handle\n")
+    hint = f" (say which one: id {ids[0]}, id {ids[1]})".encode()
+    assert mine == (255, b"", b"Error: several maps match this handle" + hint + b"\n")
+    assert differences.without_hint(mine).stderr == theirs.stderr
 
 
 def test_pin(zoo):

@@ -56,6 +56,9 @@ SHOWN = {
         "unit/cli/test_meant.py::test_a_mistake_is_told_with_what_was_meant",
     ],
     differences.SHORT: ["unit/cli/test_meant.py::test_who_says_too_little_is_told_where_the_words_are_explained"],
+    "a tag or a name of several objects, where one is needed": [
+        "bpftool/test_map.py::test_several_maps_cannot_be_pinned_at_once"
+    ],
     differences.MOUNT: ["bpftool/test_differences.py::test_mounting"],
     differences.FULL_DISK: [
         "bpftool/test_differences.py::test_where_nothing_can_be_written",

@@ -63,6 +63,7 @@ def said(line):
         ("--jsno prog", "", 255),
         ("map show xyzzy plugh", "name xyzzy", 255),
         ("map list --name xyzzy plugh", "name plugh", 255),
+        ("prog show -x", "", 255),
         ("link show /sys/fs/bpf/x", "pinned /sys/fs/bpf/x", 255),
         ("btf dump flows", "", 255),
         ("map dump flows", "name flows", 255),
