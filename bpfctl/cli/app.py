@@ -93,7 +93,9 @@ def _command(session: Session, object_: str, words: Sequence[str]) -> Command | 
         _usage(session, object_)
         return None
     if not command.run:
-        raise UsageError(f"'{object_} {command.word}' is not in this release of bpfctl")
+        missing = UsageError(f"'{object_} {command.word}' is not in this release of bpfctl")
+        missing.hint = f"'bpfctl {object_} --help' tells what is"
+        raise missing
     return command
 
 

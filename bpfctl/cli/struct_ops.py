@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from errno import EINPROGRESS
 from typing import TYPE_CHECKING
 
 from bpfctl.cli import grammar, opt, voice
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from bpfctl.cli.session import Session
 
 _NOTHING = 255
+_WHY = {EINPROGRESS: "it is out of use already, and goes when nobody holds its map any more"}
 _LINKED = "its link holds it: remove the link's pin, or use link detach"
 
 
@@ -109,7 +111,7 @@ def unregister(ctx: opt.Context, words: opt.Words = None) -> None:
             try:
                 map_.delete(bytes(4))
             except KernelError as error:
-                hint = _LINKED if row.info.map_flags & MapFlag.LINK else error.hint
+                hint = _LINKED if row.info.map_flags & MapFlag.LINK else _WHY.get(error.errno or 0, error.hint)
                 tried = f"can't unload {row.struct} {row.name} id {row.id}"
                 refused.append(KernelError(tried, error.errno or 0, hint=hint))
                 continue

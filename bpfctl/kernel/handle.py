@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from errno import EACCES, EINVAL
+from errno import EACCES, EINVAL, EPERM
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, TypeVar
 
 from bpfctl._sys import calls
@@ -229,7 +229,10 @@ class Handle(Closing):
             calls.obj_pin(self.fileno(), path)
         except OSError as error:
             number = _number(error)
-            raise KernelError(f"can't pin the object ({path})", number, exit_code=status(number)) from None
+            # bpf_lookup() in kernel/bpf/inode.c keeps such names for itself.
+            is_kept = number == EPERM and "." in os.path.basename(path)
+            hint = "names in a BPF file system have no dots" if is_kept else ""
+            raise KernelError(f"can't pin the object ({path})", number, hint=hint, exit_code=status(number)) from None
 
     def close(self) -> None:
         """Close the handle; a second call does nothing."""

@@ -106,7 +106,7 @@ def without_hint(answer: Answer) -> Answer:
 
 _SAID = (
     rb"(?:the map is frozen, which is for good|did you mean '[^']+'\?|'bpfctl [\w ]+ --help' tells what it takes"
-    rb"|say which one: [^)\n]+)"
+    rb"|say which one: [^)\n]+|names in a BPF file system have no dots)"
 )
 _HINT = re.compile(rb" \(%b\)(?=\n)|\AHint: %b\n" % (_SAID, _SAID))
 
