@@ -41,7 +41,7 @@ def dispatch(session: Session, words: Sequence[str], literal: int = 0) -> None:
     _no_option(word)
     object_ = object_of(word)
     if object_ is None:
-        raise _unknown(session, f"unknown object '{word}'", word, OBJECTS)
+        raise _unknown(session, f"unknown object '{word}'", word, OBJECTS, "bpfctl")
     if object_ == "help":
         _usage(session, *_asked(rest))
     elif object_ == "version":
@@ -85,7 +85,7 @@ def _command(session: Session, object_: str, words: Sequence[str]) -> Command | 
     command = next((command for command in commands if command.word.startswith(word)), None)
     if command is None:
         there = [command.word for command in commands if command.run or command.word == "help"]
-        unknown = _unknown(session, f"unknown command '{object_} {word}'", word, there)
+        unknown = _unknown(session, f"unknown command '{object_} {word}'", word, there, f"bpfctl {object_}")
         if OURS.get(object_, frozenset()).issuperset(command.word for command in commands if command.run):
             unknown.exit_code = own_status(unknown)
         raise unknown
@@ -99,16 +99,19 @@ def _command(session: Session, object_: str, words: Sequence[str]) -> Command | 
     return command
 
 
-def _unknown(session: Session, message: str, word: str, choices: Iterable[str]) -> UsageError:
+def _unknown(session: Session, message: str, word: str, choices: Iterable[str], whose: str) -> UsageError:
     """Return the error about a word that begins nothing; bpftool's JSON is null for it, so ours is on stderr there."""
     import difflib
 
     close = difflib.get_close_matches(word, [*choices], 1)
     message += f", {_SUGGESTION} '{close[0]}'?" if close else ""
+    error = UsageError(message)
     if session.options.json:
         session.out.done()
         complain("Error: " + safe(message))
-    return UsageError(message)
+    elif not close:
+        error.hint = f"'{whose} --help' tells which there are"
+    return error
 
 
 def function(command: Command) -> Any:

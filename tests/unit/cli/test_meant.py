@@ -95,6 +95,13 @@ def test_who_says_too_little_is_told_where_the_words_are_explained(line, command
     assert f" 'bpfctl {command} --help' tells what it takes" in said(line)[0]
 
 
+@pytest.mark.parametrize(
+    ("line", "whose"), [("foo", "bpfctl"), ("prog sign", "bpfctl prog"), ("probe nothing", "bpfctl probe")]
+)
+def test_a_word_that_nothing_is_like(line, whose):
+    assert f"'{whose} --help' tells which there are" in said(line)[0]
+
+
 def places(name):
     """Yield where keywords stand: the words before, and what is expected there."""
     synopsis, waiting = Synopsis(SYNOPSES[name], DEFINITIONS), [()]
