@@ -72,11 +72,12 @@ def own_status(error: BpfctlError) -> int:
 
 
 class UsageError(BpfctlError):
-    """The words of a command make no sense."""
+    """The words of a command make no sense; ``is_short`` says that it takes more of them."""
 
-    def __init__(self, message: str, *, exit_code: int = 255) -> None:
+    def __init__(self, message: str, *, exit_code: int = 255, is_short: bool = False) -> None:
         super().__init__(message)
         self.exit_code = exit_code
+        self.is_short = is_short
 
 
 class Nothing(BpfctlError):

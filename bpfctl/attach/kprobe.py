@@ -70,12 +70,12 @@ def attach(program: Program, places: Sequence[Place], *, returns: bool = False) 
 
     A cookie that is not 0 needs Linux 5.15. NotSupported where the kernel has no kprobes.
     """
-    from bpfctl.attach import perf_event  # noqa: PLC0415 - with one link for all there are no events
+    from bpfctl.attach import perf_event, tracefs  # noqa: PLC0415 - with one link for all there are no events
     from bpfctl.host import pmu  # noqa: PLC0415
 
     unit = pmu.number(_UNIT)
     if unit is None:
-        raise NotSupported("this kernel has no kprobes (CONFIG_KPROBE_EVENTS)")
+        raise tracefs.lacking(tracefs.KERNEL)
     return perf_event.all_or_none(_event(program, unit, place, returns) for place in places)
 
 

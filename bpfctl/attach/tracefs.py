@@ -31,12 +31,20 @@ if TYPE_CHECKING:
 #: The files that events are written to: of the kernel's functions, and of those of processes.
 KERNEL, PROCESSES = "kprobe_events", "uprobe_events"
 
-_LACKS = {KERNEL: "kprobes (CONFIG_KPROBE_EVENTS)", PROCESSES: "uprobes (CONFIG_UPROBE_EVENTS)"}
+_LACKS = {KERNEL: ("kprobes", "CONFIG_KPROBE_EVENTS"), PROCESSES: ("uprobes", "CONFIG_UPROBE_EVENTS")}
 _OURS = re.compile(r"[pr]\d*:(bpfctl_(\d+)_(\d+)_(\d+)/\w+) +(.*)")
 #: Paths that no comment or blank cuts off (in lib/ctype.c the last byte of an à is one), and that leave room on the
 #: line (WRITE_BUFSIZE in kernel/trace/trace.c).
 _PLAIN = re.compile(r"[!-\"$-~]{,2048}")
 _numbers = count()
+
+
+def lacking(file: str) -> NotSupported:
+    """Return the error about probes that this kernel was built without."""
+    error = NotSupported("this kernel has no {}, as it was built without {}".format(*_LACKS[file]))
+    if file == KERNEL:
+        error.hint = "fentry, fexit and tracepoints do without: 'bpfctl probe list NAME' tells which there are"
+    return error
 
 
 class Place(NamedTuple):
@@ -173,7 +181,7 @@ def _opened(files: Tracefs, file: str, flags: int) -> FD:
         return files.file(file, flags)
     except OSError as error:
         if error.errno in (ENOENT, ENODEV):
-            raise NotSupported(f"this kernel has no {_LACKS[file]}") from None
+            raise lacking(file) from None
         raise error if isinstance(error, KernelError) else _unreadable(file, error) from None
 
 

@@ -41,7 +41,7 @@ def dispatch(session: Session, words: Sequence[str], literal: int = 0) -> None:
     _no_option(word)
     object_ = object_of(word)
     if object_ is None:
-        raise _unknown(session, f"unknown object '{word}'", word, OBJECTS)
+        raise _unknown(session, f"unknown object '{word}'", word, OBJECTS, "bpfctl")
     if object_ == "help":
         _usage(session, *_asked(rest))
     elif object_ == "version":
@@ -85,7 +85,7 @@ def _command(session: Session, object_: str, words: Sequence[str]) -> Command | 
     command = next((command for command in commands if command.word.startswith(word)), None)
     if command is None:
         there = [command.word for command in commands if command.run or command.word == "help"]
-        unknown = _unknown(session, f"unknown command '{object_} {word}'", word, there)
+        unknown = _unknown(session, f"unknown command '{object_} {word}'", word, there, f"bpfctl {object_}")
         if OURS.get(object_, frozenset()).issuperset(command.word for command in commands if command.run):
             unknown.exit_code = own_status(unknown)
         raise unknown
@@ -93,20 +93,25 @@ def _command(session: Session, object_: str, words: Sequence[str]) -> Command | 
         _usage(session, object_)
         return None
     if not command.run:
-        raise UsageError(f"'{object_} {command.word}' is not in this release of bpfctl")
+        missing = UsageError(f"'{object_} {command.word}' is not in this release of bpfctl")
+        missing.hint = f"'bpfctl {object_} --help' tells what is"
+        raise missing
     return command
 
 
-def _unknown(session: Session, message: str, word: str, choices: Iterable[str]) -> UsageError:
+def _unknown(session: Session, message: str, word: str, choices: Iterable[str], whose: str) -> UsageError:
     """Return the error about a word that begins nothing; bpftool's JSON is null for it, so ours is on stderr there."""
     import difflib
 
     close = difflib.get_close_matches(word, [*choices], 1)
     message += f", {_SUGGESTION} '{close[0]}'?" if close else ""
+    error = UsageError(message)
     if session.options.json:
         session.out.done()
         complain("Error: " + safe(message))
-    return UsageError(message)
+    elif not close:
+        error.hint = f"'{whose} --help' tells which there are"
+    return error
 
 
 def function(command: Command) -> Any:
@@ -125,12 +130,19 @@ def _run(session: Session, object_: str, command: Command, words: list[str], lit
             from bpfctl.cli import complete
 
             meant = complete.meant(object_, command, words)
-            error.hint = f"{_SUGGESTION} '{meant}'?" if meant else ""
+            if meant:
+                error.hint = f"{_SUGGESTION} '{meant}'?"
+            elif error.is_short:
+                error.hint = f"'{_name(object_, command)} --help' tells what it takes"
         raise
 
 
+def _name(object_: str, command: Command) -> str:
+    return f"bpfctl {object_} {command.word}".rstrip()
+
+
 def _call(session: Session, object_: str, command: Command, words: list[str], literal: int) -> None:
-    name, run = f"bpfctl {object_} {command.word}".rstrip(), function(command)
+    name, run = _name(object_, command), function(command)
     literal = min(literal, len(words))  # those that name the command may be among them
     if (object_, command.word) in _RUNS_ANOTHER and literal:
         words, behind = words[:-literal], words[-literal:]

@@ -40,7 +40,7 @@ def check(
     session = ctx.obj
     found, kernels = _sort(words or ())
     if not found:
-        raise UsageError(f"no BPF object to check{f': {kernels[0]} is none' if kernels else ''}")
+        raise UsageError(f"no BPF object to check{f': {kernels[0]} is none' if kernels else ''}", is_short=True)
     paths = [*(against or ()), *kernels]
     names = _short(paths)
     checks = [

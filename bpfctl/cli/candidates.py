@@ -71,10 +71,11 @@ def _alike(candidates: Iterable[Candidate]) -> Iterator[Candidate]:
 
 
 def _programs() -> Iterator[tuple[int, str, str, str]]:
+    from bpfctl.kernel.names import prog_type
     from bpfctl.kernel.prog import rows
 
     for row in rows(owners=False):
-        yield row.id, str(row.type), row.name, row.info.tag.hex()
+        yield row.id, prog_type(row.type) or str(row.type), row.name, row.info.tag.hex()
 
 
 def _prog_ids(_: Asked) -> Iterator[Candidate]:

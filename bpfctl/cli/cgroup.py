@@ -164,7 +164,7 @@ def _change(
 
     left = grammar.Words(words)
     if len(left) < 4:
-        raise UsageError(f"too few parameters for cgroup {command}")
+        raise UsageError(f"too few parameters for cgroup {command}", is_short=True)
     path = left.next("the cgroup")
     try:
         with opened(path):

@@ -179,7 +179,8 @@ class _Line:
                 handle = "id" if word.isdecimal() else "pinned" if "/" in word else ""
                 if handle in there:
                     return f"{handle} {word}"
-                return next(iter(get_close_matches(word, there, 1)), "")
+                near = next(iter(get_close_matches(word, there, 1)), "")
+                return near or (f"name {word}" if "name" in there and not word.startswith("-") else "")
         return ""
 
     def _choices(self) -> Iterator[tuple[str, Sequence[str]]]:

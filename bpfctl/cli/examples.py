@@ -111,7 +111,7 @@ EXAMPLES: Mapping[str, tuple[Example, ...]] = {
     ),
     "map getnext": (
         Example("bpfctl map getnext name flows", "the first key"),
-        Example("bpfctl map getnext name sockets key 0 0 0 0", "the key behind that one"),
+        Example("bpfctl map getnext name sockets key 0 0 0 0", "the key behind another one"),
     ),
     "map event_pipe": (
         Example("bpfctl map event_pipe name samples", "what programs send, until Ctrl-C", goes_on=True),

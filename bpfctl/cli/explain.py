@@ -52,7 +52,7 @@ def _unknown(word: str) -> str:
     names = dict.fromkeys([*get_close_matches(word.lower(), known, _NEAR), *within])
     *some, last = [f"'{known[name]}'" for name in names][:_NEAR] or [""]
     near = f", did you mean {', '.join(some)} or {last}?" if some else f", did you mean {last}?" if last else ""
-    return f"'{word}' is no word of BPF{near}"
+    return f"nothing of BPF is named '{word}'{near}"
 
 
 def _width(session: Session) -> int | None:

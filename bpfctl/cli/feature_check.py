@@ -40,7 +40,7 @@ def check(
     """
     session = ctx.obj
     if not words:
-        raise UsageError("no BPF object to check")
+        raise UsageError("no BPF object to check", is_short=True)
     if load and (report is not None or reports is not None):
         raise UsageError("--load is for the kernel that runs, and not for a report of another one")
     if reports is not None:

@@ -35,14 +35,14 @@ class Words:
     def next(self, what: str) -> str:
         """Take a word; UsageError says ``what`` is missing."""
         if not self._words:
-            raise UsageError(f"{what} is missing")
+            raise UsageError(f"{what} is missing", is_short=True)
         return self._words.pop(0)
 
     def at_least(self, count: int, command: str, *, exit_code: int = 255) -> None:
         """Raise UsageError, in bpftool's words, when fewer words are left."""
         if len(self._words) < count:
             message = f"'{command}' needs at least {count} arguments, {len(self._words)} found"
-            raise UsageError(message, exit_code=exit_code)
+            raise UsageError(message, exit_code=exit_code, is_short=True)
 
     def keyword(self, *keywords: str) -> str | None:
         """Take the next word if it begins one of these keywords, and return the first that it begins."""
@@ -99,7 +99,9 @@ def device(name: str) -> int:
 
 def listing(words: Words, read: Callable[[Words], Select]) -> Select | None:
     """Read what a listing is limited to: nothing, or one handle, which is two words to bpftool."""
-    if len(words) not in (0, 2):
+    if len(words) == 1:
+        raise UsageError(f"what is '{words.peek()}'?", is_short=True)
+    if len(words) > 2:
         words.end()
     return read(words) if words else None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 
 from bpfctl.cli import grammar, opt, prog_load
+from bpfctl.cli import pin as pinning
 from bpfctl.errors import KernelError, NotFound, UsageError, status
 from bpfctl.kernel import together
 
@@ -50,6 +51,5 @@ def pin(ctx: opt.Context, words: opt.Words = None) -> None:
             raise KernelError(f"attach_iter failed for program {name}", number, exit_code=status(number)) from None
         with together.together(mount=mount) as pins:
             pins.file(link, path)
-    for folder in pins.mounted:
-        session.out.note(f"mounted a BPF file system on {folder}")
+    pinning.tell(session, *pins.mounted)
     session.out.done()

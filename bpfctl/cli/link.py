@@ -37,7 +37,7 @@ def detach(ctx: opt.Context, words: opt.Words = None) -> None:
     run, left = ctx.obj, grammar.Words(words)
     try:
         if len(left) != 2:
-            raise UsageError("link specifier is invalid or missing")
+            raise UsageError("link specifier is invalid or missing", is_short=len(left) < 2)
         with link.Link.one(grammar.link(left)) as held:
             held.detach()
     except BpfctlError as error:

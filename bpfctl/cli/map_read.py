@@ -105,7 +105,7 @@ def _key(words: grammar.Words, info: MapInfo) -> bytes:
     from bpfctl.cli import data, map_form
 
     if not words:
-        raise UsageError("did not find key")
+        raise UsageError("did not find key", is_short=True)
     found: bytes | None = None
     while words:
         given = words.peek()

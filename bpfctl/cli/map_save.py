@@ -9,9 +9,8 @@ from contextlib import ExitStack, contextmanager
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from bpfctl.cli import grammar, opt
+from bpfctl.cli import grammar, opt, pin
 from bpfctl.errors import KernelError, Partial, UsageError
-from bpfctl.kernel import pin
 from bpfctl.kernel.definition import Definition
 from bpfctl.kernel.elements import Walk
 from bpfctl.kernel.map import NAME_ROOM, OF_MAPS, Map
@@ -81,7 +80,7 @@ def restore(
             job = Restore(map_, _FLAGS[word or "any"], _holding(ctx.obj.out.sink), new=bool(made))
             outcome = _run(ctx.obj, job, chunks, replace=replace)
             if made:
-                _pin(ctx.obj, map_, str(which.value))
+                pin.keep(ctx.obj, map_, str(which.value))
     if form.left_out:
         ctx.obj.out.warn(f"{form.left_out} values of CPUs that this machine does not have were left out")
     _tell(ctx.obj, outcome, saved.unreadable, dry_run=dry_run)
@@ -115,7 +114,7 @@ def copy(ctx: opt.Context, words: opt.Words = None, *, replace: opt.Replace = Fa
         job = Restore(target, hold=_holding(ctx.obj.out.sink), new=bool(path))
         outcome = _run(ctx.obj, job, chunks, replace=replace)
         if path:
-            _pin(ctx.obj, target, path)
+            pin.keep(ctx.obj, target, path)
     if walk.restarts or walk.skipped:
         ctx.obj.out.warn(f"map {info.id} changed while it was copied")
     _tell(ctx.obj, outcome, skipped[0], dry_run=False)
@@ -161,12 +160,6 @@ def _inner(made: Definition, chunks: Iterator[Chunk], opened: ExitStack) -> tupl
 
 def _target(which: Select, *, dry_run: bool) -> Map:
     return Map.one(which) if dry_run else Map.writable(which)
-
-
-def _pin(session: Session, map_: Map, path: str) -> None:
-    mounted = pin.pin(map_, path, mount=not session.options.nomount)
-    if mounted:
-        session.out.note(f"mounted a BPF file system on {mounted}")
 
 
 def open_saved(path: str, opened: ExitStack) -> Saved:

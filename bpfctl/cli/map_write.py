@@ -130,7 +130,7 @@ class _Element:
                 self._read_value(words, known="key" not in missing)
             missing.remove(word)
         if missing:
-            raise UsageError(f"did not find {missing[0]}")
+            raise UsageError(f"did not find {missing[0]}", is_short=True)
         if self.value.changed and not self.flags:
             self.flags = UpdateFlag.EXIST  # what was deleted meanwhile has no rest that could stay
 
@@ -201,7 +201,7 @@ _NUMBERS = {"key": "key size", "value": "value size", "entries": "max entries", 
 
 def create(ctx: opt.Context, words: opt.Words = None) -> None:
     """Create a map and pin it."""
-    from bpfctl.kernel import pin
+    from bpfctl.cli import pin
 
     left = grammar.Words(words)
     left.at_least(7, "create")
@@ -226,9 +226,7 @@ def create(ctx: opt.Context, words: opt.Words = None) -> None:
             )
         except KernelError as error:
             raise KernelError("map create failed", error.errno or 0, hint=_rights(spec.type, error)) from None
-        mounted = pin.pin(opened.enter_context(made), path, mount=not ctx.obj.options.nomount)
-    if mounted:
-        ctx.obj.out.note(f"mounted a BPF file system on {mounted}")
+        pin.keep(ctx.obj, opened.enter_context(made), path)
     ctx.obj.out.done()
 
 

@@ -37,12 +37,13 @@ def show(ctx: opt.Context, words: opt.Words = None, **options: Unpack[opt.Rows])
     if len(left) not in (0, 2):
         left.end()
     device = _device(left) if left else None
+    view = VIEW if device is None else VIEW._replace(empty="no programs see the packets of this device")
 
     def rows(which: Select | None, *, pinned: bool, owners: How) -> Iterator[NetRow]:
         del which, pinned  # looked up when it is shown
         return iter(list(net.rows(device, owners=owners)))
 
-    lists.show(ctx.obj, VIEW, rows, None, lists.Wanted(**options))
+    lists.show(ctx.obj, view, rows, None, lists.Wanted(**options))
 
 
 def attach(ctx: opt.Context, words: opt.Words = None, *, pin: opt.LinkPin = None) -> None:

@@ -66,7 +66,10 @@ def option(
 
 #: The words that are no options.
 Words = list[str] | None
-Type = Annotated[str | None, option("--type", metavar="TYPE", text="Only those of one type, such as xdp.")]
+Type = Annotated[
+    str | None,
+    option("--type", metavar="TYPE", text="Only those of one type, such as xdp of programs or hash of maps."),
+]
 Name = Annotated[str | None, option("--name", metavar="GLOB", text="Only those whose name matches.")]
 Owner = Annotated[
     str | None,

@@ -36,6 +36,10 @@ def run(
 
 def keep(session: Session, held: Handle, path: str) -> None:
     """Pin an object, and say so where a file system is mounted for that."""
-    mounted = pin.pin(held, path, mount=not session.options.nomount)
-    if mounted:
-        session.out.note(f"mounted a BPF file system on {mounted}")
+    tell(session, pin.pin(held, path, mount=not session.options.nomount))
+
+
+def tell(session: Session, *mounted: str | None) -> None:
+    """Say over which folders a file system was mounted, as their files cannot be seen now."""
+    for folder in filter(None, mounted):
+        session.out.note(f"mounted a BPF file system on {folder}, over what is there: 'umount {folder}' undoes it")

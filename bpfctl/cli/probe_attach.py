@@ -44,7 +44,7 @@ def attach(
     while left and ":" in left.peek():
         specs.append(left.next("a probe"))
     if not specs:
-        raise UsageError("a probe such as tracepoint:sched:sched_switch is missing")
+        raise UsageError("a probe such as tracepoint:sched:sched_switch is missing", is_short=True)
     which = grammar.prog(left)
     left.end()
     if ctx.obj.depth and pin is None:
@@ -63,6 +63,8 @@ def attach(
         with held_back():
             for one in found:
                 ctx.obj.out.note(f"attached to {one.point} as {one.way}")
+            if os.isatty(2):
+                ctx.obj.out.note("Ctrl-C detaches")
             wait(duration)
 
 

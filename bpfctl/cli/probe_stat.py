@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from bpfctl.cli import opt, voice
 from bpfctl.cli.probe_run import positive
 from bpfctl.cli.stat_run import Wanted, of_command, until_stopped
-from bpfctl.errors import CommandEnded, OutputError, UsageError
+from bpfctl.errors import CommandEnded, NotFound, OutputError, UsageError
 from bpfctl.host import cpus
 from bpfctl.probe import countable
 from bpfctl.probe.counting import Scope
@@ -66,7 +66,12 @@ def stat(
         scope = _scope(held, pid=pid, cpu=cpu, per_cpu=per_cpu, cgroup=cgroup)
         is_counted = bool(command) and not of_machine and pid is None
         clock = _OF_TASKS if is_counted or pid is not None else _OF_CPUS
-        groups = countable.groups(Sources(), words or [clock, *_USUAL], together=group)
+        try:
+            groups = countable.groups(Sources(), words or [clock, *_USUAL], together=group)
+        except NotFound as error:
+            if not command:
+                error.hint = "a command to count is told behind --"
+            raise
         wanted = Wanted(groups, scope, is_counted, not no_scale, interval, duration, repeat)
         out = held.enter_context(_output(session.out, session.options, output, of_a_command=bool(command)))
         if command:

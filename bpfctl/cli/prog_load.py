@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bpfctl.cli import feature_file, grammar, load_words, opt, voice
+from bpfctl.cli import feature_file, grammar, load_words, opt, pin, voice
 from bpfctl.elf.read import read
 from bpfctl.errors import ObjectError, UsageError
 from bpfctl.feature.here import Here
@@ -210,8 +210,7 @@ class _Keeping:
                 self._attach(specs, held)
             with together.together(mount=not self._session.options.nomount) as pins:
                 kept = [*self._programs(specs, pins, every=every), *self._maps(pins)]
-        for folder in pins.mounted:
-            self._session.out.note(f"mounted a BPF file system on {folder}")
+        pin.tell(self._session, *pins.mounted)
         return kept
 
     def _attach(self, specs: list[ProgramSpec], held: ExitStack) -> None:

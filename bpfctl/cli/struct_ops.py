@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from errno import EINPROGRESS
 from typing import TYPE_CHECKING
 
 from bpfctl.cli import grammar, opt, voice
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from bpfctl.cli.session import Session
 
 _NOTHING = 255
+_WHY = {EINPROGRESS: "it is out of use already, and goes when nobody holds its map any more"}
 _LINKED = "its link holds it: remove the link's pin, or use link detach"
 
 
@@ -69,7 +71,7 @@ def register(ctx: opt.Context, words: opt.Words = None) -> None:
     Those that are used by links are so as long as their link is pinned, in PATH; the others until they are
     unregistered. When anything fails nothing stays.
     """
-    from bpfctl.cli import prog_load
+    from bpfctl.cli import pin, prog_load
     from bpfctl.feature.here import Here
     from bpfctl.load import register as registering
     from bpfctl.load.how import How
@@ -86,8 +88,7 @@ def register(ctx: opt.Context, words: opt.Words = None) -> None:
         if not loaded.ops:
             raise NotFound(f"no struct_ops found in {path}")
         kept, mounted = registering.register(loaded, folder, mount=not session.options.nomount)
-    for one in mounted:
-        session.out.note(f"mounted a BPF file system on {one}")
+    pin.tell(session, *mounted)
     for struct in kept:
         ids = f"id {struct.map_id}" if struct.link_id is None else f"map id {struct.map_id} link id {struct.link_id}"
         session.out.note(f"Registered {struct.struct} {struct.name} {ids}")
@@ -110,7 +111,7 @@ def unregister(ctx: opt.Context, words: opt.Words = None) -> None:
             try:
                 map_.delete(bytes(4))
             except KernelError as error:
-                hint = _LINKED if row.info.map_flags & MapFlag.LINK else error.hint
+                hint = _LINKED if row.info.map_flags & MapFlag.LINK else _WHY.get(error.errno or 0, error.hint)
                 tried = f"can't unload {row.struct} {row.name} id {row.id}"
                 refused.append(KernelError(tried, error.errno or 0, hint=hint))
                 continue

@@ -6,6 +6,7 @@ import contextlib
 import inspect
 import io
 import math
+import re
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
     from bpfctl.cli import opt
 
+#: What Typer says of a word that is no number, in the words of Python.
+_NO_NUMBER = re.compile(r"is not a valid (int|float)\w*( range)?")
 _WORDS = Annotated[list[str] | None, typer.Argument()]
 
 # The base of Typer's complaints about a command line; Typer 0.28 has them in a package of its own instead of click's.
@@ -71,6 +74,7 @@ def _option(option: opt.Option) -> Any:
 def _sentence(error: Any) -> str:
     if not hasattr(error, "possibilities"):
         sentence: str = error.format_message().rstrip(".")
+        sentence = _NO_NUMBER.sub(lambda of: "is no whole number" if of[1] == "int" else "is no number", sentence)
         return sentence[:1].lower() + sentence[1:]
     close = f", did you mean '{error.possibilities[0]}'?" if error.possibilities else ""
     return f"unrecognized option '{error.option_name}'{close}"

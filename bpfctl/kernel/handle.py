@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from errno import EACCES, EINVAL
+import sys
+from errno import EACCES, EINVAL, EPERM
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, TypeVar
 
 from bpfctl._sys import calls
@@ -42,6 +43,7 @@ class Kind(NamedTuple):
 
 # Maps are opened for reading, since whoever may look at one need not be allowed to write to it.
 _BPF_F_RDONLY = 1 << 3
+_MOST_IDS = 8  # of objects that have the same name
 
 PROG = Kind("prog", "program", calls.PROG_GET_NEXT_ID, calls.PROG_GET_FD_BY_ID, "get by id ({})")
 MAP = Kind("map", "map", calls.MAP_GET_NEXT_ID, calls.MAP_GET_FD_BY_ID, "get map by id ({})", _BPF_F_RDONLY)
@@ -192,7 +194,25 @@ class Handle(Closing):
     @classmethod
     def one(cls, which: Select) -> Self:
         """Open the one object that is meant; Ambiguous when a tag or a name matches several."""
-        return one(cls.select(which), f"several {cls.kind.noun}s match this handle")
+        try:
+            return one(cls.select(which), f"several {cls.kind.noun}s match this handle")
+        except Ambiguous as error:
+            error.hint = cls._ids(which)
+            raise
+
+    @classmethod
+    def _ids(cls, which: Select) -> str:
+        """Return which objects are meant, of whose ids one will do; empty where they are gone meanwhile."""
+        found: list[str] = []
+        try:
+            for handle in cls.select(which):
+                with handle:
+                    info, _ = calls.obj_info(handle.fileno(), 8)  # which has the id at byte 4, of whatever kind
+                    found.append(f"id {int.from_bytes(info[4:8], sys.byteorder)}")
+        except (KernelError, NotFound):
+            return ""
+        more = ", ..." if len(found) > _MOST_IDS else ""
+        return f"say which one: {', '.join(found[:_MOST_IDS])}{more}"
 
     def matches(self, which: Select) -> bool:
         """Return whether a tag or a name is this object's; objects of some kinds have neither."""
@@ -209,7 +229,10 @@ class Handle(Closing):
             calls.obj_pin(self.fileno(), path)
         except OSError as error:
             number = _number(error)
-            raise KernelError(f"can't pin the object ({path})", number, exit_code=status(number)) from None
+            # bpf_lookup() in kernel/bpf/inode.c keeps such names for itself.
+            is_kept = number == EPERM and "." in os.path.basename(path)
+            hint = "names in a BPF file system have no dots" if is_kept else ""
+            raise KernelError(f"can't pin the object ({path})", number, hint=hint, exit_code=status(number)) from None
 
     def close(self) -> None:
         """Close the handle; a second call does nothing."""

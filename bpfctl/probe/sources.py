@@ -76,7 +76,11 @@ class Sources:
         for spec in specs:
             _, colon, target = spec.partition(":")
             if not colon or not target:
-                raise UsageError(f"'{spec}' names no probe: it should be KIND:TARGET, such as {_EXAMPLE}")
+                from shlex import quote  # noqa: PLC0415 - needed for mistakes alone
+
+                error = UsageError(f"'{spec}' names no probe: it should be KIND:TARGET, such as {_EXAMPLE}")
+                error.hint = f"'bpfctl probe list {quote(spec)}' tells which there are" if spec and not colon else ""
+                raise error
             source, target = self.split(spec)
             found = source.resolve(target)
             points |= dict.fromkeys(found)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from errno import ENOSPC
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bpfctl.errors import ENOTSUPP
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
     from btf.value import Value
 
 _MOST_COLUMNS = 24
+_ERRORS = {
+    ENOTSUPP: "the kernel does not tell",
+    ENOSPC: "the kernel tells values of 8 bytes alone",  # cookies of sockets (sock_map_lookup_sys)
+}
 _IDS = {
     MapType.PROG_ARRAY: "program",
     MapType.ARRAY_OF_MAPS: "inner map",
@@ -94,7 +99,7 @@ def _id(row: Row) -> int | None:
 def _error(row: Row) -> str | None:
     if not row.errno:
         return None
-    return "the kernel does not tell" if row.errno == ENOTSUPP else os.strerror(row.errno)
+    return _ERRORS.get(row.errno) or os.strerror(row.errno)
 
 
 def _members(btf: BTF, type_id: int) -> list[tuple[str, bool]] | None:

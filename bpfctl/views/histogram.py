@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _PERCENT = (50, 90, 99)
 _WIDTH = 40  # characters of the longest bar
 _UNITS = "KMGTPE"
+_WHOLE = 1e4  # from which on a mean is told without what is behind the point
 
 
 class Round(NamedTuple):
@@ -93,12 +94,17 @@ def _range(told: Round, bucket: Bucket) -> str:
 
 def _summary(told: Round, row: Histogram) -> str:
     spell = told.spell or _number
-    parts = [_hits(told, row.hits), f"mean {told.spell(row.mean) if told.spell else f'{row.mean:.4g}'}"]
+    parts = [_hits(told, row.hits), f"mean {told.spell(row.mean) if told.spell else _mean(row.mean)}"]
     for percent in _PERCENT:
         below = row.below(percent)
         if below is not None:
             parts.append(f"{percent} % below {spell(below)}")
     return ", ".join(parts)
+
+
+def _mean(number: float) -> str:
+    """Return a mean with four digits, and all of those before the point."""
+    return f"{number:.4g}" if abs(number) < _WHOLE else f"{number:.0f}"
 
 
 def _bars(told: Round, row: Histogram) -> list[tuple[str, int, str]]:

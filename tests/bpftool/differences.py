@@ -34,6 +34,7 @@ BATCH_LINE = "`batch` that fails"
 PINNED_LINK = "`map show pinned FILE`, a link is pinned there"
 RIGHTS = "missing rights, also to what is frozen"
 MEANT = "a word that cannot stand where it does, but is like one that can"
+SHORT = "too few words"
 MOUNT = "mounting a BPF file system to pin into a folder"
 FULL_DISK = "a full disk"
 CLOSED = "a closed stdout"
@@ -99,11 +100,14 @@ def with_no_match(answer: Answer, sentence: str, options: Iterable[str]) -> Answ
 
 
 def without_hint(answer: Answer) -> Answer:
-    """RIGHTS, MEANT: leave out what to do: behind the message in plain text, else on stderr."""
+    """RIGHTS, MEANT, SHORT: leave out what to do: behind the message in plain text, else on stderr."""
     return answer._replace(stderr=_HINT.sub(b"", answer.stderr))
 
 
-_SAID = rb"(?:the map is frozen, which is for good|did you mean '\w+'\?)"
+_SAID = (
+    rb"(?:the map is frozen, which is for good|did you mean '[^']+'\?|'bpfctl [\w ]+ --help' tells what it takes"
+    rb"|say which one: [^)\n]+|names in a BPF file system have no dots)"
+)
 _HINT = re.compile(rb" \(%b\)(?=\n)|\AHint: %b\n" % (_SAID, _SAID))
 
 

@@ -125,7 +125,7 @@ def test_mounting(zoo):
         (folder / "pin").unlink()
         said.append(answer.stderr)
     assert said[0] == b""
-    assert str(folder).encode() in said[1]
+    assert f"on {folder}, over what is there: 'umount {folder}' undoes it".encode() in said[1]
     assert said[1].count(b"\n") == 1
     second = zoo.place.root / "silent"
     second.mkdir()

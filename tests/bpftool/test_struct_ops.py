@@ -8,6 +8,7 @@ import re
 
 import pytest
 
+from bpfctl.kernel.map import Map
 from tests.bpftool import peer
 from tests.bpftool.newest import CURRENT, NEWEST, VOICES
 from tests.kernel import client
@@ -108,6 +109,19 @@ def test_each_refusal_is_told(place):
     for answer in answers:
         told = re.findall(rb"can't unload tcp_congestion_ops ours id (\d+)", answer.stdout + answer.stderr)
         assert (answer.rc, len(set(told))) == (255, 2)
+
+
+@pytest.mark.usefixtures("structs")
+def test_what_is_out_of_use_but_held(place):
+    """The kernel says that it is in progress for as long as somebody holds the map."""
+    (path := place.root / "held.o").write_bytes(own("struct_ops").replace(b"ours_", b"5th__"))
+    assert peer.inside("struct_ops", "register", str(path)).rc == 0
+    id_ = json.loads(peer.inside("-j", "struct_ops", "show").stdout)[-1]["id"]
+    with Map.by_id(id_):
+        first, again = (peer.inside("struct_ops", "unregister", "id", str(id_)) for _ in range(2))
+
+    assert (first.rc, again.rc) == (0, 255)
+    assert b": Operation now in progress (it is out of use already, " in again.stderr
 
 
 @pytest.mark.usefixtures("structs")

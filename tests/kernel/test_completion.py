@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from bpfctl.cli import candidates
+from bpfctl.cli.candidates import Asked, Candidate
 from tests.kernel import client
 from tests.kernel.command import ON_TERMINAL
 from tests.kernel.holder import RETURN_0, SOCKET_FILTER
@@ -61,6 +63,14 @@ def test_words(shell):
     typed(shell, "bpfctl feat\t", "feature")
     typed(shell, "pro\t", "probe")
     typed(shell, "unpr\t", "unprivileged")
+
+
+def test_what_stands_beside_an_id(name):
+    """The type in bpftool's word, as beside the ids of maps and links."""
+    [(id_, about)] = [each for each in candidates.KINDS["PROG_ID"](Asked("")) if each.about.endswith(f" {name}")]
+
+    assert f"socket_filter {name}" == about
+    assert Candidate(name, f"socket_filter {id_}") in candidates.KINDS["PROG_NAME"](Asked(""))
 
 
 def test_live_names(shell, name):

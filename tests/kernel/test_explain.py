@@ -110,7 +110,7 @@ def test_a_word_that_means_nothing():
     done = run("explain", "ringbuff")
 
     assert (done.returncode, done.stdout) == (3, "")
-    assert done.stderr == "Error: 'ringbuff' is no word of BPF, did you mean 'ringbuf' or 'user_ringbuf'?\n"
+    assert done.stderr == "Error: nothing of BPF is named 'ringbuff', did you mean 'ringbuf' or 'user_ringbuf'?\n"
 
 
 def test_a_function_of_other_kernels_is_told_as_such(found):

@@ -157,6 +157,8 @@ def links(pid):
         (["count", FORK, "--interval", "1e99"], "--interval: can't wait for 1e+99 seconds"),
         (["count", "trackepoint:sched:sched_switch"], "did you mean 'tracepoint'?"),
         (["count", "sched:sched_swich"], "did you mean 'sched:sched_switch'?"),
+        (["count", "sched_switch"], "'bpfctl probe list sched_switch' tells which there are"),
+        (["count", FORK, "-p", "bash"], "'bash' is no whole number"),
         (["count", FORK, "--by", "com"], "did you mean 'comm'?"),
         (["trace", FORK, "--fields", "args.child_pud"], "did you mean 'child_pid'?"),
         (["count", FORK, "--were", "pid == 1"], "unrecognized option '--were', did you mean '--where'?"),

@@ -181,7 +181,8 @@ def test_a_program_of_another_type_is_refused(own):
 
     assert "takes programs of type kprobe, and this one is of type raw_tracepoint" in done.stderr
     assert run("probe", "attach", "name", "own_raw").stderr == (
-        "Error: a probe such as tracepoint:sched:sched_switch is missing\n"
+        "Error: a probe such as tracepoint:sched:sched_switch is missing"
+        " ('bpfctl probe attach --help' tells what it takes)\n"
     )
 
 

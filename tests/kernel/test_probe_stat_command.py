@@ -149,6 +149,7 @@ def test_a_process_and_its_end():
     ("words", "code", "why"),
     [
         (["cylces", "--", "true"], 3, "did you mean 'cycles'?"),
+        (["true"], 3, "(a command to count is told behind --)"),
         (["profile:99hz", "--", "true"], 2, "is counted by a program alone"),
         (["cs", "--duration", "1", "--", "true"], 2, "--duration is for counting without a command"),
         (["cs", "--repeat", "2"], 2, "--repeat runs a command several times"),

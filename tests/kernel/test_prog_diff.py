@@ -116,7 +116,7 @@ def test_maps_by_name(stack):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["id", "1"], "'diff' needs at least 4 arguments, 2 found"),
+        (["id", "1"], "'diff' needs at least 4 arguments, 2 found ('bpfctl prog diff --help' tells what it takes)"),
         (["id", "{0}", "tag", "zz"], "can't parse tag"),
         (["id", "{0}", "id", "{0}", "x"], "what is 'x'?"),
     ],

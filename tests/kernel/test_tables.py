@@ -15,7 +15,7 @@ from tests.kernel import client
 from tests.kernel.command import BPFCTL, ENVIRONMENT, ON_TERMINAL
 from tests.terminal import Terminal
 
-ARRAY = 2
+ARRAY, SOCKMAP = 2, 15
 ENTRIES = 3000
 #: Puts a mark before each line.
 MARKS = "sed s/^/%/"
@@ -136,3 +136,14 @@ def test_entries_of_several_maps_are_no_table():
 
     assert done.returncode == 255
     assert done.stderr == b"Error: --fields, --no-header and --csv are for one map, and 2 have that name\n"
+
+
+def test_values_that_the_kernel_does_not_tell():
+    """Of sockets it tells a cookie, where that is what a value has room for."""
+    fd = client.map_create(SOCKMAP, 4, 4, 1, name="tables_sockets")
+    try:
+        rows = piped("map", "dump", "id", str(client.id_of("map", fd)), "--csv").split("\r\n")
+    finally:
+        os.close(fd)
+
+    assert rows[1:] == ["00 00 00 00,,the kernel tells values of 8 bytes alone", ""]

@@ -55,6 +55,11 @@ SHOWN = {
         "bpftool/test_map_write.py::test_create",
         "unit/cli/test_meant.py::test_a_mistake_is_told_with_what_was_meant",
     ],
+    differences.SHORT: ["unit/cli/test_meant.py::test_who_says_too_little_is_told_where_the_words_are_explained"],
+    "a tag or a name of several objects, where one is needed": [
+        "bpftool/test_map.py::test_several_maps_cannot_be_pinned_at_once"
+    ],
+    "pinning by a name with dots": ["bpftool/test_map.py::test_mistakes_about_pins"],
     differences.MOUNT: ["bpftool/test_differences.py::test_mounting"],
     differences.FULL_DISK: [
         "bpftool/test_differences.py::test_where_nothing_can_be_written",
@@ -98,7 +103,10 @@ SHOWN = {
     "`struct_ops register`, one of several structs is refused": [
         "bpftool/test_struct_ops.py::test_what_cannot_be_registered"
     ],
-    "`struct_ops unregister` of a struct that a link holds": ["bpftool/test_struct_ops.py::test_unregister"],
+    "`struct_ops unregister` of a struct that a link holds, or that is out of use already": [
+        "bpftool/test_struct_ops.py::test_unregister",
+        "bpftool/test_struct_ops.py::test_what_is_out_of_use_but_held",
+    ],
     "`prog tracelog` where no tracefs is mounted": ["bpftool/test_prog_tracelog.py::test_without_a_tracefs"],
     "`prog tracelog` while another process reads the trace": [
         "bpftool/test_prog_tracelog.py::test_another_reader_is_named"

@@ -73,7 +73,7 @@ def test_what_a_line_means(meant, line, handle, wanted):
         ("prog list --tpye xdp", "unrecognized option '--tpye', did you mean '--type'?"),
         ("prog --foo", "unrecognized option '--foo'"),
         ("prog list --type", "option '--type' requires an argument"),
-        ("prog list --watch=soon", "invalid value for '--watch': 'soon' is not a valid float"),
+        ("prog list --watch=soon", "invalid value for '--watch': 'soon' is no number"),
         ("prog tracelog --seconds nan", "invalid value for '--seconds': 'nan' is no number"),
         ("prog list --pinned=1", "option '--pinned' does not take a value"),
         ("prog list --type xdp what", "what is 'what'?"),

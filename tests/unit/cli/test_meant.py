@@ -61,7 +61,13 @@ def said(line):
         ("--color alwas prog", "always", 255),
         ("--owners prco prog", "proc", 255),
         ("--jsno prog", "", 255),
-        ("map show xyzzy plugh", "", 255),
+        ("map show xyzzy plugh", "name xyzzy", 255),
+        ("map list --name xyzzy plugh", "name plugh", 255),
+        ("prog show -x", "", 255),
+        ("link show /sys/fs/bpf/x", "pinned /sys/fs/bpf/x", 255),
+        ("btf dump flows", "", 255),
+        ("map dump flows", "name flows", 255),
+        ("events 7", "id 7", 2),
     ],
 )
 def test_a_mistake_is_told_with_what_was_meant(line, meant, code):
@@ -70,6 +76,30 @@ def test_a_mistake_is_told_with_what_was_meant(line, meant, code):
 
     assert f"did you mean '{meant}'" in sentence if meant else "did you mean" not in sentence
     assert exit_code == code
+
+
+@pytest.mark.parametrize(
+    ("line", "command"),
+    [
+        ("map dump", "map dump"),
+        ("m d name", "map dump"),
+        ("prog show id", "prog show"),
+        ("map getnext id", "map getnext"),
+        ("link detach", "link detach"),
+        ("explain", "explain"),
+        ("probe count", "probe count"),
+        ("cgroup attach /sys/fs/cgroup", "cgroup attach"),
+    ],
+)
+def test_who_says_too_little_is_told_where_the_words_are_explained(line, command):
+    assert f" 'bpfctl {command} --help' tells what it takes" in said(line)[0]
+
+
+@pytest.mark.parametrize(
+    ("line", "whose"), [("foo", "bpfctl"), ("prog sign", "bpfctl prog"), ("probe nothing", "bpfctl probe")]
+)
+def test_a_word_that_nothing_is_like(line, whose):
+    assert f"'{whose} --help' tells which there are" in said(line)[0]
 
 
 def places(name):

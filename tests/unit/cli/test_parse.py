@@ -84,7 +84,7 @@ def test_what_is_plain_is_read(command):
         (["--topp", "3"], "unrecognized option '--topp', did you mean '--top'?"),
         (["--top"], "option '--top' requires an argument"),
         (["--top", "0"], "invalid value for '--top': 0 is not in the range x>=1"),
-        (["--duration", "soon"], "invalid value for '--duration': 'soon' is not a valid float"),
+        (["--duration", "soon"], "invalid value for '--duration': 'soon' is no number"),
     ],
 )
 def test_mistakes(words, sentence):
