@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
     from bpfctl.kernel.events import Reader
 
-_STOP = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
 
 class Stop:
     """Whether somebody wants us to stop, and the readers that are closed then."""
@@ -39,16 +37,13 @@ class Stop:
 
 @contextmanager
 def stopping() -> Iterator[Stop]:
-    """Take the signals that mean a stop, but for those that whoever started us has had ignored.
+    """Take the signals that mean a stop; those that were held back are taken first.
 
-    Those that were held back are taken first.
+    Ctrl-C is one also of what a shell has started with ``&``, which has it ignored: scripts end it by ``kill -INT``.
     """
     stop = Stop()
-    before = {number: signal.getsignal(number) for number in _STOP}
-    for number, handler in before.items():
-        if handler is not signal.SIG_IGN:
-            signal.signal(number, stop)
-    mask = signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOP)
+    before = {number: signal.signal(number, stop) for number in stops()}
+    mask = signal.pthread_sigmask(signal.SIG_UNBLOCK, before)
     try:
         yield stop
     finally:

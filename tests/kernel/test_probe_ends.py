@@ -75,6 +75,17 @@ def test_ctrl_c_does_not_wait_until_all_are_detached(words):
     assert done.returncode == -signal.SIGINT
 
 
+@pytest.mark.parametrize("words", COMMANDS, ids=lambda words: " ".join(words[2:]))
+def test_in_the_background_of_a_script(words):
+    """A shell has Ctrl-C ignored by what it starts with &; kill -INT ends it all the same."""
+    shell = ["sh", "-c", 'trap "" INT; exec "$@"', "sh", *BPFCTL]
+    with subprocess.Popen([*shell, *words], env=ENVIRONMENT, stdout=subprocess.DEVNULL) as process:
+        assert until(lambda: is_attached(process.pid))
+        process.send_signal(signal.SIGINT)
+
+        assert process.wait(PATIENCE) == 0
+
+
 @pytest.mark.parametrize("more", [[], ["--interval", "100"]])
 def test_nohup(child, more):
     """The end of the terminal is none for what was told to outlive it; Ctrl-C is."""
