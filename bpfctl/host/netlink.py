@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import struct
 import sys
-from errno import EBADMSG
+from errno import EAGAIN, EBADMSG
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ _SENTENCE = 1  # NLMSGERR_ATTR_MSG
 _NETLINK_ROUTE = 0
 _SOL_NETLINK, _CAP_ACK, _EXT_ACK = 270, 10, 11
 _ROOM = 1 << 17  # the kernel fills 32 KiB, and more where one object takes it
-_TRIES = 5  # for a table that changes while it is told
+_TRIES = 20  # for a table that changes while it is told
 
 
 class Damaged(OSError):
@@ -159,13 +159,13 @@ class Route:
     def dump(self, type_: int, body: bytes) -> list[Message]:
         """Return all that a request for a table is answered with; Refused where the kernel does not answer.
 
-        A table that changed meanwhile is asked for again, a few times.
+        A table that changed meanwhile is asked for again; Refused with EAGAIN where it changes each time.
         """
         for _ in range(_TRIES):
             found = list(self._answers(self._send(type_, _DUMP, body)))
             if not any(message.flags & _INTERRUPTED for message in found):
-                break
-        return [message for message in found if message.type != _DONE]
+                return [message for message in found if message.type != _DONE]
+        raise Refused(EAGAIN, f"they have changed each of the {_TRIES} times that they were read")
 
     def change(self, type_: int, body: bytes) -> None:
         """Have the kernel change something; Refused says why it does not."""
