@@ -10,6 +10,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,6 +48,7 @@ CORE = (
     "tests/kernel/test_kprobe_ways.py",
     "tests/kernel/test_examples.py::test_it_ends_as_it_should_where_the_kernel_has_what_it_takes",
 )
+_TESTING = ("pytest", "hypothesis")
 EVERYTHING = ("tests/kernel", "tests/bpftool")
 # What guests of another architecture do not run: bpftrace for them is 200 MB with LLVM.
 _WITHOUT = ("--deselect", "tests/kernel/test_probe_peers.py")
@@ -127,15 +129,16 @@ def _native(bpftool: Path, pytest: Sequence[str], settings: Settings) -> Job:
 
 
 def _foreign(kernel: Kernel, pytest: Sequence[str], settings: Settings, built: Path) -> Job:
-    """Return the job for a guest of another architecture: its own Python, our packages, and our extension for it."""
+    """Return the job for a guest of another architecture: its own Python, packages, and our extension for it."""
     extension = userland.extension(kernel.arch, built)
+    root, _ = userland.foreign(kernel.arch)
     site = "/run/bpfctl-site"
+    install(_needed(), kernel.arch, root, built / "site")
     environment = {
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONPATH": f"{CHECKOUT}:{CHECKOUT}/plugins:{site}",
         "BPFCTL_BPFTOOL": "/usr/sbin/bpftool",
-        "LIBCAPSTONE_PATH": "/usr/lib/aarch64-linux-gnu",  # ours has this machine's library beside it
     }
     # The checkout has the extension for this machine in the place where the guest looks for its own.
     place = CHECKOUT / "bpfctl" / "_sys" / extension.name
@@ -146,7 +149,7 @@ def _foreign(kernel: Kernel, pytest: Sequence[str], settings: Settings, built: P
         environment=environment,
         folders={
             str(CHECKOUT): CHECKOUT,
-            site: Path(sysconfig.get_path("purelib")),
+            site: built / "site",
             "/run/bpfctl-built": built,
         },
         settings=settings,
@@ -157,7 +160,7 @@ def _installed(kernel: Kernel, pytest: Sequence[str], settings: Settings, built:
     """Return the job for a guest of another architecture that has a WHEEL and, of the checkout, the tests alone."""
     root, _ = userland.foreign(kernel.arch)
     place, site = "/run/bpfctl-tests", "/run/bpfctl-site"
-    install(wheel, root, built / "site")
+    install([f"{wheel}[jited]", *_TESTING], kernel.arch, root, built / "site")
     environment = {
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
         "PYTHONPATH": site,
@@ -173,13 +176,19 @@ def _installed(kernel: Kernel, pytest: Sequence[str], settings: Settings, built:
     )
 
 
-def install(wheel: Path, root: Path, into: Path) -> None:
-    """Have pip install a wheel, what it needs and what its tests need, for the Python and the machine of ROOT."""
+def _needed() -> list[str]:
+    """Return what this project and its tests in guests need."""
+    project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
+    return [*project["dependencies"], *project["optional-dependencies"]["jited"], *_TESTING]
+
+
+def install(packages: Sequence[str], arch: str, root: Path, into: Path) -> None:
+    """Have pip install packages for the Python of ROOT on machines of ARCH, as Debian calls them."""
     version = next(path.name.removeprefix("python") for path in root.glob("usr/bin/python3.*[0-9]"))
-    machine = wheel.stem.rpartition("manylinux_2_17_")[2]
+    machine = {"arm64": "aarch64"}[arch]
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--only-binary=:all:", "--target", str(into)]
     command += [f"--platform=manylinux2014_{machine}", f"--platform=manylinux_2_17_{machine}"]
-    command += ["--implementation=cp", f"--python-version={version}", "pytest", "hypothesis", f"{wheel}[jited]"]
+    command += ["--implementation=cp", f"--python-version={version}", *packages]
     subprocess.run(command, check=True)
 
 
