@@ -6,6 +6,7 @@ import asyncio
 import compileall
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -134,6 +135,8 @@ def _foreign(kernel: Kernel, pytest: Sequence[str], settings: Settings, built: P
     root, _ = userland.foreign(kernel.arch)
     site = "/run/bpfctl-site"
     install(_needed(), kernel.arch, root, built / "site")
+    for told in Path(sysconfig.get_path("purelib")).glob("bpfctl-*.dist-info"):  # which plugins there are
+        shutil.copytree(told, built / "site" / told.name)
     environment = {
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
