@@ -151,7 +151,7 @@ TREES = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(database=None, max_examples=300, deadline=None)
 @given(TREES)
 def test_as_in_c(tree):
     assert holds(tree) == bool(value(tree))
