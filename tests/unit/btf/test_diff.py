@@ -89,6 +89,21 @@ def test_values_of_an_enum():
     ) == (Change("value removed", "B", 1), Change("value changed", "C", 2, 1), Change("value added", "D", None, 2))
 
 
+def test_the_size_of_an_enum():
+    assert changes(
+        lambda b, *_: b.add_enum("e", [("A", 0)], size=4),
+        lambda b, *_: b.add_enum("e", [("A", 0)], size=8),
+    ) == (Change("size", "", 4, 8),)
+
+
+def test_how_an_integer_is_read():
+    """Of the same size."""
+    assert changes(
+        lambda b, *_: b.add_int("n", 4),
+        lambda b, *_: b.add_int("n", 4, encoding=1, nr_bits=7, bits_offset=3),
+    ) == (Change("encoding", "", "32 bits", "7 bits from 3 signed"),)
+
+
 def test_prototypes_and_typedefs():
     def side(at):
         def make(b, *numbers):

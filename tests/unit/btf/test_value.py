@@ -110,6 +110,16 @@ def test_enums(wide):
     assert type(named) is Enumerator
 
 
+@pytest.mark.parametrize(("size", "data"), [(1, b"\xff"), (2, b"\xff\xff"), (4, b"\xff" * 4), (8, b"\xff" * 8)])
+def test_minus_one_of_an_enum_before_signs_were_known(size, data):
+    """It has all bits of the enum, and those of others stay."""
+    builder = Builder()
+    enum = builder.add_enum("e", [("NONE", 0xFFFF_FFFF), ("ONE", 1)], size=size)
+
+    assert decoded(builder, enum, data).name == "NONE"
+    assert decoded(builder, enum, b"\1".ljust(size, b"\0")).name == "ONE"
+
+
 def test_unsigned_enum_of_one_byte():
     """Packed enums are shorter; printers may ask for the number as a signed one."""
     builder = Builder()
