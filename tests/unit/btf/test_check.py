@@ -89,9 +89,10 @@ def test_answers_decide_what_is_reached(before):
     prog = Program()
     for _ in range(before):
         prog.mov(R0, 0)
-    prog.mov(R1, 1).jump("jeq", R1, 0, "without").mov(R0, 1).label("without").exit_()
-    _, reached = made(prog, (before, EXISTS)).run(kernel("y"))
+    prog.mov(R1, 1).jump("jeq", R1, 0, "without").mov(R2, 0).label("without").exit_()
+    verdicts, reached = made(prog, (before, EXISTS), (before + 2, OFFSET)).run(kernel("y"))
 
+    assert [ABSENT, GUARDED] == statuses(verdicts)
     assert ("xdp", before + 2) not in reached
 
 
@@ -135,18 +136,23 @@ def test_what_is_known_from_elsewhere():
     assert [GUARDED] == statuses(of.check(kernel("y"), Known(memory={64: b"\0"})))
 
 
+@pytest.mark.parametrize("before", [0, 9])
 @pytest.mark.parametrize(
     ("insn", "encoding", "status"),
     [
-        (Program().ldx(4, R2, R1), 0, RESOLVED),
-        (Program().ldx(4, R2, R1), types.SIGNED, FAILED),
-        (Program().stx(4, R1, 0, R2), types.SIGNED, FAILED),
-        (Program().mov(R2, 0), types.SIGNED, RESOLVED),
+        (lambda p: p.ldx(4, R2, R1), 0, RESOLVED),
+        (lambda p: p.ldx(4, R2, R1), types.SIGNED, FAILED),
+        (lambda p: p.stx(4, R1, 0, R2), types.SIGNED, FAILED),
+        (lambda p: p.mov(R2, 0), types.SIGNED, RESOLVED),
     ],
 )
-def test_members_of_another_size(insn, encoding, status):
+def test_members_of_another_size(insn, encoding, status, before):
     """An instruction that moves them is made to move as much, unless a sign would be lost."""
-    (verdict,) = made(insn.exit_(), (0, OFFSET), encoding=encoding).check(kernel("x", size=8))
+    prog = Program()
+    for _ in range(before):
+        prog.mov(R0, 0)
+    of = made(insn(prog).exit_(), (before, OFFSET), encoding=encoding)
+    (verdict,) = of.check(kernel("x", size=8))
 
     assert status == verdict.status
     assert verdict.reason == ("the instruction moves 4 bytes, and there are 8" if status == FAILED else "")

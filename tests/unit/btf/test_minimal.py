@@ -25,9 +25,11 @@ def declared():
     ids["array"] = b.add_array(b.add_typedef("inner_t", ids["inner"]), ids["int"], 2)
     members = [("p", ids["pointer"], 0), ("a", ids["array"], 64), ("b", ids["int"], 3 << 24 | 192)]
     ids["outer"] = b.add_struct("outer", SIZE + 8, members, kind_flag=True)
+    ids["direct"] = b.add_struct("direct", 8, [("i", ids["inner"], 0)])
     ids["outer_t"] = b.add_typedef("outer_t", ids["outer"])
     ids["pointer_t"] = b.add_typedef("pointer_t", ids["pointer"])
-    function = b.add_func_proto(ids["far"], [("a", ids["int"]), ("b", ids["int"]), ("", 0)])
+    int_t = b.add_typedef("int_t", ids["int"])
+    function = b.add_func_proto(ids["far"], [("a", int_t), ("b", b.add_const(int_t)), ("", 0)])
     ids["function_t"] = b.add_typedef("function_t", function)
     ids["list"] = b.add_struct("list", 16, [("next", b.next_id + 1, 0), ("any", b.next_id + 2, 64)])
     b.add_ptr(ids["list"])
@@ -106,7 +108,14 @@ def test_a_type(kind):
 
 def test_a_function():
     """What it returns and takes is needed, each type once."""
-    assert told(minimal(("function_t", "0", relo_kind.TYPE_EXISTS))) == ["int", ("far",), "FuncProto", "function_t"]
+    assert told(minimal(("function_t", "0", relo_kind.TYPE_EXISTS))) == [
+        "int",
+        ("far",),
+        "int_t",
+        "Const",
+        "FuncProto",
+        "function_t",
+    ]
 
 
 def test_a_list_that_is_compared():
@@ -124,6 +133,15 @@ def test_a_type_that_is_compared():
         "inner_t",
         "Array",
         ("outer", "p", "a", "b"),
+    ]
+
+
+def test_a_record_in_one_that_is_compared():
+    """It has its members too."""
+    assert told(minimal(("direct", "0", relo_kind.TYPE_MATCHES))) == [
+        "int",
+        ("inner", "skipped", "deep"),
+        ("direct", "i"),
     ]
 
 

@@ -254,6 +254,14 @@ def test_calls_that_a_linker_finishes(order):
     assert {(".text", 16), (".text", 17)} <= linked(by_function, [(0, 2)], order).reached({})
 
 
+def test_a_call_far_into_a_program():
+    prog = Program()
+    for _ in range(9):
+        prog.mov(R0, 0)
+
+    assert linked(prog.raw(_call(1)).exit_(), [(9, 1)]).calls == {("xdp", 9): (".text", 2)}
+
+
 def test_callbacks_that_a_linker_finishes():
     """The instruction says in bytes how far they are."""
     prog = Program().ld_imm64(R1, 144).ld_imm64(R2, 0).ld_imm64(R3, 0).exit_()
