@@ -332,6 +332,15 @@ def test_what_has_to_be_given():
     assert not hasattr(made(x=1, low=2, high=3), "__dict__")
 
 
+def test_the_last_byte_of_another_field():
+    """It is shared, and need not be given."""
+    b = Builder()
+    id_ = b.add_struct("s", 8, [("whole", b.add_int("long", 8)), ("last", b.add_int("char", 1), 56)])
+    made = classes.make(BTF.from_bytes(b.build()), id_)
+
+    assert [None, None] == [field.default for field in dataclasses.fields(made)]
+
+
 def test_what_is_no_variable():
     b = Builder()
     section = b.add_datasec(".data", 4, [(b.add_int("int", 4), 0, 4)])

@@ -82,6 +82,13 @@ def test_a_bit_field_that_becomes_wider():
     assert changes(side(3), side(5)) == (Change("resized", "a", 3, 5),)
 
 
+def test_a_bit_field_that_moves():
+    def side(bit):
+        return lambda b, number, _: b.add_struct("s", 4, [("a", number, 3 << 24 | bit)], kind_flag=True)
+
+    assert changes(side(3), side(8)) == (Change("moved", "a", 3, 8),)
+
+
 def test_values_of_an_enum():
     assert changes(
         lambda b, *_: b.add_enum("e", [("A", 0), ("B", 1), ("C", 2)]),

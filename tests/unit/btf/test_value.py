@@ -32,6 +32,15 @@ def test_integers(order, size):
 
 
 @both_orders
+def test_bits_inside_an_integer(order):
+    """Old compilers had types of their own for bit fields, which start at any bit."""
+    builder = Builder(byteorder=order)
+    builder.add_int("bits", 4, nr_bits=7, bits_offset=3)
+
+    assert types.Int(1, "bits", 4, 7, bits_offset=3) == BTF.from_bytes(builder.build()).type(1)
+
+
+@both_orders
 @pytest.mark.parametrize(("encoding", "expected"), [(0, (1 << 128) - 2), (types.SIGNED, -2)])
 def test_128_bits(order, encoding, expected):
     """A 128-bit integer is whole, and printers can tell that it is one."""
