@@ -69,7 +69,7 @@ _COMPARE: dict[int, Callable[[int, int, int], bool]] = {
 
 def _signed(value: int, bits: int) -> int:
     sign = 1 << bits - 1
-    return ((value & (1 << bits) - 1) ^ sign) - sign
+    return (value ^ sign) - sign
 
 
 class Insn(NamedTuple):

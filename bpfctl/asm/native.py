@@ -162,16 +162,17 @@ class _Arm64:
         elif _ARM64_BRANCH.fullmatch(mnemonic):
             found = _ARM64_TARGET.search(operands)
             address, jumps = int(found[1], 0) if found else None, mnemonic != "bl"
-        elif mnemonic.startswith("mov") and (wide := _ARM64_MOV.fullmatch(operands)):
+        elif mnemonic in {"mov", "movk"} and (wide := _ARM64_MOV.fullmatch(operands)):
             self._put(mnemonic, wide, register)
         return NativeInsn(start, raw, mnemonic, operands, address, jumps)
 
     def _put(self, mnemonic: str, wide: re.Match[str], register: str) -> None:
-        value, shift = int(wide[3], 0), int(wide[4] or "0", 0)
+        value = int(wide[3], 0)
         if mnemonic == "movk":
             if wide[1] != register:
                 return  # of what it changes the rest is unknown
+            shift = int(wide[4] or "0", 0)
             self._value = self._value & ~(0xFFFF << shift) | value << shift
         else:
-            self._value = (-value if wide[2] else value) << shift & _U64
+            self._value = (-value if wide[2] else value) & _U64
         self._register = wide[1]

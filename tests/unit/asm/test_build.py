@@ -75,6 +75,11 @@ LINES: list[tuple[str, Callable[[Program], object], str]] = [
         "18 61 00 00 02 00 00 00 00 00 00 00 08 00 00 00",
     ),
     ("r1 = &ksym", lambda p: p.ld_btf_id(R1, 99), "18 31 00 00 63 00 00 00 00 00 00 00 00 00 00 00"),
+    (
+        "r1 = &ksym of a module",
+        lambda p: p.ld_btf_id(R1, 99, 7),
+        "18 31 00 00 63 00 00 00 00 00 00 00 07 00 00 00",
+    ),
     ("call 14", lambda p: p.call(14), "85 00 00 00 0e 00 00 00"),
     ("call kfunc", lambda p: p.call_kfunc(99, 1), "85 20 01 00 63 00 00 00"),
     ("exit", lambda p: p.exit_(), "95 00 00 00 00 00 00 00"),
@@ -127,6 +132,7 @@ def test_a_callback_is_addressed_from_the_slot_after_its_first() -> None:
     prog.label("after").exit_()
 
     assert [insn.imm for insn in prog.insns()[1:3]] == [4, 0xFFFF_FFFC]
+    assert prog.insns()[1].encode("little").hex(" ") == "18 42 00 00 04 00 00 00 00 00 00 00 00 00 00 00"
 
 
 def test_length_counts_slots() -> None:

@@ -61,6 +61,22 @@ def test_subprograms() -> None:
     ]
 
 
+def test_a_callback_that_stands_before() -> None:
+    """Its address is told by a negative distance."""
+    prog = Program().exit_().label("odd").mov(R0, 0).label("even").exit_()
+    prog.ld_func(R2, "odd").ld_func(R2, "even").exit_()
+
+    assert [function.start for function in functions(prog.insns())] == [0, 1, 2]
+
+
+def test_a_call_is_no_jump() -> None:
+    """Its offset is where a module stands in fd_array."""
+    prog = Program().call_kfunc(99, 1).label("top").jump("jeq", R1, 0, "top").exit_()
+    (main,) = functions(prog.insns())
+
+    assert main.edges == (Edge(0, 1), Edge(1, 2), Edge(1, 1), Edge(2, None))
+
+
 def test_calls_of_a_loaded_program() -> None:
     """The kernel leaves the distance in the offset, and puts the number of the subprogram into the immediate."""
     insns = [Insn(0x85, src=1, off=1, imm=1), Insn(0x95), Insn(0x95)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from difflib import SequenceMatcher
 from random import Random
+from typing import TYPE_CHECKING
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,10 +12,13 @@ from hypothesis import strategies as st
 from bpfctl.asm import diff as room
 from bpfctl.asm.diff import Item, Step, align, diff
 
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Sequence
+
 KEYS = st.lists(st.sampled_from("abcdefgh"), max_size=40)
 
 
-def longest(first: str | list[str], second: str | list[str]) -> int:
+def longest(first: Sequence[Hashable], second: Sequence[Hashable]) -> int:
     """Return how much two sequences have in common at most, by the table that everyone knows."""
     row = [0] * (len(second) + 1)
     for one in first:
@@ -24,7 +28,7 @@ def longest(first: str | list[str], second: str | list[str]) -> int:
     return row[-1]
 
 
-def valid(first: list[str], second: list[str], pairs: list[tuple[int, int]]) -> None:
+def valid(first: Sequence[Hashable], second: Sequence[Hashable], pairs: list[tuple[int, int]]) -> None:
     """Pairs are of what is the same, and in the order of both."""
     assert all(first[one] == second[other] for one, other in pairs)
     for side in range(2):
@@ -58,6 +62,25 @@ def test_long_differences_are_looked_for_in_pieces(first: list[str], second: lis
         valid(first * 3, second * 3, align(first * 3, second * 3))
     finally:
         room._LONG = before
+
+
+def test_what_both_have_once_comes_first() -> None:
+    """It is the same, though without it more would be."""
+    assert [(0, 3)] == align("xaaa", "aaax")
+
+
+@given(st.permutations(range(12)))
+def test_as_many_as_can_be_of_what_both_have_once(second: list[int]) -> None:
+    """Those that come in the same order in both."""
+    pairs = align(range(12), second)
+
+    valid(range(12), second, pairs)
+    assert len(pairs) == longest(range(12), second)
+
+
+def test_behind_what_both_have_once() -> None:
+    """What follows it at another place is found there."""
+    assert [(0, 1), (2, 2), (3, 3), (4, 4)] == align("xabab", "cxbaba")
 
 
 def test_two_large_ones_that_have_little_in_common() -> None:
@@ -104,6 +127,22 @@ def test_a_jump_to_what_is_replaced_is_the_same() -> None:
     second = [Item("jump", 2), Item("a"), Item("new"), Item("exit")]
 
     assert [Step(0, 0), Step(1, 1), Step(2, None), Step(None, 2), Step(3, 3)] == diff(first, second)
+
+
+def test_a_jump_to_what_is_replaced_by_more_is_the_same() -> None:
+    """However many stand before it and behind it."""
+    first = [Item("jump", 2), Item("a"), Item("old"), Item("exit")]
+    second = [Item("jump", 3), Item("new"), Item("a"), Item("newer"), Item("newest"), Item("exit")]
+
+    assert diff(first, second)[0] == Step(0, 0)
+
+
+def test_a_jump_further_into_what_is_replaced_is_another() -> None:
+    """Places between the same two are told apart."""
+    first = [Item("jump", 2), Item("a"), Item("x"), Item("y"), Item("exit")]
+    second = [Item("jump", 3), Item("a"), Item("p"), Item("q"), Item("exit")]
+
+    assert [Step(0, None), Step(None, 0)] == diff(first, second)[:2]
 
 
 def test_a_jump_elsewhere_than_a_place_is_none() -> None:

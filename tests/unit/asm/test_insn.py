@@ -79,6 +79,7 @@ def test_a_wide_immediate_may_be_written_signed() -> None:
         (Insn(LD_IMM64, imm=1 << 64), "does not fit 64 bits"),
         (Insn(LD_IMM64, imm=-(1 << 63) - 1), "does not fit 64 bits"),
         (Insn(BPF_ALU64 | BPF_ADD, dst=16), "no such register: 16"),
+        (Insn(BPF_ALU64 | BPF_ADD, src=16), "no such register: 16"),
         (Insn(BPF_ALU64 | BPF_ADD, src=-1), "no such register: -1"),
         (Insn(BPF_ALU64 | BPF_ADD, off=0x8000), "off=32768"),
         (Insn(0x100), "opcode=256"),

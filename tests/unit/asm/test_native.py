@@ -27,6 +27,14 @@ c745f8ffffffff movl $4294967295, -8(%rbp)
 480fb644cff7 movzbq -9(%rdi,%rcx,8), %rax
 3c80 cmpb $-128, %al
 3c7f cmpb $127, %al
+04ff addb $-1, %al
+0cff orb $-1, %al
+14ff adcb $-1, %al
+1cff sbbb $-1, %al
+24ff andb $-1, %al
+2cff subb $-1, %al
+34ff xorb $-1, %al
+a8ff testb $-1, %al
 48c1e83f shrq $63, %rax
 f0480175f8 lock addq %rsi, -8(%rbp)
 f0440fb15df8 lock cmpxchgl %r11d, -8(%rbp)
@@ -149,6 +157,8 @@ def test_arm64() -> None:
         ("00010058", [(None, False)]),  # ldr x0, an address
         # As emit_addr_mov_i64() in arch/arm64/net/bpf_jit_comp.c calls.
         ("0a349e92 6a06b0f2 0a00d0f2 40013fd6", [(None, False)] * 3 + [(0xFFFF8000_8033_0E5F, False)]),
+        ("8a4682d2 0a00d0f2 40013fd6", [(None, False)] * 2 + [(0x8000_0000_1234, False)]),
+        ("0a00a092 40013fd6", [(None, False)] * 2),  # movn x10, #0, lsl #16, which no compiler writes
         ("8a4682d2 0b00d0f2 40013fd6", [(None, False)] * 3),  # the other half is another register's
         ("8a4682d2 1f2003d5 40013fd6", [(None, False)] * 3),  # something in between
         ("40013fd6", [(None, False)]),
@@ -173,9 +183,15 @@ def test_operands_are_whole() -> None:
 @pytest.mark.parametrize(
     ("machine", "raw", "expected"),
     [
+        ("i386", "89e5", "movl %esp, %ebp"),
+        ("i486", "89e5", "movl %esp, %ebp"),
+        ("i586", "89e5", "movl %esp, %ebp"),
         ("i686", "89e5", "movl %esp, %ebp"),
         ("aarch64_be", "c0035fd6", "ret"),
+        ("armv6l", "1eff2fe1", "bx lr"),
         ("armv7l", "1eff2fe1", "bx lr"),
+        ("armv8l", "1eff2fe1", "bx lr"),
+        ("ppc", "4e800020", "blr"),
         ("ppc64", "4e800020", "blr"),
         ("ppc64le", "2000804e", "blr"),
         ("riscv64", "8280", "c.jr ra"),
@@ -189,11 +205,12 @@ def test_other_machines(machine: str, raw: str, expected: str) -> None:
     assert [words(insn) for insn in Disassembler(machine).decode(bytes.fromhex(raw), 0)] == [expected]
 
 
-def test_mips() -> None:
+@pytest.mark.parametrize("machine", ["mips", "mips64"])
+def test_mips(machine: str) -> None:
     """It has either order of bytes under one name: that of the machine that asks."""
     raw = (0x03E00008).to_bytes(4, sys.byteorder)
 
-    assert [words(insn) for insn in Disassembler("mips64").decode(raw, 0)] == ["jr $ra"]
+    assert [words(insn) for insn in Disassembler(machine).decode(raw, 0)] == ["jr $ra"]
 
 
 @pytest.mark.parametrize("machine", ["vax", "", "loongarch64"])

@@ -319,6 +319,36 @@ def test_classes_as_text(monkeypatch):
     )
 
 
+def test_what_has_to_be_given():
+    """All fields that share their bits with no others, such as bitfields of one integer."""
+    b = Builder()
+    number = b.add_int("int", 4)
+    either = b.add_union("", 4, [("a", number), ("b", number)])
+    members = [("x", number), ("low", number, 5 << 24 | 32), ("high", number, 3 << 24 | 37), ("", either, 64)]
+    id_ = b.add_struct("some", 12, members, kind_flag=True)
+    made = classes.make(BTF.from_bytes(b.build()), id_)
+
+    assert [field.name for field in dataclasses.fields(made) if field.default is None] == ["a", "b"]
+    assert not hasattr(made(x=1, low=2, high=3), "__dict__")
+
+
+def test_the_last_byte_of_another_field():
+    """It is shared, and need not be given."""
+    b = Builder()
+    id_ = b.add_struct("s", 8, [("whole", b.add_int("long", 8)), ("last", b.add_int("char", 1), 56)])
+    made = classes.make(BTF.from_bytes(b.build()), id_)
+
+    assert [None, None] == [field.default for field in dataclasses.fields(made)]
+
+
+def test_what_is_no_variable():
+    b = Builder()
+    section = b.add_datasec(".data", 4, [(b.add_int("int", 4), 0, 4)])
+
+    with pytest.raises(BTFError, match="type 1 is no variable"):
+        fields(BTF.from_bytes(b.build()), section)
+
+
 def test_addresses_in_structs():
     """As struct in6_addr, which is a union of arrays in a struct."""
     b = Builder()

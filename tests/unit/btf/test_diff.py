@@ -82,11 +82,33 @@ def test_a_bit_field_that_becomes_wider():
     assert changes(side(3), side(5)) == (Change("resized", "a", 3, 5),)
 
 
+def test_a_bit_field_that_moves():
+    def side(bit):
+        return lambda b, number, _: b.add_struct("s", 4, [("a", number, 3 << 24 | bit)], kind_flag=True)
+
+    assert changes(side(3), side(8)) == (Change("moved", "a", 3, 8),)
+
+
 def test_values_of_an_enum():
     assert changes(
         lambda b, *_: b.add_enum("e", [("A", 0), ("B", 1), ("C", 2)]),
         lambda b, *_: b.add_enum("e", [("A", 0), ("C", 1), ("D", 2)]),
     ) == (Change("value removed", "B", 1), Change("value changed", "C", 2, 1), Change("value added", "D", None, 2))
+
+
+def test_the_size_of_an_enum():
+    assert changes(
+        lambda b, *_: b.add_enum("e", [("A", 0)], size=4),
+        lambda b, *_: b.add_enum("e", [("A", 0)], size=8),
+    ) == (Change("size", "", 4, 8),)
+
+
+def test_how_an_integer_is_read():
+    """Of the same size."""
+    assert changes(
+        lambda b, *_: b.add_int("n", 4),
+        lambda b, *_: b.add_int("n", 4, encoding=1, nr_bits=7, bits_offset=3),
+    ) == (Change("encoding", "", "32 bits", "7 bits from 3 signed"),)
 
 
 def test_prototypes_and_typedefs():

@@ -183,6 +183,15 @@ def test_bitfields(order):
             encoder(wrong)
 
 
+def test_a_long_double_is_its_bits():
+    """All of them, the first one too."""
+    b = Builder()
+    id_ = b.add_float("long double", 16)
+    btf, bits = BTF.from_bytes(b.build()), (1 << 128) - 2
+
+    assert bits.to_bytes(16, btf.byteorder) == encode(btf, id_, bits)
+
+
 def test_sections():
     """As bpftool shows them, or by the names of variables."""
     b = Builder()

@@ -86,3 +86,13 @@ def test_a_struct_that_contains_itself_is_an_error():
 def test_types_that_expand_without_end():
     with pytest.raises(BTFError, match="too deep"):
         found(bomb(), name="x".__eq__)
+
+
+def test_members_of_items():
+    """Those of an array whose struct has no name."""
+    b = Builder()
+    number = b.add_int("int", 4)
+    b.add_struct("rows", 8, [("row", b.add_array(b.add_struct("", 4, [("cell", number)]), number, 2))])
+    btf = BTF.from_bytes(b.build())
+
+    assert found(btf, name=re.compile("cell").fullmatch) == [("member", "struct rows.row.cell", 0)]

@@ -30,6 +30,11 @@ def test_holes_and_padding():
     assert (of.size, of.padding, of.holes, of.used, of.cache_lines) == (24, 7, [7], 10, 1)
 
 
+@pytest.mark.parametrize(("size", "lines"), [(64, 1), (65, 2)])
+def test_cache_lines(size, lines):
+    assert lines == made(lambda b, char, *_: b.add_struct("s", size, [("a", char)])).cache_lines
+
+
 def test_a_hole_before_the_first_member():
     of = made(lambda b, _, number, __: b.add_struct("s", 8, [("a", number, 32)]))
 

@@ -109,6 +109,23 @@ def test_arrays():
     assert (4, 8) == (found[0].local_size, found[0].size)
 
 
+def test_a_member_of_an_element():
+    """The way goes on in a struct of the array."""
+    local, target, s = pair(
+        lambda w: [("a", w.add_array(w.add_struct("e", 8, [("x", w.int), ("y", w.int, 32)]), w.int, 4))],
+        lambda w: [("a", w.add_array(w.add_struct("e", 16, [("y", w.int, 96)]), w.int, 4), 64)],
+    )
+
+    assert [8 + 2 * 16 + 12] == values(ask(local, target, (s, "0:0:2:1", kind.FIELD_BYTE_OFFSET)))
+
+
+def test_a_bit_field_at_the_end_of_its_type():
+    """It is loaded with no more than that."""
+    local, target, s = pair(lambda w: [("bits", w.int, 0, 4)], lambda w: [("bits", w.int, 28, 4)])
+
+    assert [0, 4] == values(fields(local, target, s, "0:0")[:2])
+
+
 def test_flexible_arrays_have_any_element():
     """An array of no elements has any, if it ends its struct."""
     local, target, s = pair(

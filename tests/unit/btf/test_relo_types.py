@@ -109,6 +109,25 @@ def test_type_matches(change, reason):
     assert found.error is None
 
 
+@pytest.mark.parametrize(
+    ("theirs", "matches"),
+    [
+        (lambda w: (w.int, [w.u8, w.u64]), True),
+        (lambda w: (w.u32, [w.u8, w.u64]), False),
+        (lambda w: (w.int, [w.u8, w.u32]), False),
+        (lambda w: (w.int, [w.u8]), False),
+    ],
+)
+def test_functions_match_in_results_and_parameters(theirs, matches):
+    local, target = World(), World()
+    for world, (result, params) in ((local, (local.int, [local.u8, local.u64])), (target, theirs(target))):
+        proto = world.add_func_proto(result, [("", param) for param in params])
+        world.add_struct("s", 8, [("f", world.add_ptr(proto))])
+    (found,) = ask(local, target, (local.next_id - 1, "0", kind.TYPE_MATCHES))
+
+    assert int(matches) == found.value, found.reason
+
+
 def test_a_match_behind_a_pointer_is_by_name():
     """Members of what a pointer leads to do not count; with functions, pointers go on."""
     local, target = World(), World()

@@ -199,3 +199,12 @@ def test_damage():
     with pytest.raises(BTFError, match="type 1 has 65536 members, more than the kernel can count"):
         without(b, Feature.VLEN)
     assert len(without(b)) == 1
+
+
+def test_a_section_stays_where_sections_are_known():
+    """Whatever else is not."""
+    builder = Builder()
+    variable = builder.add_var("x", builder.add_float("float", 4))
+    section = builder.add_datasec("odd/name", 4, [(variable, 0, 4)])
+
+    assert read(builder).type(section) == without(builder, Feature.FLOAT)[section - 1]

@@ -32,6 +32,15 @@ def test_integers(order, size):
 
 
 @both_orders
+def test_bits_inside_an_integer(order):
+    """Old compilers had types of their own for bit fields, which start at any bit."""
+    builder = Builder(byteorder=order)
+    builder.add_int("bits", 4, nr_bits=7, bits_offset=3)
+
+    assert types.Int(1, "bits", 4, 7, bits_offset=3) == BTF.from_bytes(builder.build()).type(1)
+
+
+@both_orders
 @pytest.mark.parametrize(("encoding", "expected"), [(0, (1 << 128) - 2), (types.SIGNED, -2)])
 def test_128_bits(order, encoding, expected):
     """A 128-bit integer is whole, and printers can tell that it is one."""
@@ -108,6 +117,16 @@ def test_enums(wide):
     assert (minus, minus.name) == (-1, "MINUS")
     assert size * 8 == named.width
     assert type(named) is Enumerator
+
+
+@pytest.mark.parametrize(("size", "data"), [(1, b"\xff"), (2, b"\xff\xff"), (4, b"\xff" * 4), (8, b"\xff" * 8)])
+def test_minus_one_of_an_enum_before_signs_were_known(size, data):
+    """It has all bits of the enum, and those of others stay."""
+    builder = Builder()
+    enum = builder.add_enum("e", [("NONE", 0xFFFF_FFFF), ("ONE", 1)], size=size)
+
+    assert decoded(builder, enum, data).name == "NONE"
+    assert decoded(builder, enum, b"\1".ljust(size, b"\0")).name == "ONE"
 
 
 def test_unsigned_enum_of_one_byte():
