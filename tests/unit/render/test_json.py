@@ -76,6 +76,22 @@ def entries(**more):
     return items.stream("entries", [1, 2], (), json=lambda row: {"at": [row]}, line=str, safe=str)._replace(**more)
 
 
+@pytest.mark.parametrize(
+    ("char", "spelled"),
+    [
+        ("\ud7ff", "\\ud7ff"),
+        ("\ud800", "\\ufffd"),
+        (chr(0xDFFF), "\\ufffd"),
+        ("\ue000", "\\ue000"),
+        ("\uffff", "\\uffff"),
+        ("\U0010ffff", "\\udbff\\udfff"),
+    ],
+)
+def test_characters_that_cannot_be_printed(char, spelled):
+    """Halves of a pair are none; JSON spells the highest characters as two."""
+    assert dumps(char) == f'"{spelled}"'
+
+
 @pytest.mark.parametrize("pretty", [False, True])
 @pytest.mark.parametrize(
     ("streams", "shown", "document"),
