@@ -100,7 +100,6 @@ def native(number, size):
         ("cpu 1 5", form(4, cpus=2), bytes(8) + native(5, 4) + bytes(4)),
         ("cpu 1 1 2 3 4 cpu 0 hex f 0 0 0", form(4, cpus=2), b"\x0f" + bytes(7) + b"\1\2\3\4" + bytes(4)),
     ],
-    ids=str,
 )  # fmt: skip
 def test_forms(line, wanted, expected):
     assert read(line, wanted) == (expected, 0)
@@ -160,7 +159,6 @@ def test_what_stays():
         ("cpu 1", form(4, cpus=2), "value expected 4 bytes got 0"),
         ("cpu", form(4, cpus=2), "the number of the CPU is missing"),
     ],
-    ids=str,
 )
 def test_mistakes(line, wanted, sentence):
     with pytest.raises(UsageError) as caught:
