@@ -134,7 +134,7 @@ def test_what_comes_next(words, wanted):
         (["btf", "show", "--sort", "si"], ["size"]),
         (["cgroup", "tree", "--fields", "cg"], ["cgroup"]),
         (["cgroup", "show", "--fields", "cg"], []),
-        (["prog", "diff", "--fields", ""], []),
+        (["map", "dump", "--fields", ""], []),
         (["net", "list", "--sort", "-d"], ["-device"]),
         (["perf", "show", "--fields", "pid,f"], ["pid,fd"]),
         (["probe", "list", "--fields", ""], ["kind", "target"]),
