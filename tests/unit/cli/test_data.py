@@ -80,6 +80,7 @@ def native(number, size):
         ("fe80::/10", form(20, prefix=True), native(10, 4) + b"\xfe\x80" + bytes(14)),
         ("8 0 0 0 10 0 0 0", form(8, prefix=True), b"\x08\0\0\0\x0a\0\0\0"),
         ('["0x01",2]', form(2), b"\1\2"),
+        ("[0,255]", form(2), b"\0\xff"),
         ('"text"', form(6), b"text\0\0"),
         ("[]", form(0), b""),
         ("42", form(4, "u32"), native(42, 4)),
