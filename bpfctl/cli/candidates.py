@@ -25,7 +25,6 @@ _QUEUES = frozenset({"queue", "stack", "bloom_filter"})
 _RINGS = frozenset({"ringbuf", "perf_event_array"})
 _STRUCTS = frozenset({"struct_ops"})
 _PERF = frozenset({"perf_event_array"})
-_LISTS = frozenset({"prog", "map", "link", "cgroup", "perf", "net", "btf", "probe", "plugin"})
 
 #: Modules of views that are not called as their object.
 _VIEWS = {"perf": "task_fd"}
@@ -300,7 +299,7 @@ def _titles(command: str) -> Iterable[str]:
         from bpfctl.views.cgroup import tree_view
 
         return [column.title for column in tree_view(effective=False).columns]
-    if word not in ("show", "list") or object_ not in _LISTS:
+    if word not in ("show", "list"):
         return ()
     view = import_module(f"bpfctl.views.{_VIEWS.get(object_, object_)}").VIEW
     return [column.title for column in view.columns + view.details]

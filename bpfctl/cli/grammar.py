@@ -70,7 +70,7 @@ def unsigned(word: str) -> int | None:
     None for what is none, has a sign, or blanks, or more digits than any number that the kernel takes.
     """
     digits = word.lower()
-    octal = len(digits) > 1 and digits[0] == "0" and digits[1:].isdecimal()
+    octal = digits[:1] == "0" and digits[1:].isdecimal()
     if not digits.isascii() or not digits.isalnum() or digits[1:2] == "o" or len(digits) > _DIGITS:
         return None
     try:

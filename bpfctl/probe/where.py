@@ -124,7 +124,6 @@ class _Parser:
         self._text = text
         self._at = self._start = self._depth = 0
         self._closed = False  # whether what was read last stands in brackets
-        self.kind = self.word = ""
         self._next()
 
     def refuse(self, why: str) -> NoReturn:
@@ -145,7 +144,7 @@ class _Parser:
         self._at = match.end()
         self.kind = match.lastgroup or ""
         self.word = match[self.kind]
-        if self.kind == "name" and self.word in _WORDS:
+        if self.word in _WORDS:
             self.kind, self.word = "sign", _WORDS[self.word]
 
     def level(self, at: int) -> Tree:
@@ -166,7 +165,6 @@ class _Parser:
 
     def _one(self) -> Tree:
         kind, word = self.kind, self.word
-        self._closed = False
         if kind == "sign" and word in _UNARY:
             return self._deeper(lambda: Unary(_UNARY[word], self._one()))
         if kind == "sign" and word == "(":

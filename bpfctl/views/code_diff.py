@@ -94,12 +94,6 @@ class Side:
         """Return which function a slot is in; empty for the main function of a program without types."""
         return self._heads[bisect_right(self._starts, slot) - 1]
 
-    def slot(self, place: int) -> int:
-        """Return the slot of an instruction; of the one behind the last, where it would be."""
-        if place < len(self.lines):
-            return self._slots[place]
-        return self._slots[-1] + self.lines[-1].insn.slots
-
     def _item(self, line: Line, text: str, names: LastingNames) -> Item:
         insn = line.insn
         if insn.opcode & _CLASS not in _JUMPS and insn.opcode not in _NAMED:
@@ -156,10 +150,10 @@ class CodeDiff:
 
     def _before(self, steps: Sequence[Step], low: int) -> tuple[int, int]:
         """Return the slots at which both programs are before a step."""
-        after = range(low, len(steps))
-        first = next((place for at in after if (place := steps[at].first) is not None), len(self._first.lines))
-        second = next((place for at in after if (place := steps[at].second) is not None), len(self._second.lines))
-        return self._first.slot(first), self._second.slot(second)
+        after = steps[low:]  # they begin with what both have, or with the first of all, so that both have some there
+        first = next(step.first for step in after if step.first is not None)
+        second = next(step.second for step in after if step.second is not None)
+        return self._first.lines[first].slot, self._second.lines[second].slot
 
     def _row(self, step: Step) -> _Row:
         first = self._first.lines[step.first] if step.first is not None else None

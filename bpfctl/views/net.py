@@ -144,7 +144,7 @@ def _sections(rows: Iterable[NetRow]) -> dict[str, list[NetRow]]:
 
 def _programs(rows: Iterable[NetRow]) -> Iterator[list[NetRow]]:
     """Yield the rows that bpftool tells as one: the modes of a device that has several."""
-    for _, same in groupby(rows, lambda row: (row.several and row.device, None if row.several else id(row))):
+    for _, same in groupby(rows, lambda row: (row.device, None if row.several else id(row))):
         yield list(same)
 
 

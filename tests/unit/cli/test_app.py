@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from bpfctl.cli import prog as prog_commands
 from bpfctl.cli.session import Session
 from bpfctl.cli.table import OBJECTS
 from bpfctl.errors import UsageError
+from bpfctl.render.json import JsonOutput
 from bpfctl.render.plain import PlainOutput
 from bpfctl.render.sink import Sink
 
@@ -34,9 +36,11 @@ def meant(monkeypatch):
 
 def run(line):
     chosen, words = options.split(line.split() if isinstance(line, str) else line)
-    out = PlainOutput(Sink(1))
-    app.run(Session(out, chosen), words)
-    out.close()
+    out = JsonOutput(Sink(1), pretty=False) if chosen.json else PlainOutput(Sink(1))
+    try:
+        app.run(Session(out, chosen), words)
+    finally:
+        out.close()
 
 
 @pytest.mark.parametrize(
@@ -79,6 +83,12 @@ def test_what_a_line_means(meant, line, handle, wanted):
         ("prog list --type xdp what", "what is 'what'?"),
         ("--foo prog", "unrecognized option '--foo'"),
         ("porg", "unknown object 'porg', did you mean 'prog'?"),
+        ("-", "unknown object '-'"),
+        ("prog -", "unknown command 'prog -'"),
+        ("prog hlep", "unknown command 'prog hlep', did you mean 'help'?"),
+        ("gen skeleton x", "'gen skeleton' is not in this release of bpfctl"),
+        ("batch file", "too few parameters for batch"),
+        ("batch file x y", "too many parameters for batch"),
         ("prog lits", "unknown command 'prog lits', did you mean 'list'?"),
         ("prog -- --type", "unrecognized option '--type'"),
         ("-- prog show --sort id more words", "what is '--sort'?"),
@@ -90,6 +100,49 @@ def test_mistakes_are_one_sentence(line, sentence):
 
     assert str(caught.value) == sentence
     assert caught.value.exit_code == 255
+
+
+@pytest.mark.parametrize("line", ["-j porg", "-j prog lits"])
+def test_a_mistake_in_json(capfd, line):
+    """It is null on stdout, as bpftool's, and told on stderr."""
+    with pytest.raises(UsageError) as caught:
+        run(line)
+
+    assert capfd.readouterr() == ("null\n", f"Error: {caught.value}\n")
+
+
+@pytest.mark.parametrize("line", ["help", "-h", "prog help", "help prog show", "prog show -h"])
+def test_help_in_json(capfd, line):
+    """It is null, as bpftool's."""
+    run(f"-j {line}")
+
+    assert capfd.readouterr() == ("null\n", "")
+
+
+@pytest.mark.parametrize(
+    ("line", "given", "command"),
+    [
+        ("map update id 1 key -1 value -2", {"words": "id 1 key -1 value -2"}, ""),
+        ("map update id 1 key -1 value -2 --dry-run", {"dry_run": True, "words": "id 1 key -1 value -2"}, ""),
+        ("map update --dry-run id 1 key -1", {"dry_run": True, "words": "id 1 key -1"}, ""),
+        ("map update --dry-run -- id 1 key --dry-run", {"dry_run": True, "words": "id 1 key --dry-run"}, ""),
+        ("probe stat --per-cpu -- sleep -1", {"per_cpu": True, "words": ""}, "sleep -1"),
+        ("probe stat one two -- sleep --per-cpu", {"words": "one two"}, "sleep --per-cpu"),
+        ("probe -- stat one", {"words": ""}, "one"),
+    ],
+)
+def test_what_is_no_option(monkeypatch, line, given, command):
+    """Numbers may be negative in DATA, and another command has its own options."""
+    heard = []
+    known = app.function
+
+    def function(command):
+        return functools.wraps(known(command))(lambda ctx, **given: heard.append((given, ctx.obj.command)))
+
+    monkeypatch.setattr(app, "function", function)
+    run(line)
+
+    assert [(given | {"words": given["words"].split()}, tuple(command.split()))] == heard
 
 
 def test_help_of_a_command_tells_its_options(capfd):

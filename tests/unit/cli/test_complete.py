@@ -77,6 +77,8 @@ def test_every_command_and_option_is_offered(object_, word):
     ("words", "wanted"),
     [
         (("pro",), ["prog", "probe"]),
+        (("v",), ["version"]),
+        (("prog", "h"), ["help"]),
         (("p", "d"), ["dump", "detach", "diff"]),
         (("-j", "-B", "file", "link", "de"), ["detach"]),
         (("prog", "dump", "x", "id", "7", ""), ["file", "opcodes", "linum", "visual"]),
@@ -132,6 +134,7 @@ def test_what_comes_next(words, wanted):
         (["btf", "show", "--sort", "si"], ["size"]),
         (["cgroup", "tree", "--fields", "cg"], ["cgroup"]),
         (["cgroup", "show", "--fields", "cg"], []),
+        (["map", "dump", "--fields", ""], []),
         (["net", "list", "--sort", "-d"], ["-device"]),
         (["perf", "show", "--fields", "pid,f"], ["pid,fd"]),
         (["probe", "list", "--fields", ""], ["kind", "target"]),
@@ -144,6 +147,29 @@ def test_what_comes_next(words, wanted):
 def test_columns(words, wanted):
     """In a list behind those that stand there, and behind a minus; a blank of a title is written as _."""
     assert offered(*words) == wanted
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["plug"], "list"),
+        (["even"], "show the records of a ring buffer or perf event array"),
+        (["link", "d"], "detach a link from its target"),
+        (["--pla"], "write plain text, also on a terminal"),
+        (["prog", "load", "x", "y", "type", "xdp.f"], "xdp"),
+    ],
+)
+def test_what_it_is(words, told):
+    """An object is told by its commands."""
+    assert [line.partition("\t")[2] for line in complete.lines(words)][:1] == [told]
+
+
+def test_what_can_be_read_at_a_probe():
+    """What is there at every hit, and what the probe that was named has."""
+    here = offered("probe", "count", "profile:99", "--by", "")
+
+    assert {"comm", "pid", "probe"} <= {*here}
+    assert {*here} > {*offered("probe", "count", "--by", "")}
 
 
 def test_an_option_once():

@@ -80,6 +80,7 @@ def native(number, size):
         ("fe80::/10", form(20, prefix=True), native(10, 4) + b"\xfe\x80" + bytes(14)),
         ("8 0 0 0 10 0 0 0", form(8, prefix=True), b"\x08\0\0\0\x0a\0\0\0"),
         ('["0x01",2]', form(2), b"\1\2"),
+        ("[0,255]", form(2), b"\0\xff"),
         ('"text"', form(6), b"text\0\0"),
         ("[]", form(0), b""),
         ("42", form(4, "u32"), native(42, 4)),
@@ -100,7 +101,6 @@ def native(number, size):
         ("cpu 1 5", form(4, cpus=2), bytes(8) + native(5, 4) + bytes(4)),
         ("cpu 1 1 2 3 4 cpu 0 hex f 0 0 0", form(4, cpus=2), b"\x0f" + bytes(7) + b"\1\2\3\4" + bytes(4)),
     ],
-    ids=str,
 )  # fmt: skip
 def test_forms(line, wanted, expected):
     assert read(line, wanted) == (expected, 0)
@@ -160,7 +160,6 @@ def test_what_stays():
         ("cpu 1", form(4, cpus=2), "value expected 4 bytes got 0"),
         ("cpu", form(4, cpus=2), "the number of the CPU is missing"),
     ],
-    ids=str,
 )
 def test_mistakes(line, wanted, sentence):
     with pytest.raises(UsageError) as caught:

@@ -93,6 +93,8 @@ def test_the_first_keyword_that_a_word_begins_is_meant():
     assert Words(["pi"]).keyword("prog", "pinned") == "pinned"
     assert Words(["x"]).keyword("prog", "pinned") is None
     assert Words([]).keyword("prog") is None
+    assert grammar.first("p", ("prog", "pinned")) == "prog"
+    assert grammar.first("x", ("prog", "pinned")) is None
 
 
 def test_a_listing_is_of_everything_or_of_one_handle():

@@ -9,6 +9,7 @@ import pytest
 from bpfctl.cli import help as help_
 from bpfctl.cli import manual, terms, usage
 from bpfctl.cli.examples import EXAMPLES
+from bpfctl.cli.global_option import GLOBAL
 from bpfctl.cli.table import OBJECTS
 
 #: Commands, but those that are another one under a second name.
@@ -29,6 +30,14 @@ def test_every_command_has_examples(name):
 
 def test_every_example_is_of_a_command():
     assert set(EXAMPLES) == COMMANDS
+
+
+def test_global_options_are_sentences():
+    """What TAB says, and more."""
+    told = [option.text for option in GLOBAL]
+
+    assert told[:2] == ["Write JSON, as bpftool does.", "Write JSON with line breaks."]
+    assert all(text[0].isupper() and text.endswith(".") for text in told)
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 100])

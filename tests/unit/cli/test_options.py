@@ -80,6 +80,39 @@ def test_no_such_way_to_find_owners():
     assert options.mistake == "--owners is auto, iter, proc or none, not 'magic'"
 
 
+@pytest.mark.parametrize(
+    ("line", "wanted"),
+    [
+        ("-S -k key -i cert", ""),
+        ("", ""),
+        ("-S", "signing (-S) needs"),
+        ("-S -k key", "signing (-S) needs"),
+        ("-S -i cert", "signing (-S) needs"),
+        ("-k key", "are of use only for signing"),
+        ("-i cert", "are of use only for signing"),
+    ],
+)
+def test_signing_takes_a_key_and_a_certificate(line, wanted):
+    """Without them it is refused with bpftool's exit code, and so are they without it."""
+    options, _ = split(line.split())
+
+    assert wanted in options.mistake
+    assert bool(wanted) == bool(options.mistake)
+    assert (234 if wanted else 255) == options.mistake_code
+
+
+def test_one_mistake_is_told():
+    assert "signing" in split(["-S", "--color=x"])[0].mistake
+    assert "'-B' needs a value" in split(["--color=x", "-B"])[0].mistake
+
+
+@pytest.mark.parametrize("line", ["--help -S", "--color=x -h"])
+def test_help_is_there_for_those_who_err(line):
+    options, _ = split(line.split())
+
+    assert (options.help, options.mistake) == (True, "")
+
+
 @pytest.mark.parametrize("line", ["-B", "--base-btf", "prog -jB", "--private-key"])
 def test_a_value_is_missing(line):
     """That is told where it can be told in any voice, and what stood before still holds."""

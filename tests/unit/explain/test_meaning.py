@@ -160,6 +160,22 @@ def test_lines_are_no_wider_than_the_screen():
     assert " ".join(" ".join(lines).split()) == " ".join(" ".join(view.lines(every)).split())
 
 
+def test_what_goes_with_it():
+    """Types of programs and where they are attached; and how to find out about this kernel."""
+    (one, *_) = meaning.of("cgroup/connect4")
+    lines = list(view.lines([Explained(one, ask="bpfctl feature probe")]))
+
+    assert f"  programs: {', '.join(one.programs)}" in lines
+    assert "cgroup_sock_addr" in one.programs
+    assert lines[-1] == "  Whether this kernel has it: bpfctl feature probe"
+
+
+def test_json_of_who_may_call_a_helper():
+    one = Explained(meaning.of("bpf_loop")[0], AVAILABLE, ("xdp",), {"lsm": "forbidden"})
+
+    assert (view.json(one)["callers"], view.json(one)["untold"]) == (["xdp"], {"lsm": "forbidden"})
+
+
 def test_json_leaves_out_what_is_not_known():
     (one,) = meaning.of("no_prealloc")
 

@@ -31,7 +31,8 @@ def test_lists_are_wrapped_before_columns_leave():
 
     assert fit(columns, cells, 50, len) == (((0, 2), (1, 16), (2, 18)), ())
     assert fit(columns, cells, 30, len) == (((0, 2), (1, 16), (2, 8)), ())
-    assert fit(columns, cells, 24, len) == (((0, 2), (2, 18)), ("tag",))
+    assert fit(columns, cells, 26, len) == (((0, 2), (1, 16), (2, 4)), ())
+    assert fit(columns, cells, 25, len) == (((0, 2), (2, 18)), ("tag",))
 
 
 def test_a_long_list_takes_what_room_there_is():
@@ -117,7 +118,9 @@ def test_a_table_is_wider_than_the_screen_only_where_nothing_can_yield(data, roo
         (("100", "200", "300"), 4, ["100,", "200,", "300"]),
         (("a long sentence",), 7, ["a long", "sentenc", "e"]),
         (("/sys/fs/bpf/some/where",), 14, ["/sys/fs/bpf/", "some/where"]),
+        (("/sys/fs/bpf/some/where/else/at/all",), 14, ["/sys/fs/bpf/", "some/where/", "else/at/all"]),
         (("unbreakable",), 4, ["unbr", "eaka", "ble"]),
+        (("x unbreakable",), 4, ["x", "unbr", "eaka", "ble"]),
     ],
 )
 def test_wrap(items, width, lines):

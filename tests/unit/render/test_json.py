@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bpfctl.render.json import JsonOutput, dumps
+from bpfctl.views import items
 from bpfctl.views.view import View
 from tests.memory import Memory
 
@@ -68,6 +69,57 @@ def test_several_matches_of_a_handle_are_an_array():
 
 def test_extra_members_come_last():
     assert written(rows=[{"id": 1}], extra=True) == '[{"id":1,"more":1}]\n'
+
+
+def entries(**more):
+    """Return a stream of two entries."""
+    return items.stream("entries", [1, 2], (), json=lambda row: {"at": [row]}, line=str, safe=str)._replace(**more)
+
+
+@pytest.mark.parametrize(
+    ("char", "spelled"),
+    [
+        ("\ud7ff", "\\ud7ff"),
+        ("\ud800", "\\ufffd"),
+        (chr(0xDFFF), "\\ufffd"),
+        ("\ue000", "\\ue000"),
+        ("\uffff", "\\uffff"),
+        ("\U0010ffff", "\\udbff\\udfff"),
+    ],
+)
+def test_characters_that_cannot_be_printed(char, spelled):
+    """Halves of a pair are none; JSON spells the highest characters as two."""
+    assert dumps(char) == f'"{spelled}"'
+
+
+@pytest.mark.parametrize("pretty", [False, True])
+@pytest.mark.parametrize(
+    ("streams", "shown", "document"),
+    [
+        ([entries()], {}, [{"at": [1]}, {"at": [2]}]),
+        ([entries()], {"extra": True}, [{"at": [1]}, {"at": [2]}]),
+        ([entries(extra=lambda: {"more": 1})], {}, [{"at": [1]}, {"at": [2]}]),
+        (
+            [entries(extra=lambda: {"more": 1})],
+            {"extra": True},
+            [{"more": 1, "entries": [{"at": [1]}, {"at": [2]}]}],
+        ),
+        (
+            [entries(head={"id": 7}), entries(head={"id": 8})],
+            {"listing": True},
+            [{"id": 7, "entries": [{"at": [1]}, {"at": [2]}]}, {"id": 8, "entries": [{"at": [1]}, {"at": [2]}]}],
+        ),
+    ],
+)
+def test_streams(streams, shown, document, pretty):
+    """They look as if they had been written at once."""
+    out, whole = (JsonOutput(Memory(), pretty=pretty, extra=shown.get("extra", False)) for _ in range(2))
+    out.stream(streams, listing=shown.get("listing", False))
+    out.close()
+    whole.lines([], document)
+    whole.close()
+
+    assert out.sink.text == whole.sink.text
 
 
 def test_an_error_amid_a_listing_closes_what_is_open(capfd):

@@ -60,6 +60,26 @@ def test_sorting(clock):
     assert "s sorts (count, down)" in live.help(live.look(anew=False), keys=True)
 
 
+def test_a_board_that_does_not_grow(clock):
+    """It has no rates, and no curve."""
+    live = Live(BOARD._replace(growth=None), lambda: told(a=1, b=2), utf8=True)
+    found = live.look(anew=True)
+    clock[0] += 1
+    live.look(anew=True)
+
+    assert [column.title for column in BOARD.columns(found)] == [column.title for column in live.columns(found)]
+    assert "" == live.curve()
+
+
+def test_a_board_that_nobody_can_sort():
+    live = Live(BOARD._replace(orders=None), lambda: told(a=1, b=2), utf8=True)
+    before = shown(live)
+    live.press("s")
+
+    assert before == shown(live)
+    assert "sorts" not in live.help(live.look(anew=False), keys=True)
+
+
 def test_pause(clock):
     """While it stands still nothing is asked."""
     live = looking(clock, [told(a=1)])
@@ -75,10 +95,12 @@ def test_pause(clock):
 
 def test_keys_without_meaning(clock):
     """Nothing happens, but for q."""
-    live = looking(clock, [told(a=1)])
+    live = looking(clock, [told(a=1, b=2)])
+    before = shown(live)
     live.press("x\x1b[A?")
 
     assert (False, False) == (live.is_paused, live.is_over)
+    assert before == shown(live)
     live.press("q")
     assert live.is_over
     assert "Ctrl-C ends" == live.help(live.look(anew=False), keys=False)
@@ -90,7 +112,9 @@ def test_keys_without_meaning(clock):
         (True, [0, 0], "0/s  "),
         (True, [0, 1, 3, 7, 15], "8/s ▁▂▄█"),
         (False, [0, 1, 3, 7, 15], "8/s .:=@"),
+        (True, [0, 1, 100], "99/s ▁█"),
         (True, [0, 1_000_000], "1000k/s █"),
+        (True, [0, 10**14], "100000G/s █"),
         (True, [5], ""),
     ],
 )

@@ -32,6 +32,24 @@ def test_safe(raw, spelled):
     assert safe(os.fsdecode(raw)) == spelled
 
 
+@pytest.mark.parametrize(
+    ("char", "spelled"),
+    [
+        ("\xad", r"\xad"),
+        ("\udc7f", r"\udc7f"),
+        ("\udc80", r"\x80"),
+        ("\udcff", r"\xff"),
+        ("\udd00", r"\udd00"),
+        ("\uffff", r"\uffff"),
+        ("\U00010fff", r"\U00010fff"),
+        ("\U0010ffff", r"\U0010ffff"),
+    ],
+)
+def test_characters_that_are_none(char, spelled):
+    """Bytes that are not UTF-8 are bytes, and what JSON can spell besides is no byte."""
+    assert safe(char) == spelled
+
+
 def test_the_tabs_that_begin_a_line_are_ours():
     assert safe_line("\t\tname a\tb") == "\t\tname a\\x09b"
 

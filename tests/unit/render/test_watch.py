@@ -209,3 +209,27 @@ def test_a_board_that_measures_begins_with_a_full_round(capfd):
 
         assert time.monotonic() - began >= 0.1
         assert capfd.readouterr().out == wanted
+
+
+@pytest.mark.parametrize(
+    ("out", "wanted"),
+    [(JsonOutput, '{"round":1}\n{"round":9}\n'), (PlainOutput, "round 1\n\nround 9\n")],
+)
+def test_the_last_round_of_a_board_that_was_ended(capfd, out, wanted):
+    """What came until Ctrl-C is told, too; but not behind the last round of as many as were wanted."""
+
+    def ask():
+        os.kill(os.getpid(), signal.SIGINT)
+        return 1
+
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        told = out(Sink(1), pretty=False) if out is JsonOutput else out(Sink(1))
+        told.board(MEASURES._replace(measures=False), ask, seconds=60, count=2, last=lambda: 9)
+        told.board(MEASURES._replace(measures=False), lambda: 1, seconds=60, count=1, last=lambda: 9)
+        told.close()
+    finally:
+        signal.sigtimedwait({signal.SIGINT}, 0)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    assert capfd.readouterr().out == wanted + wanted.splitlines(keepends=True)[0]

@@ -93,9 +93,12 @@ def test_changes_far_apart_are_hunks_of_their_own(symbols: Symbols) -> None:
     adds = [Insn(0x07, 1, imm=number) for number in range(20)]
     near = [*adds[:5], *adds[6:11], *adds[12:]]
     far = [*adds[:5], *adds[6:16], *adds[17:]]
+    touching, apart = ([*adds[:5], *adds[6:at], *adds[at + 1 :]] for at in (12, 13))
 
     assert len(compared(encode_all(adds), encode_all(near), symbols).hunks) == 1
     assert len(compared(encode_all(adds), encode_all(far), symbols).hunks) == 2
+    assert len(compared(encode_all(adds), encode_all(touching), symbols).hunks) == 1
+    assert len(compared(encode_all(adds), encode_all(apart), symbols).hunks) == 2
 
 
 def wide(number: int, src: int = 0) -> bytes:

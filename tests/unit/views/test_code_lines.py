@@ -83,7 +83,7 @@ def listing(tmp_path: Path) -> Listing:
     funcs = [blob.func("main", number, []), blob.func("sub", number, [])]
     text = blob.string("\tloop();\t// \x1b[31m")
     prog = Program().mov(R1, 3).label("top").sub(R1, 1).jump("jne", R1, 0, "top").ld_map_fd(R2, 7).call(5).exit_()
-    prog.label("sub").mov(R0, 0).exit_()
+    prog.label("sub").ldx(4, R0, R1, 8).exit_()
     infos = (FuncInfo(0, funcs[0]), FuncInfo(prog.offset("sub"), funcs[1]))
     lines = (LineInfo(prog.offset("top"), blob.string("a.c"), text, 9 << 10 | 2),)
     code = Code(prog.assemble(), 0, (), infos, lines)
@@ -123,7 +123,7 @@ def test_without_colours(listing: Listing, terminal: pytest.MonkeyPatch) -> None
         "   6:    (95) exit",
         "",
         "int sub():",
-        "   7:    (b7) r0 = 0",
+        "   7:    (61) r0 = *(u32 *)(r1 +8)",
         "   8:    (95) exit",
     ]
 

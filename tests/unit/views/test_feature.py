@@ -98,6 +98,18 @@ def test_sentences_about_settings(settings, sentence):
     assert list(feature.system(System(settings, None)).plain()) == ["Scanning system configuration...", sentence, ""]
 
 
+def test_settings_in_a_table():
+    """What cannot be read is no number, and what is not set no empty cell."""
+    section = feature.system(System({"a_limit": -1, "a_switch": 0}, {"CONFIG_A": "y", "CONFIG_B": None}))
+
+    assert [[column.get(row) for column in section.columns] for row in section.rows] == [
+        ["a_limit", "unreadable"],
+        ["a_switch", "0"],
+        ["CONFIG_A", "y"],
+        ["CONFIG_B", "not set"],
+    ]
+
+
 def test_macros():
     header = Header("MY_")
 

@@ -63,11 +63,23 @@ def test_titles_tell_function_file_and_share():
     ]
 
 
+def test_all_boxes_are_in_the_drawing():
+    """One above the other, with room for a line over them and one below."""
+    drawing = ET.fromstring(drawn(ROWS))
+    height = int(drawing.get("height"))
+    found = [box.find(f"{NAME}rect") for box in drawing.iter(f"{NAME}g") if box.get("class") == "box"]
+    tops = {int(rect.get("y")) for rect in found}
+    step = int(found[0].get("height")) + 1
+
+    assert sorted(tops) == list(range(min(tops), min(tops) + 5 * step, step))
+    assert all(36 < top < height - 10 - step for top in tops)
+
+
 def test_kernel_files_and_what_is_unknown_have_colours_of_their_own():
-    found = ET.fromstring(drawn([(("a",), stack(READ, USER, hits=1))]))
+    found = ET.fromstring(drawn([(("a",), stack((*READ, Frame("bpf_prog_x", 1, "[bpf]")), USER, hits=1))]))
     hues = [rect.get("fill").split(",")[0] for rect in found.iter(f"{NAME}rect") if rect.get("fill")]
 
-    assert len(set(hues)) == 6  # the thread, the kernel, its modules, libc, the compiler's, and what is unknown
+    assert len(set(hues)) == 7  # the thread, the kernel, its modules, BPF, libc, the compiler's, and what is unknown
     assert hues.count("hsl(24") == 3
 
 

@@ -13,6 +13,7 @@ from bpfctl.kernel.jited import Function, Machine, Names
 from bpfctl.render.json import dumps
 from bpfctl.render.terminal import TerminalOutput
 from bpfctl.render.text import safe
+from bpfctl.views import items
 from bpfctl.views.jited import MachineText
 from bpfctl.views.source import Options
 from btf.ext import LineInfo
@@ -153,6 +154,13 @@ def test_json(known: MachineText, depth: int | None) -> None:
     }
     assert sub["insns"][-1] == {"pc": "0x4", "operation": "retq", "operands": [None], "opcodes": ["0xc3"]}  # type: ignore[index]
     assert "symbol" not in json.dumps(main)
+
+
+def test_lines_of_json(known: MachineText) -> None:
+    """Indented as all other JSON."""
+    (main, sub), pieces = in_json(known), known.listing({}, "").json(1, dumps)
+
+    assert [piece.decode() for piece in pieces] == [items.text(each, 1, dumps) for each in (main, sub)]
 
 
 def test_more_json(known: MachineText) -> None:

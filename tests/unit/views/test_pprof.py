@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 from collections import defaultdict
 
+import pytest
+
 from bpfctl.symbols.frame import Frame
 from bpfctl.views.pprof import profile
 from tests.unit.views.stacks import LIBC, PROGRAM, READ, USER, stack
@@ -93,6 +95,7 @@ def test_what_was_counted():
         ("jitted", "[jit]", 0x2001),
         ("[unknown]", "", 0x2002),
     ]
+    assert all(one[2] == one[3] for one in read.functions.values()), "its name is what the linker calls it, too"
     assert numbers(first[2][0]) == [300]
     assert read.labels(first) == {"comm": "cat", "pid": 7}
     assert read.labels(second) == {"comm": "swapper", "pid": 0}
@@ -115,6 +118,11 @@ def test_sums():
     assert numbers(read.samples[0][2][0]) == [3, -5]
     assert off.types == [("hits", "count"), ("off_cpu", "nanoseconds")]
     assert numbers(off.samples[0][2][0]) == [3, 1 << 40]
+
+
+@pytest.mark.parametrize("hits", [127, 128, 16_383, 16_384, (1 << 63) - 1])
+def test_numbers_of_more_bytes(hits):
+    assert numbers(Read([stack(READ, hits=hits)]).samples[0][2][0]) == [hits]
 
 
 def test_build_ids():

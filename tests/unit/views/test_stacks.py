@@ -33,6 +33,18 @@ def test_paragraphs():
     ]
 
 
+def test_rows():
+    """Calls of one function of another are a row, and so is no stack at all."""
+    shown = told(stack(READ[:1] * 3, USER[:1], hits=3), stack((), (), hits=1))
+    rows = [[column.get(row) for column in BOARD.columns(shown)] for row in BOARD.rows(shown)]
+
+    assert rows == [
+        ["3", "75.0", "cat", "7", "vfs_read x 3", "kernel"],
+        [None, None, None, None, "read", LIBC],
+        ["1", "25.0", "cat", "7", "[no stack]", None],
+    ]
+
+
 def test_modules_of_the_kernel():
     assert next(BOARD.plain(told(stack(READ[3:])))) == "  ext4_read [ext4]"
 

@@ -78,6 +78,19 @@ def test_members():
     assert (told["seconds"], told["sum"], told["remarks"]) == (0.25, True, ["not supported: nobody knows it"])
 
 
+@pytest.mark.parametrize(
+    ("unit", "scale", "count", "word"),
+    [("", 1.0, 3, "3"), ("", 2.0, 6.0, "6.00"), ("", 0.5, 1.5, "1.50"), ("ms", 1.0, 3.0, "3.00")],
+)
+def test_what_is_counted_in_other_steps_than_one(unit, scale, count, word):
+    """It is no whole number, even where it happens to be one."""
+    told = Round(1.0, 1.0, [line(Counter("pmu:a/b/", Event(9, 2, 0), unit=unit, scale=scale), 3)])
+    (row,) = BOARD.json(told)["counts"]
+
+    assert (row["count"], type(row["count"])) == (count, type(count))
+    assert next(BOARD.plain(told)).split()[0] == word
+
+
 def test_columns():
     row = ALL.lines[2]
     shown = {column.title: column.get(row) for column in BOARD.columns(ALL)}
@@ -106,7 +119,7 @@ def test_each_cpu():
 
 def test_the_mean_of_several_runs():
     runs = [
-        Round(1.0, seconds, [line(FAULTS, steps)], is_sum=True, ended=Ended(code, 0.1 * steps, 0.0))
+        Round(1.0, seconds, [line(FAULTS, steps)], is_sum=True, ended=Ended(code, 0.1 * steps, 0.01 * steps))
         for steps, seconds, code in ((10, 1.0, 1), (12, 2.0, 2), (14, 3.0, 3))
     ]
     told = mean(runs)
@@ -115,9 +128,9 @@ def test_the_mean_of_several_runs():
     assert told.lines[0].deviation == pytest.approx(100 * (4 / 3) ** 0.5 / 12)
     assert told.lines[0].ratio == Ratio(6, "per second")
     assert (told.seconds, told.runs, told.ended.exit_code) == (2.0, 3, 3)
-    assert told.ended.user == pytest.approx(1.2)
+    assert (told.ended.user, told.ended.system) == pytest.approx((1.2, 0.12))
     assert list(BOARD.plain(told)) == [
         "              12  software:page-faults  # 6.000 /s  ± 9.62 %",
-        "2.000000 s elapsed, 1.200000 s user, 0.000000 s system, mean of 3 runs",
+        "2.000000 s elapsed, 1.200000 s user, 0.120000 s system, mean of 3 runs",
     ]
     assert mean(runs[:1]) == runs[0]

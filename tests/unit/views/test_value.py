@@ -39,6 +39,11 @@ from btf.value import Address, Bits, Char, Enumerator, Record, Section
         ([1, Char(0x42), [Bits(1, 1)]], [1, "B", ["0x1"]], '[1,"B",[0x1]]'),
         (Record([("a", 1), ("p", Address(1, 2))]), {"a": 1, "p": 1}, '{"a":1,"p":"0x1"}'),
         (Record([]), {}, "{}"),
+        (
+            Record([("", Record([("a", 1)])), ("b", Record([("c", 2)]))]),
+            {"": {"a": 1}, "b": {"c": 2}},
+            '{"":{"a":1},"b":{"c":2}}',
+        ),
         (Section(".data", [("a", 1), ("b", "x")]), {".data": [{"a": 1}, {"b": "x"}]}, '{".data":[{"a":1},{"b":"x"}]}'),
     ],
     ids=repr,
