@@ -15,6 +15,8 @@ import struct
 from functools import cache
 from pathlib import Path
 
+import pytest
+
 _STRUCT, _ENUM, _TYPEDEF, _FUNC = 4, 6, 8, 12
 # Words behind the three of struct btf_type: a fixed number, or so many for each of its vlen members.
 _FIXED = {1: 1, 3: 3, 14: 1, 17: 1}
@@ -115,3 +117,9 @@ class Facts:
             case "lockdown":
                 return self._lockdown == what
         raise ValueError(f"no such kind of need: {need}")
+
+
+def needs(need: str, what: str) -> None:
+    """Skip a test where the kernel lacks WHAT, which came with NEED."""
+    if not Facts("").has(need):
+        pytest.skip(f"the kernel lacks {what}")

@@ -251,7 +251,8 @@ class Scene:
         if command.startswith("cgroup") and command != "cgroup attach":
             client.prog_attach(self.place.cgroup_fd, self._fds["socket"], SOCK_CREATE)
         if command.startswith("net"):
-            hardship.bpfctl("net", "detach", "xdpgeneric", "dev", "lo")
+            for kind in ("xdpgeneric", "tcx_ingress"):
+                hardship.bpfctl("net", "detach", kind, "dev", "lo")
         if command.startswith("net") and command != "net attach":
             hardship.bpfctl("net", "attach", "xdpgeneric", "pinned", str(self.place.bpffs / "xdp"), "dev", "lo")
         if command == "prog detach":

@@ -15,7 +15,7 @@ from bpfctl.load.object import Loaded
 from tests.build.compiled import NAMES, compiled, everything, source
 from tests.fuzz import objects
 from tests.kernel import client
-from tests.kernel.facts import Facts
+from tests.kernel.facts import needs
 
 PACKET = bytes(64)
 PATIENCE = 30  # seconds: the kernel frees what nobody refers to after some RCU grace periods
@@ -28,12 +28,6 @@ def here():
 
 def run(loaded, name="classify"):
     return loaded.programs[name].test_run(PACKET).retval
-
-
-def needs(need, what):
-    """Skip where the kernel lacks WHAT, which came with NEED."""
-    if not Facts("").has(need):
-        pytest.skip(f"the kernel lacks {what}")
 
 
 def test_variables(here):

@@ -19,6 +19,7 @@ from btf import types
 from btf.write import Builder
 from tests.kernel import client
 from tests.kernel.command import BPFCTL, ENVIRONMENT, ON_TERMINAL
+from tests.kernel.facts import needs
 from tests.terminal import Terminal
 
 HASH, ARRAY, PERF_EVENT_ARRAY, PERCPU_HASH, PERCPU_ARRAY, LPM_TRIE, QUEUE, USER_RINGBUF = 1, 2, 4, 5, 6, 11, 22, 31
@@ -72,6 +73,7 @@ FLOW = struct.Struct("=I4sHHiQ16sIB3xd")
 @pytest.fixture(scope="module")
 def flows(shared):
     """A hash map with a struct of all sorts, whose entry n has n in most places."""
+    needs("func:bpf_for_each_map_elem", "floats in BTF (Linux 5.13)")
     b = Builder()
     u8, u16, u32 = b.add_int("unsigned char", 1), b.add_int("u16", 2), b.add_int("u32", 4)
     s32, u64 = b.add_int("int", 4, encoding=types.SIGNED), b.add_int("u64", 8)
@@ -240,6 +242,7 @@ def test_any_cpu_decides(counters):
 
 
 def test_sums_by_types(stack):
+    needs("func:bpf_for_each_map_elem", "floats in BTF (Linux 5.13)")
     b = Builder()
     u32, s16 = b.add_int("u32", 4), b.add_int("s16", 2, encoding=types.SIGNED)
     char, double = b.add_int("char", 1, encoding=types.SIGNED), b.add_float("double", 8)
