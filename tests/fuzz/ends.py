@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from contextlib import suppress
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 _KINDS = ("prog", "map", "link")  # a BTF lives only as long as one of these or a descriptor does
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL)
 _LONGEST = 0.6  # seconds until the signal comes; most commands have ended by then
+_PYTHON = 0.1  # seconds in which Python may start, which now and then loses a Ctrl-C; people press it again
 _PATIENCE = 60  # seconds that what has had its signal may take
 #: What stands in stderr of a command that has met something it did not expect.
 _FAULTS = ("Traceback", "fault of its own", "not complete", "Exception ignored")
@@ -60,11 +62,7 @@ def _round(scene: Scene, command: str, way: int, rng: Random) -> int:
         ) as process:
             time.sleep(after)
             process.send_signal(number)
-            try:
-                _, errors = process.communicate(timeout=_PATIENCE)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                raise
+            errors = _end(process, number if after < _PYTHON else None)
         code = process.returncode
         told = errors.decode(errors="replace")
         assert code >= 0 or -code in _SIGNALS, f"{code} after {number.name}: {told}"
@@ -76,6 +74,19 @@ def _round(scene: Scene, command: str, way: int, rng: Random) -> int:
             left = _files(scene) - files
             assert code == 0 or not left, f"{number.name} after {after:.3f} s leaves {sorted(left)}"
     return code
+
+
+def _end(process: subprocess.Popen[bytes], again: signal.Signals | None) -> bytes:
+    """Return what a command has written to stderr until its end."""
+    try:
+        if again is not None:
+            with suppress(subprocess.TimeoutExpired):
+                return process.communicate(timeout=_LONGEST * 10)[1]
+            process.send_signal(again)
+        return process.communicate(timeout=_PATIENCE)[1]
+    except subprocess.TimeoutExpired:
+        process.kill()
+        raise
 
 
 def _files(scene: Scene) -> set[str]:
