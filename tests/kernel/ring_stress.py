@@ -10,6 +10,7 @@ which they found no room. It needs the package and the right to load programs, o
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import struct
@@ -36,6 +37,7 @@ CHUNK = 2_000  # runs of a program in one system call
 PAUSE = 0.002  # seconds, after a chunk for which there was not room enough
 PACKET = bytes(64)
 ROOM = 1 << 20
+_PR_SET_PDEATHSIG = 1
 
 _COUNTS = struct.Struct("=QQ")  # what a sender keeps: how many it sent, and how many found no room
 
@@ -170,19 +172,21 @@ def consume(stress: Stress, records: int) -> Result:
 
 @contextmanager
 def forked(run) -> Iterator[int]:
-    """Run a function in a process of its own, and kill that at the end."""
-    child = os.fork()
+    """Run a function that never ends in a process of its own, and kill that at the end; it does not outlive us."""
+    us, child = os.getpid(), os.fork()
     if not child:
-        code = 1
         try:
-            code = run() or 0
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+            if os.getppid() == us:
+                run()
         finally:
-            os._exit(code)
+            os._exit(1)
     try:
         yield child
     finally:
         os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
+        ended = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    assert ended == -signal.SIGKILL, "what should never end broke off"
 
 
 def looking_on(stress: Stress, tell: int) -> None:

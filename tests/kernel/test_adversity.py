@@ -6,7 +6,6 @@ import fcntl
 import importlib
 import json
 import os
-import signal
 import socket
 import struct
 import time
@@ -18,6 +17,7 @@ import pytest
 from tests.bpftool import peer
 from tests.kernel import client, hardship, typeblob
 from tests.kernel.place import Place, mount
+from tests.kernel.ring_stress import forked
 
 SOCKET_FILTER, XDP, RAW_TRACEPOINT, ARRAY, RDONLY_PROG, ATTACH_XDP = 1, 6, 17, 2, 1 << 7, 37
 SIOCSIFFLAGS, SIOCSIFNAME = 0x8914, 0x8923
@@ -223,19 +223,8 @@ def churn():
 @pytest.fixture
 def churning():
     """Two processes that churn, which is more than this machine's kernel can free meanwhile."""
-    pids = []
-    for _ in range(2):
-        pid = os.fork()
-        if pid == 0:
-            try:
-                churn()
-            finally:
-                os._exit(1)
-        pids.append(pid)
-    yield
-    for pid in pids:
-        os.kill(pid, signal.SIGKILL)
-        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL, "the churning broke off"
+    with forked(churn), forked(churn):
+        yield
 
 
 def assert_whole(kind, row):

@@ -341,7 +341,7 @@ def test_no_cpus_are_none(perf):
         assert nobody.read() == []
 
 
-def test_ctrl_c_ends_an_iteration(ring):
+def test_ctrl_c_ends_an_iteration(stack, ring):
     script = f"import bpfctl\nwith bpfctl.RingBuffer({ring.id}) as r:\n    for x in r: print(x, flush=True)"
     child = subprocess.Popen(
         [sys.executable, "-P", "-W", "error", "-c", script],
@@ -349,6 +349,8 @@ def test_ctrl_c_ends_an_iteration(ring):
         stderr=subprocess.PIPE,
         env=ENVIRONMENT,
     )
+    stack.callback(child.communicate)
+    stack.callback(child.kill)
     ring.emit(64)
     assert child.stdout.readline()
     child.send_signal(signal.SIGINT)

@@ -16,6 +16,7 @@ from bpfctl import PerfBuffer, RingBuffer
 from tests.kernel import client
 from tests.kernel.command import BPFCTL, ENVIRONMENT
 from tests.kernel.emitter import PATIENCE, Emitter
+from tests.kernel.probing import until
 from tests.terminal import Terminal
 
 
@@ -47,8 +48,7 @@ class Running:
 
 def wait_until_stopped(process):
     """Wait until SIGSTOP has had its effect."""
-    while b") T " not in Path(f"/proc/{process.pid}/stat").read_bytes():
-        time.sleep(0.001)
+    assert until(lambda: b") T " in Path(f"/proc/{process.pid}/stat").read_bytes())
 
 
 def by_id(emitter):

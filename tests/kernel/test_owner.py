@@ -211,7 +211,9 @@ def test_processes_that_come_and_go(how, fds):
     """Processes that end while they are looked at are no error, and those that stay are always seen."""
     id_ = client.id_of("prog", fds["prog"])
     churn = subprocess.Popen(
-        ["sh", "-c", "while :; do sh -c : & sh -c :; wait; done"], pass_fds=[fds["prog"]], stdout=subprocess.DEVNULL
+        ["sh", "-c", "while kill -0 $PPID; do sh -c : & sh -c :; wait; done"],
+        pass_fds=[fds["prog"]],
+        stdout=subprocess.DEVNULL,
     )
     try:
         with process(fds["prog"]) as pid:

@@ -10,12 +10,14 @@ import subprocess
 import time
 from contextlib import ExitStack
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
 from bpfctl import Statistics
 from tests.kernel import client
 from tests.kernel.command import BPFCTL, ON_TERMINAL
+from tests.kernel.probing import until
 from tests.terminal import STYLES, Terminal
 
 SOCKET_FILTER, XDP = 1, 6
@@ -54,6 +56,20 @@ def until_counting(fd):
         assert time.monotonic() < end, "nobody turned statistics on"
         client.run(fd, PACKET)
         time.sleep(0.001)
+
+
+def until_between_looks(process, fd):
+    """Return when a command has taken its first look, which follows at once when statistics are on, and waits."""
+    until_counting(fd)
+    wait = Path(f"/proc/{process.pid}/wchan")
+    assert until(lambda: wait.read_text() == "hrtimer_nanosleep" or "sigtimedwait" in wait.read_text())
+
+
+def counts(fd):
+    """Return whether the kernel counts the runs of a program."""
+    before = counters(fd)
+    client.run(fd, PACKET, repeat=1000)
+    return counters(fd) != before
 
 
 def top(*words, options=()):
@@ -124,9 +140,8 @@ def test_a_known_number_of_runs(programs):
 
 def test_a_known_number_of_runs_by_the_command(programs):
     often, seldom = programs
-    process = top("--interval", "6", "--count", "1", "id", str(client.id_of("prog", often)))
-    until_counting(often)
-    time.sleep(2)  # the first look follows at once
+    process = top("--interval", "3", "--count", "1", "id", str(client.id_of("prog", often)))
+    until_between_looks(process, often)
     _, before = counters(often)
     client.run(often, PACKET, repeat=100_000)
     client.run(seldom, PACKET, repeat=100)
@@ -141,14 +156,11 @@ def test_a_known_number_of_runs_by_the_command(programs):
 def test_statistics_go_with_it(programs):
     often, _ = programs
     process = top("--interval", "60")
-    until_counting(often)
-    time.sleep(2)  # until the first look is over
+    until_between_looks(process, often)
     process.send_signal(signal.SIGINT)
-    assert ended(process) == b""
-    before = counters(often)
-    client.run(often, PACKET, repeat=1000)
 
-    assert counters(often) == before
+    assert ended(process) == b""
+    assert until(lambda: not counts(often))  # others may have them switched on meanwhile
 
 
 @pytest.mark.parametrize(("order", "wanted"), [("cpu", [0, 1]), ("-total runs", [1, 0])])
@@ -230,9 +242,8 @@ def shown(*words, options=("-j",)):
 def test_show_stats(programs):
     """A list with what programs do in a moment."""
     often, seldom = programs
-    process = shown("name", "top_often", "--stats", "--interval", "5")
-    until_counting(often)
-    time.sleep(1.5)
+    process = shown("id", str(client.id_of("prog", often)), "--stats", "--interval", "3")
+    until_between_looks(process, often)
     client.run(often, PACKET, repeat=50_000)
     row = json.loads(ended(process))
 
@@ -252,10 +263,13 @@ def test_mistakes_of_show(words):
 
 
 def test_show_without_stats_counts_nothing(programs):
-    often, _ = programs
-    before = counters(often)
-    process = shown("id", str(client.id_of("prog", often)))
-    client.run(often, PACKET, repeat=1000)
+    """Programs that run as long as it goes on are not counted, unless others have that switched on meanwhile."""
 
-    assert "stats" not in json.loads(ended(process))
-    assert counters(often) == before
+    def counted():
+        before = counters(programs[0])
+        process = shown("id", str(client.id_of("prog", programs[0])))
+        run_while(process, programs[:1], (1000,))
+        assert "stats" not in json.loads(ended(process))
+        return counters(programs[0]) != before
+
+    assert until(lambda: not counted())

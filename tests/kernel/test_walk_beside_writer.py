@@ -8,11 +8,10 @@ from __future__ import annotations
 import json
 import os
 import random
-import signal
 import socket
 import struct
 import time
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from itertools import count
 
 import pytest
@@ -22,6 +21,7 @@ from bpfctl.errors import KernelError
 from bpfctl.kernel import elements
 from tests.bpftool import peer
 from tests.kernel import client
+from tests.kernel.ring_stress import forked
 from tests.kernel.walked import create, opened, prefix, refusing
 
 HASH, ARRAY, PERCPU_HASH, LRU_HASH, LRU_PERCPU_HASH, LPM_TRIE = 1, 2, 5, 9, 10, 11
@@ -33,23 +33,15 @@ ENTRIES = 100_000
 U32, U64 = struct.Struct("=I").pack, struct.Struct("=Q").pack
 
 
-@contextmanager
 def writer(step):
     """Run ``step(random)`` at full speed in a process of its own."""
-    child = os.fork()
-    if not child:
+
+    def forever():
         rng = random.Random(os.getpid())
-        try:
-            while True:
-                step(rng)
-        finally:
-            os._exit(1)
-    try:
-        yield
-        assert os.waitpid(child, os.WNOHANG) == (0, 0), "the writer has failed"
-    finally:
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
+        while True:
+            step(rng)
+
+    return forked(forever)
 
 
 def batch(command, fd, keys, value):
