@@ -35,7 +35,7 @@ def main() -> None:
     path = sys.argv[1] if len(sys.argv) > 1 else "/sys/kernel/btf/vmlinux"
     for form, (template, statement) in FORMS.items():
         words = [word.format(path) for word in template]
-        library = [sys.executable, "-c", PROGRAM.format(statement, path)]
+        library = [sys.executable, "-Pc", PROGRAM.format(statement, path)]
         commands = {
             "bpfctl": [BPFCTL, *words],
             "library": library,

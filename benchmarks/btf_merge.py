@@ -41,7 +41,7 @@ def main() -> None:
         blob.write_bytes(
             subset(whole, [each for each in whole.ids if whole.kind(each) not in (kind.VAR, kind.DATASEC)])
         )
-        commands = {"btf": [sys.executable, "-c", PROGRAM.format(str(blob))]}
+        commands = {"btf": [sys.executable, "-Pc", PROGRAM.format(str(blob))]}
         symbols, strings = (".symtab", SYMTAB, 0, bytes(24), 2, 1, 24), (".strtab", STRTAB, 0, b"\0", 0, 0, 0)
         types = (".BTF", PROGBITS, 0, blob.read_bytes(), 0, 0, 0)
         objects = [Path(directory, name) for name in ("a.o", "b.o")]

@@ -50,7 +50,7 @@ def main() -> None:
             for key, value in some:
                 file.write(f"{' '.join(words)} key hex {key.hex(' ')} value hex {value.hex(' ')}\n")
         print(f"{count} entries, {saved.stat().st_size / 1e6:.0f} MB of JSON")
-        command = [sys.executable, "-c", _PROGRAM, "map", "restore", *words[2:], str(saved)]
+        command = [sys.executable, "-Pc", _PROGRAM, "map", "restore", *words[2:], str(saved)]
         restored = min(_run(map_, command) for _ in range(_RUNS))
         peak = int(restored[1].partition("VmHWM:")[2].split()[0])
         print(f"bpfctl map restore     {restored[0]:8.2f} s   peak memory {peak / 1024:.1f} MiB")
