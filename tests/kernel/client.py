@@ -171,6 +171,11 @@ def map_freeze(fd: int) -> None:
     bpf("map_freeze", MAP_ELEM, map_fd=fd)
 
 
+def own(name: str) -> str:
+    """Return a name that no other process gives, for what is looked for by name; at most 7 characters are yours."""
+    return f"{name}_{os.getpid()}"
+
+
 def prog_load(prog_type: int, insns: bytes, *, license: bytes = b"Dual BSD/GPL", **extra: Any) -> int:  # noqa: A002 (the kernel's word)
     """Load a program and return its fd; the error of a refused one has the verifier's words in ``log``."""
     given = {

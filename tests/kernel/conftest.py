@@ -10,6 +10,7 @@ import pytest
 from tests.build.called import called
 from tests.kernel.asked import answers, report
 from tests.kernel.emitter import Emitter, pinned_to_one_cpu
+from tests.kernel.place import Place
 from tests.kernel.zoo import Zoo
 
 
@@ -18,6 +19,13 @@ def zoo():
     """All that lives."""
     with Zoo() as place:
         yield place
+
+
+@pytest.fixture(scope="module")
+def place():
+    """A corner of this machine where others see nothing of what is mounted, pinned or attached."""
+    with Place() as there:
+        yield there
 
 
 @pytest.fixture(scope="module")

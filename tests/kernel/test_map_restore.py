@@ -17,7 +17,6 @@ import pytest
 
 from tests.bpftool import peer
 from tests.kernel import client
-from tests.kernel.place import Place
 from tests.kernel.saved_maps import (
     U32,
     create,
@@ -33,12 +32,6 @@ from tests.kernel.saved_maps import (
 
 HASH, ARRAY, PERCPU_HASH, LRU_HASH = 1, 2, 5, 9
 HASH_OF_MAPS = 13
-
-
-@pytest.fixture(scope="module")
-def place():
-    with Place() as there:
-        yield there
 
 
 def test_copies(stack, place):

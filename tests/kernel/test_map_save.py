@@ -16,7 +16,6 @@ import bpfctl
 from tests.bpftool import peer
 from tests.kernel import client
 from tests.kernel.inhabitants.programs import returning
-from tests.kernel.place import Place
 from tests.kernel.saved_maps import (
     U32,
     batch,
@@ -38,12 +37,6 @@ ARRAY_OF_MAPS, HASH_OF_MAPS, DEVMAP, SOCKMAP, CPUMAP, QUEUE, STACK, DEVMAP_HASH 
 CGROUP_ARRAY, STACK_TRACE, RINGBUF = 8, 7, 27
 NO_PREALLOC = 1
 SOCKET_FILTER = 1
-
-
-@pytest.fixture(scope="module")
-def place():
-    with Place() as there:
-        yield there
 
 
 def edges(size):

@@ -17,7 +17,7 @@ from tests.kernel import client
 from tests.kernel.command import run, running
 from tests.kernel.probing import FORK, OPEN, RAW_FORK, YIELD, until
 
-ARRAY = 2
+ARRAY, NAME = 2, client.own("own")
 TRACEPOINT, RAW_TRACEPOINT = 5, 17
 EXIT = "tracepoint:sched:sched_process_exit"
 SIGTIMEDWAIT = {"x86_64": "128", "aarch64": "137"}[os.uname().machine]  # the system call's number
@@ -80,9 +80,9 @@ def own(held):
 
 
 @pytest.fixture
-def pin():
+def pin(place):
     """Return a path for pins, which are removed at the end."""
-    path = Path(f"/sys/fs/bpf/own-{os.getpid()}")
+    path = place.bpffs / "own"
     yield path
     if path.is_dir():
         _unpin(path)
@@ -100,9 +100,9 @@ def _unpin(folder):
 )
 def test_attach_a_program_of_ones_own(child, own, pin, spec, type_):
     """It is attached as its type wants it, as long as a pin is there."""
-    program = own(type_, "own_prog")
+    program = own(type_, NAME)
 
-    done = run("probe", "attach", spec, "name", "own_prog", "--pin", str(pin))
+    done = run("probe", "attach", spec, "name", NAME, "--pin", str(pin))
 
     if type_ == TRACEPOINT and not has_cookies():
         assert NO_LINK in done.stderr
@@ -116,9 +116,9 @@ def test_attach_a_program_of_ones_own(child, own, pin, spec, type_):
 @pytest.mark.parametrize("type_", [RAW_TRACEPOINT, TRACEPOINT])
 def test_a_pin_for_each_of_several_probes(child, own, pin, type_):
     """They are in a folder; with the last of them the program is attached to nothing any more."""
-    program = own(type_, "own_prog")
+    program = own(type_, NAME)
 
-    done = run("probe", "attach", FORK, EXIT, "name", "own_prog", "--pin", str(pin))
+    done = run("probe", "attach", FORK, EXIT, "name", NAME, "--pin", str(pin))
 
     if type_ == TRACEPOINT and not has_cookies():
         assert NO_LINK in done.stderr
@@ -136,9 +136,9 @@ def test_a_pin_for_each_of_several_probes(child, own, pin, type_):
 
 def test_pins_outside_of_a_bpf_file_system(own, tmp_path):
     """A folder there can hold none, and is not made."""
-    own(RAW_TRACEPOINT, "own_prog")
+    own(RAW_TRACEPOINT, NAME)
 
-    done = run("probe", "attach", FORK, EXIT, "name", "own_prog", "--pin", str(tmp_path / "pins"))
+    done = run("probe", "attach", FORK, EXIT, "name", NAME, "--pin", str(tmp_path / "pins"))
 
     assert done.returncode == 2
     assert done.stderr == (
@@ -149,10 +149,10 @@ def test_pins_outside_of_a_bpf_file_system(own, tmp_path):
 
 def test_pins_where_something_is_already(own, pin):
     """It stays as it is."""
-    own(RAW_TRACEPOINT, "own_prog")
+    own(RAW_TRACEPOINT, NAME)
     pin.mkdir()
 
-    done = run("probe", "attach", FORK, EXIT, "name", "own_prog", "--pin", str(pin))
+    done = run("probe", "attach", FORK, EXIT, "name", NAME, "--pin", str(pin))
 
     assert (done.returncode, done.stderr) == (255, f"Error: can't make folder '{pin}' for the pins: File exists\n")
     assert list(pin.iterdir()) == []
@@ -160,12 +160,12 @@ def test_pins_where_something_is_already(own, pin):
 
 def test_pins_of_which_one_fails_leave_none(child, own, pin):
     """The path of the eleventh is longer than any path may be, by the second digit of its number."""
-    program = own(RAW_TRACEPOINT, "own_prog")
+    program = own(RAW_TRACEPOINT, NAME)
     room = PATH_MAX - len(f"{pin}/10")
     path = f"{pin.parent}/{'/' * (room % 2)}{'./' * (room // 2)}{pin.name}"
     assert len(f"{path}/10") == PATH_MAX
 
-    done = run("probe", "attach", "tracepoint:sched:sched_*", "name", "own_prog", "--pin", path)
+    done = run("probe", "attach", "tracepoint:sched:sched_*", "name", NAME, "--pin", path)
 
     assert done.returncode != 0
     assert done.stderr.endswith("/10): File name too long\n")
@@ -175,12 +175,12 @@ def test_pins_of_which_one_fails_leave_none(child, own, pin):
 
 
 def test_a_program_of_another_type_is_refused(own):
-    own(RAW_TRACEPOINT, "own_raw")
+    own(RAW_TRACEPOINT, NAME)
 
-    done = run("probe", "attach", "uprobe:c:malloc", "name", "own_raw")
+    done = run("probe", "attach", "uprobe:c:malloc", "name", NAME)
 
     assert "takes programs of type kprobe, and this one is of type raw_tracepoint" in done.stderr
-    assert run("probe", "attach", "name", "own_raw").stderr == (
+    assert run("probe", "attach", "name", NAME).stderr == (
         "Error: a probe such as tracepoint:sched:sched_switch is missing"
         " ('bpfctl probe attach --help' tells what it takes)\n"
     )

@@ -21,7 +21,7 @@ from tests.kernel.command import run
 from tests.kernel.probing import FORK, RAW_FORK
 
 COOKIE = 0xFEDC_BA98_7654_3210
-NAME = "own_cookie"
+NAME = client.own("own")
 
 TYPES = {
     FORK: ProgType.TRACEPOINT,
@@ -81,11 +81,11 @@ def _happens():
 
 
 @pytest.mark.parametrize("spec", TYPES)
-def test_the_program_is_told(held, spec):
+def test_the_program_is_told(held, place, spec):
     if "probe:vfs" in spec and pmu.number("kprobe") is None:
         pytest.skip("this kernel has no kprobes (CONFIG_KPROBE_EVENTS)")
     program = Own(TYPES[spec], held)
-    pin = f"/sys/fs/bpf/cookie-{os.getpid()}"
+    pin = str(place.bpffs / "cookie")
     try:
         done = run("probe", "attach", spec, "name", NAME, "--cookie", hex(COOKIE), "--pin", pin)
         if not program.is_told:
