@@ -17,6 +17,7 @@ from bpfctl.probe.sources import Sources
 from bpfctl.probe.where import parse
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Callable, Iterable, Iterator
 
     import pytest
@@ -54,6 +55,16 @@ def until(holds: Callable[[], bool]) -> bool:
         if time.monotonic() > end:
             return False
         time.sleep(0.01)
+    return True
+
+
+def ends(process: subprocess.Popen[str], happens: Callable[[], object]) -> bool:
+    """Have something happen again and again until a command has ended, and return whether it came to that."""
+    end = time.monotonic() + PATIENCE
+    while process.poll() is None:
+        if time.monotonic() > end:
+            return False
+        happens()
     return True
 
 

@@ -8,7 +8,6 @@ import sys
 import pytest
 
 from bpfctl.asm.insn import R0, R1, R2, R6, R10
-from bpfctl.host import pmu
 from bpfctl.kernel.prog import Program
 from bpfctl.kernel.select import Select
 from bpfctl.probe.code import Code
@@ -18,6 +17,7 @@ from bpfctl.uapi.helpers import Helper
 from btf.types import Typedef
 from tests.kernel import client
 from tests.kernel.command import run
+from tests.kernel.facts import KPROBES, needs
 from tests.kernel.probing import FORK, RAW_FORK
 
 COOKIE = 0xFEDC_BA98_7654_3210
@@ -82,8 +82,8 @@ def _happens():
 
 @pytest.mark.parametrize("spec", TYPES)
 def test_the_program_is_told(held, place, spec):
-    if "probe:vfs" in spec and pmu.number("kprobe") is None:
-        pytest.skip("this kernel has no kprobes (CONFIG_KPROBE_EVENTS)")
+    if "probe:vfs" in spec:
+        needs(*KPROBES)
     program = Own(TYPES[spec], held)
     pin = str(place.bpffs / "cookie")
     try:

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 import bpfctl
-from bpfctl.host import pmu
 from tests.build.called import built
 
 #: Calls of known numbers, naps of known lengths, and reads of known sizes.
@@ -142,12 +141,6 @@ def assert_near(mine, other):
 
 def below(buckets, edge):
     return sum(count for least, count in buckets.items() if least < edge)
-
-
-@pytest.fixture
-def kprobes():
-    if pmu.number("kprobe") is None:
-        pytest.skip("this kernel has no kprobes (CONFIG_KPROBE_EVENTS)")
 
 
 @pytest.mark.usefixtures("kprobes")

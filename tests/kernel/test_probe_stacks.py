@@ -17,12 +17,12 @@ import pytest
 
 import bpfctl
 from bpfctl.errors import KernelError, NotSupported, UsageError
-from bpfctl.host import pmu
 from bpfctl.probe.actions.stacks import Stacks
 from bpfctl.probe.callchain import deepest
 from bpfctl.probe.named_stacks import Names
 from tests.build.called import NOTES, TALK, built, called
 from tests.kernel.command import run
+from tests.kernel.facts import KPROBES, needs
 from tests.kernel.probing import probing, until
 
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -177,8 +177,8 @@ def test_known_calls(chain, path, spec):
 
 @pytest.mark.parametrize("kind", ["kprobe", "fentry"])
 def test_the_first_call_is_what_was_probed(chain, kind):
-    if kind == "kprobe" and pmu.number("kprobe") is None:
-        pytest.skip("this kernel has no kprobes (CONFIG_KPROBE_EVENTS)")
+    if kind == "kprobe":
+        needs(*KPROBES)
     stacks = Stacks()
     try:
         with probing(stacks, f"{kind}:hrtimer_nanosleep", where=of(chain.pid)) as running, Names() as names:
