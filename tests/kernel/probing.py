@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import time
 from contextlib import contextmanager, suppress
@@ -66,6 +67,15 @@ def ends(process: subprocess.Popen[str], happens: Callable[[], object]) -> bool:
             return False
         happens()
     return True
+
+
+def links(pid: int) -> list[str]:
+    """Return the ids of the links that a process holds."""
+    found = []
+    for file in Path(f"/proc/{pid}/fdinfo").iterdir():
+        with suppress(FileNotFoundError):  # one that is closed meanwhile
+            found += re.findall(r"link_id:\s+(\d+)", file.read_text())
+    return found
 
 
 def is_attached(pid: int) -> bool:

@@ -25,7 +25,7 @@ from tests.build.called import NOTES, TALK, built
 from tests.kernel import hardship
 from tests.kernel.command import run, running
 from tests.kernel.facts import KPROBES, needs
-from tests.kernel.probing import FORK, OPEN, PATIENCE, YIELD, ends, is_attached, until
+from tests.kernel.probing import FORK, OPEN, PATIENCE, YIELD, ends, is_attached, links, until
 
 KILOBYTE = 1024
 WARM = 10  # rounds
@@ -136,14 +136,6 @@ def test_a_killed_one_leaves_nothing(words):
         assert until(
             lambda: not any(json.loads(run("-j", "link", "show", "id", id_).stdout or "{}").get("id") for id_ in ids)
         )
-
-
-def links(pid):
-    found = []
-    for file in Path(f"/proc/{pid}/fdinfo").iterdir():
-        with suppress(FileNotFoundError):  # one that is closed meanwhile
-            found += re.findall(r"link_id:\s+(\d+)", file.read_text())
-    return found
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from collections import Counter
 from itertools import pairwise
@@ -33,7 +34,7 @@ int main(void)
     return 0;
 }
 """
-NAME = "bpfctl-peer"
+NAME = f"peer-{os.getpid()}"  # which other tests at the same time have not
 #: bpftrace 0.17 looks for tracepoints and functions below debugfs alone.
 SCRIPT = """
 mount -t debugfs none /sys/kernel/debug
