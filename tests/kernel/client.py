@@ -15,8 +15,11 @@ import errno
 import os
 import platform
 import struct
+from pathlib import Path
 from typing import Any
 
+#: How many CPUs there may be: a map with values for each has room for so many.
+CPUS = int(Path("/sys/devices/system/cpu/possible").read_text().strip().rpartition("-")[2]) + 1
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _MACHINES = {"x86_64": (321, 298), "aarch64": (280, 241), "riscv64": (280, 241), "s390x": (351, 331)}
 _NR_BPF, _NR_PERF_EVENT_OPEN = _MACHINES[platform.machine()]
