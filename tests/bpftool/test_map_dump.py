@@ -22,6 +22,7 @@ from tests.kernel import client
 pytestmark = CURRENT
 VOICES = pytest.mark.parametrize("voice", [["-j"], ["-p"], []], ids=["json", "indented", "plain"])
 ZOO = None
+NAMESAKES = client.own("same")
 U32 = struct.Struct("=I").pack
 PRINTABLE = bytes(0x20 + byte % 0x5F for byte in range(256)).translate(bytes.maketrans(b'"\\', b"'/"))
 
@@ -282,22 +283,22 @@ def test_several_of_a_name(zoo, stack, voice, with_types):
     fds = []
     for number in range(2):
         if number in with_types:
-            fd, size = typed(zoo, stack, "array", 2, name="namesakes")
+            fd, size = typed(zoo, stack, "array", 2, name=NAMESAKES)
         else:
-            fd, size = create(zoo, stack, "array", 4, 40, 2, name="namesakes"), 40
+            fd, size = create(zoo, stack, "array", 4, 40, 2, name=NAMESAKES), 40
         client.map_update(fd, U32(0), bytes(size))
         fds.append(fd)
-    line = [*voice, "map", "dump", "name", "namesakes"]
+    line = [*voice, "map", "dump", "name", NAMESAKES]
 
     assert peer.inside(*line) == peer.run(NEWEST, *line)
 
 
 def test_types_are_those_of_the_map(zoo, stack):
     """bpftool takes those of the map before for a map that has none, and reads beyond the end of its values."""
-    fd, size = typed(zoo, stack, "array", 1, name="namesakes")
+    fd, size = typed(zoo, stack, "array", 1, name=NAMESAKES)
     client.map_update(fd, U32(0), bytes(size))
-    create(zoo, stack, "array", 4, 40, 1, name="namesakes")
-    line = ["-j", "map", "dump", "name", "namesakes"]
+    create(zoo, stack, "array", 4, 40, 1, name=NAMESAKES)
+    line = ["-j", "map", "dump", "name", NAMESAKES]
     theirs, mine = (json.loads(ask(*line).stdout)[1]["elements"][0] for ask in (partial(peer.run, NEWEST), peer.inside))
 
     assert theirs.keys() - mine.keys() == {"formatted"}
