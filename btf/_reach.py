@@ -34,11 +34,13 @@ _ATOMIC, _FETCH = 0xC0, 1
 _MEM = 0x60
 _SIZES = {0x00: 4, 0x08: 2, 0x10: 1, 0x18: 8}
 _CALL, _EXIT, _JA = 0x8, 0x9, 0x0
+_GOTOX = 0x0D  # BPF_JMP | BPF_JA | BPF_X: goes where a register says, which is read from a jump table
 _PSEUDO_CALL = 1
 _MOV = 0xB
 _SYMTAB, _REL = 2, 9
 _SECTION, _FUNCTION = 3, 2  # types of symbols
 _TEXT = ".text"
+_JUMP_TABLES = ".jumptables"  # each entry says how many bytes into its section an instruction lies
 
 _ARITHMETIC: dict[int, Callable[[int, int, int], int]] = {
     0x0: lambda a, b, _: a + b,
@@ -106,7 +108,7 @@ class _Symbol(NamedTuple):
 class Code(NamedTuple):
     """The instructions of an object by section, which calls go where, and where something begins to run.
 
-    ``addresses`` are instructions that a loader puts an address into.
+    ``addresses`` are instructions that a loader puts an address into, ``targets`` the numbers of those in jump tables.
     """
 
     insns: dict[str, list[Insn]]
@@ -114,6 +116,7 @@ class Code(NamedTuple):
     entries: tuple[Place, ...]
     addresses: frozenset[Place] = frozenset()
     byteorder: Literal["little", "big"] = "little"
+    targets: frozenset[int] = frozenset()
 
     def reached(
         self, values: Mapping[Place, int], unknown: Iterable[Place] = (), memory: Mapping[int, bytes] | None = None
@@ -140,7 +143,8 @@ def read(data: bytes, names: Iterable[str], functions: dict[str, list[int]]) -> 
     called = set(calls.values())
     entries = [place for place in starts if place[0] != _TEXT or place not in called]
     bare = [(name, 0) for name in insns if name not in functions]
-    return Code(insns, calls, (*entries, *bare), addresses, "little" if sign == "<" else "big")
+    targets = _targets(data, tables, sign)
+    return Code(insns, calls, (*entries, *bare), addresses, "little" if sign == "<" else "big", targets)
 
 
 def _instructions(code: bytes, sign: str) -> list[Insn]:
@@ -181,6 +185,12 @@ def _calls(
     return calls, frozenset(addresses)
 
 
+def _targets(data: bytes, tables: _Tables, sign: str) -> frozenset[int]:
+    """Return where jump tables lead to; a table is not told from the next one, nor the section that it is for."""
+    table = next((elf.contents(data, head) for name, head in tables if name == _JUMP_TABLES), b"")
+    return frozenset(at // 8 for (at,) in iter_unpack(f"{sign}Q", table[: len(table) // 8 * 8]))
+
+
 def _relocated(
     data: bytes, tables: _Tables, sign: str, insns: dict[str, list[Insn]]
 ) -> Iterator[tuple[str, int, _Symbol]]:
@@ -211,6 +221,7 @@ class _Run:
         self._memory = memory
         self._states: dict[Place, State] = {}
         self._todo: list[Place] = []
+        self._followed: set[str] = set()  # sections of which jump tables were followed
 
     def run(self) -> set[Place]:
         """Return the instructions that are reached."""
@@ -239,7 +250,8 @@ class _Run:
             self._come(self._code.calls[place], (None,) * _REGISTERS)
         kind = insn.code & 7
         if kind in (_JMP, _JMP32):
-            for off, registers in self._jump(insn, state):
+            ways = self._tabled(name, at) if insn.code == _GOTOX else self._jump(insn, state)
+            for off, registers in ways:
                 self._come((name, at + 1 + off), registers)
             return
         after = list(state)
@@ -298,6 +310,13 @@ class _Run:
         if compute is None or other is None or mine is None or insn.off:
             return None
         return compute(mine & mask, other & mask, bits) & mask
+
+    def _tabled(self, name: str, at: int) -> list[tuple[int, State]]:
+        """Return how far jump tables lead from here: once in a section is enough, as nothing is known there."""
+        if name in self._followed:
+            return []
+        self._followed.add(name)
+        return [(target - at - 1, (None,) * _REGISTERS) for target in self._code.targets]
 
     def _jump(self, insn: Insn, state: State) -> list[tuple[int, State]]:
         """Return how far it goes on, and with which registers."""

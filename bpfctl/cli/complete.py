@@ -180,8 +180,13 @@ class _Line:
                 if handle in there:
                     return f"{handle} {word}"
                 near = next(iter(get_close_matches(word, there, 1)), "")
-                return near or (f"name {word}" if "name" in there and not word.startswith("-") else "")
+                return near or (f"name {word}" if "name" in there and self._may_be_name(word) else "")
         return ""
+
+    def _may_be_name(self, word: str) -> bool:
+        """Return whether a word stands where a handle does, and what is behind it could go on from there."""
+        behind = self._words[self._words.index(word) + 1 :]
+        return not word.startswith("-") and (not behind or behind[0].isalpha())
 
     def _choices(self) -> Iterator[tuple[str, Sequence[str]]]:
         """Yield words and what may stand there, where that is a choice; a keyword that is cut short is no mistake."""

@@ -29,6 +29,7 @@ from tests.kernel.typeblob import SIGNED, Blob
 #: Which go on until Ctrl-C.
 ENDLESS = ("prog tracelog", "map event_pipe", "map watch", "probe attach", "events ")
 SOCKET_FILTER, SCHED_CLS, XDP, PERF_EVENT, CGROUP_SOCK, SK_SKB, RAW_TRACEPOINT = 1, 3, 6, 7, 9, 14, 17
+_EXIST = 2
 ARRAY, SOCKMAP, QUEUE = 2, 15, 22
 VERDICT, SOCK_CREATE = 5, 2
 ZERO, ONE = bytes.fromhex("b7000000000000009500000000000000"), bytes.fromhex("b7000000010000009500000000000000")
@@ -244,7 +245,7 @@ class Scene:
         """Have there be what the command takes away."""
         client.map_update(self._fds["hash"], bytes([1, 0, 0, 0]), bytes(8))
         if command in ("map peek", "map pop", "map dequeue"):
-            client.map_update(self._fds["queue"], None, bytes(8))
+            client.map_update(self._fds["queue"], None, bytes(8), _EXIST)  # the oldest goes where it is full
         if command.startswith("cgroup"):
             with suppress(FileNotFoundError):
                 client.prog_detach(self.place.cgroup_fd, self._fds["socket"], SOCK_CREATE)

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from tests.kernel import client
 from tests.kernel.command import run, running
 from tests.kernel.probing import FORK, OPEN, RAW_FORK, YIELD, ends, until
 
-ARRAY, NAME = 2, client.own("own")
+ARRAY = 2
 TRACEPOINT, RAW_TRACEPOINT = 5, 17
 EXIT = "tracepoint:sched:sched_process_exit"
 SIGTIMEDWAIT = {"x86_64": "128", "aarch64": "137"}[os.uname().machine]  # the system call's number
@@ -45,6 +46,9 @@ def test_dry_run_tells_the_program():
     assert found["insns"][-1] == "(95) exit"
 
 
+_NUMBERS = count()
+
+
 class Own:
     """A program of one's own, which counts its runs."""
 
@@ -54,6 +58,7 @@ class Own:
         code.st(4, R10, -4, 0).mov(R2, R10).add(R2, -4).ld_map_fd(R1, self.counts).call(1)
         code.jump("jeq", R0, 0, "out").mov(R1, 1).atomic_add(8, R0, 0, R1)
         self.program = client.prog_load(type_, code.end(), name=name)
+        self.name = name
 
     def runs(self):
         """Return how often it ran."""
@@ -70,8 +75,8 @@ class Own:
 def own(held):
     """Load programs of one's own."""
 
-    def load(type_, name):
-        made = Own(type_, name)
+    def load(type_):
+        made = Own(type_, f"own_{next(_NUMBERS)}")  # the last one may go only after the next one is made
         held(made.program)
         held(made.counts)
         return made
@@ -100,9 +105,9 @@ def _unpin(folder):
 )
 def test_attach_a_program_of_ones_own(child, own, pin, spec, type_):
     """It is attached as its type wants it, as long as a pin is there."""
-    program = own(type_, NAME)
+    program = own(type_)
 
-    done = run("probe", "attach", spec, "name", NAME, "--pin", str(pin))
+    done = run("probe", "attach", spec, "name", program.name, "--pin", str(pin))
 
     if type_ == TRACEPOINT and not has_cookies():
         assert NO_LINK in done.stderr
@@ -116,9 +121,9 @@ def test_attach_a_program_of_ones_own(child, own, pin, spec, type_):
 @pytest.mark.parametrize("type_", [RAW_TRACEPOINT, TRACEPOINT])
 def test_a_pin_for_each_of_several_probes(child, own, pin, type_):
     """They are in a folder; with the last of them the program is attached to nothing any more."""
-    program = own(type_, NAME)
+    program = own(type_)
 
-    done = run("probe", "attach", FORK, EXIT, "name", NAME, "--pin", str(pin))
+    done = run("probe", "attach", FORK, EXIT, "name", program.name, "--pin", str(pin))
 
     if type_ == TRACEPOINT and not has_cookies():
         assert NO_LINK in done.stderr
@@ -136,9 +141,9 @@ def test_a_pin_for_each_of_several_probes(child, own, pin, type_):
 
 def test_pins_outside_of_a_bpf_file_system(own, tmp_path):
     """A folder there can hold none, and is not made."""
-    own(RAW_TRACEPOINT, NAME)
+    program = own(RAW_TRACEPOINT)
 
-    done = run("probe", "attach", FORK, EXIT, "name", NAME, "--pin", str(tmp_path / "pins"))
+    done = run("probe", "attach", FORK, EXIT, "name", program.name, "--pin", str(tmp_path / "pins"))
 
     assert done.returncode == 2
     assert done.stderr == (
@@ -149,10 +154,10 @@ def test_pins_outside_of_a_bpf_file_system(own, tmp_path):
 
 def test_pins_where_something_is_already(own, pin):
     """It stays as it is."""
-    own(RAW_TRACEPOINT, NAME)
+    program = own(RAW_TRACEPOINT)
     pin.mkdir()
 
-    done = run("probe", "attach", FORK, EXIT, "name", NAME, "--pin", str(pin))
+    done = run("probe", "attach", FORK, EXIT, "name", program.name, "--pin", str(pin))
 
     assert (done.returncode, done.stderr) == (255, f"Error: can't make folder '{pin}' for the pins: File exists\n")
     assert list(pin.iterdir()) == []
@@ -160,12 +165,12 @@ def test_pins_where_something_is_already(own, pin):
 
 def test_pins_of_which_one_fails_leave_none(child, own, pin):
     """The path of the eleventh is longer than any path may be, by the second digit of its number."""
-    program = own(RAW_TRACEPOINT, NAME)
+    program = own(RAW_TRACEPOINT)
     room = PATH_MAX - len(f"{pin}/10")
     path = f"{pin.parent}/{'/' * (room % 2)}{'./' * (room // 2)}{pin.name}"
     assert len(f"{path}/10") == PATH_MAX
 
-    done = run("probe", "attach", "tracepoint:sched:sched_*", "name", NAME, "--pin", path)
+    done = run("probe", "attach", "tracepoint:sched:sched_*", "name", program.name, "--pin", path)
 
     assert done.returncode != 0
     assert done.stderr.endswith("/10): File name too long\n")
@@ -175,12 +180,12 @@ def test_pins_of_which_one_fails_leave_none(child, own, pin):
 
 
 def test_a_program_of_another_type_is_refused(own):
-    own(RAW_TRACEPOINT, NAME)
+    program = own(RAW_TRACEPOINT)
 
-    done = run("probe", "attach", "uprobe:c:malloc", "name", NAME)
+    done = run("probe", "attach", "uprobe:c:malloc", "name", program.name)
 
     assert "takes programs of type kprobe, and this one is of type raw_tracepoint" in done.stderr
-    assert run("probe", "attach", "name", NAME).stderr == (
+    assert run("probe", "attach", "name", program.name).stderr == (
         "Error: a probe such as tracepoint:sched:sched_switch is missing"
         " ('bpfctl probe attach --help' tells what it takes)\n"
     )

@@ -29,7 +29,7 @@ def test_all_at_once():
         for one in (counts, tids, hits):
             one.stop()
         yields(100)
-        comm = Path("/proc/self/comm").read_text(encoding="utf-8").strip()
+        comm = Path("/proc/self/comm").read_text(encoding="utf-8").removesuffix("\n")
 
         assert [{"pid": os.getpid(), "comm": comm, "count": 100}] == counts.records()
         assert [((os.getpid(),), 100)] == [(row.values, row.hits) for row in tids.rows()]

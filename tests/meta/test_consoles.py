@@ -25,7 +25,7 @@ def world():
     with World() as there:
         consoles.furnish()
         yield there
-    name.write_text(before)
+    name.write_text(before.rstrip("\n"))
 
 
 @pytest.mark.parametrize("shown", SHOWN)

@@ -7,7 +7,7 @@ from struct import pack
 import pytest
 
 from bpfctl.asm.build import Program
-from bpfctl.asm.insn import R0, R1, R2, R3, R6, R10
+from bpfctl.asm.insn import R0, R1, R2, R3, R6, R10, Insn
 from btf import _reach
 from btf.errors import BTFError
 from tests.build.bpf_object import PROGBITS, SYMTAB, elf
@@ -278,6 +278,18 @@ def test_what_a_linker_does_not_find_is_called_by_nobody():
 def test_relocations_of_a_section_that_is_not_there():
     """They are nobody's."""
     assert linked(Program().raw(_call(0)).exit_(), [(0, 1)], info=6).calls == {("xdp", 0): ("xdp", 1)}
+
+
+@pytest.mark.parametrize("order", ["little", "big"])
+def test_jump_tables(order):
+    """What only they lead to is reached, with nothing known of what was computed before; half an entry is none."""
+    prog = Program().mov(R1, 1).raw(Insn(0x0D, 0, 0, 0, 0)).exit_()
+    prog.jump("jeq", R1, 1, "taken").exit_().label("taken").exit_().exit_()
+    table = pack(f"{'<' if order == 'little' else '>'}3Q", 24, 8 * 7, 1 << 63) + bytes(4)
+    sections = [("xdp", PROGBITS, 6, prog.assemble(order), 0, 0, 0), (".jumptables", PROGBITS, 0, table, 0, 0, 0)]
+    code = _reach.read(elf(sections, order), ["xdp"], {})
+
+    assert {at for _, at in code.reached({})} == {0, 1, 3, 4, 5}
 
 
 @pytest.mark.parametrize("row", [(2, 1), (0, 4)])

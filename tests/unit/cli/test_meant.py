@@ -67,6 +67,8 @@ def said(line):
         ("link show /sys/fs/bpf/x", "pinned /sys/fs/bpf/x", 255),
         ("btf dump flows", "", 255),
         ("map dump flows", "name flows", 255),
+        ("prog show foo 3", "", 255),
+        ("map lookup flows key 1", "name flows", 255),
         ("events 7", "id 7", 2),
     ],
 )
