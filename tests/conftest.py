@@ -20,6 +20,7 @@ TESTS = Path(__file__).parent
 ON_THE_KERNEL = {"kernel", "bpftool"}  # the rooms whose tests make objects in the running kernel
 KINDS = ("prog", "map", "link")  # a BTF lives only as long as one of these or a descriptor does
 NAMES = {"prog": 64, "map": 24}  # where the name lies in struct bpf_prog_info and struct bpf_map_info
+OURS = "BPFCTL_TESTS"  # says in the environment of a process which run of the tests has started it
 _PROG_ARRAY = 3  # BPF_MAP_TYPE_PROG_ARRAY
 PATIENCE = 10.0  # seconds: the kernel frees what nobody refers to only after several RCU grace periods
 
@@ -33,7 +34,7 @@ def _room(item: pytest.Item) -> str:
 
 def pytest_configure() -> None:
     """Let Ctrl-C reach what the tests start, also where whoever started the tests had it ignored; and no pager wait."""
-    os.environ["BPFCTL_PAGER"] = ""
+    os.environ |= {"BPFCTL_PAGER": "", OURS: str(os.getpid())}
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -138,15 +139,19 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     gc.collect()
     deadline = time.monotonic() + PATIENCE
     while new := _new(before):
-        if others := sorted(_holders(new) - {os.getpid()}):
+        holders = _holders(new)
+        ours = {pid for pid in holders if _is_ours(pid)}
+        others = sorted(holders.keys() - ours)
+        if others and not ours:
             session.config.stash[_verdict] = f"not judged: processes {others} made BPF objects meanwhile"
             return
         if time.monotonic() > deadline:
-            new = {object_ for object_ in new if not _is_lost_by_the_kernel(*object_)}
-            if not new:
+            left = set().union(*(holders[pid] for pid in ours)) if others else new
+            left = {object_ for object_ in left if not _is_lost_by_the_kernel(*object_)}
+            if not left:
                 return
-            names = ", ".join(_describe(*object_) for object_ in sorted(new))
-            session.config.stash[_verdict] = f"left behind: {names}"
+            names = ", ".join(_describe(*object_) for object_ in sorted(left))
+            session.config.stash[_verdict] = f"left behind: {names}" + (f" in processes {sorted(ours)}" if ours else "")
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
             return
         time.sleep(0.3)
@@ -169,10 +174,20 @@ def _new(before: dict[str, set[int]]) -> set[tuple[str, int]]:
     return {(kind, id_) for kind, ids in _objects().items() for id_ in ids - before[kind]}
 
 
-def _holders(objects: set[tuple[str, int]]) -> set[int]:
-    """Return the processes with a descriptor of one of OBJECTS."""
-    pids = {int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdecimal()}
-    return {pid for pid in pids if not objects.isdisjoint(_held(pid))}
+def _holders(objects: set[tuple[str, int]]) -> dict[int, set[tuple[str, int]]]:
+    """Return the other processes with a descriptor of one of OBJECTS, and which each has."""
+    pids = {int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdecimal()} - {os.getpid()}
+    return {pid: held for pid in pids if (held := objects.intersection(_held(pid)))}
+
+
+def _is_ours(pid: int) -> bool:
+    """Return whether the tests have started a process: a child of theirs, or one with their mark."""
+    with suppress(OSError):
+        folder = Path(f"/proc/{pid}")
+        parent = (folder / "stat").read_text().rpartition(")")[2].split()[1]
+        mark = f"{OURS}={os.getpid()}".encode()
+        return int(parent) == os.getpid() or mark in (folder / "environ").read_bytes().split(b"\0")
+    return False
 
 
 def _held(pid: int) -> Iterator[tuple[str, int]]:

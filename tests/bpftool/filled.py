@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import socket
 import struct
-from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import pytest
@@ -83,15 +81,9 @@ class Nest:
         return Filled(fd, list(pairs), absent)
 
 
-@cache
-def possible_cpus() -> int:
-    first, _, last = Path("/sys/devices/system/cpu/possible").read_text().strip().rpartition("-")
-    return int(last) - int(first or last) + 1
-
-
 # Each CPU takes up to 128 free entries for itself (LOCAL_FREE_TARGET in kernel/bpf/bpf_lru_list.c), so a small map of
 # the kind that throws out the least used does so long before it is full.
-LRU_ROOM = 256 * possible_cpus()
+LRU_ROOM = 256 * client.CPUS
 
 
 def edges(size: int) -> list[bytes]:
@@ -109,7 +101,7 @@ def _pairs(key: int, value: int) -> dict[bytes, bytes]:
 
 def _each_cpu(value: int, first: int) -> bytes:
     values = edges(value)
-    rows = (values[(first + cpu) % len(values)] for cpu in range(possible_cpus()))
+    rows = (values[(first + cpu) % len(values)] for cpu in range(client.CPUS))
     return b"".join(row.ljust(value + 7 & ~7, b"\0") for row in rows)
 
 
@@ -198,9 +190,9 @@ def _devices(nest: Nest, kind: str) -> Iterator[Filled]:
 @_fills("cpumap")
 def _cpus(nest: Nest, kind: str) -> Iterator[Filled]:
     queue = U32(192)
-    yield nest.filled(nest.create(kind, 4, 4, possible_cpus()), {U32(0): queue}, U32(possible_cpus()))
+    yield nest.filled(nest.create(kind, 4, 4, client.CPUS), {U32(0): queue}, U32(client.CPUS))
     both = queue + U32(nest.zoo.fd("prog:xdp_cpumap"))
-    yield nest.filled(nest.create(kind, 4, 8, possible_cpus()), {U32(0): both})
+    yield nest.filled(nest.create(kind, 4, 8, client.CPUS), {U32(0): both})
 
 
 @_fills("sockmap", "sockhash")

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from tests.bpftool import peer
+from tests.kernel.place import Place
 
 SOURCE = Path(__file__).with_name("guarded.bpf.c")
 PROGRAMS = range(14)
 #: Those that no kernel takes.
 FAILS = {1, 3, 4, 8, 11}
-PIN = "/sys/fs/bpf/bpfctl_guarded"
 
 
 def compiled(number, folder):
@@ -29,10 +29,8 @@ def compiled(number, folder):
 def test_what_fails_here_is_what_cannot_be_loaded(number, tmp_path):
     path = compiled(number, tmp_path)
     answer = peer.ours("-j", "btf", "check", str(path))
-    try:
-        loaded = peer.run(peer.bpftools()[0], "prog", "load", str(path), PIN).rc == 0
-    finally:
-        Path(PIN).unlink(missing_ok=True)
+    with Place() as place:
+        loaded = peer.run(peer.bpftools()[0], "prog", "load", str(path), str(place.bpffs / "guarded")).rc == 0
 
     assert loaded == (number not in FAILS)
     assert answer.rc == (number in FAILS)

@@ -17,6 +17,7 @@ import pytest
 
 from tests.bpftool import peer
 from tests.kernel.emitter import PATIENCE, Emitter, pinned_to_one_cpu
+from tests.kernel.probing import until
 
 OURS = [sys.executable, "-m", "bpfctl", "--plain"]
 # When it was, and the kernel's number of the perf event.
@@ -83,8 +84,7 @@ def test_lost_events(emitter, voice):
     def flood(pid):
         time.sleep(SECOND)  # the first event is read by then
         os.kill(pid, signal.SIGSTOP)
-        while b") T " not in Path(f"/proc/{pid}/stat").read_bytes():
-            time.sleep(0.01)
+        assert until(lambda: b") T " in Path(f"/proc/{pid}/stat").read_bytes())
         emitter.emit(*[64] * 3000)
         os.kill(pid, signal.SIGCONT)
         time.sleep(SECOND)
@@ -132,13 +132,15 @@ def test_too_few_words():
     assert peer.run(peer.bpftools()[0], "map", "event_pipe", "id").rc < 0  # a signal
 
 
-def test_another_reader_is_named(emitter):
+def test_another_reader_is_named(stack, emitter):
     """bpftool takes its events, and so do we, but not silently."""
-    first = subprocess.Popen([peer.bpftools()[0], "map", "event_pipe", "id", str(emitter.id)], stdout=subprocess.PIPE)
+    words = ["map", "event_pipe", "id", str(emitter.id)]
+    first = subprocess.Popen([peer.bpftools()[0], *words], stdout=subprocess.PIPE)
+    stack.callback(first.communicate)
+    stack.callback(first.kill)
+    emitter.emit_when_read(64)
+    second = subprocess.Popen([*OURS, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=peer.ENVIRONMENT)
     try:
-        emitter.emit_when_read(64)
-        words = ["map", "event_pipe", "id", str(emitter.id)]
-        second = subprocess.Popen([*OURS, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=peer.ENVIRONMENT)
         told = second.stderr.readline()  # before anything else
         comm = Path(f"/proc/{first.pid}/comm").read_text().strip()
         emitter.emit(70)
@@ -146,8 +148,7 @@ def test_another_reader_is_named(emitter):
         second.send_signal(signal.SIGINT)
         out, rest = second.communicate(timeout=PATIENCE)
     finally:
-        first.kill()
-        first.communicate()
+        second.kill()
 
     assert told.decode() == f"{comm}({first.pid}) reads map {emitter.id} and gets nothing from it any more\n"
     assert b"\n46 00 00 00" in out

@@ -181,17 +181,17 @@ def test_mistakes_about_pins(zoo, args):
 
 def test_owners_and_cookie(zoo):
     """Owners are named, and before them the cookie of a perf event's link where the kernel tells it."""
-    ids = {made.id: made.name for made in zoo.created.values() if made.kind == "link"}
+    ids = zoo.ids("link")
     rows = {row["id"]: row for row in json.loads(peer.bpfctl("-j", "link").stdout)}
 
     for id_ in ids:
         assert os.getpid() in [owner["pid"] for owner in rows[id_]["pids"]]
         assert ("bpf_cookie" in rows[id_]) <= (rows[id_]["type"] == "perf_event")
-    cookie = zoo.created.get("link:perf_cookie")
-    # Before Linux 6.9 only a BPF iterator can tell it, which a lockdown forbids.
-    if cookie and ("cookie" in rows[cookie.id] or zoo.facts.has("lockdown:none")):
-        assert list(rows[cookie.id])[-2:] == ["bpf_cookie", "pids"]
-        assert rows[cookie.id]["bpf_cookie"] == 0x1234
+        # Before Linux 6.9 only a BPF iterator can tell it, which a lockdown forbids.
+        if rows[id_]["type"] == "perf_event" and ("cookie" in rows[id_] or zoo.facts.has("lockdown:none")):
+            assert list(rows[id_])[-2:] == ["bpf_cookie", "pids"]
+            assert rows[id_]["bpf_cookie"] == (0x1234 if ids[id_].endswith("_cookie") else 0), ids[id_]
+    assert "perf_faults_cookie" in ids.values() or zoo.refused["link:perf_faults_cookie"].missing
 
 
 def test_extra_keys(zoo):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -18,14 +17,21 @@ from bpfctl.kernel.prog import Program
 from bpfctl.load.object import Loaded
 from tests.bpftool import peer
 from tests.build.compiled import NAMES
+from tests.kernel.place import Place
 
-PINS = Path("/sys/fs/bpf/bpfctl_test_load")
 #: Those of which only who attaches them knows what they are for.
 LEFT_OUT = {"freplace"}
 #: Programs with a call that nobody gets to; what stands there is each loader's own number.
 POISONED = {"kfunc_weak", "load_kfuncs"}
 #: bpftool pins no program of an object that has one which is not loaded.
 UNPINNED = {"core_not_loaded", "not_loaded"}
+
+
+@pytest.fixture
+def pins():
+    """A folder for pins that nobody else sees."""
+    with Place() as place:
+        yield place.bpffs / "pins"
 
 
 @pytest.fixture(scope="module")
@@ -98,31 +104,30 @@ def _complaint(spec, kernel):
 
 
 @pytest.mark.parametrize("name", sorted(set(NAMES) - POISONED - UNPINNED))
-def test_it_is_the_same(name, compiled, loaded, kernel):
+def test_it_is_the_same(name, compiled, loaded, kernel, pins):
     """The tag of a program is a hash of its instructions as they were loaded, with no descriptors in them."""
     if name in loaded:
-        _compare(compiled[name], kernel)
+        _compare(compiled[name], kernel, pins)
 
 
-def test_it_is_the_same_of_several_in_one(compiled, kernel, tmp_path):
+def test_it_is_the_same_of_several_in_one(compiled, kernel, tmp_path, pins):
     """A linker puts sections together, and the types of all; what is static may have the same name in two of them."""
     parts = [str(compiled[name]) for name in ("load_slots", "core", "maps", "sk_lookup", "printk")]
     answer = peer.run(peer.bpftools()[0], "gen", "object", f"{tmp_path}/one.o", *parts)
     assert answer.rc == 0, answer.stderr
 
-    _compare(tmp_path / "one.o", kernel)
+    _compare(tmp_path / "one.o", kernel, pins)
 
 
-def _compare(path, kernel):
+def _compare(path, kernel, pins):
     with ExitStack() as held:
-        PINS.mkdir()
-        held.callback(shutil.rmtree, PINS)
-        words = ["prog", "loadall", str(path), f"{PINS}/progs", "pinmaps", f"{PINS}/maps"]
+        pins.mkdir()
+        words = ["prog", "loadall", str(path), f"{pins}/progs", "pinmaps", f"{pins}/maps"]
         answer = peer.run(peer.bpftools()[0], *words)
         assert answer.rc == 0, answer.stderr
         ours = held.enter_context(Loaded(read(path.read_bytes()), kernel))
-        programs = {pin.name: held.enter_context(Program.pinned(str(pin))) for pin in (PINS / "progs").iterdir()}
-        maps = [held.enter_context(Map.pinned(str(pin))) for pin in PINS.glob("maps/*")]
+        programs = {pin.name: held.enter_context(Program.pinned(str(pin))) for pin in (pins / "progs").iterdir()}
+        maps = [held.enter_context(Map.pinned(str(pin))) for pin in pins.glob("maps/*")]
 
         assert {name: _program(one) for name, one in ours.programs.items()} == {
             name: _program(one) for name, one in programs.items()

@@ -16,6 +16,7 @@ from tests.kernel.inhabitants.maps import MAPS
 
 NAMES = [recipe.full_name for recipe in MAPS]
 ZOO = None
+NAMESAKES = client.own("same")
 VOICES = pytest.mark.parametrize("voice", [["-j"], ["-p"], []], ids=["json", "indented", "plain"])
 BTF_ID = 64  # where struct bpf_map_info has it
 
@@ -68,13 +69,13 @@ def test_one_map_alone(zoo, voice):
 @VOICES
 def test_several_of_a_name_and_several_pins(zoo, voice):
     """Pins come in the order in which bpftool's hash table gives them back."""
-    fds = [client.map_create(2, 4, 4, 1, name="namesake") for _ in range(2)]
+    fds = [client.map_create(2, 4, 4, 1, name=NAMESAKES) for _ in range(2)]
     paths = []
     try:
         for number in range(24):
             paths.append(zoo.place.bpffs / f"pin{number}")
             client.obj_pin(fds[number % 3 == 0], str(paths[-1]))
-        args = [*voice, "-f", "map", "show", "name", "namesake"]
+        args = [*voice, "-f", "map", "show", "name", NAMESAKES]
         mine = peer.ours(*args)
 
         assert mine == peer.run(peer.bpftools()[0], *args)
@@ -157,10 +158,10 @@ def test_a_links_pin_is_no_map(zoo):
 
 
 def test_several_maps_cannot_be_pinned_at_once(zoo):
-    fds = [client.map_create(2, 4, 4, 1, name="namesake") for _ in range(2)]
+    fds = [client.map_create(2, 4, 4, 1, name=NAMESAKES) for _ in range(2)]
     ids = sorted(client.id_of("map", fd) for fd in fds)
     try:
-        words = ["map", "pin", "name", "namesake", str(zoo.place.bpffs / "x")]
+        words = ["map", "pin", "name", NAMESAKES, str(zoo.place.bpffs / "x")]
         theirs, mine = peer.run(NEWEST, *words), peer.ours(*words)
     finally:
         for fd in fds:

@@ -8,7 +8,6 @@ import random
 import socket
 import struct
 from functools import partial
-from pathlib import Path
 
 import pytest
 
@@ -23,6 +22,7 @@ from tests.kernel import client
 pytestmark = CURRENT
 VOICES = pytest.mark.parametrize("voice", [["-j"], ["-p"], []], ids=["json", "indented", "plain"])
 ZOO = None
+NAMESAKES = client.own("same")
 U32 = struct.Struct("=I").pack
 PRINTABLE = bytes(0x20 + byte % 0x5F for byte in range(256)).translate(bytes.maketrans(b'"\\', b"'/"))
 
@@ -58,11 +58,6 @@ def same(fd, *voice, command="dump", words=()):
 
     assert mine == peer.run(NEWEST, *line), line
     return mine
-
-
-def possible_cpus():
-    first, _, last = Path("/sys/devices/system/cpu/possible").read_text().strip().rpartition("-")
-    return int(last) - int(first or last) + 1
 
 
 @VOICES
@@ -113,7 +108,7 @@ def test_hash(zoo, stack, voice, size):
 def test_a_value_for_each_cpu(zoo, stack, voice, kind, size):
     """Values stand 8 bytes apart, or a multiple of that."""
     fd = create(zoo, stack, kind, 4, size, 5)
-    room = (size + 7 & ~7) * possible_cpus()
+    room = (size + 7 & ~7) * client.CPUS
     for number in range(5):
         client.map_update(fd, U32(number), random.Random(number).randbytes(room))
 
@@ -164,7 +159,7 @@ def test_devices_and_cpus(zoo, stack, voice):
     """Slots without anything in them have an error for a value."""
     lo = socket.if_nametoindex("lo")
     for kind, value, size in (("devmap", lo, 4), ("devmap", lo, 8), ("devmap_hash", lo, 4), ("cpumap", 64, 4)):
-        fd = create(zoo, stack, kind, 4, size, 3 if kind != "cpumap" else possible_cpus())
+        fd = create(zoo, stack, kind, 4, size, 3 if kind != "cpumap" else client.CPUS)
         client.map_update(fd, U32(0), U32(value).ljust(size, b"\0"))
 
         assert same(fd, *voice).rc == 0
@@ -250,9 +245,7 @@ def test_types_for_each_cpu(zoo, stack, voice):
     fd, size = typed(zoo, stack, "percpu_array", 3)
     room = size + 7 & ~7
     for number in range(3):
-        values = [
-            harmless(random.Random(cpu).randbytes(size), size).ljust(room, b"\0") for cpu in range(possible_cpus())
-        ]
+        values = [harmless(random.Random(cpu).randbytes(size), size).ljust(room, b"\0") for cpu in range(client.CPUS)]
         client.map_update(fd, U32(number), b"".join(values))
 
     assert same(fd, *voice).rc == 0
@@ -290,22 +283,22 @@ def test_several_of_a_name(zoo, stack, voice, with_types):
     fds = []
     for number in range(2):
         if number in with_types:
-            fd, size = typed(zoo, stack, "array", 2, name="namesakes")
+            fd, size = typed(zoo, stack, "array", 2, name=NAMESAKES)
         else:
-            fd, size = create(zoo, stack, "array", 4, 40, 2, name="namesakes"), 40
+            fd, size = create(zoo, stack, "array", 4, 40, 2, name=NAMESAKES), 40
         client.map_update(fd, U32(0), bytes(size))
         fds.append(fd)
-    line = [*voice, "map", "dump", "name", "namesakes"]
+    line = [*voice, "map", "dump", "name", NAMESAKES]
 
     assert peer.inside(*line) == peer.run(NEWEST, *line)
 
 
 def test_types_are_those_of_the_map(zoo, stack):
     """bpftool takes those of the map before for a map that has none, and reads beyond the end of its values."""
-    fd, size = typed(zoo, stack, "array", 1, name="namesakes")
+    fd, size = typed(zoo, stack, "array", 1, name=NAMESAKES)
     client.map_update(fd, U32(0), bytes(size))
-    create(zoo, stack, "array", 4, 40, 1, name="namesakes")
-    line = ["-j", "map", "dump", "name", "namesakes"]
+    create(zoo, stack, "array", 4, 40, 1, name=NAMESAKES)
+    line = ["-j", "map", "dump", "name", NAMESAKES]
     theirs, mine = (json.loads(ask(*line).stdout)[1]["elements"][0] for ask in (partial(peer.run, NEWEST), peer.inside))
 
     assert theirs.keys() - mine.keys() == {"formatted"}

@@ -11,7 +11,7 @@ import pytest
 from tests.bpftool import peer
 from tests.bpftool.alike import spelled
 from tests.bpftool.changed import SIZES_OF
-from tests.bpftool.filled import FILLERS, possible_cpus
+from tests.bpftool.filled import FILLERS
 from tests.bpftool.newest import CURRENT, NEWEST
 from tests.kernel import client
 
@@ -46,7 +46,7 @@ def test_reading(nest, alike, kind):
             (good if answers(client.map_next_key, fd, key) else bad).append(f"map getnext {one}{words}")
             if key is None and (filled.absent or kind == "bloom_filter"):
                 continue
-            (good if answers(client.map_lookup, fd, key, room * possible_cpus()) else bad).append(
+            (good if answers(client.map_lookup, fd, key, room * client.CPUS) else bad).append(
                 f"map {'lookup' if key else 'peek'} {one}{words}"
             )
     alike.reading(list(dict.fromkeys(good)), bad)

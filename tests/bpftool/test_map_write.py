@@ -7,7 +7,6 @@ import os
 import struct
 import sys
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
@@ -38,10 +37,6 @@ def maps(count, *facts, **extra):
 
 def word(fd):
     return str(client.id_of("map", fd))
-
-
-def cpus():
-    return int(Path("/sys/devices/system/cpu/possible").read_text().strip().split("-")[-1]) + 1
 
 
 def contents(fd, keys, size):
@@ -133,7 +128,7 @@ def test_queues_and_stacks(kind, size):
 @pytest.mark.parametrize("kind", [PERCPU_HASH, PERCPU_ARRAY])
 def test_values_of_cpus(kind):
     keys = [bytes(4), b"\1\0\0\0"]
-    on_twins((kind, 4, 12, 2), ["update key 1 0 0 0 value 1 2 3 4 5 6 7 8 9 10 11 12"], keys, 16 * cpus())
+    on_twins((kind, 4, 12, 2), ["update key 1 0 0 0 value 1 2 3 4 5 6 7 8 9 10 11 12"], keys, 16 * client.CPUS)
 
 
 @CURRENT
@@ -263,13 +258,13 @@ def test_one_cpu():
     with maps(1, PERCPU_HASH, 4, 4, 2) as (fd,):
         assert ours(fd, "update", "key", "1", "value", "5").rc == 0
         assert ours(fd, "update", "key", "1", "value", "cpu", "0", "9").rc == 0
-        slots = struct.unpack(f"={cpus() * 2}I", client.map_lookup(fd, struct.pack("=I", 1), 8 * cpus()))[::2]
-        assert slots == (9, *[5] * (cpus() - 1))
-        assert ours(fd, "update", "key", "2", "value", json.dumps([3] * cpus())).rc == 0
-        assert contents(fd, [struct.pack("=I", 2)], 8 * cpus()) == {
-            struct.pack("=I", 2): struct.pack("=II", 3, 0) * cpus()
+        slots = struct.unpack(f"={client.CPUS * 2}I", client.map_lookup(fd, struct.pack("=I", 1), 8 * client.CPUS))[::2]
+        assert slots == (9, *[5] * (client.CPUS - 1))
+        assert ours(fd, "update", "key", "2", "value", json.dumps([3] * client.CPUS)).rc == 0
+        assert contents(fd, [struct.pack("=I", 2)], 8 * client.CPUS) == {
+            struct.pack("=I", 2): struct.pack("=II", 3, 0) * client.CPUS
         }
-        assert ours(fd, "update", "key", "2", "value", "cpu", str(cpus()), "1").rc == 255
+        assert ours(fd, "update", "key", "2", "value", "cpu", str(client.CPUS), "1").rc == 255
 
 
 def test_types():

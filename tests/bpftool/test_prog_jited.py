@@ -25,6 +25,7 @@ from tests.bpftool.newest import VOICES
 from tests.kernel import client
 
 ZOO = [f"prog:{name}" for name in ("xdp", "tp_btf", "with_subprograms", "not_gpl")]
+TWICE, FLEETING = client.own("twice"), client.own("brief")
 MACHINE = os.uname().machine
 OBJDUMP = {"x86_64": "i386:x86-64", "aarch64": "aarch64"}
 
@@ -291,9 +292,9 @@ def test_several_programs(voice):
 @pytest.mark.parametrize("voice", VOICES)
 def test_several_programs_beside_bpftool(voice):
     """What stands around the code of each is the same."""
-    made = [client.prog_load(SOCKET_FILTER, Program().mov(R0, 7).exit_().assemble(), name="jited_twice") for _ in "12"]
+    made = [client.prog_load(SOCKET_FILTER, Program().mov(R0, 7).exit_().assemble(), name=TWICE) for _ in "12"]
     try:
-        words = [*voice, "prog", "dump", "jited", "name", "jited_twice"]
+        words = [*voice, "prog", "dump", "jited", "name", TWICE]
         theirs, mine = peer.run(with_llvm(), *words), peer.inside(*words)
     finally:
         for fd in made:
@@ -301,7 +302,7 @@ def test_several_programs_beside_bpftool(voice):
     told = re.sub(r" <\S+>\n", "\n", mine.stdout.decode())
 
     assert theirs.stdout.decode() == re.sub(r'"([^"(]*)\((%[^")]*)\)"', cut, told)
-    assert told.count("jited_twice") == 4
+    assert told.count(TWICE) == 4
 
 
 def test_programs_come_and_go():
@@ -311,15 +312,15 @@ def test_programs_come_and_go():
 
     def churn():
         while not ended.is_set():
-            os.close(client.prog_load(SOCKET_FILTER, code, name="jited_fleeting"))
+            os.close(client.prog_load(SOCKET_FILTER, code, name=FLEETING))
 
-    stays = client.prog_load(SOCKET_FILTER, code, name="jited_fleeting")
+    stays = client.prog_load(SOCKET_FILTER, code, name=FLEETING)
     churner = threading.Thread(target=churn)
     churner.start()
     try:
         id_ = client.id_of("prog", stays)
         for _ in range(5):
-            answer = peer.inside("-j", "prog", "dump", "jited", "name", "jited_fleeting")
+            answer = peer.inside("-j", "prog", "dump", "jited", "name", FLEETING)
             told = json.loads(answer.stdout)
             assert (answer.rc, answer.stderr) == (0, b"")
             assert "insns" in told[0]

@@ -15,8 +15,11 @@ import errno
 import os
 import platform
 import struct
+from pathlib import Path
 from typing import Any
 
+#: How many CPUs there may be: a map with values for each has room for so many.
+CPUS = int(Path("/sys/devices/system/cpu/possible").read_text().strip().rpartition("-")[2]) + 1
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _MACHINES = {"x86_64": (321, 298), "aarch64": (280, 241), "riscv64": (280, 241), "s390x": (351, 331)}
 _NR_BPF, _NR_PERF_EVENT_OPEN = _MACHINES[platform.machine()]
@@ -169,6 +172,11 @@ def map_next_key(fd: int, key: bytes | None, key_size: int = 512) -> bytes:
 def map_freeze(fd: int) -> None:
     """Close a map to writes by system calls."""
     bpf("map_freeze", MAP_ELEM, map_fd=fd)
+
+
+def own(name: str) -> str:
+    """Return a name that no other process gives, for what is looked for by name; at most 7 characters are yours."""
+    return f"{name}_{os.getpid()}"
 
 
 def prog_load(prog_type: int, insns: bytes, *, license: bytes = b"Dual BSD/GPL", **extra: Any) -> int:  # noqa: A002 (the kernel's word)

@@ -10,6 +10,8 @@ import pytest
 from tests.build.called import called
 from tests.kernel.asked import answers, report
 from tests.kernel.emitter import Emitter, pinned_to_one_cpu
+from tests.kernel.facts import KPROBES, needs
+from tests.kernel.place import Place, mount
 from tests.kernel.zoo import Zoo
 
 
@@ -18,6 +20,29 @@ def zoo():
     """All that lives."""
     with Zoo() as place:
         yield place
+
+
+@pytest.fixture(scope="module")
+def place():
+    """A corner of this machine where others see nothing of what is mounted, pinned or attached."""
+    with Place() as there:
+        yield there
+
+
+@pytest.fixture(scope="module")
+def remembering():
+    """Have bpfctl remember what nobody else's bpfctl has found out, until the end of the module."""
+    folder = Path("/run/bpfctl")
+    with Place():
+        mount("tmpfs", folder)
+        folder.chmod(0o700)
+        yield
+
+
+@pytest.fixture
+def kprobes():
+    """Skip a test of kprobes where the kernel has none; bpfctl is not asked."""
+    needs(*KPROBES)
 
 
 @pytest.fixture(scope="module")

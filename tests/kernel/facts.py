@@ -119,6 +119,9 @@ class Facts:
         raise ValueError(f"no such kind of need: {need}")
 
 
+KPROBES = "pmu:kprobe", "kprobes (CONFIG_KPROBE_EVENTS)"
+
+
 def needs(need: str, what: str) -> None:
     """Skip a test where the kernel lacks WHAT, which came with NEED."""
     if not Facts("").has(need):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import time
 from contextlib import contextmanager, suppress
@@ -17,6 +18,7 @@ from bpfctl.probe.sources import Sources
 from bpfctl.probe.where import parse
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Callable, Iterable, Iterator
 
     import pytest
@@ -55,6 +57,25 @@ def until(holds: Callable[[], bool]) -> bool:
             return False
         time.sleep(0.01)
     return True
+
+
+def ends(process: subprocess.Popen[str], happens: Callable[[], object]) -> bool:
+    """Have something happen again and again until a command has ended, and return whether it came to that."""
+    end = time.monotonic() + PATIENCE
+    while process.poll() is None:
+        if time.monotonic() > end:
+            return False
+        happens()
+    return True
+
+
+def links(pid: int) -> list[str]:
+    """Return the ids of the links that a process holds."""
+    found = []
+    for file in Path(f"/proc/{pid}/fdinfo").iterdir():
+        with suppress(FileNotFoundError):  # one that is closed meanwhile
+            found += re.findall(r"link_id:\s+(\d+)", file.read_text())
+    return found
 
 
 def is_attached(pid: int) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import struct
-from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from bpfctl.asm.build import Program
@@ -21,7 +20,6 @@ BPF_TRACE_FENTRY = 24
 BPF_SK_LOOKUP, BPF_F_SLEEPABLE = 36, 1 << 4
 XDP_ADJUST_HEAD = 44
 
-VMLINUX = Path("/sys/kernel/btf/vmlinux")
 PACKET = bytes(range(64)) + "\x00\x7f\x80~ü\x1b[".encode()
 
 
@@ -74,7 +72,7 @@ PROGRAMS: dict[str, Callable[[], int]] = {
         returning(0),
         name="run_fentry",
         expected_attach_type=BPF_TRACE_FENTRY,
-        attach_btf_id=facts.Btf(VMLINUX.read_bytes()).id("func", "bpf_fentry_test1"),
+        attach_btf_id=facts.Facts("").btf.id("func", "bpf_fentry_test1"),
     ),
     # What the kernels of the last years have not had from the beginning.
     "sk_lookup": lambda: client.prog_load(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import struct
-from pathlib import Path
 
 from tests.bpftool import peer
 from tests.kernel import client
@@ -57,10 +56,6 @@ def ordered(text):
 
 def batch(fd, keys, values, count):
     client.bpf("map_update_batch", BATCH, keys=keys, values=values, count=count, map_fd=fd)
-
-
-def possible():
-    return int(Path("/sys/devices/system/cpu/possible").read_text().strip().split("-")[-1]) + 1
 
 
 def typed(stack, kind=HASH, count=1):

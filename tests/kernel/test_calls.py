@@ -7,7 +7,6 @@ import os
 import struct
 import subprocess
 import sys
-import tempfile
 from contextlib import ExitStack, closing
 from pathlib import Path
 
@@ -19,17 +18,14 @@ from bpfctl.asm.build import Program
 from bpfctl.asm.insn import R0, R1, R2, R3, R4, R5, R6, R10
 from bpfctl.uapi.layouts import MAP_INFO, PROG_INFO
 from tests.kernel import client
-from tests.kernel.place import mount
+from tests.kernel.emitter import ETHERNET, pinned_to_one_cpu
+from tests.kernel.inhabitants.programs import returning
 
 HASH, ARRAY, PERF_EVENT_ARRAY, QUEUE, RINGBUF = 1, 2, 4, 22, 27
 SOCKET_FILTER, TRACEPOINT, PERF_EVENT, CGROUP_SKB, RAW_TRACEPOINT = 1, 5, 7, 8, 17
 RINGBUF_OUTPUT, PERF_EVENT_OUTPUT, MAP_LOOKUP = 130, 25, 1
 SOFTWARE, BPF_OUTPUT, CPU_CLOCK = 1, 10, 0
 NOEXIST, EXIST = 1, 2
-
-
-def returning(value: int) -> bytes:
-    return Program().mov(R0, value).exit_().assemble()
 
 
 def key(number: int) -> bytes:
@@ -127,30 +123,27 @@ def test_freeze(stack):
         client.map_update(fd, key(1), value(1))
 
 
-def test_pins(stack, tmp_path):
-    mount("bpf", tmp_path)
-    stack.callback(subprocess.run, ["umount", tmp_path], check=True)
-    fd = hash_map(stack)
-    calls.obj_pin(fd, str(tmp_path / "a b"))
+def test_pins(stack, place):
+    fd, path = hash_map(stack), str(place.bpffs / "a b")
+    calls.obj_pin(fd, path)
 
-    with calls.obj_get(str(tmp_path / "a b")) as other:
+    with calls.obj_get(path) as other:
         assert client.id_of("map", other.fileno()) == client.id_of("map", fd)
     with pytest.raises(FileExistsError):
-        calls.obj_pin(fd, str(tmp_path / "a b"))
+        calls.obj_pin(fd, path)
     with pytest.raises(ValueError, match="null byte"):
         calls.obj_get("a\0b")
 
 
-def test_a_bpffs_is_mounted_over_a_folder(stack, tmp_path):
-    calls.mount_bpffs(tmp_path)
-    stack.callback(
-        subprocess.run, ["sh", "-c", f"umount {tmp_path}; umount {tmp_path} 2>/dev/null || true"], check=True
-    )
+def test_a_bpffs_is_mounted_over_a_folder(place):
+    folder = place.root / "over"
+    folder.mkdir()
+    calls.mount_bpffs(folder)
 
-    assert f" {tmp_path} bpf " in Path("/proc/mounts").read_text()
-    assert tmp_path.stat().st_mode & 0o777 == 0o700
+    assert f" {folder} bpf " in Path("/proc/mounts").read_text()
+    assert folder.stat().st_mode & 0o777 == 0o700
     with pytest.raises(FileNotFoundError):
-        calls.mount_bpffs(tmp_path / "absent")
+        calls.mount_bpffs(folder / "absent")
 
 
 def test_info_grows_its_arrays(stack):
@@ -263,19 +256,8 @@ def test_raw_tracepoint_and_stats(stack):
         attach.raw_tracepoint_open("no_such_tracepoint", program)
 
 
-def cgroup_root() -> Path:
-    for line in Path("/proc/mounts").read_text().splitlines():
-        if line.split()[2] == "cgroup2":
-            return Path(line.split()[1])
-    raise LookupError("no cgroup2 is mounted")
-
-
-def test_attach_query_detach(stack):
-    folder = Path(tempfile.mkdtemp(dir=cgroup_root(), prefix="bpfctl-test-"))
-    stack.callback(folder.rmdir)
-    target = os.open(folder, os.O_RDONLY)
-    stack.callback(os.close, target)
-    program = load(stack, CGROUP_SKB, returning(1))
+def test_attach_query_detach(stack, place):
+    target, program = place.cgroup_fd, load(stack, CGROUP_SKB, returning(1))
     ingress, multi = 0, 2
     attach.attach(target, program, ingress, multi)
 
@@ -285,20 +267,13 @@ def test_attach_query_detach(stack):
     assert attach.query(target, ingress).prog_ids == ()
 
 
-def test_link_detach(stack):
-    folder = Path(tempfile.mkdtemp(dir=cgroup_root(), prefix="bpfctl-test-"))
-    stack.callback(folder.rmdir)
-    target = os.open(folder, os.O_RDONLY)
-    stack.callback(os.close, target)
-    program = load(stack, CGROUP_SKB, returning(1))
+def test_link_detach(stack, place):
+    target, program = place.cgroup_fd, load(stack, CGROUP_SKB, returning(1))
     link = stack.enter_context(attach.link_create(program, target, 0)).fileno()
 
     assert attach.query(target, 0).prog_ids == (client.id_of("prog", program),)
     attach.link_detach(link)
     assert attach.query(target, 0).prog_ids == ()
-
-
-ETHERNET = 14  # what BPF_PROG_TEST_RUN takes off the front of a packet
 
 
 def submitting(ring_fd: int, size: int) -> bytes:
@@ -345,10 +320,7 @@ def test_a_full_ring_buffer_loses_what_comes_last(stack):
 def test_perf_buffer(stack):
     pages = 1
     size = pages * os.sysconf("SC_PAGESIZE")
-    cpu = min(os.sched_getaffinity(0))
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {cpu})
-    stack.callback(os.sched_setaffinity, 0, before)
+    cpu = pinned_to_one_cpu(stack)
     array = stack.enter_context(maps.create(PERF_EVENT_ARRAY, 4, 4, (os.cpu_count() or 1) + cpu)).fileno()
     raw_sample = 1 << 10
     event = stack.enter_context(

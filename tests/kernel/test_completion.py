@@ -45,8 +45,9 @@ def shell(request, tmp_path):
 @pytest.fixture
 def name():
     """Return the name of a program that is loaded."""
-    fd = client.prog_load(SOCKET_FILTER, RETURN_0, name="tab_prog_4711")
-    yield "tab_prog_4711"
+    name = client.own("tab")
+    fd = client.prog_load(SOCKET_FILTER, RETURN_0, name=name)
+    yield name
     os.close(fd)
 
 
@@ -75,7 +76,7 @@ def test_what_stands_beside_an_id(name):
 
 def test_live_names(shell, name):
     """Names of what is loaded."""
-    typed(shell, "bpfctl prog show name tab_pr\t", name)
+    typed(shell, f"bpfctl prog show name {name[:-1]}\t", name)
 
 
 def test_a_list_tells_what_things_are(shell):

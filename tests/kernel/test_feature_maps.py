@@ -6,7 +6,6 @@ import ctypes
 import errno
 import os
 import struct
-from pathlib import Path
 
 import pytest
 
@@ -112,17 +111,16 @@ def test_every_flag_has_a_proof(told):
 # Batches.
 
 BATCH = client.Layout("Q in_batch, p out_batch, p keys, p values, I count, I map_fd, Q elem_flags, Q flags")
-_SPAN = Path("/sys/devices/system/cpu/possible").read_text().strip().rpartition("-")[2]
-PER_CPU = 8 * (int(_SPAN) + 1)
+CPUS = client.CPUS
 LPM_KEY = struct.pack("=I", 32) + b"\1\2\3\4"
 # Maps that have entries of the simplest kind: type, size of a key, of a value, flags; an entry's key and value.
 PLAIN = {
     "hash": (HASH, 8, 8, 0, b"one key.", b"a value."),
     "array": (ARRAY, 4, 8, 0, bytes(4), b"a value."),
-    "percpu_hash": (5, 8, 8, 0, b"one key.", b"a value." * (PER_CPU // 8)),
-    "percpu_array": (6, 4, 8, 0, bytes(4), b"a value." * (PER_CPU // 8)),
+    "percpu_hash": (5, 8, 8, 0, b"one key.", b"a value." * CPUS),
+    "percpu_array": (6, 4, 8, 0, bytes(4), b"a value." * CPUS),
     "lru_hash": (LRU_HASH, 8, 8, 0, b"one key.", b"a value."),
-    "lru_percpu_hash": (10, 8, 8, 0, b"one key.", b"a value." * (PER_CPU // 8)),
+    "lru_percpu_hash": (10, 8, 8, 0, b"one key.", b"a value." * CPUS),
     "lpm_trie": (11, 8, 8, 1, LPM_KEY, b"a value."),
     "rhash": (35, 8, 8, 1, b"one key.", b"a value."),
 }

@@ -8,7 +8,6 @@ from threading import Thread
 
 import pytest
 
-from bpfctl.host import pmu
 from bpfctl.host.kallsyms import Symbols
 from bpfctl.probe.actions.slow import SlowCalls
 from tests.build.called import built, called
@@ -16,6 +15,7 @@ from tests.kernel.facts import Facts
 from tests.kernel.probing import named, until
 from tests.kernel.timed import CALLS, timed
 
+pytestmark = pytest.mark.usefixtures("kprobes")
 SLEEP, OPEN = "hrtimer_nanosleep", "do_sys_openat2"
 FINDS = ("do_filp_open", "do_file_open")  # within it, of older and of newer kernels
 #: What each way needs of a kernel: CONFIG_FPROBE, and links of many functions, in sessions or not.
@@ -30,12 +30,6 @@ OURS = f"pid == {os.getpid()}"
 ENOENT = -2
 MS = 10**6
 LEAST = 1 << 19  # the bucket of what is nearest to the millisecond that a nap takes
-
-
-@pytest.fixture(autouse=True)
-def _kprobes():
-    if pmu.number("kprobe") is None:
-        pytest.skip("this kernel has no kprobes (CONFIG_KPROBE_EVENTS)")
 
 
 def sums(times):

@@ -9,22 +9,16 @@ import pytest
 
 from bpfctl.attach.cookie import has_cookies
 from bpfctl.errors import KernelError, NotFound, NotSupported, UsageError
-from bpfctl.host import pmu
 from bpfctl.host.kallsyms import Symbols
 from bpfctl.probe.actions.count import Count
 from bpfctl.probe.actions.trace import Trace
 from bpfctl.probe.sources import Sources
 from tests.kernel.probing import probing, read
 
+pytestmark = pytest.mark.usefixtures("kprobes")
 SIZE = 12345  # that nobody else reads at once
 READ = "vfs_read"
 ZERO = "file->f_path.dentry->d_name.name == 'zero'"
-
-
-@pytest.fixture(autouse=True)
-def _kprobes():
-    if pmu.number("kprobe") is None:
-        pytest.skip("this kernel has no kprobes (CONFIG_KPROBE_EVENTS)")
 
 
 def reads(count):

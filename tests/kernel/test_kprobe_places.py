@@ -16,25 +16,19 @@ import pytest
 from bpfctl_kprobe import names
 
 from bpfctl.errors import KernelError, NotFound, UsageError
-from bpfctl.host import pmu
 from bpfctl.host.kallsyms import Symbols
 from bpfctl.kernel.btf import module_blobs
 from bpfctl.kernel.debugfs import protected_functions
 from bpfctl.probe.actions.count import Count
 from bpfctl.probe.sources import Sources
 from tests.kernel import command
+from tests.kernel.place import Place, add_device
 from tests.kernel.probing import probing
 
 OURS = f"pid == {os.getpid()}"
 SLEEP = "hrtimer_nanosleep"
 SLEEPERS = 30
 ETHERNET = bytes(12) + b"\x88\xb5" + bytes(46)  # a frame of a protocol for local experiments
-
-
-@pytest.fixture
-def kprobes():
-    if pmu.number("kprobe") is None:
-        pytest.skip("this kernel has no kprobes (CONFIG_KPROBE_EVENTS)")
 
 
 @contextmanager
@@ -89,16 +83,14 @@ def test_maxactive_of_a_pattern():
 
 @pytest.fixture
 def dummy():
-    """Return the index of a network device that a module makes, and that takes all that it is sent."""
+    """Return the name of a network device that a module makes, and that takes all that it is sent."""
     if subprocess.run(["modprobe", "dummy"], capture_output=True, check=False).returncode:
         pytest.skip("this kernel has no module dummy")
     name = "bpfctl-k"
-    add = subprocess.run(["ip", "link", "add", name, "type", "dummy"], capture_output=True, check=False)
-    if add.returncode:
-        pytest.skip("network devices cannot be made here")
-    subprocess.run(["ip", "link", "set", name, "up"], check=True)
-    yield name
-    subprocess.run(["ip", "link", "del", name], check=True)
+    with Place():
+        add_device("dummy", name)
+        subprocess.run(["ip", "link", "set", name, "up"], check=True)
+        yield name
 
 
 def sends(name, count):

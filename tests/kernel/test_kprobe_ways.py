@@ -10,22 +10,16 @@ import pytest
 
 from bpfctl.attach.cookie import has_cookies
 from bpfctl.errors import KernelError, NotSupported, UsageError
-from bpfctl.host import pmu
 from bpfctl.kernel.tracefs import Tracefs
 from bpfctl.probe.actions.count import Count
 from tests.kernel import command
 from tests.kernel.probing import probing, until
 
+pytestmark = pytest.mark.usefixtures("kprobes")
 SIZE = 12347  # that nobody else reads at once
 READ, WRITE = "vfs_read", "vfs_write"
 WAYS = ("multi-kprobe link", "perf event", "tracefs event")
 OURS = f"pid == {os.getpid()}"
-
-
-@pytest.fixture(autouse=True)
-def _kprobes():
-    if pmu.number("kprobe") is None:
-        pytest.skip("this kernel has no kprobes (CONFIG_KPROBE_EVENTS)")
 
 
 def moves(count):

@@ -8,7 +8,6 @@ import os
 import pytest
 
 from bpfctl.errors import NotFound
-from bpfctl.host import pmu
 from bpfctl.probe.actions.count import Count
 from bpfctl.probe.actions.trace import Trace
 from bpfctl.probe.sources import Sources
@@ -16,12 +15,6 @@ from tests.kernel.probing import probing, read
 
 OURS = f"pid == {os.getpid()}"
 ABSENT = "/nonexistent/ksyscall"
-
-
-@pytest.fixture
-def kprobes():
-    if pmu.number("kprobe") is None:
-        pytest.skip("this kernel has no kprobes (CONFIG_KPROBE_EVENTS)")
 
 
 def opens(count):

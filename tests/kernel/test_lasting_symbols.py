@@ -11,6 +11,7 @@ import pytest
 from bpfctl._sys import task
 from tests.kernel import client, hardship
 
+pytestmark = pytest.mark.usefixtures("remembering")
 FILE = Path("/run/bpfctl/symbols.json")
 SOCKET_FILTER = 1
 # call get_prandom_u32; r0 = 0; exit

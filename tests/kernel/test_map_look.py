@@ -11,7 +11,6 @@ import struct
 import subprocess
 import sys
 from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 
@@ -23,7 +22,7 @@ from tests.kernel.facts import needs
 from tests.terminal import Terminal
 
 HASH, ARRAY, PERF_EVENT_ARRAY, PERCPU_HASH, PERCPU_ARRAY, LPM_TRIE, QUEUE, USER_RINGBUF = 1, 2, 4, 5, 6, 11, 22, 31
-CPUS = len(os.sched_getaffinity(0)) and int(Path("/sys/devices/system/cpu/possible").read_text().split("-")[-1]) + 1
+CPUS = client.CPUS
 U32, U64 = struct.Struct("=I").pack, struct.Struct("=Q").pack
 
 

@@ -17,7 +17,6 @@ import pytest
 
 from tests.bpftool import peer
 from tests.kernel import client
-from tests.kernel.place import Place
 from tests.kernel.saved_maps import (
     U32,
     create,
@@ -25,7 +24,6 @@ from tests.kernel.saved_maps import (
     facts,
     ordered,
     ours,
-    possible,
     restore,
     saved,
     word,
@@ -33,12 +31,6 @@ from tests.kernel.saved_maps import (
 
 HASH, ARRAY, PERCPU_HASH, LRU_HASH = 1, 2, 5, 9
 HASH_OF_MAPS = 13
-
-
-@pytest.fixture(scope="module")
-def place():
-    with Place() as there:
-        yield there
 
 
 def test_copies(stack, place):
@@ -266,7 +258,7 @@ def test_one_of_several_maps(stack, tmp_path):
 
 def test_another_number_of_cpus(stack, tmp_path):
     fd = create(stack, PERCPU_HASH, 1, 1, 4)
-    here = possible()
+    here = client.CPUS
     values = [{"cpu": cpu, "value": [f"{cpu & 0xFF:#04x}"]} for cpu in range(here + 2)]
     path = saved(tmp_path, json.dumps([{"key": ["0x01"], "values": values}]))
 

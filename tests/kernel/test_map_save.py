@@ -16,7 +16,6 @@ import bpfctl
 from tests.bpftool import peer
 from tests.kernel import client
 from tests.kernel.inhabitants.programs import returning
-from tests.kernel.place import Place
 from tests.kernel.saved_maps import (
     U32,
     batch,
@@ -25,7 +24,6 @@ from tests.kernel.saved_maps import (
     facts,
     ordered,
     ours,
-    possible,
     restore,
     saved,
     typed,
@@ -38,12 +36,6 @@ ARRAY_OF_MAPS, HASH_OF_MAPS, DEVMAP, SOCKMAP, CPUMAP, QUEUE, STACK, DEVMAP_HASH 
 CGROUP_ARRAY, STACK_TRACE, RINGBUF = 8, 7, 27
 NO_PREALLOC = 1
 SOCKET_FILTER = 1
-
-
-@pytest.fixture(scope="module")
-def place():
-    with Place() as there:
-        yield there
 
 
 def edges(size):
@@ -82,12 +74,12 @@ def test_what_was_dumped_comes_back(stack, tmp_path, shape, voice):
     extra = {"map_flags": NO_PREALLOC} if facts[0] == LPM_TRIE else {}
     source, target = create(stack, *facts, **extra), create(stack, *facts, **extra)
     per_cpu = facts[0] in (PERCPU_HASH, PERCPU_ARRAY, LRU_PERCPU_HASH)
-    room = (facts[2] + 7 & ~7) * possible() if per_cpu else facts[2]
+    room = (facts[2] + 7 & ~7) * client.CPUS if per_cpu else facts[2]
     for number, key in enumerate(dict.fromkeys(keys)):
         value = edges(facts[2])[number % 46]
         if per_cpu:
             value = b"".join(
-                edges(facts[2])[(number + cpu) % 46].ljust(facts[2] + 7 & ~7, b"\0") for cpu in range(possible())
+                edges(facts[2])[(number + cpu) % 46].ljust(facts[2] + 7 & ~7, b"\0") for cpu in range(client.CPUS)
             )
         assert len(value) == room
         client.map_update(source, key, value)
@@ -108,7 +100,7 @@ def test_values_with_types_come_back(stack, tmp_path, kind, voice):
     source, target = typed(stack, kind, 2)
     for number in range(50):
         one = struct.pack("=iiq", -number, number << 20, -(1 << 62) + number)
-        client.map_update(source, U32(number), one * (possible() if kind == PERCPU_HASH else 1))
+        client.map_update(source, U32(number), one * (client.CPUS if kind == PERCPU_HASH else 1))
     before = dump(source)
 
     answer = restore(target, saved(tmp_path, dump(source, *voice)))
@@ -171,7 +163,7 @@ def test_device_maps_come_back(stack, place, tmp_path, kind, size):  # noqa: ARG
 
 
 def test_cpu_maps_come_back(stack, tmp_path):
-    source, target = (create(stack, CPUMAP, 4, 4, possible()) for _ in range(2))
+    source, target = (create(stack, CPUMAP, 4, 4, client.CPUS) for _ in range(2))
     client.map_update(source, U32(0), U32(64))
     before = dump(source)
 

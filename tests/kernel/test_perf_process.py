@@ -158,8 +158,9 @@ def test_a_program_of_ones_own_runs_for_nobody_else(toucher, held):
     code = Code()
     code.st(4, R10, -4, 0).mov(R2, R10).add(R2, -4).ld_map_fd(R1, counts).call(1)
     code.jump("jeq", R0, 0, "out").mov(R1, 1).atomic_add(8, R0, 0, R1)
-    held(client.prog_load(ProgType.PERF_EVENT, code.end(), name="own_faults"))
-    words = ["probe", "attach", FAULTS, "name", "own_faults", "-p"]
+    name = client.own("own")
+    held(client.prog_load(ProgType.PERF_EVENT, code.end(), name=name))
+    words = ["probe", "attach", FAULTS, "name", name, "-p"]
     with running(*words, str(toucher.pid)) as process:
         bytearray(16 << 20)
         assert EACH in process.stderr.readline()

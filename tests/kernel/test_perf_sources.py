@@ -75,13 +75,14 @@ def test_page_faults_are_exact(child, spec):
 
 
 def test_every_nth(child):
-    """On each CPU, so no more than one interval of each may still be open."""
+    """On each CPU, so of one no more than an interval may still be open."""
+    os.sched_setaffinity(child.pid, {min(os.sched_getaffinity(child.pid))})
     child.does("maps", 1000)
     counts = Count()
     with probing(counts, "software:page-faults:10"):
         child.does("touches", 1000)
 
-        assert total(counts) >= 1000 // 10 - os.cpu_count()
+        assert total(counts) >= 1000 // 10 - 1
 
 
 def test_context_switches_are_those_of_proc(child):
@@ -228,7 +229,7 @@ def test_registers_of_breakpoints_are_few(child):
 
 def test_several_events_at_once(child):
     """Each has a program of its own."""
-    start = child.does("maps", 50)
+    child.does("maps", 50)
     counts = Count()
     where = f"pid == {child.pid} && (user == 0 || ip)"
     with probing(counts, "software:page-faults", "software:dummy", "profile:1999hz", "software:*-faults", where=where):
@@ -236,7 +237,6 @@ def test_several_events_at_once(child):
         assert until(lambda: child.does("spins", 1000) and hits_of(counts).get("profile:1999hz"))
         hits = hits_of(counts)
 
-    assert start
     assert hits["software:page-faults"] == hits["software:minor-faults"] + hits.get("software:major-faults", 0) >= 50
     assert "software:dummy" not in hits or hits["software:dummy"] == 0
 

@@ -11,6 +11,7 @@ import sys
 import pytest
 
 from tests.kernel.command import BPFCTL, CHECKOUT
+from tests.kernel.probing import ends
 
 EXAMPLE = CHECKOUT / "docs" / "examples" / "bpfctl_process"
 
@@ -40,24 +41,11 @@ def test_it_is_listed(environment):
 
 
 def test_each_action_works_with_it(environment):
-    command = [
-        *BPFCTL,
-        "-j",
-        "probe",
-        "trace",
-        "process:exec",
-        "--fields",
-        "args.name,args.pid,args.parent",
-        "--limit",
-        "1",
-    ]
+    fields = ["--fields", "args.name,args.pid,args.parent"]
+    command = [*BPFCTL, "-j", "probe", "trace", "process:exec", *fields, "--limit", "1"]
     where = ["--where", f"parent == {os.getpid()} && name == 'true'"]
     with subprocess.Popen([*command, *where], env=environment, stdout=subprocess.PIPE, text=True) as process:
-        while process.poll() is None:
-            with subprocess.Popen(["true"]) as child:
-                pass
-            if child.pid and process.poll() is None:
-                continue
+        assert ends(process, lambda: subprocess.run(["true"], check=True))
         hit = json.loads(process.stdout.readline())
 
     assert (hit["probe"], hit["args"]["name"], hit["args"]["parent"]) == ("process:exec", "true", os.getpid())

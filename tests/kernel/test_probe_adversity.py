@@ -17,7 +17,6 @@ import pytest
 
 from bpfctl.attach.cookie import has_cookies
 from bpfctl.errors import KernelError, NotSupported
-from bpfctl.host import pmu
 from bpfctl.probe import registry
 from bpfctl.probe.actions.count import Count
 from bpfctl.probe.session import Probing, Wanted
@@ -25,7 +24,8 @@ from bpfctl.probe.sources import Sources
 from tests.build.called import NOTES, TALK, built
 from tests.kernel import hardship
 from tests.kernel.command import run, running
-from tests.kernel.probing import FORK, OPEN, PATIENCE, YIELD, is_attached, until
+from tests.kernel.facts import KPROBES, needs
+from tests.kernel.probing import FORK, OPEN, PATIENCE, YIELD, ends, is_attached, links, until
 
 KILOBYTE = 1024
 WARM = 10  # rounds
@@ -89,8 +89,7 @@ def test_counts_between_two_rounds_are_told_at_the_end(child):
 
 def test_limits_hold_to_the_end(child):
     with running("probe", "trace", YIELD, "-p", str(child.pid), "--limit", "234") as process:
-        while process.poll() is None:
-            child.does("yields", 1000)
+        assert ends(process, lambda: child.does("yields", 1000))
         output, errors = process.communicate(timeout=PATIENCE)
 
     assert (output.count("\n"), errors) == (234, "")
@@ -117,8 +116,7 @@ def test_whoever_reads_goes_away(child, words):
         child.does("yields", 100)
         process.stdout.readline()
         process.stdout.close()
-        while process.poll() is None:
-            child.does("yields", 1000)
+        assert ends(process, lambda: child.does("yields", 1000))
         errors = process.stderr.read()
 
     assert "Traceback" not in errors
@@ -138,14 +136,6 @@ def test_a_killed_one_leaves_nothing(words):
         assert until(
             lambda: not any(json.loads(run("-j", "link", "show", "id", id_).stdout or "{}").get("id") for id_ in ids)
         )
-
-
-def links(pid):
-    found = []
-    for file in Path(f"/proc/{pid}/fdinfo").iterdir():
-        with suppress(FileNotFoundError):  # one that is closed meanwhile
-            found += re.findall(r"link_id:\s+(\d+)", file.read_text())
-    return found
 
 
 @pytest.mark.parametrize(
@@ -261,8 +251,8 @@ void does(const char *what, long count)
 def _skip_without(sources, wanted):
     """Skip where this kernel has no such probes of its functions."""
     kind, target = wanted.points[0]
-    if target == "vfs_read" and kind.startswith("k") and pmu.number("kprobe") is None:
-        pytest.skip("this kernel has no kprobes (CONFIG_KPROBE_EVENTS)")
+    if target == "vfs_read" and kind.startswith("k"):
+        needs(*KPROBES)
     try:
         with Count() as counts, Probing(sources, wanted, counts):
             pass

@@ -16,7 +16,7 @@ from bpfctl.attach.cookie import has_cookies
 from bpfctl.probe.code import Code
 from tests.kernel import client
 from tests.kernel.command import run, running
-from tests.kernel.probing import FORK, OPEN, RAW_FORK, YIELD, until
+from tests.kernel.probing import FORK, OPEN, RAW_FORK, YIELD, ends, until
 
 ARRAY = 2
 TRACEPOINT, RAW_TRACEPOINT = 5, 17
@@ -85,9 +85,9 @@ def own(held):
 
 
 @pytest.fixture
-def pin():
+def pin(place):
     """Return a path for pins, which are removed at the end."""
-    path = Path(f"/sys/fs/bpf/own-{os.getpid()}")
+    path = place.bpffs / "own"
     yield path
     if path.is_dir():
         _unpin(path)
@@ -233,8 +233,7 @@ def test_ctrl_c_ends_a_count_with_its_sums(child):
 def test_the_command_traces(child, voice):
     words = [*voice, "probe", "trace", OPEN, "--where", f"pid == {child.pid}", "--limit", "3", "--fields"]
     with running(*words, "pid,args.filename") as process:
-        while process.poll() is None:
-            child.does("opens", 3)
+        assert ends(process, lambda: child.does("opens", 3))
         output, errors = process.communicate(timeout=60)
 
     lines = output.splitlines()
@@ -270,7 +269,6 @@ def test_mistakes(words, why):
 def test_a_closed_pipe_ends_it(child):
     with running("probe", "trace", OPEN, "--where", f"pid == {child.pid}") as process:
         process.stdout.close()
-        while process.poll() is None:
-            child.does("opens", 10)
+        assert ends(process, lambda: child.does("opens", 10))
 
     assert process.returncode != 0

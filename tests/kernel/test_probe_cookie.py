@@ -8,7 +8,6 @@ import sys
 import pytest
 
 from bpfctl.asm.insn import R0, R1, R2, R6, R10
-from bpfctl.host import pmu
 from bpfctl.kernel.prog import Program
 from bpfctl.kernel.select import Select
 from bpfctl.probe.code import Code
@@ -18,10 +17,11 @@ from bpfctl.uapi.helpers import Helper
 from btf.types import Typedef
 from tests.kernel import client
 from tests.kernel.command import run
+from tests.kernel.facts import KPROBES, needs
 from tests.kernel.probing import FORK, RAW_FORK
 
 COOKIE = 0xFEDC_BA98_7654_3210
-NAME = "own_cookie"
+NAME = client.own("own")
 
 TYPES = {
     FORK: ProgType.TRACEPOINT,
@@ -81,11 +81,11 @@ def _happens():
 
 
 @pytest.mark.parametrize("spec", TYPES)
-def test_the_program_is_told(held, spec):
-    if "probe:vfs" in spec and pmu.number("kprobe") is None:
-        pytest.skip("this kernel has no kprobes (CONFIG_KPROBE_EVENTS)")
+def test_the_program_is_told(held, place, spec):
+    if "probe:vfs" in spec:
+        needs(*KPROBES)
     program = Own(TYPES[spec], held)
-    pin = f"/sys/fs/bpf/cookie-{os.getpid()}"
+    pin = str(place.bpffs / "cookie")
     try:
         done = run("probe", "attach", spec, "name", NAME, "--cookie", hex(COOKIE), "--pin", pin)
         if not program.is_told:

@@ -18,7 +18,7 @@ from bpfctl.probe.histograms import Linear
 from tests.build.called import NOTES, TALK, built, called
 from tests.kernel.command import run, running
 from tests.kernel.facts import Facts
-from tests.kernel.probing import named, until, with_all, without_cookies, without_multi
+from tests.kernel.probing import ends, named, until, with_all, without_cookies, without_multi
 from tests.kernel.timed import CALLS, timed
 
 MS = 10**6
@@ -366,8 +366,7 @@ def test_stacks_of_slow_calls(process, path):
     with running(
         "-j", *words(path, process), "--over", "1ms", "--stacks", "--fields", "comm", "--limit", "1"
     ) as command:
-        while command.poll() is None:
-            process.does("outer", 1)
+        assert ends(command, lambda: process.does("outer", 1))
         lines, errors = command.communicate(timeout=60)
 
     (found,) = map(json.loads, lines.splitlines())
@@ -423,9 +422,7 @@ def test_the_command(path, process):
 
 def test_the_command_of_slow_calls(path, process):
     with running("-j", *words(path, process), "--over", "15ms", "--limit", "3") as command:
-        while command.poll() is None:
-            process.does("nap", 10)
-            process.does("slow", 1)
+        assert ends(command, lambda: (process.does("nap", 10), process.does("slow", 1)))
         lines, errors = command.communicate(timeout=60)
 
     found = [json.loads(line) for line in lines.splitlines()]

@@ -17,12 +17,12 @@ import pytest
 
 import bpfctl
 from bpfctl.errors import KernelError, NotSupported, UsageError
-from bpfctl.host import pmu
 from bpfctl.probe.actions.stacks import Stacks
 from bpfctl.probe.callchain import deepest
 from bpfctl.probe.named_stacks import Names
 from tests.build.called import NOTES, TALK, built, called
 from tests.kernel.command import run
+from tests.kernel.facts import KPROBES, needs
 from tests.kernel.probing import probing, until
 
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -177,8 +177,8 @@ def test_known_calls(chain, path, spec):
 
 @pytest.mark.parametrize("kind", ["kprobe", "fentry"])
 def test_the_first_call_is_what_was_probed(chain, kind):
-    if kind == "kprobe" and pmu.number("kprobe") is None:
-        pytest.skip("this kernel has no kprobes (CONFIG_KPROBE_EVENTS)")
+    if kind == "kprobe":
+        needs(*KPROBES)
     stacks = Stacks()
     try:
         with probing(stacks, f"{kind}:hrtimer_nanosleep", where=of(chain.pid)) as running, Names() as names:
@@ -270,8 +270,8 @@ def test_the_caller_counts_as_a_call(chain, path):
 
 
 def test_names_of_cpp_and_of_a_process_that_has_ended():
-    path = built("deep", DEEP, *POINTERS, compiler="g++", language="c++")
-    with Stacks() as stacks, probing(stacks, GETPPID, where='comm == "deep"') as running, Names() as names:
+    path = built(f"deep-{os.getpid()}", DEEP, *POINTERS, compiler="g++", language="c++")
+    with Stacks() as stacks, probing(stacks, GETPPID, where=f'comm == "{path.name}"') as running, Names() as names:
         subprocess.run([path], check=True)
         running.stop()
         row = one(stacks, names)
@@ -437,9 +437,10 @@ def test_only_long_times_off_cpu(chain):
 
 
 def test_threads_that_have_ended_do_not_wait():
-    with Stacks(off_cpu=True) as stacks, probing(stacks, SWITCH, where='comm == "true"') as running:
+    path = built(f"brief-{os.getpid()}", "int main(void) { return 0; }")
+    with Stacks(off_cpu=True) as stacks, probing(stacks, SWITCH, where=f'comm == "{path.name}"') as running:
         for _ in range(20):
-            subprocess.run(["true"], check=True)
+            subprocess.run([path], check=True)
         running.stop()
         waiting = stacks.waiting()
 

@@ -6,7 +6,6 @@ import ctypes
 import os
 import resource
 import shutil
-import signal
 import subprocess
 import time
 from contextlib import contextmanager
@@ -15,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from bpfctl.attach.counter import Place
-from bpfctl.errors import CannotStart, KernelError, NotFound, NotSupported, UsageError
+from bpfctl.errors import KernelError, NotFound, NotSupported, UsageError
 from bpfctl.host import bpffs, pmu
 from bpfctl.host.cpus import online
 from bpfctl.host.process import Process
@@ -29,6 +28,7 @@ from tests.build.called import called
 from tests.build.stat_load import load
 from tests.kernel import client
 from tests.kernel.doer import spins
+from tests.kernel.probing import until
 
 GETPID = "tracepoint:syscalls:sys_enter_getpid"
 FAULTS = "software:page-faults"
@@ -211,19 +211,17 @@ def test_a_process_with_threads(worker, each_cpu):
     assert [tally.cpu for tally in tallies] == (online() if each_cpu else [None])
 
 
-def test_threads_that_were_there_before(child):
+def test_threads_that_were_there_before():
     """Several threads of a process are counted, whichever of them works."""
     script = "import os,sys,threading\nfor _ in range(3): threading.Thread(target=sys.stdin.readline).start()\n"
     with subprocess.Popen(["python3", "-c", script], stdin=subprocess.PIPE, text=True) as process:
-        while len(os.listdir(f"/proc/{process.pid}/task")) < 4:
-            os.sched_yield()
+        assert until(lambda: len(os.listdir(f"/proc/{process.pid}/task")) == 4)
         with Counters(groups(Sources(), ["cs"]), Scope(Process(process.pid))) as counters:
             assert len(counters._open) == 4
             counters.begin()
             process.communicate("a\nb\nc\n")
             (tally,) = counters.read()
 
-    assert child.pid
     assert tally.steps >= 3
     with pytest.raises(NotFound, match="there is no process"):
         Process(process.pid)
@@ -311,72 +309,6 @@ def test_how_a_command_ends(does, code):
     _, ended = counted([FAULTS], *does)
 
     assert ended.exit_code == code
-
-
-@pytest.fixture
-def scripts(tmp_path):
-    """Make files that are no programs, and one that needs a shell."""
-    (tmp_path / "text").write_text("exit 7\n")
-    (tmp_path / "script").write_text("exit 8\n")
-    (tmp_path / "script").chmod(0o755)
-    (tmp_path / "lost").write_text("#!/nonexistent/interpreter\n")
-    (tmp_path / "lost").chmod(0o755)
-    return tmp_path
-
-
-@pytest.mark.parametrize(
-    ("name", "code"), [("nosuch", 127), ("", 127), ("text", 126), (".", 126), ("lost", 127), ("text/x", 126)]
-)
-def test_a_command_that_cannot_be_run(scripts, name, code):
-    path = str(scripts / name) if name else ""
-    with Workload([path]) as workload, pytest.raises(CannotStart, match="can't run ") as caught:
-        workload.start()
-
-    assert caught.value.exit_code == code
-
-
-def test_a_script_without_its_first_line(scripts):
-    with Workload([str(scripts / "script")]) as workload:
-        workload.start()
-        workload.wait()
-
-    assert workload.ended.exit_code == 8
-
-
-def test_ctrl_c_that_ends_a_command_before_anybody_waits():
-    """It is for the command, not for us once that is over."""
-    with Workload(["true"]) as workload:
-        workload.start()
-        os.waitid(os.P_PID, workload.pid, os.WEXITED | os.WNOWAIT)
-        os.kill(os.getpid(), signal.SIGINT)
-        assert workload.wait()
-
-    assert workload.ended.exit_code == 0
-    assert workload.ended.is_stopped
-
-
-def test_a_command_that_is_never_run(tmp_path):
-    with Workload(["touch", str(tmp_path / "made")]) as workload:
-        pass
-
-    assert list(tmp_path.iterdir()) == []
-    with pytest.raises(ProcessLookupError):
-        os.kill(workload.pid, 0)
-
-
-def test_signals_are_handed_on():
-    """Those that somebody sends to us alone."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
-    with Workload([load(), "spins", "20", "waits", "1"], stdout=os.open(os.devnull, os.O_WRONLY)) as workload:
-        os.close(workload._stdout)
-        workload.start()
-        assert not workload.wait(0.001)
-        os.kill(os.getpid(), signal.SIGTERM)
-        workload.wait()
-
-    assert workload.ended.exit_code == 143
-    assert workload.ended.is_stopped
-    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before
 
 
 @pytest.mark.skipif(has_cycles(), reason="this machine has hardware counters")

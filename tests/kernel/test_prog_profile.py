@@ -17,6 +17,7 @@ from bpfctl import KernelError, NotSupported, Program, UsageError
 from bpfctl.attach.profile import METRICS, Profile
 from tests.kernel import client
 from tests.kernel.command import BPFCTL, ENVIRONMENT
+from tests.kernel.probing import links, until
 from tests.kernel.typeblob import SIGNED, Blob
 
 XDP, SOCKET_FILTER = 6, 1
@@ -121,11 +122,8 @@ def test_the_command(program, profiled):
 def test_ctrl_c_ends_it(program, profiled):
     """What was counted until then is told."""
     profiled("cpu_clock").close()
-    links = set(client.ids("link"))
     process = bpfctl("id", str(client.id_of("prog", program)), "cpu_clock", options=["-j"])
-    end = time.monotonic() + PATIENCE
-    while len(set(client.ids("link")) - links) < 2 and time.monotonic() < end:
-        time.sleep(0.05)
+    assert until(lambda: len(links(process.pid)) == 2)
     client.run(program, PACKET, repeat=100)
     time.sleep(0.5)
     process.send_signal(signal.SIGINT)

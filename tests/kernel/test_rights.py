@@ -15,7 +15,7 @@ import pytest
 from bpfctl.cli.rights import RIGHTS
 from bpfctl.cli.table import OBJECTS, OURS
 from tests.kernel import client, hardship
-from tests.kernel.facts import Facts
+from tests.kernel.facts import Facts, needs
 from tests.kernel.scene import ENDLESS, LINES, Scene
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -101,12 +101,8 @@ def _skip_where_it_cannot_be(scene, command, way):
         pytest.skip("there is no tcx before Linux 6.6")
     if "perf_event_paranoid" in way.when and _setting("perf_event_paranoid") > 2:
         pytest.skip("kernel.perf_event_paranoid is above 2")
-    if command == "prog tracelog" and "stream" in way.when and not _has_streams(scene):
-        pytest.skip("programs have no streams before Linux 6.17")
-
-
-def _has_streams(scene):
-    return hardship.bpfctl("prog", "tracelog", "stdout", "pinned", f"{scene.place.bpffs}/prog").code == 0
+    if command == "prog tracelog" and "stream" in way.when:
+        needs("word:BPF_PROG_STREAM_READ_BY_FD", "streams of programs (Linux 6.17)")
 
 
 def _is_free(capability):
@@ -146,12 +142,14 @@ def test_it_takes_just_these_capabilities(scene, floor, command, number):
 def group_may_read_tracefs(scene):
     """Have tracefs as a mount for a group has it; the file system is one for the whole machine, so it is put back."""
 
-    def mount(options):
-        subprocess.run(["mount", "-o", f"remount,{options}", scene.place.tracefs], check=True)
+    before = scene.place.tracefs.stat()
 
-    mount(f"gid={_NOBODY},mode=750")
+    def mount(group, mode):
+        subprocess.run(["mount", "-o", f"remount,gid={group},mode={mode:o}", scene.place.tracefs], check=True)
+
+    mount(_NOBODY, 0o750)
     yield
-    mount("gid=0,mode=700")
+    mount(before.st_gid, before.st_mode & 0o7777)
 
 
 @pytest.mark.usefixtures("group_may_read_tracefs")

@@ -6,6 +6,7 @@ import lzma
 import os
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +15,7 @@ from bpfctl.symbols.frame import Frame
 from bpfctl.symbols.user import Users
 from tests.build.called import built
 from tests.build.stacked import CHAIN, TELLING, telling
+from tests.kernel.place import Place, mount
 
 CXX = TELLING + (
     r"""
@@ -210,18 +212,14 @@ def test_debug_link(users, whole, tmp_path):
 
 
 def test_build_id(users, whole, tmp_path):
-    build = Image.open(str(whole)).build_id
-    folder = f"/usr/lib/debug/.build-id/{build[:2]}"
-    made = not os.path.isdir(folder)
-    os.makedirs(folder, exist_ok=True)
-    try:
-        subprocess.run(["objcopy", "--only-keep-debug", whole, f"{folder}/{build[2:]}.debug"], check=True)
+    build, debug = Image.open(str(whole)).build_id, Path("/usr/lib/debug")
+    with Place():
+        mount("tmpfs", debug)
+        folder = debug / ".build-id" / build[:2]
+        folder.mkdir(parents=True)
+        subprocess.run(["objcopy", "--only-keep-debug", whole, folder / f"{build[2:]}.debug"], check=True)
         with telling(stripped(whole, tmp_path)) as told:
             assert names(users, told, "leaf", "middle", "outer") == ["leaf", "middle", "outer"]
-    finally:
-        os.unlink(f"{folder}/{build[2:]}.debug")
-        if made:
-            os.rmdir(folder)
 
 
 def test_mini_debug_info(users, whole, tmp_path):

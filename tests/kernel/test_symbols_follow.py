@@ -287,7 +287,7 @@ def test_compiled_by_nobody_we_trust(users, tmp_path, how):
         assert users.frames(told.pid, [told["code"] + 1]) == [Frame("", told["code"] + 1)]
 
 
-def test_records_that_were_lost(monkeypatch, chain):
+def test_records_that_were_lost(monkeypatch, stack, chain):
     """What the kernel had no room to tell is counted, and looked up."""
     monkeypatch.setattr(follow, "_SIZES", (4096,))
     with Users() as users:
@@ -296,11 +296,11 @@ def test_records_that_were_lost(monkeypatch, chain):
             for _ in range(40):
                 subprocess.run(["true"], check=True)
             affinity = os.sched_getaffinity(0)
+            stack.callback(os.sched_setaffinity, 0, affinity)
             for cpu in affinity:  # the kernel tells of a loss when there is room again
                 users.poll()
                 os.sched_setaffinity(0, {cpu})
                 subprocess.run([sys.executable, "-I", "-S", "-c", ""], check=True)
-            os.sched_setaffinity(0, affinity)
             users.poll()
 
             assert users.lost > 0

@@ -57,10 +57,11 @@ def test_program():
     """One that was loaded after the first look is known, by its tag and name."""
     kernel = Kernel()
     assert kernel.frame(0).name == ""
-    fd = client.prog_load(SOCKET_FILTER, SEVEN, name="told_by_name")
+    name = client.own("told")
+    fd = client.prog_load(SOCKET_FILTER, SEVEN, name=name)
     try:
         with open("/proc/kallsyms", encoding="ascii") as file:
-            line = next(line.split() for line in file if "_told_by_name\t[bpf]" in line)
+            line = next(line.split() for line in file if f"_{name}\t[bpf]" in line)
         kernel.turn()
         frame = kernel.frame(int(line[0], 16) + 2)
 

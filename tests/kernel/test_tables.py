@@ -17,6 +17,7 @@ from tests.terminal import Terminal
 
 ARRAY, SOCKMAP = 2, 15
 ENTRIES = 3000
+NAME = client.own("tables")
 #: Puts a mark before each line.
 MARKS = "sed s/^/%/"
 #: Shows a few lines, and ends with Enter.
@@ -26,7 +27,7 @@ WAITS = "sh -c 'head -n 3; read key </dev/tty'"
 @pytest.fixture(scope="module")
 def table():
     """Return the id of a map with more entries than a screen has lines."""
-    fd = client.map_create(ARRAY, 4, 8, ENTRIES, name="tables_map")
+    fd = client.map_create(ARRAY, 4, 8, ENTRIES, name=NAME)
     for key in range(0, ENTRIES, 100):
         client.map_update(fd, struct.pack("=I", key), struct.pack("=Q", key * 7))
     yield client.id_of("map", fd)
@@ -46,7 +47,7 @@ def on_terminal(*words, size=(80, 24), **environment):
 
 def test_columns_tell_what_json_does(table):
     """In a pipe, in CSV and in JSON alike, sizes in bytes."""
-    words = ["map", "list", "--name", "tables_map"]
+    words = ["map", "list", "--name", NAME]
     (row,) = json.loads(piped("-j", *words))
     expected = [str(table), "array", str(row["bytes_memlock"]), "8"]
     fields = ["--fields", "id,type,memlock,value"]
@@ -64,26 +65,26 @@ def test_columns_tell_what_json_does(table):
 def test_csv_is_of_what_stands_there_for_people(table):
     rows = list(csv.DictReader(io.StringIO(piped("map", "list", "--csv"), newline="")))
 
-    assert "tables_map" in {row["name"] for row in rows if row["id"] == str(table)}
+    assert NAME in {row["name"] for row in rows if row["id"] == str(table)}
     assert {"pinned", "owners", "key type"} <= rows[0].keys()
 
 
 def test_columns_on_a_terminal(table):
     words = ["map", "show", "id", str(table), "--fields", "name,id,pinned"]
 
-    assert on_terminal(*words).lines() == ["name  tables_map", f"id    {table}"]
-    assert on_terminal(*words, "--no-header").lines() == [f"tables_map  {table}"]
-    assert on_terminal(*words, "--csv").lines() == ["name,id,pinned", f"tables_map,{table},"]
-    assert on_terminal("--plain", *words).lines() == [f"tables_map\t{table}\t-"]
+    assert on_terminal(*words).lines() == [f"name  {NAME}", f"id    {table}"]
+    assert on_terminal(*words, "--no-header").lines() == [f"{NAME}  {table}"]
+    assert on_terminal(*words, "--csv").lines() == ["name,id,pinned", f"{NAME},{table},"]
+    assert on_terminal("--plain", *words).lines() == [f"{NAME}\t{table}\t-"]
 
 
 def test_colours_in_a_pipe(table):
-    words = ["map", "list", "--name", "tables_map", "--fields", "id,name"]
+    words = ["map", "list", "--name", NAME, "--fields", "id,name"]
     id_ = str(table)
 
     assert f"\x1b[36m{id_}\x1b[0m" in piped(*words, "--color", "always", NO_COLOR="1")
     assert f"\x1b[36m{id_}\x1b[0m" in piped(*words, CLICOLOR_FORCE="1", NO_COLOR="")
-    assert piped(*words, CLICOLOR_FORCE="1", NO_COLOR="1") == f"{id_}\ttables_map\n"
+    assert piped(*words, CLICOLOR_FORCE="1", NO_COLOR="1") == f"{id_}\t{NAME}\n"
     assert "\x1b" not in piped(*words, "--color", "never", CLICOLOR_FORCE="1")
 
 
@@ -127,9 +128,9 @@ def test_entries_of_a_map(table):
 
 @pytest.mark.usefixtures("table")
 def test_entries_of_several_maps_are_no_table():
-    fd = client.map_create(ARRAY, 4, 8, 1, name="tables_map")
+    fd = client.map_create(ARRAY, 4, 8, 1, name=NAME)
     try:
-        words = [*BPFCTL, "map", "dump", "name", "tables_map", "--csv"]
+        words = [*BPFCTL, "map", "dump", "name", NAME, "--csv"]
         done = subprocess.run(words, env=ENVIRONMENT, capture_output=True, check=False)
     finally:
         os.close(fd)

@@ -17,6 +17,7 @@ from tests.terminal import Terminal
 
 SOCKET_FILTER, RAW_TRACEPOINT = 1, 17
 RETURN_0 = bytes.fromhex("b7000000000000009500000000000000")
+FIRST, SECOND, BOTH = (client.own(f"term{which}") for which in "12?")
 COMM = b"\x1b[31m[b]\x9b\xff"  # 8 of the 15 bytes that a comm may have
 FILE = b"pin\x1b]0;x\x07\n[bold]"
 
@@ -25,9 +26,9 @@ FILE = b"pin\x1b]0;x\x07\n[bold]"
 def program():
     """Return the id of a program that a process with a hostile name holds, and that is pinned at a hostile path."""
     with Place() as place, ExitStack() as stack:
-        held = client.prog_load(SOCKET_FILTER, RETURN_0, name="terminal_1")
+        held = client.prog_load(SOCKET_FILTER, RETURN_0, name=FIRST)
         stack.callback(os.close, held)
-        other = client.prog_load(RAW_TRACEPOINT, RETURN_0, name="terminal_2")
+        other = client.prog_load(RAW_TRACEPOINT, RETURN_0, name=SECOND)
         stack.callback(os.close, other)
         path = os.fsencode(place.bpffs) + b"/" + FILE
         client.obj_pin(held, path)
@@ -53,7 +54,7 @@ def piped(*words):
     return subprocess.run([*BPFCTL, *words], env=ON_TERMINAL, capture_output=True, check=True).stdout
 
 
-@pytest.mark.parametrize("words", ["-f prog list --name terminal_*", "-f prog show name terminal_1"])
+@pytest.mark.parametrize("words", [f"-f prog list --name {BOTH}", f"-f prog show name {FIRST}"], ids=["list", "show"])
 def test_names_do_nothing_to_the_terminal(program, words):
     """What is left besides styles is printable, and the names are spelled."""
     terminal = on_terminal(*words.split())
@@ -69,7 +70,7 @@ def test_in_a_pipe_there_is_no_table(program):
     """Plain text, one line each, and not a single sequence."""
     text = piped("-f", "prog", "show", "id", str(program))
 
-    assert text.startswith(f"{program}: socket_filter  name terminal_1  tag ".encode())
+    assert text.startswith(f"{program}: socket_filter  name {FIRST}  tag ".encode())
     assert text.decode().replace("\n", "").replace("\t", "").isprintable()
     assert text == piped("-f", "--plain", "prog", "show", "id", str(program))
 
@@ -86,11 +87,11 @@ def test_json_is_one_document_anywhere(program):
 
 
 def test_a_narrow_terminal_shows_whole_names(program):
-    lines = on_terminal("prog", "list", "--name", "terminal_*", "--sort", "-id", size=(40, 20)).lines()
+    lines = on_terminal("prog", "list", "--name", BOTH, "--sort", "-id", size=(40, 20)).lines()
 
     assert max(map(len, lines)) <= 40
     found = [line.split()[:3] for line in lines[2:] if line.split()[0].isdecimal()]
-    assert [words[1:] for words in found] == [["raw_tracepoint", "terminal_2"], ["socket_filter", "terminal_1"]]
+    assert [words[1:] for words in found] == [["raw_tracepoint", SECOND], ["socket_filter", FIRST]]
     assert found[1][0] == str(program)
 
 
@@ -108,7 +109,7 @@ def test_nothing_that_matches_is_a_sentence(kind):
 def test_filters_are_the_same_in_all_voices(program):
     """By type, name, owner and pin, each leaves the same program."""
     for option in (["--owner", "*[[]b]*"], ["--pinned"]):
-        words = ["prog", "list", "--name", "terminal_*", "--type", "socket_filter", *option]
+        words = ["prog", "list", "--name", BOTH, "--type", "socket_filter", *option]
 
         assert [row["id"] for row in json.loads(piped("-j", *words))] == [program]
         assert piped(*words).startswith(f"{program}: ".encode())
@@ -117,7 +118,7 @@ def test_filters_are_the_same_in_all_voices(program):
 
 def test_watching_ends_well(program):
     """Ctrl-C is how one leaves: exit code 0, and the screen as it was."""
-    words = ["prog", "list", "--name", "terminal_1", "--watch", "0.2"]
+    words = ["prog", "list", "--name", FIRST, "--watch", "0.2"]
     with Terminal([*BPFCTL, *words], env=ON_TERMINAL) as terminal:
         terminal.wait_for(b"programs: 1", 2)
         terminal.press_ctrl_c()

@@ -27,8 +27,7 @@ from bpfctl.kernel.tracefs import Tracefs
 from bpfctl.probe.actions.count import Count
 from bpfctl.uapi.enums import ProgType
 from tests.build.called import TALK, built, called
-from tests.kernel import command
-from tests.kernel.place import mount
+from tests.kernel import client, command
 from tests.kernel.probing import probing, until
 
 PATH_MAX = 4096  # with the null byte at its end
@@ -214,26 +213,25 @@ def test_what_a_killed_process_leaves_is_found_and_removed(kept, killed, path, o
     assert len(events()) == 1  # ours stays
 
 
-def test_an_event_stays_as_long_as_its_link_is_pinned(kept, path, offset, tmp_path):
+def test_an_event_stays_as_long_as_its_link_is_pinned(kept, path, offset, place):
     made = attached(kept.enter_context(program()), path, offset)
     if not isinstance(made[-1], Link):
         for one in reversed(made):
             one.close()
         pytest.skip("this kernel has no links of perf events (Linux 5.15)")
-    mount("bpf", tmp_path)
+    pinned = place.bpffs / "stays"
+    pin.pin(made[-1], str(pinned))
     try:
-        pin.pin(made[-1], f"{tmp_path}/pinned")
         for one in reversed(made):
             one.close()
 
         [name] = events()
         event = tracefs.Leftover(tracefs.PROCESSES, name.partition(":")[2], "", os.getpid())
         assert not event.remove()
-        os.unlink(f"{tmp_path}/pinned")
-        assert until(event.remove)  # the kernel lets go of a link a moment after its pin is gone
-        assert not events()
     finally:
-        subprocess.run(["umount", tmp_path], check=True)
+        pinned.unlink()
+    assert until(event.remove)  # the kernel lets go of a link a moment after its pin is gone
+    assert not events()
 
 
 def test_nothing_is_made_that_nobody_could_clear_away(kept, path, offset, monkeypatch):
@@ -245,28 +243,27 @@ def test_nothing_is_made_that_nobody_could_clear_away(kept, path, offset, monkey
         attached(kept.enter_context(program()), path, offset)
 
 
-def test_probe_clean_tells_what_a_pin_uses(kept, path, tmp_path):
+def test_probe_clean_tells_what_a_pin_uses(kept, path, place):
     """The command that has pinned it is over, as it should be: its event is in use until the pin is gone."""
-    kept.enter_context(program(b"tracefs_own"))
-    mount("bpf", tmp_path)
-    pinned = tmp_path / "pinned"
-    words = ("probe", "attach", f"uprobe:{path}:once", "name", "tracefs_own", "--way", "tracefs", "--pin", str(pinned))
+    own = client.own("tracefs")
+    kept.enter_context(program(own.encode()))
+    pinned = place.bpffs / "used"
+    words = ("probe", "attach", f"uprobe:{path}:once", "name", own, "--way", "tracefs", "--pin", str(pinned))
+    done = command.run(*words)
+    if not has_cookies():
+        assert "has no link, which alone can be pinned" in done.stderr
+        return
+    assert (done.returncode, done.stderr) == (0, "")
     try:
-        done = command.run(*words)
-        if not has_cookies():
-            assert "has no link, which alone can be pinned" in done.stderr
-            return
-        assert (done.returncode, done.stderr) == (0, "")
         with called(path) as process:
             process.does("once", 25)
         [name] = [name for name, number in hits().items() if number == 25]
 
         assert states(name) == ["in use"]
-        pinned.unlink()
-        assert until(lambda: states(name) == ["removed"])
-        assert states(name) == []
     finally:
-        subprocess.run(["umount", tmp_path], check=True)
+        pinned.unlink()
+    assert until(lambda: states(name) == ["removed"])
+    assert states(name) == []
 
 
 def states(name):

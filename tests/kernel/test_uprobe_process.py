@@ -346,28 +346,28 @@ def own():
     code = Code()
     code.st(4, R10, -4, 0).mov(R2, R10).add(R2, -4).ld_map_fd(R1, counts).call(1)
     code.jump("jeq", R0, 0, "out").mov(R1, 1).atomic_add(8, R0, 0, R1)
-    program = client.prog_load(KPROBE, code.end(), name="own_process")
+    program = client.prog_load(KPROBE, code.end(), name=client.own("own"))
     yield lambda: int.from_bytes(client.map_lookup(counts, bytes(4), 8), "little")
     os.close(program)
     os.close(counts)
 
 
-def test_a_program_of_ones_own(path, own):
+def test_a_program_of_ones_own(path, own, place):
     if not has_cookies():
         pytest.skip("this kernel has no links of perf events, which alone can be pinned (Linux 5.15)")
-    pin = f"/sys/fs/bpf/own-process-{os.getpid()}"
+    pin, name = place.bpffs / "own", client.own("own")
     with called(path) as process, called(path) as other:
-        words = ["probe", "attach", f"uprobe:{path}:work", "name", "own_process", "-p", str(process.pid), "--pin", pin]
+        words = ["probe", "attach", f"uprobe:{path}:work", "name", name, "-p", str(process.pid), "--pin", str(pin)]
         done = run(*words)
         try:
             assert (done.stderr, done.returncode) == ("", 0)
             process.does("work", 30)
             other.does("work", 7)
         finally:
-            os.unlink(pin)
+            pin.unlink()
 
         assert own() == 30
-        done = run("probe", "attach", "sched:sched_switch", "name", "own_process", "-p", str(process.pid))
+        done = run("probe", "attach", "sched:sched_switch", "name", name, "-p", str(process.pid))
     assert "sched:sched_switch is attached in no process alone" in done.stderr
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests import conftest
 
 ROOT = Path(__file__).parents[2]
 GUARDED = """
@@ -22,6 +25,19 @@ def test_that_comes_after():
     os.close(fd)
     assert fd > 2
 """
+
+
+def test_a_process_that_outlives_what_has_started_it():
+    """It is known for one of the tests', and the machine's first is none."""
+    shell = subprocess.run(
+        ["sh", "-c", "sleep 60 >/dev/null 2>&1 & echo $!"], capture_output=True, text=True, check=True
+    )
+    orphan = int(shell.stdout)
+    try:
+        assert conftest._is_ours(orphan)
+        assert not conftest._is_ours(1)
+    finally:
+        os.kill(orphan, signal.SIGKILL)
 
 
 @pytest.mark.parametrize("then", ["pass", "os.open('/', os.O_RDONLY)"])

@@ -37,6 +37,7 @@ def test_every_command_with_its_options_and_examples_is_in_it(object_):
     text = shown(MAN / f"bpfctl-{object_}.1", width=300)
 
     for page in manual.pages(object_):
+        assert page.usages
         assert all(f"       {usage}\n" in text for usage in page.usages)
         assert all(f"       {entry.name}" in text for entry in (*page.words, *page.terms, *page.options))
         assert all(f"              {example.line}\n" in text for example in page.examples)

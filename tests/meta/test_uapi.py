@@ -71,6 +71,7 @@ def test_numbers_are_the_running_kernels(kernel):
 
 def test_layouts_are_the_running_kernels(kernel):
     """Structures only grow: each field that this kernel has lies where our layout says."""
+    compared = set()
     for name, (struct, paths) in gen_uapi.LAYOUTS.items():
         try:
             of = gen_uapi.find_struct(kernel, struct)
@@ -79,5 +80,8 @@ def test_layouts_are_the_running_kernels(kernel):
             continue  # older than this structure, or than a part of it
         ours = getattr(layouts, name).offsets
         shared = theirs.keys() & ours.keys()
+        compared.add(name)
         assert "id" in shared
         assert {label: ours[label] for label in shared} == {label: theirs[label] for label in shared}, name
+
+    assert {"PROG_INFO", "MAP_INFO", "LINK_INFO", "BTF_INFO"} <= compared
