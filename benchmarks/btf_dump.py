@@ -7,14 +7,10 @@ python benchmarks/btf_dump.py [FILE]
 
 from __future__ import annotations
 
-import os
-import shutil
 import sys
-from pathlib import Path
 
 import clock
 
-BPFCTL = str(Path(sys.executable).parent / "bpfctl")
 FORMS = {
     "C": (["btf", "dump", "file", "{}", "format", "c"], "from btf.dump_c import header as dump"),
     "text": (["btf", "dump", "file", "{}"], "from btf.dump_raw import text as dump"),
@@ -37,14 +33,11 @@ def main() -> None:
         words = [word.format(path) for word in template]
         library = [sys.executable, "-Pc", PROGRAM.format(statement, path)]
         commands = {
-            "bpfctl": [BPFCTL, *words],
+            "bpfctl": [clock.BPFCTL, *words],
             "library": library,
             "library, BTF_PURE=1": ["env", "BTF_PURE=1", *library],
         }
-        for name in os.environ.get("BPFCTL_BPFTOOL", "bpftool").split(":"):
-            tool = shutil.which(name, path=os.environ["PATH"] + ":/usr/sbin")
-            if tool:
-                commands[Path(tool).name] = [tool, *words]
+        commands |= {name: [file, *words] for name, file in clock.bpftools().items()}
         print(f"{form} of {path}")
         print(clock.table(clock.measure(commands, runs=11), list(commands)[-1]), end="\n\n")
 

@@ -8,8 +8,6 @@ out: a linker wants to see them.
 
 from __future__ import annotations
 
-import os
-import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -47,10 +45,8 @@ def main() -> None:
         objects = [Path(directory, name) for name in ("a.o", "b.o")]
         for each in objects:
             each.write_bytes(elf([symbols, strings, types]))
-        for name in os.environ.get("BPFCTL_BPFTOOL", "bpftool").split(":"):
-            tool = shutil.which(name, path=os.environ["PATH"] + ":/usr/sbin")
-            if tool:
-                commands[Path(tool).name] = [tool, "gen", "object", f"{directory}/out.o", *map(str, objects)]
+        words = ["gen", "object", f"{directory}/out.o", *map(str, objects)]
+        commands |= {name: [file, *words] for name, file in clock.bpftools().items()}
         print(clock.table(clock.measure(commands, 3), "btf"))
 
 

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import shutil
 import sys
-from pathlib import Path
 
 import clock
 
-BPFCTL = str(Path(sys.executable).parent / "bpfctl")
 VMLINUX = "/sys/kernel/btf/vmlinux"
 
 
@@ -20,11 +18,11 @@ def main() -> None:
     """Print the times."""
     commands = {
         "bare python": [sys.executable, "-c", "pass"],
-        "btf show list_head": [BPFCTL, "btf", "show", "list_head"],
-        "btf show task_struct": [BPFCTL, "btf", "show", "task_struct"],
-        "btf find lru": [BPFCTL, "btf", "find", "lru"],
-        "btf find --embeds mutex": [BPFCTL, "btf", "find", "--embeds", "struct mutex"],
-        "btf diff vmlinux": [BPFCTL, "btf", "diff", VMLINUX],
+        "btf show list_head": [clock.BPFCTL, "btf", "show", "list_head"],
+        "btf show task_struct": [clock.BPFCTL, "btf", "show", "task_struct"],
+        "btf find lru": [clock.BPFCTL, "btf", "find", "lru"],
+        "btf find --embeds mutex": [clock.BPFCTL, "btf", "find", "--embeds", "struct mutex"],
+        "btf diff vmlinux": [clock.BPFCTL, "btf", "diff", VMLINUX],
     }
     pahole = shutil.which("pahole")
     if pahole:

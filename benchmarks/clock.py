@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import ctypes
 import os
+import shutil
 import statistics
 import subprocess
+import sys
 import time
+from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, NamedTuple
 
+#: The command of the environment that this runs in.
+BPFCTL = str(Path(sys.executable).parent / "bpfctl")
 _PR_SET_CHILD_SUBREAPER = 36
 
 
@@ -23,6 +28,21 @@ class Times(NamedTuple):
     def median(self) -> float:
         """The median wall time in seconds."""
         return statistics.median(self.seconds)
+
+
+def bpftools() -> dict[str, str]:
+    """Return the files of the bpftools that BPFCTL_BPFTOOL names, or else of PATH's, by what they are called here.
+
+    The last one is what ratios are told to.
+    """
+    names = os.environ.get("BPFCTL_BPFTOOL", "bpftool").split(":")
+    files = [shutil.which(name, path=os.environ["PATH"] + ":/usr/sbin") for name in names]
+    return {f"bpftool {_version(file)}": file for file in files if file}
+
+
+def _version(bpftool: str) -> str:
+    said = subprocess.run([bpftool, "version"], capture_output=True, check=True, text=True).stdout
+    return said.split("\n")[0].rpartition(" v")[2]
 
 
 def measure(commands: dict[str, list[str]], runs: int = 21, *, pipe: bool = False) -> dict[str, Times]:

@@ -6,11 +6,9 @@ Run where the package is installed (not in editable mode): python benchmarks/com
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 import clock
 
-BPFCTL = str(Path(sys.executable).parent / "bpfctl")
 RUNS = 11
 LINES = {
     "objects": [""],
@@ -28,7 +26,7 @@ LINES = {
 
 def main() -> None:
     """Print the times, beside that of a Python that does nothing."""
-    commands = {name: [BPFCTL, "__complete", *words] for name, words in LINES.items()}
+    commands = {name: [clock.BPFCTL, "__complete", *words] for name, words in LINES.items()}
     print(clock.table(clock.measure({"bare python": [sys.executable, "-c", "pass"]} | commands, RUNS), "bare python"))
 
 

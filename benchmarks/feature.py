@@ -9,33 +9,31 @@ python benchmarks/feature.py [OBJECT...]
 
 from __future__ import annotations
 
-import os
-import shutil
 import sys
 from pathlib import Path
 
 import clock
 
-BPFCTL = str(Path(sys.executable).parent / "bpfctl")
-
 
 def main() -> None:
     """Print the times; the ratio of the two JSON voices must stay below 2.5, and a check of an object below 300 ms."""
-    named = os.environ.get("BPFCTL_BPFTOOL", "bpftool").split(":")
-    bpftool = shutil.which(named[-1])
-    if not bpftool:
+    bpftools = list(clock.bpftools().values())
+    if not bpftools:
         sys.exit("bpftool is not installed; on Debian: apt-get install bpftool")
+    bpftool = bpftools[-1]
     commands = {
         "bare python": [sys.executable, "-c", "pass"],
         "bpftool -j feature probe": [bpftool, "-j", "feature", "probe"],
-        "bpfctl -j feature probe": [BPFCTL, "-j", "feature", "probe"],
-        "bpfctl feature probe": [BPFCTL, "--plain", "feature", "probe"],
+        "bpfctl -j feature probe": [clock.BPFCTL, "-j", "feature", "probe"],
+        "bpfctl feature probe": [clock.BPFCTL, "--plain", "feature", "probe"],
         "bpftool feature probe macros": [bpftool, "feature", "probe", "macros"],
-        "bpfctl feature probe macros": [BPFCTL, "feature", "probe", "macros"],
-        "--full-report": [BPFCTL, "-j", "feature", "probe", "--full-report"],
-        "--full-report --fresh": [BPFCTL, "-j", "feature", "probe", "--full-report", "--fresh"],
+        "bpfctl feature probe macros": [clock.BPFCTL, "feature", "probe", "macros"],
+        "--full-report": [clock.BPFCTL, "-j", "feature", "probe", "--full-report"],
+        "--full-report --fresh": [clock.BPFCTL, "-j", "feature", "probe", "--full-report", "--fresh"],
     }
-    commands |= {f"check {Path(name).name}": [BPFCTL, "feature", "check", "--unmet", name] for name in sys.argv[1:]}
+    commands |= {
+        f"check {Path(name).name}": [clock.BPFCTL, "feature", "check", "--unmet", name] for name in sys.argv[1:]
+    }
     print(clock.table(clock.measure(commands, 11), "bpftool -j feature probe"))
 
 

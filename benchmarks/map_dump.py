@@ -6,13 +6,10 @@ python benchmarks/map_dump.py [ENTRIES [RUNS]]
 
 from __future__ import annotations
 
-import os
 import random
-import shutil
 import struct
 import sys
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import clock
@@ -90,10 +87,7 @@ def _fill(fd: FD, keys: Iterable[bytes], values: Iterable[bytes]) -> None:
 def compare(id_: int, voice: Voice, bar: float, *, runs: int, pipe: bool) -> None:
     """Print what a dump takes, and whether that is good enough."""
     words = [*voice.options, "map", "dump", "id", str(id_)]
-    commands = {"bpfctl": [str(Path(sys.executable).parent / "bpfctl"), *words]}
-    for name in os.environ.get("BPFCTL_BPFTOOL", "bpftool").split(":"):
-        if path := shutil.which(name, path=os.environ["PATH"] + ":/usr/sbin"):
-            commands[Path(path).name] = [path, *words]
+    commands = {name: [file, *words] for name, file in {"bpfctl": clock.BPFCTL, **clock.bpftools()}.items()}
     results = clock.measure(commands, runs, pipe=pipe)
     base = list(commands)[-1]
     ratio, peak = results["bpfctl"].median / results[base].median, results["bpfctl"].peak / 1024

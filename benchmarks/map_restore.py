@@ -9,14 +9,14 @@ write a tenth of the entries, and their time is multiplied.
 
 from __future__ import annotations
 
-import os
 import random
-import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+
+import clock
 
 from bpfctl import Map, MapType
 from bpfctl._sys import maps
@@ -56,11 +56,9 @@ def main() -> None:
         print(f"bpfctl map restore     {restored[0]:8.2f} s   peak memory {peak / 1024:.1f} MiB")
         singles = min(_singles(map_, some) for _ in range(_RUNS)) * _PART
         print(f"loop of single updates {singles:8.2f} s   {singles / restored[0]:.1f} times as long")
-        for name in os.environ.get("BPFCTL_BPFTOOL", "bpftool").split(":"):
-            tool = shutil.which(name, path=os.environ["PATH"] + ":/usr/sbin")
-            if tool:
-                took = _run(map_, [tool, "batch", "file", str(lines)])[0] * _PART
-                print(f"{Path(tool).name} batch file     {took:8.2f} s   {took / restored[0]:.1f} times as long")
+        for name, tool in clock.bpftools().items():
+            took = _run(map_, [tool, "batch", "file", str(lines)])[0] * _PART
+            print(f"{name + ' batch':22} {took:8.2f} s   {took / restored[0]:.1f} times as long")
 
 
 def _array(data: bytes) -> str:

@@ -19,7 +19,6 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import clock
@@ -32,7 +31,6 @@ from bpfctl.kernel.usage import Statistics
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-BPFCTL = str(Path(sys.executable).parent / "bpfctl")
 BPFTRACE = os.environ.get("BPFCTL_BPFTRACE") or shutil.which("bpftrace")
 EXIT, YIELD = "tracepoint:sched:sched_process_exit", "tracepoint:syscalls:sys_enter_sched_yield"
 EVERY = "tracepoint:syscalls:sys_enter_*"
@@ -68,9 +66,9 @@ def whole() -> None:
     """Time whole processes that attach and detach."""
     commands = {
         "bare python": [sys.executable, "-c", "pass"],
-        "bpfctl, one tracepoint": [BPFCTL, "probe", "count", EXIT, "--duration", "0.001"],
-        "bpfctl, one perf event": [BPFCTL, "probe", "count", EXIT, "--by", "prio", "--duration", "0.001"],
-        "bpfctl, all system calls": [BPFCTL, "probe", "count", EVERY, "--duration", "0.001"],
+        "bpfctl, one tracepoint": [clock.BPFCTL, "probe", "count", EXIT, "--duration", "0.001"],
+        "bpfctl, one perf event": [clock.BPFCTL, "probe", "count", EXIT, "--by", "prio", "--duration", "0.001"],
+        "bpfctl, all system calls": [clock.BPFCTL, "probe", "count", EVERY, "--duration", "0.001"],
     }
     if BPFTRACE:
         commands["bpftrace, one tracepoint"] = [BPFTRACE, "-e", f"{EXIT} {{ @ = count(); }} BEGIN {{ exit(); }}"]
@@ -84,8 +82,10 @@ def functions() -> None:
     """Time whole processes that count the hits of many functions of the kernel by name, for a tenth of a second."""
     os.environ["BPFTRACE_MAX_PROBES"] = "100000"
     for pattern in FUNCTIONS:
-        listed = subprocess.run([BPFCTL, "--plain", "probe", "list", pattern], capture_output=True, check=True).stdout
-        commands = {"bpfctl": [BPFCTL, "probe", "count", pattern, "--duration", "0.1"]}
+        listed = subprocess.run(
+            [clock.BPFCTL, "--plain", "probe", "list", pattern], capture_output=True, check=True
+        ).stdout
+        commands = {"bpfctl": [clock.BPFCTL, "probe", "count", pattern, "--duration", "0.1"]}
         if BPFTRACE:
             program = f"{pattern} {{ @[func] = count(); }} interval:ms:100 {{ exit(); }}"
             commands["bpftrace"] = [BPFTRACE, "-e", program]
@@ -95,7 +95,7 @@ def functions() -> None:
 
 def tools(by: str, theirs: str) -> dict[str, list[str]]:
     """Return the commands that count the same."""
-    found = {"bpfctl": [BPFCTL, "probe", "count", YIELD, *(["--by", by] if by else [])]}
+    found = {"bpfctl": [clock.BPFCTL, "probe", "count", YIELD, *(["--by", by] if by else [])]}
     return found | ({"bpftrace": [BPFTRACE, "-e", f"{YIELD} {{ {theirs} }}"]} if BPFTRACE else {})
 
 
@@ -139,7 +139,9 @@ def runs(id_: int) -> int:
 
 def rate() -> None:
     """Tell how many of the records that are made at a rate come out of the end of a pipe."""
-    commands = {"bpfctl": [BPFCTL, "--plain", "probe", "trace", YIELD, "--fields", "pid,comm", "-p", str(os.getpid())]}
+    commands = {
+        "bpfctl": [clock.BPFCTL, "--plain", "probe", "trace", YIELD, "--fields", "pid,comm", "-p", str(os.getpid())]
+    }
     if BPFTRACE:
         action = 'printf("%s %d %s\\n", strftime("%H:%M:%S", nsecs), pid, comm);'
         commands["bpftrace"] = [BPFTRACE, "-e", f"{YIELD} /pid == {os.getpid()}/ {{ {action} }}"]
@@ -174,7 +176,7 @@ def timers() -> dict[str, list[str]]:
         f"{YIELD} {{ @begun[tid] = nsecs; }} "
         f"{left} /@begun[tid]/ {{ @ = hist(nsecs - @begun[tid]); delete(@begun[tid]); }}"
     )
-    return {"bpfctl": [BPFCTL, "probe", "latency", YIELD]} | (
+    return {"bpfctl": [clock.BPFCTL, "probe", "latency", YIELD]} | (
         {"bpftrace": [BPFTRACE, "-e", program]} if BPFTRACE else {}
     )
 

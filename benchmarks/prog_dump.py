@@ -5,11 +5,8 @@ Run as root, where the package is installed: python benchmarks/prog_dump.py [INS
 
 from __future__ import annotations
 
-import os
-import shutil
 import sys
 from importlib.util import find_spec
-from pathlib import Path
 
 import clock
 
@@ -18,7 +15,6 @@ from bpfctl._sys import programs
 from bpfctl.asm.build import Program as Code
 from bpfctl.asm.insn import R0, R6, R10
 
-BPFCTL = str(Path(sys.executable).parent / "bpfctl")
 LARGE, SMALL = 100_000, 20
 GET_PRANDOM = 7
 WORDS = [["-j", "prog", "dump", "xlated"], ["prog", "dump", "xlated"]]
@@ -28,11 +24,7 @@ if find_spec("capstone"):
 
 def main() -> None:
     """Print the times."""
-    tools = {"bpfctl": BPFCTL}
-    for name in os.environ.get("BPFCTL_BPFTOOL", "bpftool").split(":"):
-        tool = shutil.which(name, path=os.environ["PATH"] + ":/usr/sbin")
-        if tool:
-            tools[Path(tool).name] = tool
+    tools = {"bpfctl": clock.BPFCTL} | clock.bpftools()
     for size in (SMALL, int(sys.argv[1]) if len(sys.argv) > 1 else LARGE):
         with Program(programs.load(ProgType.SOCKET_FILTER, code(size), name=b"dumped").fd) as program:
             id_ = str(program.info().id)

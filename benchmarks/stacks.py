@@ -11,11 +11,9 @@ import os
 import shutil
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import clock
@@ -25,7 +23,6 @@ from bpfctl.kernel.usage import Statistics
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-BPFCTL = str(Path(sys.executable).parent / "bpfctl")
 PERF, BPFTRACE = shutil.which("perf"), shutil.which("bpftrace")
 SHORT, LONG = 5, 25  # seconds
 RUNS, QUICK_RUNS = 3, 11
@@ -49,7 +46,7 @@ def main() -> None:
 
 def begin(folder: str) -> None:
     """Time whole processes that attach to all CPUs and detach at once."""
-    commands = {"bpfctl": [BPFCTL, "probe", "stacks", "profile:99", "--folded", "--duration", "0.001"]}
+    commands = {"bpfctl": [clock.BPFCTL, "probe", "stacks", "profile:99", "--folded", "--duration", "0.001"]}
     if PERF:
         commands["perf record"] = [*record(99, folder), "--", "true"]
     if BPFTRACE:
@@ -64,7 +61,7 @@ def record(rate: int, folder: str) -> list[str]:
 
 def tools(rate: int, seconds: float, folder: str) -> dict[str, list[list[str]]]:
     """Return the commands, one after the other, by which each tool has stacks with names."""
-    ours = [BPFCTL, "probe", "stacks", f"profile:{rate}", "--folded", "--duration", str(seconds)]
+    ours = [clock.BPFCTL, "probe", "stacks", f"profile:{rate}", "--folded", "--duration", str(seconds)]
     found = {"bpfctl": [ours]}
     if PERF:
         taken = [*record(rate, folder), "--", "sleep", str(seconds)]
@@ -103,7 +100,7 @@ def program_time() -> float:
     """Return the milliseconds of a second that our program takes of all CPUs."""
     with Statistics() as programs:
         known = {one.id for one in programs.look()}
-        command = [BPFCTL, "probe", "stacks", "profile:99", "--folded"]
+        command = [clock.BPFCTL, "probe", "stacks", "profile:99", "--folded"]
         with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
             time.sleep(2)
             programs.look()

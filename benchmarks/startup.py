@@ -6,10 +6,7 @@ python benchmarks/startup.py
 
 from __future__ import annotations
 
-import os
-import shutil
 import sys
-from pathlib import Path
 
 import clock
 
@@ -23,14 +20,10 @@ RETURN_ZERO = bytes.fromhex("b7000000000000009500000000000000")
 def commands() -> dict[str, list[str]]:
     found = {
         "bare python": [sys.executable, "-c", "pass"],
-        "bpfctl": [str(Path(sys.executable).parent / "bpfctl"), "-j", "prog", "list"],
-        "bpfctl --no-owners": [str(Path(sys.executable).parent / "bpfctl"), "-j", "--no-owners", "prog", "list"],
+        "bpfctl": [clock.BPFCTL, "-j", "prog", "list"],
+        "bpfctl --no-owners": [clock.BPFCTL, "-j", "--no-owners", "prog", "list"],
     }
-    for name in os.environ.get("BPFCTL_BPFTOOL", "bpftool").split(":"):
-        path = shutil.which(name, path=os.environ["PATH"] + ":/usr/sbin")
-        if path:
-            found[Path(path).name] = [path, "-j", "prog", "list"]
-    return found
+    return found | {name: [file, "-j", "prog", "list"] for name, file in clock.bpftools().items()}
 
 
 def main() -> None:

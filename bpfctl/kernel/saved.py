@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from bpfctl.kernel.saved_entry import Entries
 
 _READ = 1 << 20
-_BLOCK = 1 << 18  # of text that is taken at once where all entries are alike
 _WINDOW = 1 << 16  # of text that is looked at for entries one by one, or as many times twice of it as one needs
 _MOST = 512  # entries that are read one by one before looking whether they are alike again
 _LONGEST = 1 << 20  # of text that an entry may have, and besides for each of its bytes:
@@ -291,9 +290,8 @@ class Saved:
     def _alike(self, template: Template | Typed | None) -> Chunk | None:
         if template is None:
             return None
-        size = max(_BLOCK // template.length, 1) * template.length
-        self._fill(size)
-        found = template.take(memoryview(self._text)[self._at : self._at + size])
+        self._fill(template.block)
+        found = template.take(memoryview(self._text)[self._at : self._at + template.block])
         if found is None:
             return None
         self._at += found[1]

@@ -16,6 +16,8 @@ from bpfctl.kernel.elements import Chunk
 if TYPE_CHECKING:
     from bpfctl.kernel.saved_entry import Entries
 
+_ALIKE = 384  # entries that are taken at once: with more the text is in no CPU's cache when the next digit is taken
+_TYPED = 1 << 18  # of text with values by types, which is read by C that goes through it once
 _MOST_BYTES = 512  # of an entry, beyond which stepping through a block costs more than it saves
 _FORMATTED = re.compile(rb'[ \t\r\n]*,[ \t\r\n]*"formatted"[ \t\r\n]*:')
 _END = re.compile(rb"\}[ \t\r\n]*,[ \t\r\n]*\Z")
@@ -31,7 +33,7 @@ class _Digit(NamedTuple):
 
 
 class Template:
-    """The text of an entry and what follows it, up to the begin of the next one."""
+    """The text of an entry and what follows it, up to the begin of the next; a ``block`` of text is best taken at once."""
 
     def __init__(self, text: bytes, digits: list[_Digit], strides: tuple[int, int]) -> None:
         zeros = bytearray(text)
@@ -41,6 +43,7 @@ class Template:
         self._digits = digits
         self._strides = strides
         self.length = len(text)
+        self.block = _ALIKE * self.length
 
     def take(self, text: memoryview) -> tuple[Chunk, int] | None:
         """Return the entries at the begin of some text as far as all are alike, and their length; None for none."""
@@ -93,7 +96,7 @@ class Typed:
         self._end = len(end)
         moved = [digit._replace(place=digit.place - self._start) for digit in digits]
         self._head = Template(head[self._start :], moved, strides)
-        self.length = 1
+        self.block = _TYPED
 
     def take(self, text: memoryview) -> tuple[Chunk, int] | None:
         """Return the entries at the begin of some text, if all are alike, and their length; None for none."""

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from bpfctl.errors import SavedError
 from bpfctl.host import cpus
-from bpfctl.kernel import saved
+from bpfctl.kernel import saved, saved_fast
 from bpfctl.kernel.elements import pieces
 from bpfctl.kernel.map import MapInfo
 from bpfctl.kernel.saved import Saved
@@ -87,7 +87,7 @@ def test_entries_with_values_by_types(entries, data):
     document = [entry(key, value) | {"formatted": {"value": typed}} for key, value, typed in entries]
     how = data.draw(st.sampled_from([{"separators": (",", ":")}, {"indent": 4}, {"ensure_ascii": False}]))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(saved, "_BLOCK", data.draw(st.sampled_from([200, 1000, 1 << 18])))
+        patch.setattr(saved_fast, "_TYPED", data.draw(st.sampled_from([200, 1000, 1 << 18])))
 
         assert read(json.dumps(document, **how))[0] == [(key, value) for key, value, _ in entries]
 
@@ -97,8 +97,12 @@ def test_pieces_of_any_size(entries, size):
     """However the text is cut, and whichever entries are read many at once, the answer is the same."""
     document = json.dumps([entry(*pair) for pair in entries], separators=(",", ":"))
     with pytest.MonkeyPatch.context() as patch:
-        for name, number in (("_READ", size), ("_WINDOW", size), ("_BLOCK", 3 * size)):
-            patch.setattr(saved, name, number)
+        for room, name, number in (
+            (saved, "_READ", size),
+            (saved, "_WINDOW", size),
+            (saved_fast, "_ALIKE", size % 4 + 1),
+        ):
+            patch.setattr(room, name, number)
 
         assert read(document)[0] == entries
 
