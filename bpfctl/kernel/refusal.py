@@ -41,6 +41,8 @@ def hint(errno: int, *needed: str) -> str:
         return f"root of a user namespace is not enough: it needs {_joined(needed)} in the initial one"
     if status.get("Seccomp") == _SECCOMP_FILTER:
         return "a seccomp filter, such as a container's, may forbid bpf(2): run it outside, or with another profile"
+    if errno == EPERM and (limit := _memory_limit()):
+        return limit
     verb = "are" if needed[1:] else "is"
     return f"{_joined(needed)} {verb} there, so a security policy forbids it{_lockdown()}"
 
@@ -77,7 +79,28 @@ def perf_hint() -> str:
         return "root of a user namespace is not enough: it needs CAP_PERFMON in the initial one"
     if status.get("Seccomp") == _SECCOMP_FILTER:
         return "a seccomp filter, such as a container's, may forbid perf_event_open(2): run it outside"
+    # Only a patch of Debian's and Ubuntu's knows more than 2.
+    if not capabilities >> _CAP_SYS_ADMIN & 1 and paranoid.isdecimal() and int(paranoid) > 2:
+        return f"with kernel.perf_event_paranoid at {paranoid} it needs CAP_SYS_ADMIN: run it as root, or make that 2"
     return f"CAP_PERFMON is there, so a security policy forbids it{_lockdown()}"
+
+
+def _memory_limit() -> str:
+    """Return what to do where a limit for memory may be used up to which the kernel charges objects; or nothing.
+
+    Linux did so before 5.11, with EPERM as the answer (bpf_map_charge_init() in kernel/bpf/syscall.c).
+    """
+    if not os.uname().release.startswith("5.10."):
+        return ""
+    import resource  # noqa: PLC0415 - few kernels have come here
+
+    _, limit = resource.getrlimit(resource.RLIMIT_MEMLOCK)
+    if limit == resource.RLIM_INFINITY:
+        return ""
+    return (
+        f"RLIMIT_MEMLOCK is {limit} bytes, to which Linux before 5.11 charges objects of BPF:"
+        " raise it with 'ulimit -H -l unlimited', which takes CAP_SYS_RESOURCE"
+    )
 
 
 def _missing(capabilities: int, needed: tuple[str, ...], *, stands_for_all: bool = True) -> tuple[str, ...]:

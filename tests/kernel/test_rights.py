@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import re
+import resource
 import signal
 import struct
 import subprocess
@@ -37,6 +38,7 @@ WAYS = [
 ]
 
 
+_PARANOIA, _PARANOID = Path("/proc/sys/kernel/perf_event_paranoid"), 2  # the highest that Linux itself knows
 _ENOUGH, _TOO_LONG = 0.5, 60  # seconds that a command is let, which goes on and which ends
 
 
@@ -63,6 +65,25 @@ def having(*names, seconds=_TOO_LONG):
 def scene():
     with Scene() as there:
         yield there
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _settings():
+    """Have what the table is for, which Debian's Linux 5.10 has otherwise: it bounds memory and knows more paranoia."""
+    limit, paranoid = resource.getrlimit(resource.RLIMIT_MEMLOCK), _setting("perf_event_paranoid")
+    if _is_charged():
+        resource.setrlimit(resource.RLIMIT_MEMLOCK, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    if paranoid > _PARANOID:
+        _PARANOIA.write_text(str(_PARANOID))
+    yield
+    if paranoid > _PARANOID:
+        _PARANOIA.write_text(str(paranoid))
+    resource.setrlimit(resource.RLIMIT_MEMLOCK, limit)
+
+
+def _is_charged():
+    """Whether memory of objects is charged to RLIMIT_MEMLOCK, as it was before Linux 5.11."""
+    return os.uname().release.startswith("5.10.")
 
 
 def test_each_command_and_each_way_has_a_line():
@@ -136,6 +157,43 @@ def test_it_takes_just_these_capabilities(scene, floor, command, number):
         assert len(errors) == 1, outcome
         named = {name for name in _NUMBERS if re.search(rf"{name}\b", errors[0])} - held
         assert named or "tracefs is root's" in errors[0], outcome
+
+
+def test_memory_that_is_charged(scene):
+    """Linux before 5.11 bounds it, and there the answer says so and what to do; later ones ask nothing of the kind."""
+
+    def become():
+        resource.setrlimit(resource.RLIMIT_MEMLOCK, (1 << 12, 1 << 12))
+        having("CAP_BPF")()
+
+    outcome = scene.run("map create", 0, become)
+
+    if _is_charged():
+        assert outcome.code == 255
+        assert "RLIMIT_MEMLOCK is 4096 bytes, to which Linux before 5.11 charges objects of BPF" in outcome.err
+    else:
+        assert (outcome.code, outcome.err) == (0, "")
+    assert scene.run("map create", 0, having("CAP_BPF")).code == 0
+
+
+@pytest.fixture
+def paranoid():
+    """More than Linux itself knows: a patch of Debian's and Ubuntu's."""
+    before = _setting("perf_event_paranoid")
+    _PARANOIA.write_text(str(_PARANOID + 1))
+    yield
+    _PARANOIA.write_text(str(before))
+
+
+@pytest.mark.usefixtures("paranoid")
+def test_more_paranoia_than_linux_knows(scene):
+    """Where a kernel knows it, CAP_PERFMON may not be enough, and the answer says what is."""
+    outcome = scene.run("probe stat", 0, having("CAP_PERFMON"))
+
+    if outcome.code:
+        assert outcome.code == 4
+        assert "with kernel.perf_event_paranoid at 3 it needs CAP_SYS_ADMIN" in outcome.err
+    assert scene.run("probe stat", 0, having("CAP_PERFMON", "CAP_SYS_ADMIN")).code == 0
 
 
 @pytest.fixture
