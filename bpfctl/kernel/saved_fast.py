@@ -33,7 +33,7 @@ class _Digit(NamedTuple):
 
 
 class Template:
-    """The text of an entry and what follows it, up to the begin of the next; a ``block`` of text is best taken at once."""
+    """The text of an entry up to the begin of the next one. A ``block`` of text is best taken at once."""
 
     def __init__(self, text: bytes, digits: list[_Digit], strides: tuple[int, int]) -> None:
         zeros = bytearray(text)
