@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 from itertools import count
-from pathlib import Path
 
 import pytest
 
@@ -16,12 +14,11 @@ from bpfctl.attach.cookie import has_cookies
 from bpfctl.probe.code import Code
 from tests.kernel import client
 from tests.kernel.command import run, running
-from tests.kernel.probing import FORK, OPEN, RAW_FORK, YIELD, ends, until
+from tests.kernel.probing import FORK, OPEN, RAW_FORK, YIELD, ends, is_in, until
 
 ARRAY = 2
 TRACEPOINT, RAW_TRACEPOINT = 5, 17
 EXIT = "tracepoint:sched:sched_process_exit"
-SIGTIMEDWAIT = {"x86_64": "128", "aarch64": "137"}[os.uname().machine]  # the system call's number
 PATH_MAX = 4096  # with the null byte at its end
 NO_LINK = "has no link, which alone can be pinned"  # before Linux 5.15, which brought links of perf events
 
@@ -213,13 +210,9 @@ def test_the_command_counts(child):
     assert (process.returncode, errors) == (0, "")
 
 
-def _waits_for_ctrl_c(process):
-    return Path(f"/proc/{process.pid}/syscall").read_text().split()[0] == SIGTIMEDWAIT
-
-
 def test_ctrl_c_ends_a_count_with_its_sums(child):
     with running("probe", "count", FORK, "--where", f"pid == {child.pid}", "--by", "probe,comm") as process:
-        assert until(lambda: _waits_for_ctrl_c(process))
+        assert until(lambda: is_in(process.pid, "rt_sigtimedwait"))
         child.does("forks", 20)
         process.send_signal(signal.SIGINT)
         output, errors = process.communicate(timeout=60)

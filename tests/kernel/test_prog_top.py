@@ -10,14 +10,13 @@ import subprocess
 import time
 from contextlib import ExitStack
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 
 from bpfctl import Statistics
 from tests.kernel import client
 from tests.kernel.command import BPFCTL, ON_TERMINAL
-from tests.kernel.probing import until
+from tests.kernel.probing import is_in, until
 from tests.terminal import STYLES, Terminal
 
 SOCKET_FILTER, XDP = 1, 6
@@ -61,8 +60,7 @@ def until_counting(fd):
 def until_between_looks(process, fd):
     """Return when a command has taken its first look, which follows at once when statistics are on, and waits."""
     until_counting(fd)
-    wait = Path(f"/proc/{process.pid}/wchan")
-    assert until(lambda: wait.read_text() == "hrtimer_nanosleep" or "sigtimedwait" in wait.read_text())
+    assert until(lambda: is_in(process.pid, "clock_nanosleep", "rt_sigtimedwait"))
 
 
 def counts(fd):
