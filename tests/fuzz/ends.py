@@ -71,9 +71,19 @@ def _round(scene: Scene, command: str, way: int, rng: Random) -> int:
             assert is_of_python or not any(fault in told for fault in _FAULTS), (
                 f"{number.name} after {after:.3f} s: {told}"
             )
-            left = _files(scene) - files
-            assert code == 0 or not left, f"{number.name} after {after:.3f} s leaves {sorted(left)}"
+        left = _files(scene) - files if number != signal.SIGKILL else set()
+    if code and left:  # the signal may have come when all was done
+        assert left == _whole(scene, command, way), f"{number.name} after {after:.3f} s leaves half: {sorted(left)}"
     return code
+
+
+def _whole(scene: Scene, command: str, way: int) -> set[tuple[str, int]]:
+    """Return what a command leaves when it is let."""
+    files = _files(scene)
+    with scene.prepared(command, way) as words:
+        environment = ENVIRONMENT | {"EDITOR": "true"}
+        subprocess.run([*BPFCTL, *words], env=environment, stdin=subprocess.DEVNULL, check=True, timeout=_PATIENCE)
+        return _files(scene) - files
 
 
 def _end(process: subprocess.Popen[bytes], again: signal.Signals | None) -> bytes:
@@ -89,9 +99,10 @@ def _end(process: subprocess.Popen[bytes], again: signal.Signals | None) -> byte
         raise
 
 
-def _files(scene: Scene) -> set[str]:
-    """Return the pins and files that there are."""
-    return {str(entry) for folder in (scene.place.bpffs, scene.place.root) for entry in folder.iterdir()}
+def _files(scene: Scene) -> set[tuple[str, int]]:
+    """Return the pins and files that there are, with their sizes; what is new may be a folder of them."""
+    folders = scene.place.bpffs, scene.place.root, scene.place.bpffs / "new"
+    return {(str(entry), entry.stat().st_size) for folder in folders if folder.is_dir() for entry in folder.iterdir()}
 
 
 def _objects() -> dict[str, set[int]]:
