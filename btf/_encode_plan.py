@@ -146,7 +146,7 @@ class Writers:
             else:
                 number = None if isinstance(value, bool) else value
             if not isinstance(number, int):
-                raise error(path, f"{told(value)} is no number, as {what} is")
+                raise error(path, f"{what} takes a number, not {told(value)}")
             if not low <= number <= most:
                 raise error(path, f"{told(number)} is out of the range of {what} ({low} to {high})")
             put(target.data, at, number)
@@ -176,7 +176,7 @@ class Writers:
             if isinstance(value, str):
                 value = float_of(value)
             if isinstance(value, bool) or not isinstance(value, int | float):
-                raise error(path, f"{told(value)} is no number, as {of.name} is")
+                raise error(path, f"{of.name} takes a number, not {told(value)}")
             if value != value and isnan(layout.unpack_from(target.data, at)[0]):  # noqa: PLR0124 - 10**400 is no NaN
                 return  # there are many, and one is there already
             try:
@@ -230,7 +230,7 @@ class Writers:
                 target.data[at : at + number] = value
                 return
             if not isinstance(value, list | tuple):
-                raise error(path, f"{told(value)} is no {'text' if text else 'list'}, as {what} is")
+                raise error(path, f"{what} takes {'text' if text else 'a list'}, not {told(value)}")
             if len(value) != wanted:
                 raise error(path, f"{what} has {wanted} items, not {len(value)}")
             for index in reversed(range(wanted)) if target.backwards else range(wanted):
@@ -309,7 +309,7 @@ def _parts(plan: Plan, value: Any, path: str) -> Iterator[tuple[str, int, Plan, 
             return
         value = dict(value.fields)
     if not isinstance(value, dict):
-        raise error(path, f"{told(value)} is no object, as {plan.what} is")
+        raise error(path, f"{plan.what} takes an object, not {told(value)}")
     for name, item in _spread(value):
         if name:
             yield (name, *member(plan, name, path), item)

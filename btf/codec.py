@@ -264,7 +264,7 @@ class _Ways:
 
         def write(target: Target, at: int, value: Any, path: str) -> None:
             if not isinstance(value, list | tuple):
-                raise error(path, f"{told(value)} is no list, as {what} is")
+                raise error(path, f"{what} takes a list, not {told(value)}")
             if len(value) != number:
                 raise error(path, f"{what} has {number} items, not {len(value)}")
             for index in reversed(range(number)) if target.backwards else range(number):

@@ -44,7 +44,7 @@ _ENOUGH, _TOO_LONG = 0.5, 60  # seconds that a command is let, which goes on and
 
 def having(*names, seconds=_TOO_LONG):
     """Return what becomes an ordinary user with these capabilities, and ends what goes on after so many seconds."""
-    mask = sum(1 << _NUMBERS[name] for name in names)
+    mask = sum(1 << _NUMBERS[name] for name in {*names})
 
     def become():
         hardship._checked(_LIBC.prctl(_PR_SET_KEEPCAPS, 1, 0, 0, 0), "PR_SET_KEEPCAPS")

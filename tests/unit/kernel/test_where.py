@@ -114,7 +114,7 @@ def test_what_is_no_condition(text, why):
         ("src == 70000", "value: src: 70000 is out of the range of u16 (0 to 65535)"),
         ("low == 8", "value: low: 8 is out of the range of u32:3 (0 to 7)"),
         ("color == GREEEN", "enum color has no member 'GREEEN', did you mean 'GREEN'?"),
-        ("pid == much", "value: pid: 'much' is no number, as u32 is"),
+        ("pid == much", "value: pid: u32 takes a number, not 'much'"),
         ("pid =~ 1*", "pid: =~ is for text, and this is u32"),
         ("comm == 'a text that is too long'", "do not fit into char[16]"),
         ("comm =~ /(/", "/(/ is no regular expression"),
