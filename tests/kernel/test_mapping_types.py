@@ -218,9 +218,9 @@ def test_devices_and_cpus(stack, kind, number):
     number = number or socket.if_nametoindex("lo")
     m = make(stack, kind, 4, 4, 4)
 
-    m[1] = number
-    assert m[1] == number
-    assert m.typed(key=int)[1] == number
+    m[0] = number  # the first CPU is there on every machine
+    assert m[0] == number
+    assert m.typed(key=int)[0] == number
 
 
 def cgroup():

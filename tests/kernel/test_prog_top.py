@@ -118,7 +118,7 @@ def test_the_numbers_are_the_kernels(programs):
             assert row.get("ns_per_run", 0) * row["runs"] == pytest.approx(row["time_ns"], rel=0.01)
             assert row["runs_per_second"] == pytest.approx(row["runs"] / row["seconds"], rel=0.01)
             assert row["cpu_percent"] == pytest.approx(100 * row["time_ns"] / (row["seconds"] * 1e9), rel=0.01)
-            assert row["misses"] == 0
+            assert row.get("misses", 0) == 0  # not counted before Linux 5.12
 
 
 def test_a_known_number_of_runs(programs):
