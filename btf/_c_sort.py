@@ -83,7 +83,7 @@ def _ranks(table: Table) -> list[ByName]:
     for kind in (_kind.INT, _kind.FLOAT, *RECORDS):
         rank = ranks[_RANKS[kind]]
         for type_id in table.ids(kind):
-            if words[starts[type_id]]:
+            if words[starts[type_id]] or kind not in RECORDS:
                 name = names[words[starts[type_id]]]
                 rank[f"{name}\0{name}"].append(type_id)
     for kind in (_kind.TYPEDEF, _kind.TYPE_TAG, _kind.DECL_TAG):

@@ -360,8 +360,10 @@ static uint32_t rank_of(const Table *t, uint32_t id, uint32_t end)
 	const uint32_t *type = type_at(t, id);
 	if (is(kind_of(type), ENUMS))
 		return type[0] ? 1 : 0;
-	if (is(kind_of(type), RECORDS | BIT(INT) | BIT(FLOAT)))
+	if (is(kind_of(type), RECORDS))
 		return type[0] ? RANKS[kind_of(type)] : LAST;
+	if (is(kind_of(type), BIT(INT) | BIT(FLOAT)))
+		return RANKS[kind_of(type)];
 	if (is(kind_of(type), BIT(TYPEDEF) | BIT(TYPE_TAG) | BIT(DECL_TAG)) && RANKS[kind_of(type_at(t, end))])
 		return RANKS[kind_of(type_at(t, end))];
 	return LAST;

@@ -59,6 +59,20 @@ def struct(b):
     b.add_struct("point", 8, [("x", b.int), ("y", b.int, 32)])
 
 
+@case("""
+    typedef  alias;
+
+    struct a {
+    \tint x;
+    };
+
+    """)
+def number_without_name(b):
+    """Sorted it is the very first, which bpftool leaves out, and not what is called after it."""
+    b.add_ptr(b.add_typedef("alias", b.add_int("", 4)))
+    b.add_struct("a", 4, [("x", b.int)])
+
+
 @case(
     """
     union u {
