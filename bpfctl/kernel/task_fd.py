@@ -16,6 +16,7 @@ from bpfctl.host import fdinfo
 from bpfctl.kernel import attachment
 from bpfctl.kernel.keeper import Keepers
 from bpfctl.kernel.owner import Owner
+from bpfctl.uapi.commands import TaskFdType
 from bpfctl.uapi.enums import LinkType, PerfEventType
 
 if TYPE_CHECKING:
@@ -24,12 +25,11 @@ if TYPE_CHECKING:
     from bpfctl.kernel.link import LinkRow
     from bpfctl.kernel.owner import How
 
-#: enum bpf_task_fd_type in include/uapi/linux/bpf.h.
-RAW_TRACEPOINT, TRACEPOINT, KPROBE, KRETPROBE, UPROBE, URETPROBE = range(6)
-_TYPES = ("raw_tracepoint", "tracepoint", "kprobe", "kretprobe", "uprobe", "uretprobe")
+RAW_TRACEPOINT, TRACEPOINT, KPROBE, KRETPROBE, UPROBE, URETPROBE = TaskFdType
+_TYPES = tuple(type_.name.lower() for type_ in TaskFdType)
 
 _PROBES = frozenset({LinkType.PERF_EVENT, LinkType.KPROBE_MULTI, LinkType.UPROBE_MULTI})
-_PERF_TYPES: dict[int, int] = {
+_PERF_TYPES: dict[int, TaskFdType] = {
     PerfEventType.KPROBE: KPROBE,
     PerfEventType.KRETPROBE: KRETPROBE,
     PerfEventType.UPROBE: UPROBE,
