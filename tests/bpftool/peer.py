@@ -14,18 +14,18 @@ import shutil
 import subprocess
 import sys
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from tests.kernel import command as started
 from tests.vm import userland
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from pathlib import Path
 
 # The oldest bpftool that bpfctl must not differ from; older ones know less, and must agree in what they know.
 CURRENT = (7, 8)
-CHECKOUT = Path(__file__).parents[2]
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(CHECKOUT), "PYTHONSAFEPATH": "1"}
+ENVIRONMENT = started.ENVIRONMENT | {"PYTHONSAFEPATH": "1"}
 
 
 class Answer(NamedTuple):

@@ -8,15 +8,14 @@ import random
 import signal
 import struct
 import subprocess
-import sys
 import time
 from functools import cache
 from pathlib import Path
 
 import pytest
 
-from tests.bpftool import peer
 from tests.kernel import client
+from tests.kernel.command import BPFCTL, ENVIRONMENT
 from tests.kernel.saved_maps import (
     U32,
     create,
@@ -288,9 +287,9 @@ def test_ended_half_way(stack, place, number):
     """The count that is told is the number of entries that are there; with --create, nothing is."""
     target = create(stack, HASH, 8, 16, 1 << 20)
     for words in (["id", word(target)], ["pinned", str(place.bpffs / "half"), "--create"]):
-        command = [sys.executable, "-m", "bpfctl", "map", "restore", *words[:2], "-", *words[2:]]
+        command = [*BPFCTL, "map", "restore", *words[:2], "-", *words[2:]]
         child = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=peer.ENVIRONMENT
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT
         )
         head = '{"type":"hash","name":"half","flags":0,"bytes_key":8,"bytes_value":16,"max_entries":1048576,"elements":'
         child.stdin.write((head + "[").encode())
