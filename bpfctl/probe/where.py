@@ -24,15 +24,12 @@ if TYPE_CHECKING:
 
     from bpfctl.probe.field import Field
 
-_TOKEN = re.compile(
-    r"""\s*(?:
-        (?P<sign>&&|\|\||==|!=|<=|>=|<<|>>|[-+*/%&|^~!<>()])
-      | (?P<text>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')
-      | (?P<number>\d\w*)
-      | (?P<name>[^\W\d]\w*(?:(?:\.|->)\w+|\[\d+\])*)
-    )""",
-    re.VERBOSE | re.DOTALL | re.ASCII,
-)
+_LEXEME = r"""\s*(?:
+    (?P<sign>&&|\|\||==|!=|<=|>=|<<|>>|[-+*/%&|^~!<>()])
+  | (?P<text>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')
+  | (?P<number>\d\w*)
+  | (?P<name>[^\W\d]\w*(?:(?:\.|->)\w+|\[\d+\])*)
+)"""
 _WORDS = {"and": "&&", "or": "||", "not": "not"}
 _UNARY = {"-": "-", "~": "~", "!": "!", "not": "!"}
 #: How closely operators bind: those of a line less than those below it.
@@ -121,6 +118,8 @@ class _Parser:
     """Reads a condition from left to right; ``kind`` and ``word`` are what comes next, both empty at the end."""
 
     def __init__(self, text: str) -> None:
+        # Compiled for who has a condition: that takes longer than it takes to import most modules.
+        self._token = re.compile(_LEXEME, re.VERBOSE | re.DOTALL | re.ASCII)
         self._text = text
         self._at = self._start = self._depth = 0
         self._closed = False  # whether what was read last stands in brackets
@@ -137,7 +136,7 @@ class _Parser:
         self.kind = self.word = ""
         if not self._text[self._at :].strip():
             return
-        match = _TOKEN.match(self._text, self._at)
+        match = self._token.match(self._text, self._at)
         if match is None:
             sign = self._text[self._at :].lstrip()[0]
             self.refuse("use == to compare" if sign == "=" else "a quote is open" if sign in "\"'" else "what is this?")
