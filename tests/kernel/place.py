@@ -38,6 +38,12 @@ def mount(kind: str, target: Path) -> None:
     _checked(_LIBC.mount(kind.encode(), os.fsencode(target), kind.encode(), 0, None), f"mount {kind}")
 
 
+def mounted(kind: str) -> list[Path]:
+    """Return where file systems of a kind are mounted."""
+    lines = (line.split() for line in Path("/proc/self/mounts").read_text().splitlines())
+    return [Path(line[1]) for line in lines if line[2] == kind]
+
+
 def bind(folder: Path, target: Path) -> None:
     """Have a folder in another place too."""
     _checked(_LIBC.mount(os.fsencode(folder), os.fsencode(target), None, _MS_BIND, None), f"bind {folder}")

@@ -5,18 +5,22 @@ from __future__ import annotations
 import os
 import re
 import signal
+import sys
 import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bpfctl.asm.insn import R0, R1, R2, R10
 from bpfctl.attach import uprobe
 from bpfctl.attach.cookie import has_cookies
 from bpfctl.errors import KernelError
 from bpfctl.probe import in_process
+from bpfctl.probe.code import Code
 from bpfctl.probe.session import Probing, Wanted
 from bpfctl.probe.sources import Sources
 from bpfctl.probe.where import parse
+from tests.kernel import client
 
 if TYPE_CHECKING:
     import subprocess
@@ -30,6 +34,10 @@ _SYSCALLS = {
     "x86_64": {"rt_sigtimedwait": 128, "clock_nanosleep": 230},
     "aarch64": {"rt_sigtimedwait": 137, "clock_nanosleep": 115},
 }[os.uname().machine]
+
+_ARRAY, _MAP_LOOKUP = 2, 1
+_HARDWARE = 0  # PERF_TYPE_HARDWARE
+CYCLES, INSTRUCTIONS = 0, 1
 
 YIELD = "tracepoint:syscalls:sys_enter_sched_yield"
 OPEN = "tracepoint:syscalls:sys_enter_openat"
@@ -75,6 +83,28 @@ def ends(process: subprocess.Popen[str], happens: Callable[[], object]) -> bool:
     return True
 
 
+def switches(pid: int) -> int:
+    """Return how often a process of one thread was taken from a CPU, as the kernel accounts for it."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return sum(int(line.split()[1]) for line in status.splitlines() if "ctxt_switches" in line)
+
+
+class Own:
+    """A program of one's own, which counts its runs."""
+
+    def __init__(self, held: Callable[[int], int], type_: int, name: str) -> None:
+        self._counts = held(client.map_create(_ARRAY, 4, 8, 1))
+        code = Code()
+        code.st(4, R10, -4, 0).mov(R2, R10).add(R2, -4).ld_map_fd(R1, self._counts).call(_MAP_LOOKUP)
+        code.jump("jeq", R0, 0, "out").mov(R1, 1).atomic_add(8, R0, 0, R1)
+        held(client.prog_load(type_, code.end(), name=name))
+        self.name = name
+
+    def runs(self) -> int:
+        """Return how often it ran."""
+        return int.from_bytes(client.map_lookup(self._counts, bytes(4), 8), sys.byteorder)
+
+
 def links(pid: int) -> list[str]:
     """Return the ids of the links that a process holds."""
     found = []
@@ -110,6 +140,15 @@ def is_in(pid: int, *names: str) -> bool:
     with suppress(OSError):
         return Path(f"/proc/{pid}/syscall").read_text().split()[0] in [str(_SYSCALLS[name]) for name in names]
     return False
+
+
+def has_counter(number: int) -> bool:
+    """Return whether this machine counts a hardware event, by its number in enum perf_hw_id; bpfctl is not asked."""
+    try:
+        os.close(client.perf_event_open(_HARDWARE, number))
+    except (FileNotFoundError, PermissionError):  # those who may not ask collect tests of it, and run none
+        return False
+    return True
 
 
 def with_all(_monkeypatch: pytest.MonkeyPatch) -> None:

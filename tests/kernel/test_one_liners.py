@@ -9,6 +9,7 @@ import shlex
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
@@ -16,12 +17,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from bpfctl.attach.perf_event import Event
-from bpfctl.host import bpffs
-from bpfctl.uapi.perf import Hardware, PerfType
+from tests.kernel import client
 from tests.kernel.command import CHECKOUT, run, running
 from tests.kernel.facts import KPROBES, needs
-from tests.kernel.probing import PATIENCE, ends
+from tests.kernel.place import mounted
+from tests.kernel.probing import CYCLES, INSTRUCTIONS, PATIENCE, ends, has_counter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +30,7 @@ DOC = CHECKOUT / "docs" / "one-liners.md"
 COMMANDS = re.findall(r"^    \$ bpfctl (.+)$", DOC.read_text(), re.MULTILINE)
 PYTHON = "/usr/bin/python3.11"
 GROUP = "bpfctl-demo"
+OWN_GROUP = client.own(GROUP)  # which other tests at the same time have not
 
 
 class Case(NamedTuple):
@@ -60,9 +61,8 @@ def kills():
 
 
 def syncs():
-    with open("/dev/shm/bpfctl-one-liner", "wb") as file:
+    with tempfile.TemporaryFile(dir="/dev/shm") as file:
         os.fsync(file.fileno())
-    os.unlink("/dev/shm/bpfctl-one-liner")
 
 
 def faults():
@@ -115,12 +115,12 @@ def collects():
 
 def contained():
     """Have a file opened by somebody in a cgroup."""
-    script = f"echo $$ > {_cgroups()}/{GROUP}/cgroup.procs && read comm < /proc/self/comm"
+    script = f"echo $$ > {_cgroups()}/{OWN_GROUP}/cgroup.procs && read comm < /proc/self/comm"
     subprocess.run(["/bin/sh", "-c", script], check=True)
 
 
 def _cgroups():
-    return next(Path(mount.path) for mount in bpffs.mounts() if mount.type == "cgroup2")
+    return mounted("cgroup2")[0]
 
 
 CLOCK = r"\d\d:\d\d:\d\d\.\d{6} "
@@ -222,10 +222,9 @@ def test_what_is_shown_there_looks_like_it(command):
 def _skip_without(command):
     if re.search("k(ret)?probe:", command):
         needs(*KPROBES)
-    for counter in (Hardware.CPU_CYCLES, Hardware.INSTRUCTIONS):
-        if "hardware:" in command and Event(PerfType.HARDWARE, counter, 0).refusal():
-            pytest.skip(f"this machine has no hardware counter {counter.name}")
-    if "--cgroup" in command and not any(mount.type == "cgroup2" for mount in bpffs.mounts()):
+    if "hardware:" in command and not all(map(has_counter, (CYCLES, INSTRUCTIONS))):
+        pytest.skip("this machine has no hardware counters of cycles and instructions")
+    if "--cgroup" in command and not mounted("cgroup2"):
         pytest.skip("no cgroups of version 2 are mounted")
     if PYTHON in command and b"stapsdt" not in (Path(PYTHON).read_bytes() if Path(PYTHON).exists() else b""):
         pytest.skip(f"there is no {PYTHON} with static probes here")
@@ -236,8 +235,8 @@ def _skip_without(command):
 @contextmanager
 def _group():
     """Make the cgroup that one of them speaks of."""
-    group = _cgroups() / GROUP
-    group.mkdir(exist_ok=True)  # tests that were killed may have left it
+    group = _cgroups() / OWN_GROUP
+    group.mkdir()
     try:
         yield
     finally:
@@ -254,7 +253,7 @@ def test_it_lists(command):
 @pytest.mark.parametrize("command", CASES)
 def test_it_tells(command):
     _skip_without(command)
-    case, words = CASES[command], shlex.split(command)
+    case, words = CASES[command], shlex.split(command.replace(GROUP, OWN_GROUP))
     with _group() if "--cgroup" in words else nullcontext():
         is_line_by_line = "trace" in words or {"latency", "--over"} <= {*words}
         output = _traced(words, case) if is_line_by_line else _counted(words, case)

@@ -11,16 +11,16 @@ from pathlib import Path
 import pytest
 
 from bpfctl.errors import NotFound, UsageError
-from bpfctl.host import bpffs
 from bpfctl.probe.actions.count import Count
 from bpfctl.probe.cgroup import Within
 from bpfctl.probe.session import Probing, Wanted
 from bpfctl.probe.sources import Sources
 from bpfctl.probe.where import Binary, parse
 from tests.kernel.command import run, running
+from tests.kernel.place import mounted
 
 YIELD = "tracepoint:syscalls:sys_enter_sched_yield"
-MOUNTS = [Path(mount.path) for mount in bpffs.mounts() if mount.type == "cgroup2"]
+MOUNTS = mounted("cgroup2")
 pytestmark = pytest.mark.skipif(not MOUNTS, reason="no cgroups of version 2 are mounted")
 
 
@@ -130,11 +130,9 @@ def test_what_is_no_cgroup(tmp_path):
         Within(str(tmp_path / "file"))
 
 
-@pytest.mark.skipif(
-    not any(mount.type == "cgroup" for mount in bpffs.mounts()), reason="no cgroups of version 1 are mounted"
-)
+@pytest.mark.skipif(not mounted("cgroup"), reason="no cgroups of version 1 are mounted")
 def test_cgroups_of_version_1_are_told_apart():
-    folder = next(mount.path for mount in bpffs.mounts() if mount.type == "cgroup")
+    folder = str(mounted("cgroup")[0])
     with pytest.raises(UsageError, match=f"'{folder}' is a cgroup of version 1"):
         Within(folder)
 

@@ -9,14 +9,11 @@ from itertools import count
 
 import pytest
 
-from bpfctl.asm.insn import R0, R1, R2, R10
 from bpfctl.attach.cookie import has_cookies
-from bpfctl.probe.code import Code
 from tests.kernel import client
 from tests.kernel.command import run, running
-from tests.kernel.probing import FORK, OPEN, RAW_FORK, YIELD, ends, is_in, until
+from tests.kernel.probing import FORK, OPEN, RAW_FORK, YIELD, Own, ends, is_in, until
 
-ARRAY = 2
 TRACEPOINT, RAW_TRACEPOINT = 5, 17
 EXIT = "tracepoint:sched:sched_process_exit"
 PATH_MAX = 4096  # with the null byte at its end
@@ -46,39 +43,17 @@ def test_dry_run_tells_the_program():
 _NUMBERS = count()
 
 
-class Own:
-    """A program of one's own, which counts its runs."""
-
-    def __init__(self, type_, name):
-        self.counts = client.map_create(ARRAY, 4, 8, 1)
-        code = Code()
-        code.st(4, R10, -4, 0).mov(R2, R10).add(R2, -4).ld_map_fd(R1, self.counts).call(1)
-        code.jump("jeq", R0, 0, "out").mov(R1, 1).atomic_add(8, R0, 0, R1)
-        self.program = client.prog_load(type_, code.end(), name=name)
-        self.name = name
-
-    def runs(self):
-        """Return how often it ran."""
-        return int.from_bytes(client.map_lookup(self.counts, bytes(4), 8), "little")
-
-    def runs_when(self, child, what):
-        """Return whether it runs when a process does something."""
-        before = self.runs()
-        child.does(what, 1)
-        return self.runs() > before
-
-
 @pytest.fixture
 def own(held):
-    """Load programs of one's own."""
+    """Load programs of one's own; the last one may go only after the next one is made."""
+    return lambda type_: Own(held, type_, client.own(f"own{next(_NUMBERS)}"))
 
-    def load(type_):
-        made = Own(type_, f"own_{next(_NUMBERS)}")  # the last one may go only after the next one is made
-        held(made.program)
-        held(made.counts)
-        return made
 
-    return load
+def runs_when(own, child, what):
+    """Return whether a program runs when a process does something."""
+    before = own.runs()
+    child.does(what, 1)
+    return own.runs() > before
 
 
 @pytest.fixture
@@ -131,9 +106,9 @@ def test_a_pin_for_each_of_several_probes(child, own, pin, type_):
     child.does("forks", 30)
     assert program.runs() >= 60
     (pin / "1").unlink()
-    assert program.runs_when(child, "forks")
+    assert runs_when(program, child, "forks")
     _unpin(pin)
-    assert until(lambda: not program.runs_when(child, "forks"))
+    assert until(lambda: not runs_when(program, child, "forks"))
 
 
 def test_pins_outside_of_a_bpf_file_system(own, tmp_path):
@@ -173,7 +148,7 @@ def test_pins_of_which_one_fails_leave_none(child, own, pin):
     assert done.stderr.endswith("/10): File name too long\n")
     assert done.stderr.count("\n") == 1
     assert not pin.exists()
-    assert until(lambda: not program.runs_when(child, "forks"))
+    assert until(lambda: not runs_when(program, child, "forks"))
 
 
 def test_a_program_of_another_type_is_refused(own):
