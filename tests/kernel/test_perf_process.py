@@ -6,11 +6,9 @@ import sys
 
 import pytest
 
-from bpfctl.asm.insn import R0, R1, R2, R10
 from bpfctl.errors import NotFound
 from bpfctl.host.process import Process
 from bpfctl.probe.actions.count import Count
-from bpfctl.probe.code import Code
 from bpfctl.probe.session import Probing, Wanted
 from bpfctl.probe.sources import Sources
 from bpfctl.probe.where import parse
@@ -18,6 +16,8 @@ from bpfctl.uapi.enums import ProgType
 from tests.build.called import called
 from tests.kernel import client
 from tests.kernel.command import run, running
+from tests.kernel.doer import maps, touches
+from tests.kernel.probing import Own
 
 PAGES = 100
 EACH = "perf event in each thread"
@@ -70,6 +70,12 @@ def toucher():
         yield process
 
 
+def faults_here():
+    """Touch fresh pages in this process; memory of malloc(3) may have been there before."""
+    maps(10 * PAGES)
+    touches(10 * PAGES)
+
+
 def counting(pid, spec=FAULTS, *, alone, by=("pid",)):
     sources = Sources(pid if alone else None)
     counts = Count(by)
@@ -97,7 +103,7 @@ def test_nobody_else_runs_the_program(toucher):
     sources, counts = Sources(toucher.pid), Count(("pid",))
     with counts, Probing(sources, Wanted(sources.resolve([FAULTS])), counts):
         toucher.does("old", PAGES)
-        bytearray(16 << 20)
+        faults_here()
         rows = counts.rows()
 
     assert [row.values for row in rows] == [(toucher.pid,)]
@@ -154,20 +160,15 @@ def test_the_command_says_so(toucher):
 
 
 def test_a_program_of_ones_own_runs_for_nobody_else(toucher, held):
-    counts = held(client.map_create(2, 4, 8, 1))  # an array
-    code = Code()
-    code.st(4, R10, -4, 0).mov(R2, R10).add(R2, -4).ld_map_fd(R1, counts).call(1)
-    code.jump("jeq", R0, 0, "out").mov(R1, 1).atomic_add(8, R0, 0, R1)
-    name = client.own("own")
-    held(client.prog_load(ProgType.PERF_EVENT, code.end(), name=name))
-    words = ["probe", "attach", FAULTS, "name", name, "-p"]
+    own = Own(held, ProgType.PERF_EVENT, client.own("own"))
+    words = ["probe", "attach", FAULTS, "name", own.name, "-p"]
     with running(*words, str(toucher.pid)) as process:
-        bytearray(16 << 20)
+        faults_here()
         assert EACH in process.stderr.readline()
-        before = int.from_bytes(client.map_lookup(counts, bytes(4), 8), sys.byteorder)
-        bytearray(16 << 20)
+        before = own.runs()
+        faults_here()
         toucher.does("old", PAGES)
-        after = int.from_bytes(client.map_lookup(counts, bytes(4), 8), sys.byteorder)
+        after = own.runs()
 
     assert 3 * PAGES <= after - before < 4 * PAGES
     words[2] = "interval:1s"
@@ -177,7 +178,7 @@ def test_a_program_of_ones_own_runs_for_nobody_else(toucher, held):
 
 @pytest.mark.parametrize("spec", [FAULTS, "tracepoint:sched:sched_switch"])
 def test_a_process_that_is_not_there(spec):
-    assert run("probe", "count", spec, "-p", "4194303").stderr == "Error: there is no process 4194303\n"
+    assert run("probe", "count", spec, "-p", "4194304").stderr == "Error: there is no process 4194304\n"
 
 
 def test_cpus_that_have_nothing_to_do_are_process_0():
