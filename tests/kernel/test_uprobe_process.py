@@ -15,7 +15,6 @@ from errno import EBADF, EINVAL
 import pytest
 
 from bpfctl._sys import attach
-from bpfctl.asm.insn import R0, R1, R2, R10
 from bpfctl.attach.cookie import has_cookies
 from bpfctl.errors import NotFound, UsageError
 from bpfctl.probe.actions.count import Count
@@ -26,10 +25,10 @@ from bpfctl.probe.where import parse
 from tests.build.called import NOTES, TALK, built, called
 from tests.kernel import client
 from tests.kernel.command import run, running
-from tests.kernel.probing import PATIENCE, is_attached, until
+from tests.kernel.probing import PATIENCE, Own, is_attached, until
 
 WAYS = ["multi-uprobe link", "perf event", "tracefs event"]
-KPROBE, ARRAY, TRACE_UPROBE_MULTI = 2, 2, 48
+KPROBE, TRACE_UPROBE_MULTI = 2, 48
 
 WORK = (
     NOTES
@@ -110,14 +109,15 @@ def hits(counts):
 def test_only_that_process_pays(path, way):
     """Another of the same file never runs the program, nor does one that starts later.
 
-    But older kernels, such as 5.10, run that of a return where somebody else probes that function in another: hence the
+    But older kernels, such as 5.10, run that of a return where somebody else probes that function in another: hence its
     condition, which the command adds too.
     """
     with called(path) as wanted, called(path) as other, called(path) as unrelated:
-        counts, of_other = Count(), Count()
-        specs, ours = [f"uprobe:{path}:work", f"uretprobe:{path}:work", f"usdt:{path}:p:n"], f"pid == {wanted.pid}"
+        counts, returns, of_other = Count(), Count(), Count()
+        specs = [f"uprobe:{path}:work", f"usdt:{path}:p:n"]
         with (
-            probing(counts, wanted.pid, *specs, where=ours, way=way),
+            probing(counts, wanted.pid, *specs, way=way),
+            probing(returns, wanted.pid, f"uretprobe:{path}:work", where=f"pid == {wanted.pid}", way=way),
             probing(of_other, other.pid, f"uprobe:{path}:work", way=way),
         ):
             wanted.does("work", 1000)
@@ -129,7 +129,8 @@ def test_only_that_process_pays(path, way):
                 later.does("work", 7)
 
             found = {row.values[0]: row.hits for row in counts.rows()}
-            assert found == dict(zip(specs, (1000, 1000, 10), strict=True))
+            assert found == dict(zip(specs, (1000, 10), strict=True))
+            assert hits(returns) == {"work": 1000}
             assert hits(of_other) == {"work": 77}
 
 
@@ -334,30 +335,17 @@ def test_rounds_are_over_when_the_process_is(path):
 
 
 def test_a_process_that_is_none_for_probes_of_the_kernel():
-    done = run("probe", "count", "sched:sched_switch", "-p", "4194303")
+    done = run("probe", "count", "sched:sched_switch", "-p", "4194304")  # more than any may have
 
-    assert (done.stderr, done.returncode) == ("Error: there is no process 4194303\n", 3)
-
-
-@pytest.fixture
-def own():
-    """A program of one's own, which counts its runs in a map."""
-    counts = client.map_create(ARRAY, 4, 8, 1)
-    code = Code()
-    code.st(4, R10, -4, 0).mov(R2, R10).add(R2, -4).ld_map_fd(R1, counts).call(1)
-    code.jump("jeq", R0, 0, "out").mov(R1, 1).atomic_add(8, R0, 0, R1)
-    program = client.prog_load(KPROBE, code.end(), name=client.own("own"))
-    yield lambda: int.from_bytes(client.map_lookup(counts, bytes(4), 8), "little")
-    os.close(program)
-    os.close(counts)
+    assert (done.stderr, done.returncode) == ("Error: there is no process 4194304\n", 3)
 
 
-def test_a_program_of_ones_own(path, own, place):
+def test_a_program_of_ones_own(path, held, place):
     if not has_cookies():
         pytest.skip("this kernel has no links of perf events, which alone can be pinned (Linux 5.15)")
-    pin, name = place.bpffs / "own", client.own("own")
+    pin, own = place.bpffs / "own", Own(held, KPROBE, client.own("own"))
     with called(path) as process, called(path) as other:
-        words = ["probe", "attach", f"uprobe:{path}:work", "name", name, "-p", str(process.pid), "--pin", str(pin)]
+        words = ["probe", "attach", f"uprobe:{path}:work", "name", own.name, "-p", str(process.pid), "--pin", str(pin)]
         done = run(*words)
         try:
             assert (done.stderr, done.returncode) == ("", 0)
@@ -366,8 +354,8 @@ def test_a_program_of_ones_own(path, own, place):
         finally:
             pin.unlink()
 
-        assert own() == 30
-        done = run("probe", "attach", "sched:sched_switch", "name", name, "-p", str(process.pid))
+        assert own.runs() == 30
+        done = run("probe", "attach", "sched:sched_switch", "name", own.name, "-p", str(process.pid))
     assert "sched:sched_switch is attached in no process alone" in done.stderr
 
 
