@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from tests.kernel.command import BPFCTL, CHECKOUT
+from tests.kernel.command import BPFCTL, CHECKOUT, ENVIRONMENT
 from tests.kernel.probing import ends
 
 EXAMPLE = CHECKOUT / "docs" / "examples" / "bpfctl_process"
@@ -23,7 +23,7 @@ def environment(tmp_path_factory):
     folder = tmp_path_factory.mktemp("installed")
     install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation"]
     subprocess.run([*install, "--target", folder, source], check=True)
-    return {**os.environ, "PYTHONPATH": f"{CHECKOUT}:{folder}"}
+    return {**ENVIRONMENT, "PYTHONPATH": os.pathsep.join([ENVIRONMENT["PYTHONPATH"], str(folder)])}
 
 
 def run(environment, *words):
@@ -40,7 +40,7 @@ def test_it_is_listed(environment):
     assert [json.loads(line)["target"] for line in lines] == ["exec", "exit", "fork"]
 
 
-def test_each_action_works_with_it(environment):
+def test_a_trace_of_it(environment):
     fields = ["--fields", "args.name,args.pid,args.parent"]
     command = [*BPFCTL, "-j", "probe", "trace", "process:exec", *fields, "--limit", "1"]
     where = ["--where", f"parent == {os.getpid()} && name == 'true'"]
@@ -52,3 +52,23 @@ def test_each_action_works_with_it(environment):
     (shown,) = [json.loads(run(environment, "-j", "probe", "show", "process:fork"))]
     assert shown["attach"] == "raw tracepoint"
     assert {field["name"] for field in shown["fields"]} == {"pid", "parent", "name", "code"}
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["count", "process:exec", "--by", "name"], "counts"),
+        (["hist", "process:exit", "--of", "code"], "histograms"),
+        (["latency", "--from", "process:fork", "--to", "process:exit", "--key", "args.pid"], "histograms"),
+        (["stacks", "process:fork"], "stacks"),
+    ],
+    ids=["count", "hist", "latency", "stacks"],
+)
+def test_all_other_actions_work_with_it(environment, words, told):
+    command = [*BPFCTL, "-j", "probe", *words, "--where", f"parent == {os.getpid()}", "--duration", "1"]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        assert ends(process, lambda: subprocess.run(["true"], check=True))
+        rows = json.load(process.stdout)[told]
+
+    assert sum(row["count"] for row in rows) > 0
+    assert {row.get("name", "true") for row in rows} == {"true"}
