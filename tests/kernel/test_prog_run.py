@@ -19,6 +19,7 @@ from tests.kernel import client, hardship
 from tests.kernel.command import BPFCTL, ON_TERMINAL
 from tests.kernel.inhabitants.programs import returning
 from tests.kernel.runnable import PACKET, SCHED_CLS, Runnable, sk_buff, xdp_md
+from tests.kernel.test_rights import having
 from tests.terminal import Terminal
 
 
@@ -177,11 +178,15 @@ def test_without_rights(programs, tmp_path):
 
 def test_no_rights_to_an_input(programs, tmp_path):
     """Who may run programs need not be allowed to read every file."""
-    (tmp_path / "packet").write_bytes(PACKET)
-    words = ["prog", "run", "id", programs.id("tc"), "data_in", str(tmp_path / "packet" / "file")]
-    outcome = hardship.bpfctl("--plain", *words, hardship=lambda: None)
+    packet = tmp_path / "packet"
+    packet.write_bytes(PACKET)
+    packet.chmod(0o600)
+    words = ["prog", "run", "id", programs.id("tc"), "data_in"]
+    outcome = hardship.bpfctl("--plain", *words, str(packet), hardship=having("CAP_SYS_ADMIN", "CAP_NET_ADMIN"))
 
-    assert outcome.err == f"Error: failed to open {tmp_path}/packet/file: Not a directory\n"
+    assert (outcome.code, outcome.err) == (255, f"Error: failed to open {packet}: Permission denied\n")
+    outcome = hardship.bpfctl("--plain", *words, f"{packet}/file")
+    assert (outcome.code, outcome.err) == (255, f"Error: failed to open {packet}/file: Not a directory\n")
 
 
 def on_terminal(*words, size=(80, 60)):

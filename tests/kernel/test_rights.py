@@ -83,7 +83,7 @@ def _settings():
 
 def _is_charged():
     """Whether memory of objects is charged to RLIMIT_MEMLOCK, as it was before Linux 5.11."""
-    return os.uname().release.startswith("5.10.")
+    return Facts("").has("struct:bpf_map_memory")
 
 
 def test_each_command_and_each_way_has_a_line():
