@@ -111,6 +111,19 @@ def test_a_pin_for_each_of_several_probes(child, own, pin, type_):
     assert until(lambda: not runs_when(program, child, "forks"))
 
 
+def test_a_pin_in_json_and_one_for_which_nothing_may_be_mounted(own, pin, tmp_path):
+    program = own(RAW_TRACEPOINT)
+    words = ["probe", "attach", FORK, "name", program.name, "--pin"]
+
+    done = run("-j", *words, str(pin))
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, "null\n", "")
+    done = run("--nomount", *words, str(tmp_path / "pin"))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "Error: no BPF file system found, not mounting it due to --nomount option\n"
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_pins_outside_of_a_bpf_file_system(own, tmp_path):
     """A folder there can hold none, and is not made."""
     program = own(RAW_TRACEPOINT)
