@@ -420,6 +420,19 @@ def test_the_command(path, process):
     assert [(row["retval"], row["count"]) for row in told["histograms"]] == [(1, 20)]
 
 
+@pytest.mark.parametrize(("more", "step"), [(["0:40000000:10000000"], 10 * MS), (["0:40:10", "--unit", "ms"], 10)])
+def test_a_scale_of_the_command(path, process, more, step):
+    """Numbers alone are of the unit, or else nanoseconds."""
+    with running("-j", *words(path, process), "--interval", "0.2", "--linear", *more) as command:
+        command.stdout.readline()
+        process.does("nap", 5)
+        command.stdout.readline()
+        (told,) = json.loads(command.stdout.readline())["histograms"]
+
+    assert told["count"] == 5
+    assert {bucket["below"] - bucket["from"] for bucket in told["buckets"] if bucket["below"]} == {step}
+
+
 def test_the_command_of_slow_calls(path, process):
     with running("-j", *words(path, process), "--over", "15ms", "--limit", "3") as command:
         assert ends(command, lambda: (process.does("nap", 10), process.does("slow", 1)))

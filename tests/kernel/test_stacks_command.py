@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import re
 import signal
 import stat
 import xml.etree.ElementTree as ET
@@ -79,6 +80,21 @@ def test_folded_lines(chain):
     assert ROOT in path
     assert path.endswith("_[k]")
     assert int(count) == 101
+
+
+@pytest.mark.parametrize("where", ["--folded", "--pprof"])
+def test_what_had_no_room_is_told_beside_a_file_too(chain, tmp_path, where):
+    more = ["--folded"] if where == "--folded" else ["--pprof", str(tmp_path / "profile")]
+    with running(*words(chain, "--max-entries", "100", *more)) as process:
+        assert until(lambda: is_waiting(process.pid) or process.poll() is not None)
+        chain.does("turns", 2048)
+        process.send_signal(signal.SIGINT)
+        output, errors = process.communicate(timeout=120)
+
+    (lost,) = re.findall(r"^(\d+) hits were not counted", errors, re.MULTILINE)
+    assert 0 < int(lost) < 2048
+    if where == "--folded":
+        assert sum(int(line.rpartition(" ")[2]) for line in output.splitlines()) + int(lost) == 2048
 
 
 def test_files(chain, tmp_path):
