@@ -8,7 +8,6 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 from contextlib import contextmanager
 from errno import EBADF, EINVAL
 
@@ -224,11 +223,10 @@ def test_a_process_with_another_root_folder(tmp_path):
 
 def test_the_commands_tell_what_a_process_sees(path, tmp_path):
     with elsewhere(path, tmp_path) as process:
-        command = [sys.executable, "-m", "bpfctl", "-j", "probe"]
         of = ["-p", str(process.pid)]
-        listed = subprocess.check_output([*command, "list", f"uprobe:{tmp_path}/copied:wor*", *of])
-        shown = subprocess.check_output([*command, "show", "uprobe:copied:work", *of])
-        counted = subprocess.check_output([*command, "count", "uprobe:copied:work", *of, "--duration", "0.1"])
+        listed = run("-j", "probe", "list", f"uprobe:{tmp_path}/copied:wor*", *of).stdout
+        shown = run("-j", "probe", "show", "uprobe:copied:work", *of).stdout
+        counted = run("-j", "probe", "count", "uprobe:copied:work", *of, "--duration", "0.1").stdout
 
     target = f"{tmp_path}/copied:work"
     assert [row["target"] for row in map(json.loads, listed.splitlines())] == [target]
