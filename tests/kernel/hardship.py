@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tests.bpftool import peer
 from tests.kernel import client
+from tests.kernel.command import BPFCTL, ENVIRONMENT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -181,9 +182,9 @@ def _import_all() -> None:
 
 def started(*arguments: str, hardship: Hardship, goes_on: float | None = None) -> Outcome:
     """Start our command as its users do, in a process that has nothing yet; after so many seconds comes Ctrl-C."""
-    words = [sys.executable, "-P", "-m", "bpfctl", *arguments]
+    words = [*BPFCTL, *arguments]
     streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    environment = {**os.environ, "LANG": "C.UTF-8", "EDITOR": "true"}
+    environment = {**ENVIRONMENT, "EDITOR": "true"}
     process = subprocess.Popen(words, env=environment, **streams, preexec_fn=hardship)  # noqa: PLW1509 - no threads
     try:
         out, err = process.communicate(timeout=goes_on)
