@@ -14,6 +14,7 @@ from bpfctl._sys import calls, programs
 from tests.kernel import client, hardship
 from tests.kernel.asked import answers, report
 from tests.kernel.command import BPFCTL, ON_TERMINAL
+from tests.kernel.place import bind
 from tests.terminal import STYLES, Terminal
 
 IN_A_GUEST = Path("/run/bpfctl-vm").exists()
@@ -258,10 +259,7 @@ def only_in(folder, name):
         hardship._hide(folder)
         for hidden in ("/proc/config.gz", "/boot", f"/lib/modules/{os.uname().release}"):
             if os.path.exists(hidden) and not folder.startswith(hidden):
-                source = "/dev/null" if os.path.isfile(hidden) else folder
-                hardship._checked(
-                    hardship._LIBC.mount(source.encode(), hidden.encode(), None, 1 << 12, None), f"hide {hidden}"
-                )
+                bind(Path("/dev/null" if os.path.isfile(hidden) else folder), Path(hidden))
         path = Path(folder, name.format(release=os.uname().release))
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(CONFIG)
