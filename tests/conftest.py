@@ -24,6 +24,9 @@ OURS = "BPFCTL_TESTS"  # says in the environment of a process which run of the t
 _PROG_ARRAY = 3  # BPF_MAP_TYPE_PROG_ARRAY
 PATIENCE = 10.0  # seconds: the kernel frees what nobody refers to only after several RCU grace periods
 
+# Helpers copy it when they are imported, which a folder's conftest.py may do before any hook is called. No pager waits.
+os.environ |= {"BPFCTL_PAGER": "", OURS: str(os.getpid())}
+
 _before = pytest.StashKey[dict[str, set[int]]]()
 _verdict = pytest.StashKey[str]()
 
@@ -33,8 +36,7 @@ def _room(item: pytest.Item) -> str:
 
 
 def pytest_configure() -> None:
-    """Let Ctrl-C reach what the tests start, also where whoever started the tests had it ignored; and no pager wait."""
-    os.environ |= {"BPFCTL_PAGER": "", OURS: str(os.getpid())}
+    """Let Ctrl-C reach what the tests start, also where whoever started the tests had it ignored."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -33,6 +33,7 @@ def place():
 def remembering():
     """Have bpfctl remember what nobody else's bpfctl has found out, until the end of the module."""
     folder = Path("/run/bpfctl")
+    folder.mkdir(mode=0o700, exist_ok=True)  # what is mounted there goes, the folder stays and has to be of use
     with Place():
         mount("tmpfs", folder)
         folder.chmod(0o700)

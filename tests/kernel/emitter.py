@@ -21,7 +21,7 @@ class Emitter:
     """A map, and a program that sends an event of ``size`` bytes, all words of which are the length of its packet."""
 
     def __init__(self, stack, *, perf: bool, size: int = 16, room: int = 1 << 16, program=None) -> None:
-        made = (PERF_EVENT_ARRAY, 4, 4, os.cpu_count()) if perf else (RINGBUF, 0, 0, room)
+        made = (PERF_EVENT_ARRAY, 4, 4, client.CPUS) if perf else (RINGBUF, 0, 0, room)
         self.map_fd = client.map_create(*made, name="emitted")
         stack.callback(os.close, self.map_fd)
         self.id = client.id_of("map", self.map_fd)

@@ -25,6 +25,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tests.bpftool import peer
 from tests.kernel import client
+from tests.kernel.command import BPFCTL, ENVIRONMENT
+from tests.kernel.place import _CLONE_NEWNS, _LIBC, _MS_PRIVATE, _MS_REC, _checked, mount
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,19 +35,11 @@ if TYPE_CHECKING:
 
 PATIENCE = float(os.environ.get("BPFCTL_TEST_PATIENCE", "1"))  # how much longer than usual a test may repeat itself
 
-_LIBC = ctypes.CDLL(None, use_errno=True)
-_CLONE_NEWNS, _CLONE_NEWUSER = 0x00020000, 0x10000000
-_MS_REC, _MS_PRIVATE = 0x4000, 1 << 18
+_CLONE_NEWUSER = 0x10000000
 _NOBODY = 65534
 _PR_SET_DUMPABLE, _PR_SET_SECCOMP, _PR_SET_NO_NEW_PRIVS = 4, 22, 38
 _SECCOMP_MODE_FILTER, _SECCOMP_RET_ERRNO, _SECCOMP_RET_ALLOW = 2, 0x00050000, 0x7FFF0000
 _LOAD_WORD, _JUMP_EQUAL, _RETURN = 0x20, 0x15, 0x06  # classic BPF, include/uapi/linux/bpf_common.h
-
-
-def _checked(result: int, what: str) -> None:
-    if result < 0:
-        code = ctypes.get_errno()
-        raise OSError(code, os.strerror(code), what)
 
 
 def ordinary_user() -> None:
@@ -101,7 +95,7 @@ def forbidden_perf_events() -> None:
 def _hide(folder: str) -> None:
     _checked(_LIBC.unshare(_CLONE_NEWNS), "unshare mounts")
     _checked(_LIBC.mount(b"none", b"/", None, _MS_REC | _MS_PRIVATE, None), "make mounts private")
-    _checked(_LIBC.mount(b"tmpfs", folder.encode(), b"tmpfs", 0, None), f"hide {folder}")
+    mount("tmpfs", Path(folder))
 
 
 def no_proc() -> None:
@@ -181,9 +175,9 @@ def _import_all() -> None:
 
 def started(*arguments: str, hardship: Hardship, goes_on: float | None = None) -> Outcome:
     """Start our command as its users do, in a process that has nothing yet; after so many seconds comes Ctrl-C."""
-    words = [sys.executable, "-P", "-m", "bpfctl", *arguments]
+    words = [*BPFCTL, *arguments]
     streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    environment = {**os.environ, "LANG": "C.UTF-8", "EDITOR": "true"}
+    environment = {**ENVIRONMENT, "EDITOR": "true"}
     process = subprocess.Popen(words, env=environment, **streams, preexec_fn=hardship)  # noqa: PLW1509 - no threads
     try:
         out, err = process.communicate(timeout=goes_on)

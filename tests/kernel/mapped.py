@@ -11,13 +11,13 @@ import pytest
 
 import bpfctl
 from bpfctl import Map, MapType
-from bpfctl.host import cpus
 from btf import types
 from btf.write import Builder
+from tests.kernel import client
 from tests.kernel.facts import Facts
 
 U32, U64 = struct.Struct("=I").pack, struct.Struct("=Q").pack
-CPUS = cpus.possible()
+CPUS = client.CPUS
 
 
 def make(stack, kind, key=4, value=8, entries=100, **more):

@@ -18,12 +18,13 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Self
 
+from tests.kernel.traffic import _ask, attribute
+
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _CLONE_NEWNS, _CLONE_NEWNET = 0x00020000, 0x40000000
 _MS_BIND, _MS_REC, _MS_PRIVATE = 0x1000, 0x4000, 1 << 18
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 1
-_RTM_NEWLINK, _NLM_F_REQUEST, _NLM_F_ACK, _NLM_F_EXCL, _NLM_F_CREATE = 16, 1, 4, 0x200, 0x400
-_IFLA_IFNAME, _IFLA_LINKINFO, _IFLA_INFO_KIND = 3, 18, 1
+_RTM_NEWLINK, _IFLA_IFNAME, _IFLA_LINKINFO, _IFLA_INFO_KIND = 16, 3, 18, 1
 
 
 def _checked(result: int, what: str) -> None:
@@ -51,19 +52,9 @@ def bind(folder: Path, target: Path) -> None:
 
 def add_device(kind: str, name: str) -> int:
     """Create a network device (with its peer, where the kind has one) by rtnetlink and return its index."""
-    info = _attribute(_IFLA_LINKINFO, _attribute(_IFLA_INFO_KIND, kind.encode()))
-    body = bytes(16) + _attribute(_IFLA_IFNAME, name.encode() + b"\0") + info
-    flags = _NLM_F_REQUEST | _NLM_F_ACK | _NLM_F_EXCL | _NLM_F_CREATE
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as netlink:
-        netlink.send(struct.pack("=IHHII", 16 + len(body), _RTM_NEWLINK, flags, 1, 0) + body)
-        (code,) = struct.unpack_from("=i", netlink.recv(4096), 16)
-    if code:
-        raise OSError(-code, os.strerror(-code), f"add {kind} device")
+    info = attribute(_IFLA_LINKINFO, attribute(_IFLA_INFO_KIND, kind.encode()))
+    _ask(_RTM_NEWLINK, bytes(16) + attribute(_IFLA_IFNAME, name.encode() + b"\0") + info)
     return socket.if_nametoindex(name)
-
-
-def _attribute(kind: int, value: bytes) -> bytes:
-    return struct.pack("=HH", 4 + len(value), kind) + value + bytes(-len(value) % 4)
 
 
 def _up(name: str) -> None:

@@ -191,7 +191,7 @@ def every_row(kind, **surroundings):
 
 @pytest.mark.parametrize("kind", ["prog", "map", "link", "btf"])
 def test_no_descriptor_leaks(objects, kind):
-    """10,000 lists, in process, end with the descriptors they began with."""
+    """As many lists as there is time for, in process, end with the descriptors they began with."""
     before = sorted(os.listdir("/proc/self/fd"))
     for number in hardship.rounds(10_000, 1.5):
         surroundings = {"pinned": number % 50 == 0} if kind != "btf" else {}
@@ -228,7 +228,7 @@ def churning():
 
 
 def assert_whole(kind, row):
-    """Assert that nothing of a row of the churning is missing."""
+    """Assert that nothing of a row of the churning is missing; return whether it is one."""
     assert row["id"] > 0
     match kind:
         case "prog" if row.get("name") == "churn":
@@ -245,12 +245,15 @@ def assert_whole(kind, row):
             assert row["prog_id"] > 0
         case "btf":
             assert row["size"] > 0
+        case _:
+            return False
+    return True
 
 
 @pytest.mark.usefixtures("churning")
 @pytest.mark.parametrize("kind", ["prog", "map", "link", "btf"])
 def test_rows_are_whole_while_objects_come_and_go(kind):
-    """1,000 lists in process and some by the command, each complete, while others create and delete at full speed."""
+    """Up to 1,000 lists in process and some by the command, while others create and delete at full speed."""
     view = importlib.import_module(f"bpfctl.views.{kind}").VIEW
     met = set()
 
@@ -258,11 +261,9 @@ def test_rows_are_whole_while_objects_come_and_go(kind):
         surroundings = {"pinned": number % 50 == 0} if kind != "btf" else {}
         rows = every_row(kind, owners=number % 50 == 25, **surroundings)
         documents = [view.json(row) for row in rows]
-        met.update(document["id"] for document in documents)
+        met.update(document["id"] for document in documents if assert_whole(kind, document))
         assert [document["id"] for document in documents] == sorted({document["id"] for document in documents})
-        for row, document in zip(rows, documents, strict=True):
-            assert_whole(kind, document)
-            assert all(view.plain(row))
+        assert all(all(view.plain(row)) for row in rows)
 
     for number in hardship.rounds(1_000, 1.5):
         look(number)

@@ -96,4 +96,4 @@ def test_static_probes(struct):
 
     values = [int.from_bytes(told[at : at + 8], "little") for at in range(0, 40, 8)]
     assert links["type"] == "uprobe_multi"
-    assert sorted(values) == sorted([*PASSED, 4])  # the compiler chooses their order
+    assert values in ([*PASSED, 4], [4, *PASSED])  # the compiler chooses the order of the variables

@@ -18,6 +18,7 @@ from bpfctl.asm.build import Program
 from bpfctl.asm.insn import R0, R1, R2, R3, R4, R5, R6, R10
 from bpfctl.uapi.layouts import MAP_INFO, PROG_INFO
 from tests.kernel import client
+from tests.kernel.command import ENVIRONMENT
 from tests.kernel.emitter import ETHERNET, pinned_to_one_cpu
 from tests.kernel.inhabitants.programs import returning
 
@@ -227,7 +228,8 @@ def test_memlock_is_raised_where_it_counts():
         "fds = [maps.create(1, 4, 8, 4096) for _ in range(4)]\n"
         "print(len([fd.close() for fd in fds]))\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    command = [sys.executable, "-P", "-c", code]
+    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
 
     assert (done.stdout, done.stderr) == ("4\n", "")
 
@@ -236,7 +238,7 @@ def test_run(stack):
     program = load(stack, SOCKET_FILTER, returning(42))
     result = programs.run(program, data_in=bytes(range(64)), data_size_out=128, repeat=3)
 
-    assert (result.retval, len(result.data_out)) == (42, 64)
+    assert (result.retval, result.data_out) == (42, bytes(ETHERNET) + bytes(range(ETHERNET, 64)))
     assert client.run(program, bytes(64)) == 42
 
 
@@ -321,7 +323,7 @@ def test_perf_buffer(stack):
     pages = 1
     size = pages * os.sysconf("SC_PAGESIZE")
     cpu = pinned_to_one_cpu(stack)
-    array = stack.enter_context(maps.create(PERF_EVENT_ARRAY, 4, 4, (os.cpu_count() or 1) + cpu)).fileno()
+    array = stack.enter_context(maps.create(PERF_EVENT_ARRAY, 4, 4, client.CPUS)).fileno()
     raw_sample = 1 << 10
     event = stack.enter_context(
         perf.open_event(SOFTWARE, BPF_OUTPUT, cpu=cpu, sample_type=raw_sample, sample_period=1, wakeup_events=1)
@@ -394,6 +396,7 @@ def test_a_descriptor_that_is_held_to_the_end_is_silent():
         "sys.modules['holder'] = holder = Holder()\n"
         "holder.fd = maps.create(2, 4, 4, 1)\n"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    command = [sys.executable, "-P", "-c", script]
+    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
 
     assert (done.returncode, done.stderr) == (0, "")

@@ -176,8 +176,7 @@ def test_perf_events_are_not_taken_from_another_process(stack, perf):
 
         events = Running(stack, *by_id(perf), "--take", "-j")
         assert events.process.stderr.readline().endswith(b"and gets nothing from it any more\n")
-        while not select([events.process.stdout], [], [], 0.02)[0]:
-            perf.emit(65)
+        assert until(lambda: perf.emit(65) and select([events.process.stdout], [], [], 0.02)[0])
         assert events.stop()[0] == 0
 
 

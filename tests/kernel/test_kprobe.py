@@ -15,7 +15,6 @@ from bpfctl.probe.actions.trace import Trace
 from bpfctl.probe.sources import Sources
 from tests.kernel.probing import probing, read
 
-pytestmark = pytest.mark.usefixtures("kprobes")
 SIZE = 12345  # that nobody else reads at once
 READ = "vfs_read"
 ZERO = "file->f_path.dentry->d_name.name == 'zero'"
@@ -31,6 +30,7 @@ def ours(condition=""):
     return f"pid == {os.getpid()}" + (f" && {condition}" if condition else "")
 
 
+@pytest.mark.usefixtures("kprobes")
 def test_counts_are_exact():
     counts = Count(("probe", "count"))
     with probing(counts, f"kprobe:{READ}", where=ours(f"count == {SIZE} && {ZERO}")) as run:
@@ -41,6 +41,7 @@ def test_counts_are_exact():
         assert {made.group.way for made in run.made} <= ways
 
 
+@pytest.mark.usefixtures("kprobes")
 def test_what_functions_return():
     counts = Count(("retval",))
     with probing(counts, f"kretprobe:{READ}", where=ours(f"retval == {SIZE}")):
@@ -49,6 +50,7 @@ def test_what_functions_return():
         assert [(row.values, row.hits) for row in counts.rows()] == [((SIZE,), 100)]
 
 
+@pytest.mark.usefixtures("kprobes")
 def test_many_functions_by_name():
     counts = Count()
     with probing(counts, "kprobe:vfs_re*", where=ours()) as run:
@@ -62,6 +64,7 @@ def test_many_functions_by_name():
     assert all(name.startswith("kprobe:vfs_re") for name in found)
 
 
+@pytest.mark.usefixtures("kprobes")
 def test_hits_have_their_arguments():
     hits = Trace(("args.count", "file->f_path.dentry->d_name.name", "arg2", "comm"))
     with probing(hits, f"kprobe:{READ}", where=ours(f"count == {SIZE}")) as run, hits.reader() as reader:
@@ -72,6 +75,7 @@ def test_hits_have_their_arguments():
     assert [values[:3] for values in found] == [(SIZE, "zero", SIZE)] * 20
 
 
+@pytest.mark.usefixtures("kprobes")
 def test_a_place_by_its_address():
     address = Symbols().address(READ)
     if not address:
@@ -83,6 +87,13 @@ def test_a_place_by_its_address():
         assert [row.hits for row in counts.rows()] == [10]
 
 
+def skip_where_trampolines_are_refused(error):
+    if "lockdown" in str(error):
+        pytest.skip("lockdown forbids tracing programs")
+    if "cannot attach tracing programs to functions on this architecture" in str(error):
+        pytest.skip("this kernel cannot attach tracing programs on this architecture")
+
+
 @pytest.mark.parametrize(("kind", "fields"), [("fentry", ("count",)), ("fexit", ("count", "retval"))])
 def test_trampolines(kind, fields):
     counts = Count(fields)
@@ -91,12 +102,9 @@ def test_trampolines(kind, fields):
             reads(100)
 
             assert [(row.values, row.hits) for row in counts.rows()] == [((SIZE,) * len(fields), 100)]
-    except KernelError as error:
-        if "lockdown" in str(error):
-            pytest.skip("lockdown forbids tracing programs")
+    except (KernelError, NotSupported) as error:
+        skip_where_trampolines_are_refused(error)
         raise
-    except NotSupported:
-        pytest.skip("this kernel cannot attach tracing programs on this architecture")
 
 
 @pytest.mark.parametrize(
@@ -113,10 +121,7 @@ def test_functions_that_tracing_programs_cannot_have(names, why):
         pytest.skip("this kernel has none of these functions")
     with pytest.raises((KernelError, NotSupported)) as caught, probing(Count(), spec, where="pid == 1"):
         pass
-    if isinstance(caught.value, NotSupported):
-        pytest.skip("this kernel cannot attach tracing programs on this architecture")
-    if "lockdown" in str(caught.value):
-        pytest.skip("lockdown forbids tracing programs")
+    skip_where_trampolines_are_refused(caught.value)
 
     assert str(caught.value).startswith(f"can't attach to {spec}: Invalid argument (")
     assert why in str(caught.value)
@@ -129,6 +134,7 @@ def _resolves(spec):
         return ()
 
 
+@pytest.mark.usefixtures("kprobes")
 def test_several_kinds_at_once():
     counts = Count()
     specs = (f"kprobe:{READ}", f"kretprobe:{READ}", "raw_tracepoint:sched_process_fork")
@@ -156,6 +162,7 @@ def test_what_is_not_there(spec, why):
         Sources().resolve([spec])
 
 
+@pytest.mark.usefixtures("kprobes")
 def test_a_place_inside_an_instruction():
     counts = Count()
     with (
@@ -165,6 +172,7 @@ def test_a_place_inside_an_instruction():
         pass
 
 
+@pytest.mark.usefixtures("kprobes")
 def test_rounds_leave_nothing():
     for _ in range(20):
         with probing(Count(), f"kprobe:{READ}", f"kretprobe:{READ}", where="1"):

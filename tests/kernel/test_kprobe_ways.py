@@ -9,10 +9,11 @@ import signal
 import pytest
 
 from bpfctl.attach.cookie import has_cookies
-from bpfctl.errors import KernelError, NotSupported, UsageError
+from bpfctl.errors import KernelError, UsageError
 from bpfctl.kernel.tracefs import Tracefs
 from bpfctl.probe.actions.count import Count
 from tests.kernel import command
+from tests.kernel.facts import needs
 from tests.kernel.probing import probing, until
 
 pytestmark = pytest.mark.usefixtures("kprobes")
@@ -28,50 +29,46 @@ def moves(count):
             os.write(sink.fileno(), os.read(source.fileno(), SIZE))
 
 
-def events():
+def events(pid=None):
+    """Return the events that a process has made, if not another this one."""
     with Tracefs.open() as files:
-        return [line for line in files.read("kprobe_events").splitlines() if ":bpfctl_" in line]
+        return [line for line in files.read("kprobe_events").splitlines() if f":bpfctl_{pid or os.getpid()}_" in line]
 
 
-def skip_without_multi(error):
-    if isinstance(error, NotSupported) or not has_cookies():
-        pytest.skip("this kernel has no multi-kprobe links (Linux 5.18, CONFIG_FPROBE)")
-    raise error
+def cleaned(pid):
+    """Clean up, and return what there was of this process; others may have left something too."""
+    return [row for row in json.loads(command.run("-j", "probe", "clean").stdout) if row["pid"] == pid]
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.fixture(params=WAYS)
+def way(request):
+    """Return one of the ways; those that the kernel lacks are skipped."""
+    if request.param == WAYS[0]:
+        needs("func:kprobe_multi_link_handler", "multi-kprobe links (Linux 5.18, CONFIG_FPROBE)")
+    return request.param
+
+
 @pytest.mark.parametrize(("kind", "field"), [("kprobe", "arg2"), ("kretprobe", "retval")])
 def test_each_way_counts_the_same(way, kind, field):
     counts = Count((field,))
-    try:
-        with probing(counts, f"{kind}:{READ}", where=f"{OURS} && {field} == {SIZE}", way=way) as run:
-            moves(500)
+    with probing(counts, f"{kind}:{READ}", where=f"{OURS} && {field} == {SIZE}", way=way) as run:
+        moves(500)
 
-            assert [made.group.way for made in run.made] == [way]
-            assert [(row.values, row.hits) for row in counts.rows()] == [((SIZE,), 500)]
-            assert len(events()) == (way == "tracefs event")
-    except (NotSupported, UsageError) as error:
-        if way != WAYS[0]:
-            raise
-        skip_without_multi(error)
+        assert [made.group.way for made in run.made] == [way]
+        assert [(row.values, row.hits) for row in counts.rows()] == [((SIZE,), 500)]
+        assert len(events()) == (way == "tracefs event")
     assert not events()
 
 
-@pytest.mark.parametrize("way", WAYS)
 def test_several_functions_by_each_way(way):
     """One program is told by a cookie where it is; before Linux 5.15 each function has one of its own."""
     counts = Count()
     specs = (f"kprobe:{READ}", f"kprobe:{WRITE}")
-    try:
-        with probing(counts, *specs, where=f"{OURS} && arg2 == {SIZE}", way=way[:-1]) as run:
-            moves(200)
+    with probing(counts, *specs, where=f"{OURS} && arg2 == {SIZE}", way=way[:-1]) as run:
+        moves(200)
 
-            assert len(run.made) == (1 if has_cookies() else 2)
-            assert sorted((row.values, row.hits) for row in counts.rows()) == [((spec,), 200) for spec in specs]
-    except (NotSupported, UsageError) as error:
-        if way != WAYS[0]:
-            raise
-        skip_without_multi(error)
+        assert len(run.made) == (1 if has_cookies() else 2)
+        assert sorted((row.values, row.hits) for row in counts.rows()) == [((spec,), 200) for spec in specs]
     assert not events()
 
 
@@ -101,14 +98,14 @@ def test_a_place_inside_an_instruction_by_an_event():
 def test_what_a_killed_bpfctl_leaves():
     """A count is killed while it runs; its event is told and removed, and the function can be probed as before."""
     with command.running("probe", "count", f"kprobe:{READ}", "--way", "tracefs") as process:
-        assert until(lambda: len(events()) == 1)
-        assert json.loads(command.run("-j", "probe", "clean").stdout) == []
+        assert until(lambda: len(events(process.pid)) == 1)
+        assert cleaned(process.pid) == []
+        assert len(events(process.pid)) == 1
         process.send_signal(signal.SIGKILL)
         process.wait()
-    told = json.loads(command.run("-j", "probe", "clean").stdout)
 
-    assert [(row["pid"], row["at"], row["state"]) for row in told] == [(process.pid, READ, "removed")]
-    assert not events()
+    assert [(row["at"], row["state"]) for row in cleaned(process.pid)] == [(READ, "removed")]
+    assert not events(process.pid)
 
 
 def test_show_tells_the_way():

@@ -24,7 +24,7 @@ def opens(count):
 
 
 def maps(count):
-    """Map a file from different offsets, which is the last of six arguments."""
+    """Map a file from an offset, which is the last of six arguments."""
     with open("/proc/self/exe", "rb") as file:
         for _ in range(count):
             mmap.mmap(file.fileno(), 4096, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ, offset=0x1000).close()

@@ -65,11 +65,11 @@ def test_what_the_program_sees(place):
     [
         ("limit", "--set: 'limit' should be NAME=VALUE"),
         ("limits=1", "the object has no variable 'limits', did you mean 'limit'?"),
-        ("limit=4294967296", "limit"),
-        ("limit=", "limit"),
+        ("limit=4294967296", "limit: 4294967296 is out of the range of unsigned int (0 to 4294967295)"),
+        ("limit=", "limit expected 4 bytes got 0"),
         ("mode=FASTER", "did you mean 'FAST'?"),
-        ("name=much too long", "name"),
-        ("pair={", "pair"),
+        ("name=much too long", "name: text of 13 bytes and its NUL do not fit into char[8]"),
+        ("pair={", "pair: this is no JSON"),
         ("=1", "the object has no variable ''"),
     ],
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import stat
 import struct
 import sys
@@ -11,6 +10,7 @@ import sys
 import pytest
 
 from tests.kernel import client
+from tests.kernel.command import BPFCTL, ENVIRONMENT
 from tests.kernel.saved_maps import U32, create, dump, ordered, ours, saved, typed, word
 
 ARRAY, ARRAY_OF_MAPS, HASH, PERCPU_HASH, PERF_EVENT_ARRAY, PROG_ARRAY = 2, 12, 1, 5, 4, 3
@@ -268,8 +268,8 @@ def test_what_others_changed_meanwhile_is_left_alone(stack, tmp_path, editor):
     fd = create(stack, HASH, 4, 2, 4)
     for number in (1, 2):
         client.map_update(fd, U32(number), b"ab")
-    command = [sys.executable, "-m", "bpfctl", "map", "update", "id", word(fd), "key", "1", "value", "0", "0"]
-    editor(f"subprocess.run({command}, check=True, cwd={os.getcwd()!r}); text = text.replace('61 62', '63 64')")
+    command = [*BPFCTL, "map", "update", "id", word(fd), "key", "1", "value", "0", "0"]
+    editor(f"subprocess.run({command}, check=True, env={ENVIRONMENT}); text = text.replace('61 62', '63 64')")
 
     answer = edit(fd)
 

@@ -216,7 +216,7 @@ def test_networks_in_a_trie(stack):
 def counters(shared):
     """A per-CPU hash map without types: key n has n on the first CPU, 1000 on the last, and -1 as a second number."""
     if CPUS < 2:
-        pytest.skip("the machine has one CPU")
+        pytest.skip("there are no two CPUs whose values could be added up")
     fd = create(shared, PERCPU_HASH, 4, 16, 100)
     for n in range(20):
         first = [n] + [0] * (CPUS - 2) + [1000]
@@ -314,7 +314,7 @@ def test_stat_counts(stack, flows, counters):
 
 
 def test_stat_of_a_ring_buffer_takes_nothing_out(stack):
-    needs("enum:BPF_MAP_TYPE_USER_RINGBUF", "ring buffers of user space (Linux 6.1)")
+    needs("enum:BPF_MAP_TYPE_USER_RINGBUF", "ring buffers that user space writes to (Linux 6.1)")
     fd = create(stack, USER_RINGBUF, 0, 0, 4096)
     with mmap.mmap(fd, mmap.PAGESIZE, offset=mmap.PAGESIZE) as producer:
         producer[:8] = U64(256)  # as a user space producer does after writing so many bytes

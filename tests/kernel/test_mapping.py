@@ -73,7 +73,7 @@ def test_what_does_not_fit(stack):
     for key, value, words in cases:
         with pytest.raises(DoesNotFit, match=words) as caught:
             m[key] = value
-        assert isinstance(caught.value, ValueError | bpfctl.BpfctlError)
+        assert isinstance(caught.value, ValueError)
     for text, words in (("\ud800", "no text"), ("a\0b", "does not fit"), ("five5", "does not fit")):
         with pytest.raises(DoesNotFit, match=f"key: .*{words}"):
             m.typed(key=str)[text] = 0
