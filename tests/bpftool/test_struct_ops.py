@@ -104,7 +104,7 @@ def test_register_and_unregister(place, voice):
 
 @pytest.mark.parametrize("voice", VOICES)
 @pytest.mark.usefixtures("structs")
-def test_what_cannot_be_taken_out_of_use(voice):
+def test_unregister_what_cannot_be(voice):
     """One that is not there, or that a link holds."""
     for words in (["name", "no"], ["name", "ours"], ["id", "4294967295"], []):
         theirs, mine = theirs_and_ours(*voice, "struct_ops", "unregister", *words)
