@@ -161,6 +161,11 @@ def test_what_is_wrong(words, tmp_path):
     assert (theirs.rc, said(theirs)[:1]) == (mine.rc, said(mine)[:1])
     assert mine.rc
     assert not mine.stdout
+    theirs, mine = peer.run(NEWEST, "-j", *given), peer.inside("-j", *given)
+    assert theirs.rc == mine.rc
+    # Something may follow that makes it no JSON, and the error about a format ends with a line break of its own.
+    assert mine.stdout.rstrip() in theirs.stdout.replace(b"option\n", b"option")
+    assert json.loads(mine.stdout).keys() == {"error"}
 
 
 def test_header_has_no_json(typed_map):

@@ -196,6 +196,7 @@ SHOWN = {
     "`btf dump` of a map or program without types": ["bpftool/test_btf_dump.py::test_objects_without_types"],
     "`btf dump` of an object that is gone": ["bpftool/test_btf_dump.py::test_an_object_that_is_gone"],
     "`btf dump` with too few words": ["bpftool/test_btf_dump.py::test_what_is_wrong"],
+    "`btf dump` with nothing behind `format` (`-j`)": ["bpftool/test_btf_dump.py::test_what_is_wrong"],
     "bytes above 255, or with a sign, in `key` and `value`": [
         "bpftool/test_map_write.py::test_bytes_over_255_are_refused",
         "unit/cli/test_data.py::test_mistakes",
