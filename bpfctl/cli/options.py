@@ -70,7 +70,7 @@ _LEAVES_VALUE = ("--type", "--name", "--owner", "--sort")
 _PROBE, _PROCESS = "probe", "-p"
 # Of this object -EPERM and -1 are words: that is how the kernel answers.
 _EXPLAIN = "explain"
-# bpftool once had this option and still accepts it.
+# bpftool once had this option, and scripts for it may have it still.
 _IGNORED = "l"
 
 

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 SOCKET_FILTER, SCHED_CLS = 1, 3
 MAP_LOOKUP, MAP_UPDATE, GET_PRANDOM, TAIL_CALL, LOOP = 1, 2, 7, 12, 181
-ARRAY, PROG_ARRAY, HASH = 2, 3, 1
+ARRAY, PROG_ARRAY, HASH, ARENA = 2, 3, 1, 33
+_MMAPABLE, _ARENA_START = 1 << 10, 1 << 44  # where user space sees it, as nobody maps it here
 
 
 def arithmetic() -> bytes:
@@ -159,6 +160,7 @@ class Coded:
         self._load("with_lines", partial(self._with_lines, callback=True))
         self._load("with_fewer_lines", partial(self._with_lines, callback=False))
         self._load("kernel_functions", self._kernel_functions)
+        self._load("spaces", self._spaces)
 
     def close(self) -> None:
         """Let go of everything."""
@@ -209,6 +211,16 @@ class Coded:
             line_info_rec_size=16,
             line_info_cnt=len(lines),
         )
+
+    def _spaces(self) -> int:
+        """Load a program that casts addresses between the kernel's and those of an arena (Linux 6.9)."""
+        arena = self._others["arena"] = client.map_create(
+            ARENA, 0, 0, 1, name="arena", map_flags=_MMAPABLE, map_extra=_ARENA_START
+        )
+        prog = Program().ld_map_fd(R1, arena).mov(R2, 8).cast(R2, R2, 0, 1).cast(R3, R2, 1, 0)
+        for size in (1, 2, 4, 8):
+            prog.st(size, R2, 8, 7).stx(size, R2, 16, R3).ldx(size, R4, R2, 8)
+        return client.prog_load(SOCKET_FILTER, prog.mov(R0, 0).exit_().assemble(), name="spaces")
 
     @staticmethod
     def _kernel_functions() -> int:

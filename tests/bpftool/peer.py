@@ -1,12 +1,7 @@
-"""
-bpftool, which bpfctl speaks like: where it is, how to run the two side by side, and how to take their lists apart.
-
-Objects of other processes come and go while tests run, so lists are compared object by object, each by its own bytes.
-"""
+"""bpftool, which bpfctl speaks like: where it is, and how to run the two side by side."""
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shlex
@@ -16,6 +11,7 @@ import sys
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
+from tests.bpftool import listing
 from tests.kernel import command as started
 from tests.vm import userland
 
@@ -134,32 +130,10 @@ def batch(file: Path, commands: Iterable[list[str]]) -> list[str]:
     return ["batch", "file", str(file)]
 
 
-def documents(stdout: bytes) -> dict[int, str]:
-    """Return the objects of a JSON array, each as it is written there, by their ids."""
-    text = stdout.decode(errors="surrogateescape")
-    decoder = json.JSONDecoder(strict=False)
-    found, at = {}, text.find("{")
-    while at >= 0:
-        value, end = decoder.raw_decode(text, at)
-        found[value["id"]] = text[at:end]
-        at = text.find("{", end)
-    return found
-
-
-def blocks(stdout: bytes) -> dict[int, str]:
-    """Return the lines of each object in plain text, by their ids."""
-    text = stdout.decode(errors="surrogateescape")
-    starts = [match.start() for match in re.finditer(r"^\d+: ", text, re.MULTILINE)]
-    ends = [*starts[1:], len(text)]
-    return {int(text[a : text.index(":", a)]): text[a:b] for a, b in zip(starts, ends, strict=True)}
-
-
 @cache
 def listed(tool: str | None, *args: str) -> dict[int, str]:
     """Return what a bpftool lists, or bpfctl where that is None, taken apart; once asked it is kept."""
-    answer = ours(*args) if tool is None else run(tool, *args)
-    assert answer.rc == 0, answer
-    return (documents if "-j" in args or "-p" in args else blocks)(answer.stdout)
+    return listing.objects(ours(*args) if tool is None else run(tool, *args), args)
 
 
 def agrees(theirs: object, mine: object) -> bool:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -13,8 +11,8 @@ from btf import types
 from btf.kind import NAMES
 from btf.read import BTF, enum_values
 from btf.write import Builder
+from tests.bpftool import peer
 
-BPFTOOL = os.environ.get("BPFTOOL", "bpftool")
 VMLINUX = Path("/sys/kernel/btf/vmlinux")
 
 ENCODINGS = {0: "(none)", types.SIGNED: "SIGNED", types.CHAR: "CHAR", types.BOOL: "BOOL"}
@@ -22,8 +20,9 @@ ENCODINGS = {0: "(none)", types.SIGNED: "SIGNED", types.CHAR: "CHAR", types.BOOL
 
 def dump(path):
     """Return what bpftool says about a BTF file."""
-    done = subprocess.run([BPFTOOL, "-j", "btf", "dump", "file", str(path)], capture_output=True, check=True)
-    return json.loads(done.stdout.decode("utf-8", "surrogateescape"))["types"]
+    answer = peer.run(peer.bpftools()[0], "-j", "btf", "dump", "file", str(path))
+    assert answer.rc == 0, answer.stderr
+    return json.loads(answer.stdout.decode("utf-8", "surrogateescape"))["types"]
 
 
 def printed(of, val):

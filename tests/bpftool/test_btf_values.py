@@ -6,15 +6,14 @@ import json
 import os
 import random
 import struct
-import subprocess
 
 from btf import types
 from btf.read import BTF
 from btf.value import Bits, Char, Decoder, Enumerator, Record
 from btf.write import Builder
+from tests.bpftool import peer
 from tests.kernel import client
 
-BPFTOOL = os.environ.get("BPFTOOL", "bpftool")
 ARRAY = 2
 HARMLESS = bytes.maketrans(b'"\\', b"'/")
 
@@ -106,8 +105,9 @@ def test_values_of_a_map():
         )
         for number, value in enumerate(values):
             client.map_update(map_fd, struct.pack("=I", number), value)
-        command = [BPFTOOL, "-j", "map", "dump", "id", str(client.id_of("map", map_fd))]
-        shown = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+        shown = json.loads(
+            peer.run(peer.bpftools()[0], "-j", "map", "dump", "id", str(client.id_of("map", map_fd))).stdout
+        )
     finally:
         for fd in (map_fd, btf_fd):
             if fd >= 0:

@@ -17,6 +17,7 @@ from btf.relo import Resolver, Target
 from tests.bpftool import peer
 from tests.build.bpf_object import bpf_object
 from tests.build.odd_types import odd_relos, odd_types
+from tests.kernel.place import Place
 
 VMLINUX = Path("/sys/kernel/btf/vmlinux")
 SOURCE = Path(__file__).with_name("core_relo.bpf.c")
@@ -112,7 +113,8 @@ def decisions(lines):
 def test_values_on_this_kernel(compiled, resolved):
     """Each instruction of a compiled program is given our value, or poisoned where we say so."""
     _, results, code = resolved
-    said, answer = debug("prog", "load", str(compiled), "/sys/fs/bpf/bpfctl_core_relo")
+    with Place() as place:
+        said, answer = debug("prog", "load", str(compiled), str(place.bpffs / "core_relo"))
 
     assert answer.rc == 255, "no verifier accepts the program"
     assert set(range(len(results))) == set(said)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bpftool import differences, peer
+from tests.bpftool import differences, listing, peer
 from tests.bpftool.newest import CURRENT, NEWEST, OLDER
 from tests.kernel import client
 from tests.kernel.zoo import Zoo
@@ -25,9 +25,9 @@ def zoo():
 def test_stale_btf_id(zoo):
     """In a list, bpftool tells of a map without BTF either nothing or the id of another map's BTF; by id, nothing."""
     ids = {made.id: differences.btf_id(made.fd) for made in zoo.created.values() if made.kind == "map"}
-    mine = peer.documents(peer.inside("-j", "map").stdout)
+    mine = listing.objects(peer.inside("-j", "map"), ["-j"])
     for tool in peer.bpftools():
-        theirs = peer.documents(peer.run(tool, "-j", "map").stdout)
+        theirs = listing.objects(peer.run(tool, "-j", "map"), ["-j"])
         others = {0, *client.ids("btf")}
         for id_, btf_id in ids.items():
             told = json.loads(theirs[id_]).get("btf_id", 0)
@@ -79,8 +79,8 @@ def test_types_newer_than_the_tool(zoo):
     number_of = {"prog": "BPF_PROG_TYPE_", "map": "BPF_MAP_TYPE_", "link": "BPF_LINK_TYPE_"}
     seen = 0
     for kind, prefix in number_of.items():
-        theirs = peer.documents(peer.run(OLDER[-1], "-j", kind).stdout)
-        mine = peer.documents(peer.inside("-j", kind).stdout)
+        theirs = listing.objects(peer.run(OLDER[-1], "-j", kind), ["-j"])
+        mine = listing.objects(peer.inside("-j", kind), ["-j"])
         for id_ in zoo.ids(kind):
             old, new = json.loads(theirs[id_])["type"], json.loads(mine[id_])["type"]
             if isinstance(old, int):

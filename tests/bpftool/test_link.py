@@ -117,6 +117,22 @@ def own_link(zoo):
     child.rmdir()
 
 
+@CURRENT
+@pytest.mark.parametrize("args", [["-j"], ["-p"], []], ids=["json", "indented", "plain"])
+def test_what_both_say_of_a_detached_link(own_link, args):
+    """Nothing, in JSON null; and what is left of the link is told alike."""
+    tools, answers, left = (lambda *words: peer.run(peer.bpftools()[0], *words), peer.inside), [], []
+    for tool in tools:
+        fd, id_ = own_link()
+        answers.append(tool(*args, "link", "detach", "id", str(id_)))
+        assert client.info(fd)[16:24] == bytes(8)
+        left.append([asked(*args, "link", "show", "id", str(id_)) for asked in tools])
+
+    assert answers[0] == answers[1] == (0, b"null\n" if args else b"", b"")
+    for theirs, mine in left:
+        assert differences.with_link_status(theirs) == mine
+
+
 def test_detach(own_link):
     """A detached link stays, and its cgroup is gone from what the kernel tells of it."""
     fd, id_ = own_link()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from bpfctl.kernel.prog import Program
 from bpfctl.load.object import Loaded
 from tests.bpftool import peer
 from tests.build.compiled import NAMES
+from tests.kernel import client
 from tests.kernel.place import Place
 
 #: Those of which only who attaches them knows what they are for.
@@ -25,6 +27,7 @@ LEFT_OUT = {"freplace"}
 POISONED = {"kfunc_weak", "load_kfuncs"}
 #: bpftool pins no program of an object that has one which is not loaded.
 UNPINNED = {"core_not_loaded", "not_loaded"}
+LINES = slice(148, 152)  # how many it knows of its source, in struct bpf_prog_info
 
 
 @pytest.fixture
@@ -138,7 +141,9 @@ def _compare(path, kernel, pins):
 def _program(program):
     info = program.info()
     names = "type", "tag", "gpl_compatible", "xlated_prog_len", "nr_func_info", "attach_btf_id"
-    return {name: getattr(info, name) for name in names} | {"maps": len(info.map_ids), "types": bool(info.btf_id)}
+    lines = int.from_bytes(client.info(program.fileno())[LINES], sys.byteorder)
+    more = {"maps": len(info.map_ids), "types": bool(info.btf_id), "lines": lines}
+    return {name: getattr(info, name) for name in names} | more
 
 
 def _map(map_):

@@ -30,6 +30,7 @@ def test_no_type_is_left_out(zoo):
     known = {name.removesuffix("_deprecated") for name in known}
 
     assert known - FILLERS.keys() <= {"unspec", "__max_bpf_map_type"}
+    assert SIZES_OF.keys() == FILLERS.keys()
 
 
 @pytest.mark.parametrize("kind", FILLERS)

@@ -166,7 +166,8 @@ def test_maps_in_maps_and_programs(voice):
 
 CREATED = [
     "type hash key 4 value 8 entries 16 name made flags 1",
-    "name made entries 0x10 value 010 key 4 type lpm_trie",
+    "name made entries 0x10 value 010 key 4 type hash",
+    "name made entries 16 value 8 key 4 type lpm_trie",
     "type lpm_trie key 8 value 8 entries 4 name made f 1",
     "type has key 4 value 8 entries 16 name made",
     "type hash type hash key 4 value 8 entries 16 name made",

@@ -17,7 +17,7 @@ from tests.bpftool.newest import CURRENT, NEWEST, VOICES
 pytestmark = CURRENT
 OPTIONS = [[], ["opc", "l"]]
 # What the kernels of the last years have not had from the beginning.
-NEW = {"arithmetic_v4", "atomics", "ordered", "unbounded", "kernel_functions", "with_lines"}
+NEW = {"arithmetic_v4", "atomics", "ordered", "unbounded", "kernel_functions", "with_lines", "spaces"}
 
 
 @pytest.fixture(scope="module")

@@ -201,8 +201,8 @@ def spelled(text):
     conditions, and no # before what is jumped to.
     """
     text = re.sub(r"\s+", " ", re.sub(r"\s*(//|#[^\d-]).*", "", text)).strip()
-    text = re.sub(r"^rex |(?<=bswap|leave)[lq]\b|(?<=jmp)q\b", "", text.replace("0x0(%rax,%rax,1)", "(%rax,%rax)"))
-    text = text.replace("b.cc ", "b.lo ").replace("b.cs ", "b.hs ")
+    text = re.sub(r"^rex |(?<=bswap|leave)[lq]\b|(?<=jmp)q\b", "", text.replace(",1)", ")"))
+    text = text.replace("0x0(%rax,%rax)", "(%rax,%rax)").replace("b.cc ", "b.lo ").replace("b.cs ", "b.hs ")
     mnemonic, _, operands = text.partition(" ")
     size = {"b": 8, "l": 32}.get(mnemonic[-1:], 64) if "%" in operands else 32 if operands.startswith("w") else 64
 

@@ -236,7 +236,7 @@ def test_where_nothing_is_mounted(place, compiled):
     # what was mounted for the programs is taken away when the maps find no place
     answer = peer.inside("prog", "loadall", good, f"{plain}/three", "pinmaps", f"{plain}/no/maps")
     assert answer.rc == 255
-    assert os.listdir(plain) == ["two", "maps"] or not (plain / "three").exists()
+    assert not (plain / "three").exists()
 
 
 def unmounted(path):

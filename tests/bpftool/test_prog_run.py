@@ -111,7 +111,7 @@ RUNS = [
     ("xdp", "repeat 1"),
     ("tc", "data_in packet data_out - ctx_in skb ctx_out -"),
     ("tc", "data_in packet data_out - ctx_in skb ctx_out - repeat 10"),
-    ("tc", "data_in packet data_out out ctx_in skb ctx_out context ctx_size_out 184"),
+    ("tc", "data_in packet data_out out ctx_in skb ctx_out context ctx_size_out 192"),
     ("tc", "data_in packet ctx_in skb ctx_size_out 100"),
     ("tc", "data_in packet ctx_in skb_with_length"),
     ("tc", "data_in packet data_size_out 10 data_out out"),

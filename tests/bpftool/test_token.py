@@ -45,7 +45,8 @@ def test_show(voice):
 
 
 def test_what_is_told(place):
-    rows = json.loads(peer.inside("-j", "token", "show").stdout)
+    told = json.loads(peer.inside("-j", "token", "show").stdout)
+    rows = [row for row in told if row["token_info"].startswith(f"{place.root}/")]  # the machine may have others
 
     assert [row["token_info"] for row in rows] == [f"{place.root}/bpf {at}" for at in range(3)]
     assert rows[0]["allowed_cmds"] == ["any"]

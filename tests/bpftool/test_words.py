@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
@@ -154,6 +155,58 @@ def test_words_that_begin_nothing(line):
         assert (mine.rc, mine.stdout) == (theirs.rc, theirs.stdout)
         assert mine.stderr.startswith(b"Error: unknown ")
         assert mine.stderr.count(b"\n") == 1
+
+
+#: Which say their help with nothing at all in JSON.
+SILENT = {"perf", "iter"}
+OBJECTS = ["prog", "map", "link", "cgroup", "net", "feature", "btf", "gen", "struct_ops", "token", *sorted(SILENT)]
+
+
+@pytest.mark.parametrize("name", OBJECTS)
+@pytest.mark.parametrize("voice", ["-j", "-p"])
+def test_help(voice, name):
+    """It is told to people alone."""
+    theirs, mine = peer.run(NEWEST, voice, name, "help"), peer.inside(voice, name, "help")
+
+    assert theirs[:2] == (0, b"\n" if name in SILENT else b"null\n")
+    assert mine == (0, b"null\n", b"")
+
+
+def test_an_option_of_the_past():
+    """What had it asked libbpf for less."""
+    words = ["map", "show", "id", "4294967295"]
+
+    assert peer.inside("-l", *words) == peer.inside(*words)
+    assert peer.run(NEWEST, "-l", *words).stderr.startswith(b"Error: unrecognized option '-l'\n")
+
+
+# Lines of batches, and where they end with an error.
+BATCHES = [
+    ("# a comment\n\nmap show id 4294967295\n", 3),
+    (" \t\n  # and nothing else\n", None),
+    ("map show id \\\n4294967295\nversion\n", 1),
+    ("map\tshow  id\t4294967295", 1),
+    ("feature list_builtins map_types # the rest\n", None),
+    ("feature list_builtins map_types #\n#prog\n \\\n feature list_builtins link_types\n", None),
+    ("feature 'list_builtins' \"map_types\"\r\n", None),
+    ("map 'show id 4294967295\n", None),
+    ("batch file -\n", None),
+]
+
+
+@pytest.mark.parametrize(("text", "where"), BATCHES, ids=range(len(BATCHES)))
+@pytest.mark.parametrize("voice", [["-j"], ["-p"], []], ids=["json", "indented", "plain"])
+def test_lines_of_batches(held, voice, text, where):
+    """Comments, lines that go on, quotes and blanks, out of stdin."""
+    answers = []
+    for tool in (lambda *words, **how: peer.run(NEWEST, *words, **how), peer.inside):
+        stdin = held(os.memfd_create("batch"))
+        os.pwrite(stdin, text.encode(), 0)
+        answers.append(tool(*voice, "batch", "file", "-", stdin=stdin))
+    theirs, mine = answers
+
+    assert mine == (theirs if voice or not where else differences.with_line(theirs, f"line {where} of stdin"))
+    assert mine.rc == (255 if where else theirs.rc)
 
 
 @pytest.mark.parametrize("line", DIFFERENT)

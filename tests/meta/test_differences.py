@@ -93,6 +93,8 @@ SHOWN = {
         "bpftool/test_prog_load.py::test_where_nothing_is_mounted"
     ],
     "`prog load -L`, with or without `-S`": ["bpftool/test_prog_load.py::test_loader_programs"],
+    "`perf help` and `iter help` with `-j`": ["bpftool/test_words.py::test_help"],
+    "`-l`, which older ones have": ["bpftool/test_words.py::test_an_option_of_the_past"],
     "`gen` and `iter pin` with `-j`": [
         "bpftool/test_min_core_btf.py::test_words",
         "bpftool/test_iter.py::test_pin",
@@ -104,7 +106,7 @@ SHOWN = {
         "bpftool/test_struct_ops.py::test_what_cannot_be_registered"
     ],
     "`struct_ops unregister` of a struct that a link holds, or that is out of use already": [
-        "bpftool/test_struct_ops.py::test_unregister",
+        "bpftool/test_struct_ops.py::test_unregister_what_cannot_be",
         "bpftool/test_struct_ops.py::test_what_is_out_of_use_but_held",
     ],
     "`prog tracelog` where no tracefs is mounted": ["bpftool/test_prog_tracelog.py::test_without_a_tracefs"],
@@ -194,6 +196,7 @@ SHOWN = {
     "`btf dump` of a map or program without types": ["bpftool/test_btf_dump.py::test_objects_without_types"],
     "`btf dump` of an object that is gone": ["bpftool/test_btf_dump.py::test_an_object_that_is_gone"],
     "`btf dump` with too few words": ["bpftool/test_btf_dump.py::test_what_is_wrong"],
+    "`btf dump` with nothing behind `format` (`-j`)": ["bpftool/test_btf_dump.py::test_what_is_wrong"],
     "bytes above 255, or with a sign, in `key` and `value`": [
         "bpftool/test_map_write.py::test_bytes_over_255_are_refused",
         "unit/cli/test_data.py::test_mistakes",
