@@ -141,10 +141,10 @@ def _tell(logs: Sequence[str], codes: Sequence[int], seconds: float, most: int) 
             done += int(number)
             branches = max(branches, int(covered))
         longest = max(longest, *map(float, re.findall(r"^longest: ([\d.]+)", log, re.MULTILINE)))
-    verdict = "one wrong" if any(codes) else "none wrong"
+    verdict = "one wrong" if any(codes) else "none wrong" if done else "which is none"
     print(f"{done:,} inputs, {verdict}, {done / seconds:.0f} a second, {branches:,} branches covered")
     print(f"longest input {longest:.3f} s of CPU time, most memory of a process {most / 1024:.0f} MiB")
-    return int(any(codes))
+    return int(any(codes) or not done)
 
 
 if __name__ == "__main__":
