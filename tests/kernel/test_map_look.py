@@ -455,6 +455,8 @@ def test_watch_on_a_terminal(stack):
         client.map_update(fd, U32(1), U64(31))
         client.map_update(fd, U32(2), U64(2))
         terminal.wait_for(b"02 00 00 00")
+        # Ctrl-C throws away what the terminal has not shown yet.
+        terminal.wait_for(b"nothing has changed", times=terminal.seen.count(b"nothing has changed") + 1)
         terminal.press_ctrl_c()
         assert terminal.finish() == 0
     lines = [line.split() for line in terminal.lines()]
