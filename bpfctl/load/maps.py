@@ -104,7 +104,10 @@ class Maker:
 
 def _refused(spec: MapSpec, error: OSError) -> KernelError:
     number = error.errno or 0
-    return KernelError(f"map {spec.name} cannot be made", number, hint=privilege_hint(number))
+    hint = privilege_hint(number)
+    if number == EINVAL and spec.flags & MapFlag.LINK:
+        hint = "before Linux 6.4 a struct stands in section .struct_ops, as there are no links of .struct_ops.link"
+    return KernelError(f"map {spec.name} cannot be made", number, hint=hint)
 
 
 def kernel_name(spec: MapSpec, of: str) -> str:

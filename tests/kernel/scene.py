@@ -135,7 +135,7 @@ LINES = {
         "syscalls:sys_enter_read --duration 0.1",
     ],
     "probe stat": ["task-clock --duration 0.1", "task-clock -- /bin/true"],
-    "probe attach": ["raw_tracepoint:task_rename id {raw}", "software:cpu-clock pinned {B}/event"],
+    "probe attach": ["raw_tracepoint:task_newtask id {raw}", "software:cpu-clock pinned {B}/event"],
     "probe clean": ["", "--dry-run"],
     "events ": ["id {ring}", "pinned {B}/ring", "pinned {B}/perf"],
     "plugin list": [""],
