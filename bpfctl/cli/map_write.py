@@ -235,9 +235,9 @@ def _rights(kind: int, error: KernelError) -> str:
     if error.errno != EPERM:  # which limits of memory answer too, before Linux 5.11
         return error.hint
     from bpfctl.explain import capability
-    from bpfctl.kernel.refusal import lacking
+    from bpfctl.kernel.refusal import lacking, memory_limit
 
-    return lacking(*capability.of_map(kind))
+    return lacking(*capability.of_map(kind)) or memory_limit()
 
 
 def _spec(words: grammar.Words, opened: ExitStack, inner: list[Map]) -> _Spec:

@@ -16,7 +16,7 @@ from bpfctl.errors import KernelError, SavedError, UsageError
 from bpfctl.kernel import names
 from bpfctl.kernel.btf import Btf
 from bpfctl.kernel.map import NAME_ROOM, Map, MapInfo
-from bpfctl.kernel.refusal import lacking
+from bpfctl.kernel.refusal import lacking, memory_limit
 from bpfctl.uapi.flags import MapFlag
 
 _U32 = 1 << 32
@@ -125,7 +125,7 @@ class Definition(NamedTuple):
                 )
             except OSError as error:
                 number = error.errno or 0
-                hint = lacking("CAP_BPF") if number == EPERM else ""
+                hint = (lacking("CAP_BPF") or memory_limit()) if number == EPERM else ""
                 raise KernelError(f"can't create map '{self.name}'", number, hint=hint) from None
 
 

@@ -41,7 +41,7 @@ def hint(errno: int, *needed: str) -> str:
         return f"root of a user namespace is not enough: it needs {_joined(needed)} in the initial one"
     if status.get("Seccomp") == _SECCOMP_FILTER:
         return "a seccomp filter, such as a container's, may forbid bpf(2): run it outside, or with another profile"
-    if errno == EPERM and (limit := _memory_limit()):
+    if errno == EPERM and (limit := memory_limit()):
         return limit
     verb = "are" if needed[1:] else "is"
     return f"{_joined(needed)} {verb} there, so a security policy forbids it{_lockdown()}"
@@ -85,7 +85,7 @@ def perf_hint() -> str:
     return f"CAP_PERFMON is there, so a security policy forbids it{_lockdown()}"
 
 
-def _memory_limit() -> str:
+def memory_limit() -> str:
     """Return what to do where a limit for memory may be used up to which the kernel charges objects; or nothing.
 
     Linux did so before 5.11, with EPERM as the answer (bpf_map_charge_init() in kernel/bpf/syscall.c).
