@@ -69,12 +69,17 @@ def steps(*arguments, **more):
     return {str(tally.counter): tally.steps for tally in counted(*arguments, **more)[0]}
 
 
-def test_fresh_pages_are_exact():
+def pages(count):
+    """About so many page faults: a program faults in again what the kernel has taken back of its files meanwhile."""
+    return pytest.approx(count, abs=16)
+
+
+def test_fresh_pages():
     with steady():
         few, many, again = (steps([FAULTS], "pages", count)[FAULTS] for count in (500, 2500, 2500))
 
-    assert many - few == 2000
-    assert again == many
+    assert many - few == pages(2000)
+    assert again == pages(many)
 
 
 def test_system_calls_are_exact():
@@ -133,10 +138,10 @@ def test_user_mode_and_the_kernel():
         many = steps([FAULTS, f"{FAULTS}:u", f"{FAULTS}:k", f"{FAULTS}:ku"], "pages", 900)
 
     assert {name: many[name] - few[name] for name in many} == {
-        FAULTS: 800,
-        f"{FAULTS}:u": 800,
-        f"{FAULTS}:k": 0,
-        f"{FAULTS}:uk": 800,
+        FAULTS: pages(800),
+        f"{FAULTS}:u": pages(800),
+        f"{FAULTS}:k": pages(0),
+        f"{FAULTS}:uk": pages(800),
     }
     assert many[FAULTS] == many[f"{FAULTS}:u"] + many[f"{FAULTS}:k"] == many[f"{FAULTS}:uk"]
 
@@ -147,7 +152,7 @@ def test_a_group_counts_at_the_same_times(specs, together):
         alone = steps([GETPID, FAULTS], "asks", 777, "pages", 300)
         tallies, _ = counted(specs, "asks", 777, "pages", 300, together=together)
 
-    assert [tally.steps for tally in tallies[:2]] == [777, alone[FAULTS]]
+    assert [tally.steps for tally in tallies[:2]] == [777, pages(alone[FAULTS])]
     assert len({(tally.enabled, tally.running) for tally in tallies}) == 1
     assert tallies[0].enabled > 0
 
@@ -468,4 +473,6 @@ def test_perf_stat_says_the_same():
         told = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=True).stderr
     theirs = [int(line.split(",")[0]) for line in told.splitlines() if line[:1].isdigit()]
 
-    assert ours == theirs
+    *faults, asked = ours
+    assert theirs == [*map(pages, faults), asked]
+    assert asked == 4321
