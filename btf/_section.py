@@ -18,6 +18,7 @@ from btf.errors import BTFError
 TYPE_CHECKING = False  # without importing typing, see btf.read
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from mmap import mmap
     from typing import Literal
 
 MAGIC = 0xEB9F
@@ -31,7 +32,7 @@ class Sections:
 
     __slots__ = ("_types", "byteorder", "strings", "words", "words_by_kind")
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes | mmap) -> None:
         self.byteorder = _byteorder(data)
         sign = "<" if self.byteorder == "little" else ">"
         if len(data) < HEADER:
@@ -120,7 +121,7 @@ class _Strides(dict[int, int]):
         return stride
 
 
-def _byteorder(data: bytes) -> Literal["little", "big"]:
+def _byteorder(data: bytes | mmap) -> Literal["little", "big"]:
     magic = data[:2]
     if magic == MAGIC.to_bytes(2, "little"):
         return "little"
@@ -129,7 +130,7 @@ def _byteorder(data: bytes) -> Literal["little", "big"]:
     raise BTFError("not BTF: wrong magic number")
 
 
-def _cut(data: bytes, start: int, length: int, what: str) -> bytes:
+def _cut(data: bytes | mmap, start: int, length: int, what: str) -> bytes:
     if start + length > len(data):
         raise BTFError(f"{what} section ends at {start + length}, the data at {len(data)}")
     return data[start : start + length]

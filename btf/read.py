@@ -14,6 +14,7 @@ from btf.errors import BTFError
 TYPE_CHECKING = False  # what typing has to say costs 10 ms, more than all the rest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from mmap import mmap
     from typing import Any, Literal, TypeAlias
 
     from typing_extensions import TypeVar
@@ -66,8 +67,8 @@ class BTF:
         self._by_name: dict[str, list[int]] | None = None
 
     @classmethod
-    def from_bytes(cls, data: bytes, base: BTF | None = None) -> BTF:
-        """Read raw BTF of either byte order; ``base`` is what a split BTF was made against.
+    def from_bytes(cls, data: bytes | mmap, base: BTF | None = None) -> BTF:
+        """Read raw BTF of either byte order, of which copies are made; ``base`` is what a split BTF was made against.
 
         Raises BTFError when the header, a section or a type does not fit the data. Names and
         references inside a type are checked when they are read.
@@ -291,7 +292,7 @@ def _number(kind: KindOf[Any]) -> int:
     return KINDS[kind]
 
 
-def enum_values(data: bytes, name: str) -> dict[str, int]:
+def enum_values(data: bytes | mmap, name: str) -> dict[str, int]:
     """Return one enum's values out of raw BTF, nothing if it has no enum of this name.
 
     For callers who want nothing else: this walks no further than the enum and inflates nothing.

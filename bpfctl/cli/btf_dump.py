@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from bpfctl.cli import grammar, opt
 from bpfctl.errors import KernelError, NotFound, ObjectError, UsageError, status
+from bpfctl.host.vmlinux import VMLINUX
 from bpfctl.kernel import btf as objects
-from bpfctl.kernel.names import VMLINUX
 from bpfctl.views.view import Document
 from btf.errors import BTFError
 

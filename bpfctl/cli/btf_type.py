@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from bpfctl.cli.btf_dump import base_of, read_files, read_source
 from bpfctl.errors import NotFound, ObjectError
+from bpfctl.host.vmlinux import VMLINUX
 from bpfctl.kernel import btf as objects
-from bpfctl.kernel.names import VMLINUX
 from btf import kind as _kind
 from btf.errors import BTFError
 from btf.read import BTF

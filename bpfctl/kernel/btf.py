@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bpfctl._sys import calls
 from bpfctl.errors import KernelError, VerifierError
+from bpfctl.host.vmlinux import VMLINUX, vmlinux_blob
 from bpfctl.kernel import handle, order
-from bpfctl.kernel.names import VMLINUX
 from bpfctl.kernel.surroundings import Surroundings
 from bpfctl.uapi.layouts import BTF_INFO
 from btf import kind
@@ -195,6 +195,8 @@ def read(path: str, base: BTF | None = None) -> BTF:
     """Return the types in a file, raw or ELF; OSError when it cannot be read, BTFError when it has none."""
     from btf import elf  # noqa: PLC0415 - most types come from the kernel
 
+    if path == VMLINUX:
+        return BTF.from_bytes(vmlinux_blob(), base)
     with open(path, "rb") as file:
         data = file.read()
     return elf.read(data, base).btf if data.startswith(elf.MAGIC) else BTF.from_bytes(data, base)
@@ -204,8 +206,7 @@ def read(path: str, base: BTF | None = None) -> BTF:
 def vmlinux() -> BTF:
     """Return the running kernel's own types; KernelError when it has none, BTFError when they are damaged."""
     try:
-        with open(VMLINUX, "rb") as file:
-            return BTF.from_bytes(file.read())
+        return BTF.from_bytes(vmlinux_blob())
     except OSError as error:
         raise KernelError(f"can't read {VMLINUX}", error.errno or 0) from None
 

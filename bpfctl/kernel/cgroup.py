@@ -217,8 +217,8 @@ class _Functions:
         bpftool looks for the id of the kernel's BTF until a program names it, and takes no id for that as long.
         So the name of none is empty, and None behind the first program that has one.
         """
+        from bpfctl.host.vmlinux import VMLINUX  # noqa: PLC0415
         from bpfctl.kernel import btf  # noqa: PLC0415 - where nothing is attached nobody needs it
-        from bpfctl.kernel.names import VMLINUX  # noqa: PLC0415
         from btf.errors import BTFError  # noqa: PLC0415
 
         object_id = info.attach_btf_obj_id or 0

@@ -11,18 +11,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from enum import IntEnum
 
-VMLINUX = "/sys/kernel/btf/vmlinux"
-
 
 @lru_cache
 def _from_kernel(enum: str) -> dict[int, str]:
     """Return the names of an enumeration as the running kernel has them; empty where it has no BTF."""
-    from btf.errors import BTFError  # noqa: PLC0415 - only a type newer than our tables needs it
+    from bpfctl.host.vmlinux import vmlinux_blob  # noqa: PLC0415 - only a type newer than our tables needs it
+    from btf.errors import BTFError  # noqa: PLC0415
     from btf.read import enum_values  # noqa: PLC0415
 
     try:
-        with open(VMLINUX, "rb") as file:
-            values = enum_values(file.read(), enum)
+        values = enum_values(vmlinux_blob(), enum)
     except (OSError, BTFError):
         return {}
     # of several names for one number, the first counts

@@ -29,7 +29,7 @@ from bpfctl._sys import attach, calls, programs
 from bpfctl.asm.build import Program
 from bpfctl.asm.insn import R0, R1, R2, R3, R6, R7, R8, R9, R10
 from bpfctl.errors import KernelError, NotPermitted, NotSupported
-from bpfctl.kernel.names import VMLINUX
+from bpfctl.host.vmlinux import vmlinux_blob
 from bpfctl.kernel.owner import Owner, Table
 from bpfctl.uapi.enums import AttachType, LinkType, ProgType
 from bpfctl.uapi.helpers import Helper
@@ -270,8 +270,7 @@ def table(kind: Kind) -> Table:
 def _layout(kind: Kind) -> Layout:
     """Return the layout of the running kernel, which does not change."""
     try:
-        with open(VMLINUX, "rb") as file:
-            return Layout.of(BTF.from_bytes(file.read()), kind)
+        return Layout.of(BTF.from_bytes(vmlinux_blob()), kind)
     except OSError as error:
         raise KernelError("can't read the kernel's BTF", error.errno or 0) from None
     except (BTFError, KeyError) as error:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import struct
 import subprocess
 import sys
 from contextlib import ExitStack, closing
+from mmap import mmap
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ from bpfctl._sys import attach, calls, maps, perf, programs
 from bpfctl._sys.ring import PerfRing, Ring
 from bpfctl.asm.build import Program
 from bpfctl.asm.insn import R0, R1, R2, R3, R4, R5, R6, R10
+from bpfctl.host.vmlinux import VMLINUX, vmlinux_blob
 from bpfctl.uapi.layouts import MAP_INFO, PROG_INFO
 from tests.kernel import client
 from tests.kernel.command import ENVIRONMENT
@@ -218,6 +221,13 @@ def test_btf(stack):
         programs.btf_load(blob[:-1] + b"x", log_level=1)
     assert caught.value.errno == errno.EINVAL
     assert caught.value.log
+
+
+def test_the_kernels_types_are_mapped_where_they_let_themselves_be():
+    blob, release = vmlinux_blob(), tuple(map(int, re.findall(r"\d+", os.uname().release)[:2]))
+
+    assert isinstance(blob, mmap) == (release >= (6, 16))
+    assert blob[:] == Path(VMLINUX).read_bytes()
 
 
 def test_memlock_is_raised_where_it_counts():
