@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 BPFTRACE = os.environ.get("BPFCTL_BPFTRACE") or shutil.which("bpftrace")
 EXIT, YIELD = "tracepoint:sched:sched_process_exit", "tracepoint:syscalls:sys_enter_sched_yield"
+SWITCH = "tracepoint:sched:sched_switch"
 EVERY = "tracepoint:syscalls:sys_enter_*"
 RUNS, FEW_RUNS = 11, 3
 RATES = (50_000, 100_000, 160_000, 200_000, 250_000)
@@ -57,7 +58,8 @@ def main() -> None:
         functions()
         return
     whole()
-    first()
+    for event in (SWITCH, YIELD):
+        first(event)
     rate()
     cost()
 
@@ -93,10 +95,10 @@ def functions() -> None:
         print(clock.table(clock.measure(commands, FEW_RUNS), "bpftrace" if BPFTRACE else "bpfctl"))
 
 
-def tools(by: str, theirs: str) -> dict[str, list[str]]:
+def tools(by: str, theirs: str, event: str = YIELD) -> dict[str, list[str]]:
     """Return the commands that count the same."""
-    found = {"bpfctl": [clock.BPFCTL, "probe", "count", YIELD, *(["--by", by] if by else [])]}
-    return found | ({"bpftrace": [BPFTRACE, "-e", f"{YIELD} {{ {theirs} }}"]} if BPFTRACE else {})
+    found = {"bpfctl": [clock.BPFCTL, "probe", "count", event, *(["--by", by] if by else [])]}
+    return found | ({"bpftrace": [BPFTRACE, "-e", f"{event} {{ {theirs} }}"]} if BPFTRACE else {})
 
 
 @contextmanager
@@ -112,10 +114,10 @@ def stopped(command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
             process.kill()
 
 
-def first() -> None:
+def first(event: str) -> None:
     """Time from the start to the first hit, of an event that we make every two milliseconds."""
     with Statistics():
-        for name, command in tools(*COUNTS["by probe"]).items():
+        for name, command in tools(*COUNTS["by probe"], event).items():
             times = []
             for _ in range(RUNS):
                 known = set(ids(PROG))
@@ -127,7 +129,7 @@ def first() -> None:
                         time.sleep(0.002)
                         os.sched_yield()
                     times.append(time.perf_counter() - start)
-            print(f"{name:10} from start to first hit {statistics.median(times) * 1e3:6.1f} ms")
+            print(f"{name:10} from start to first hit of {event}: {statistics.median(times) * 1e3:6.1f} ms")
 
 
 def runs(id_: int) -> int:

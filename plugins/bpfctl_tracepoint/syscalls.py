@@ -105,8 +105,9 @@ def _attach(name: str, program: Program) -> list[Closing]:
 
 def _chooser(machine: _Machine, prefix: str, wanted: Sequence[int], held: ExitStack) -> Callable[[Code], None]:
     """Return what puts into r7 which of the wanted calls was hit."""
-    kept = _offset("pt_regs", machine.number)
-    marked = partial(_mark, _offset("task_struct", f"thread_info.{machine.compat}"))
+    kept = 0 if prefix == ENTER else _offset("pt_regs", machine.number)
+    # the first member of task_struct (include/linux/sched.h), which has hundreds and takes long to look through
+    marked = partial(_mark, _offset("thread_info", machine.compat))
     known = partial(_compared, wanted) if len(wanted) <= _FEW else _looked_up(wanted, held)
 
     def choose(code: Code) -> None:
