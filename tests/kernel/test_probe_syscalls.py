@@ -6,6 +6,7 @@ import ctypes
 import os
 import platform
 
+import pytest
 from bpfctl_tracepoint import TracepointSource
 from bpfctl_tracepoint.numbers import numbers
 
@@ -55,6 +56,18 @@ def test_numbers_of_system_calls():
         assert {row.values for row in rows} <= {(known[name],)}, name
         happened |= {name} if rows else set()
     assert {"newuname", "getpriority", "sched_getaffinity", "getcwd", "pipe2", "umask", "sched_yield"} <= happened
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="none but x86-64 lets a 64-bit program make such calls")
+def test_calls_of_32_bits_are_left_out(child):
+    """They have numbers of their own, and the events do not count them either."""
+    both, counts = YIELD.replace("enter", "*"), Count()
+    with probing(counts, both, where=f"pid == {child.pid}") as run:
+        assert [made.group.way for made in run.made] == ["raw tracepoint sys_enter", "raw tracepoint sys_exit"]
+        assert child.does("narrow", 100) == os.getuid()
+        child.does("yields", 7)
+
+        assert [row.hits for row in counts.rows()] == [7, 7]
 
 
 def test_every_system_call_at_once(child):
