@@ -108,6 +108,38 @@ def test_a_batch_that_succeeds(zoo, tmp_path):
             assert theirs == mine or differences.without_stale_errno(theirs, len(commands)) == mine
 
 
+def test_options_inside_a_batch(tmp_path):
+    """bpftool takes one for a command, and ours says what it is; the exit code is the same."""
+    file = tmp_path / "batch"
+    file.write_text("prog -j show\n")
+    line = ["batch", "file", str(file)]
+    for tool in peer.bpftools():
+        plain, told = peer.run(tool, *line), peer.run(tool, "-j", *line)
+        assert b"Usage: " in plain.stdout + plain.stderr
+        assert json.loads(told.stdout) == [{"command": ["prog", "-j", "show"], "output": None}]
+        assert plain.rc == told.rc == 255
+
+    wrong = "unrecognized option '-j'"
+    assert peer.inside(*line) == (255, b"", f"Error: {wrong}\n  in line 1 of {file}\n".encode())
+    told = peer.inside("-j", *line)
+    assert json.loads(told.stdout) == [{"command": ["prog", "-j", "show"], "output": {"error": wrong}}]
+    assert told.rc == 255
+
+
+def test_a_nul_byte_in_a_batch(tmp_path):
+    """bpftool does what stands before it; we do nothing by halves."""
+    file = tmp_path / "batch"
+    file.write_bytes(b"version\0 and more\n")
+    line = ["batch", "file", str(file)]
+    for tool in peer.bpftools():
+        theirs = peer.run(tool, "-j", *line)
+        assert json.loads(theirs.stdout)[0]["command"] == ["version"]
+
+    told = peer.inside("-j", *line)
+    assert json.loads(told.stdout) == [{"error": "null byte in command 0"}]
+    assert told.rc == 255
+
+
 @CURRENT
 def test_mounting(zoo):
     """Both mount a BPF file system over a folder that is none; we say so, unless in JSON."""

@@ -49,6 +49,10 @@ SHOWN = {
     differences.OWNERS: ["bpftool/test_zoo.py::test_owners_are_all_that_owners_add"],
     differences.BATCH_ERRNO: ["bpftool/test_differences.py::test_a_batch_that_succeeds"],
     differences.BATCH_LINE: ["bpftool/test_zoo.py::test_a_batch_that_fails"],
+    "an option such as `-j` inside a line of a `batch` file": [
+        "bpftool/test_differences.py::test_options_inside_a_batch"
+    ],
+    "a NUL byte in a `batch` file": ["bpftool/test_differences.py::test_a_nul_byte_in_a_batch"],
     differences.PINNED_LINK: ["bpftool/test_zoo.py::test_mistakes", "bpftool/test_map.py::test_a_links_pin_is_no_map"],
     differences.RIGHTS: ["kernel/test_adversity.py::test_a_refusal_is_one_sentence_with_advice"],
     differences.MEANT: [
