@@ -129,10 +129,11 @@ class JsonOutput:
         """Write a document for each round, which without -p is a line."""
         from bpfctl.render.watch import rounds  # noqa: PLC0415 - one command line in a thousand needs it
 
-        for _ in rounds(seconds):
-            self.show(view, list(ask()), listing=listing)
-            self._next_document()
-            self.sink.flush()
+        with rounds(seconds) as every:
+            for _ in every:
+                self.show(view, list(ask()), listing=listing)
+                self._next_document()
+                self.sink.flush()
 
     def follow(self, view: View[Row], batches: Iterable[Iterable[Row]], *, array: bool = False) -> None:
         """Write a document for each row, which without -p is a line; in a series of commands always an array."""
@@ -173,10 +174,11 @@ class JsonOutput:
         from bpfctl.render.watch import rounds  # noqa: PLC0415 - as above
 
         done = 0
-        for done, _ in enumerate(rounds(seconds, count, first=seconds if board.measures else 0), 1):  # noqa: B007
-            self._value(board.json(ask()))
-            self._next_document()
-            self.sink.flush()
+        with rounds(seconds, count, first=seconds if board.measures else 0) as every:
+            for done, _ in enumerate(every, 1):  # noqa: B007
+                self._value(board.json(ask()))
+                self._next_document()
+                self.sink.flush()
         if last is not None and done != count:
             self._value(board.json(last()))
             self._next_document()

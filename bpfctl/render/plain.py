@@ -39,10 +39,11 @@ class PlainOutput:
         """Write the blocks of all rows in each round, and an empty line after them."""
         from bpfctl.render.watch import rounds  # noqa: PLC0415 - one command line in a thousand needs it
 
-        for _ in rounds(seconds):
-            self.show(view, ask(), listing=listing)
-            self.sink.write("\n")
-            self.sink.flush()
+        with rounds(seconds) as every:
+            for _ in every:
+                self.show(view, ask(), listing=listing)
+                self.sink.write("\n")
+                self.sink.flush()
 
     def follow(self, view: View[Row], batches: Iterable[Iterable[Row]], *, array: bool = False) -> None:  # noqa: ARG002
         """Write the lines of each row."""
@@ -74,10 +75,11 @@ class PlainOutput:
         from bpfctl.render.watch import rounds  # noqa: PLC0415 - as above
 
         done = 0
-        for done, _ in enumerate(rounds(seconds, count, first=seconds if board.measures else 0), 1):  # noqa: B007
-            self.lines(board.plain(ask()), None)
-            self.sink.write("\n" if count != 1 else "")
-            self.sink.flush()
+        with rounds(seconds, count, first=seconds if board.measures else 0) as every:
+            for done, _ in enumerate(every, 1):  # noqa: B007
+                self.lines(board.plain(ask()), None)
+                self.sink.write("\n" if count != 1 else "")
+                self.sink.flush()
         if last is not None and done != count:
             self.lines(board.plain(last()), None)
 

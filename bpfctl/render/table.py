@@ -7,7 +7,7 @@ measures, wraps and pads each cell by itself, which takes two seconds for a thou
 from __future__ import annotations
 
 import time
-from contextlib import closing, nullcontext
+from contextlib import nullcontext
 from itertools import chain, islice, takewhile
 from textwrap import wrap
 from typing import IO, TYPE_CHECKING, Any, TypeVar, cast
@@ -90,7 +90,8 @@ class Tables:
             yield from self._head(f"{view.noun}: {len(rows)}   {_clock(seconds)}   Ctrl-C ends")
             yield from self._lines(view, rows[:height], listing=listing)
 
-        self._redraw(draw, rounds(seconds))
+        with rounds(seconds) as every:
+            self._redraw(draw, every)
 
     def board(
         self,
@@ -121,7 +122,7 @@ class Tables:
                 return bool(keys)
 
             first = (min(seconds, _SOON) if count is None else seconds) if board.measures else 0
-            with closing(rounds(seconds, count, first=first, woken=woken if pressed else None)) as every:
+            with rounds(seconds, count, first=first, woken=woken if pressed else None) as every:
                 self._redraw(draw, takewhile(lambda _: not live.is_over, every))
         if last is not None:
             found = last()
@@ -155,7 +156,10 @@ class Tables:
         yield from ([Segment(line, _QUIET)] for line in wrap(safe(text), self._console.width, break_long_words=False))
 
     def _redraw(self, draw: Callable[..., Iterable[Line]], every: Iterable[bool]) -> None:
-        """Fill the screen in every round with as many lines as it has room for."""
+        """Fill the screen in every round with as many lines as it has room for.
+
+        Ctrl-C waits, until the terminal is as it was: it could come after the first half of what rich does for that.
+        """
         with self._console.screen() as drawn:
             for anew in every:
                 _, height = self._measure()

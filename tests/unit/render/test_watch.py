@@ -14,8 +14,9 @@ import pytest
 from bpfctl.render.json import JsonOutput
 from bpfctl.render.plain import PlainOutput
 from bpfctl.render.sink import Sink
+from bpfctl.render.terminal import TerminalOutput
 from bpfctl.render.watch import rounds
-from bpfctl.views.view import Board, Column
+from bpfctl.views.view import Board, Column, View
 from tests.terminal import STYLES, Terminal
 
 PROGRAM = """
@@ -56,6 +57,28 @@ def piped(voice, lines, start=1, seconds=0.05):
         finally:
             child.kill()
     return found, rest
+
+
+class Hasty(Sink):
+    """Somebody presses Ctrl-C whenever something is written."""
+
+    def write(self, text):
+        super().write(text)
+        os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_the_screen_is_given_back_whenever_ctrl_c_comes(tmp_path, monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    view = View("things", lambda row: {"id": row}, iter, (Column("id", lambda row: row),), lambda _: {})
+    with open(tmp_path / "screen", "wb") as file:
+        out = TerminalOutput(Hasty(file.fileno()))
+        with pytest.raises(KeyboardInterrupt):  # those that came after the one that has ended it
+            out.watch(view, list, listing=True, seconds=60)
+        out.sink.flush()
+
+    seen = (tmp_path / "screen").read_bytes()
+    assert seen.startswith(b"\x1b[?1049h")
+    assert seen.endswith(b"\x1b[?1049l\x1b[?25h")
 
 
 def test_json_is_a_document_per_line():
@@ -137,31 +160,34 @@ def test_a_dumb_terminal_gets_blocks():
 def test_rounds_keep_their_period():
     """A round that takes long is followed by the next at once."""
     began = time.monotonic()
-    for at, _ in enumerate(rounds(0.02)):
-        if at == 4:
-            break
+    with rounds(0.02) as every:
+        for _ in range(5):
+            assert next(every)
 
     assert time.monotonic() - began >= 0.08
 
 
 def test_signals_are_as_before():
     before = signal.pthread_sigmask(signal.SIG_BLOCK, set())
-    for _ in rounds(1):
-        assert signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, set())
-        break
+    with rounds(1) as every:
+        for _ in every:
+            assert signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, set())
+            break
 
     assert signal.pthread_sigmask(signal.SIG_BLOCK, set()) == before
 
 
 def test_rounds_come_to_an_end():
     began = time.monotonic()
-    assert sum(1 for _ in rounds(0.02, 3)) == 3
+    with rounds(0.02, 3) as every:
+        assert list(every) == [True, True, True]
     assert time.monotonic() - began >= 0.04
 
 
 def test_the_first_round_may_be_waited_for():
     began = time.monotonic()
-    assert sum(1 for _ in rounds(0.01, 1, first=0.2)) == 1
+    with rounds(0.01, 1, first=0.2) as every:
+        assert list(every) == [True]
     assert time.monotonic() - began >= 0.2
 
 
@@ -169,20 +195,22 @@ def test_a_signal_ends_the_wait_for_the_first_round():
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     try:
         os.kill(os.getpid(), signal.SIGTERM)
-        assert list(rounds(60, first=60)) == []
+        with rounds(60, first=60) as every:
+            assert list(every) == []
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def test_another_size_of_the_terminal_is_no_round_of_its_own():
     """It is drawn at once, and counts with the round in which it came."""
-    came = 0
-    for _ in rounds(0.05, 2):
-        came += 1
-        if came == 1:
-            os.kill(os.getpid(), signal.SIGWINCH)
+    came = []
+    with rounds(0.05, 2) as every:
+        for is_round in every:
+            came.append(is_round)
+            if len(came) == 1:
+                os.kill(os.getpid(), signal.SIGWINCH)
 
-    assert came == 3
+    assert came == [True, False, True]
 
 
 MEASURES = Board(
