@@ -26,6 +26,7 @@ from bpfctl.errors import BpfctlError, KernelError, NotSupported, UsageError
 from bpfctl.host import cpus
 from bpfctl.kernel.handle import privilege_hint
 from bpfctl.kernel.prog import Program
+from bpfctl.kernel.refusal import lacking
 from bpfctl.uapi.enums import AttachType, MapType, ProgType
 from bpfctl.uapi.helpers import Helper
 from bpfctl.uapi.perf import Cache, CacheOp, CacheResult, Hardware, PerfType, Software
@@ -182,7 +183,9 @@ def _main_function(program: Program) -> int:
         raise UsageError(f"program {info.id} has no types (BTF), by which others attach to it")
     records = program.func_info(info)
     if not records:
-        raise UsageError(f"program {info.id} does not tell of what type its function is (func_info in its BTF)")
+        untold = UsageError(f"program {info.id} does not tell of what type its function is (func_info in its BTF)")
+        untold.hint = lacking("CAP_BPF")  # without which the kernel tells nothing of a program's code
+        raise untold
     if not info.jited_prog_len:
         raise NotSupported(f"program {info.id} has no machine code, which is what others attach to")
     _, type_id = struct.unpack_from("=II", records)

@@ -322,7 +322,12 @@ class Map(handle.Handle, Mapped[Any, Any]):
         try:
             maps.freeze(self.fileno())
         except OSError as error:
-            raise self.refused("failed to freeze map", error) from None
+            refused = self.refused("failed to freeze map", error)
+            if refused.errno == EPERM and not refused.hint:
+                from bpfctl.kernel.refusal import lacking  # noqa: PLC0415 - only an error needs it
+
+                refused.hint = lacking("CAP_BPF")  # which it takes before Linux 6.5
+            raise refused from None
 
     def next_key(self, key: bytes | None = None) -> bytes:
         """Return the key after one, or the first; KernelError ENOENT after the last."""
@@ -370,9 +375,11 @@ class Map(handle.Handle, Mapped[Any, Any]):
 
     def _hint(self, errno: int) -> str:
         """Return what to do about a refusal, as far as this handle is to blame."""
-        if errno != EPERM or self.is_writable():
+        if errno != EPERM:
             return ""
-        return "the map is open for reading only: open it with write=True"
+        if not self.is_writable():
+            return "the map is open for reading only: open it with write=True"
+        return "the map is frozen, which is for good" if self.is_frozen() else ""
 
     def is_writable(self) -> bool:
         """Return whether this handle may change entries."""

@@ -8,7 +8,7 @@ does not know how many entries there are, so that ``len()`` would have to walk t
 from __future__ import annotations
 
 from collections.abc import Iterable
-from errno import E2BIG, EEXIST, EINVAL, ENOENT, EOPNOTSUPP, EPERM
+from errno import E2BIG, EEXIST, EINVAL, ENOENT, EOPNOTSUPP
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, overload
 
@@ -249,8 +249,6 @@ def _explained(map_: Map, error: KernelError) -> KernelError:
     facts = map_.facts
     if error.errno == E2BIG:
         error.hint = f"the map has room for {facts.max_entries} entries"
-    elif error.errno == EPERM and not error.hint and map_.is_frozen():
-        error.hint = "the map is frozen, which is for good"
     return error
 
 

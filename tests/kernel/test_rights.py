@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from bpfctl.attach.cookie import has_cookies
 from bpfctl.cli.rights import RIGHTS
 from bpfctl.cli.table import OBJECTS, OURS
 from tests.kernel import client, hardship
@@ -39,6 +38,7 @@ WAYS = [
 ]
 
 
+_HASH = 1
 _PARANOIA, _PARANOID = Path("/proc/sys/kernel/perf_event_paranoid"), 2  # the highest that Linux itself knows
 _ENOUGH, _TOO_LONG = 0.5, 60  # seconds that a command is let, which goes on and which ends
 
@@ -117,15 +117,20 @@ def floor(scene):
 
 @pytest.fixture(scope="module")
 def besides(scene, floor):
-    """What kernels take besides that are older than the table: of a command, in the way it is used most."""
+    """What kernels take besides that are older than the table, of each way of a command."""
     asked = ("CAP_SYS_ADMIN", *floor)
     is_refused = _is_refused(lambda: client.prog_query(scene.place.cgroup_fd, SOCK_CREATE), *asked)
     queries = ("CAP_NET_ADMIN",) if is_refused else ()
+    map_fd = client.map_create(_HASH, 4, 4, 1)
+    freezes = ("CAP_BPF",) if _is_refused(lambda: client.map_freeze(map_fd), *floor) else ()
+    os.close(map_fd)
+    has_links = Facts(scene.place.lockdown).has("enum:BPF_TRACE_UPROBE_MULTI")
     return {
-        **{f"cgroup {word}": queries for word in ("show", "list", "tree")},
-        **{f"net {word}": queries for word in ("show", "list")},
-        # Without cookies of links a function's calls are told from others by an event of tracefs.
-        "probe latency": () if has_cookies() else ("CAP_DAC_OVERRIDE",),
+        **{(f"cgroup {word}", 0): queries for word in ("show", "list", "tree")},
+        **{(f"net {word}", 0): queries for word in ("show", "list")},
+        **{("map freeze", number): freezes for number in (0, 1)},
+        # A perf event of a function takes CAP_SYS_ADMIN, and one of tracefs is root's.
+        ("probe latency", 0): () if has_links else ("CAP_DAC_OVERRIDE",),
     }
 
 
@@ -161,7 +166,7 @@ def _is_free(capability):
 def test_it_takes_just_these_capabilities(scene, floor, besides, command, number):
     way = RIGHTS[command][number]
     _skip_where_it_cannot_be(scene, command, way)
-    floor = (*floor, *(besides.get(command, ()) if number == 0 else ()))
+    floor = (*floor, *besides.get((command, number), ()))
     ends = command not in ENDLESS
     outcome = scene.run(command, number, having(*way.needs, *floor, seconds=_TOO_LONG if ends else _ENOUGH))
 
