@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bpfctl.errors import KernelError, NotSupported
+from bpfctl.host import vmlinux
 from bpfctl.kernel import handle, owner, owner_iter
 from bpfctl.kernel.owner import Owner
 from bpfctl.kernel.surroundings import Surroundings
@@ -85,7 +86,7 @@ def test_hidden_processes_turn_to_the_iterator(monkeypatch):
 
 def test_an_iterator_that_must_be_but_cannot(monkeypatch):
     """Who insists on the iterator is told why there is none."""
-    monkeypatch.setattr(owner_iter, "VMLINUX", "/nonexistent")
+    monkeypatch.setattr(vmlinux, "VMLINUX", "/nonexistent")
     owner_iter._layout.cache_clear()
 
     with pytest.raises(KernelError, match="can't read the kernel's BTF: No such file"):

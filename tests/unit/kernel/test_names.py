@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from bpfctl.host import vmlinux
 from bpfctl.kernel import names
 from bpfctl.uapi.enums import MapType, ProgType
 from btf.write import Builder
@@ -27,7 +28,7 @@ def older(table, *missing):
     return IntEnum("Older", {member.name: member.value for member in table if member not in missing})
 
 
-@pytest.mark.skipif(not Path(names.VMLINUX).exists(), reason="this kernel has no BTF (CONFIG_DEBUG_INFO_BTF)")
+@pytest.mark.skipif(not Path(vmlinux.VMLINUX).exists(), reason="this kernel has no BTF (CONFIG_DEBUG_INFO_BTF)")
 @pytest.mark.parametrize(
     ("table", "member", "enum", "prefix"),
     [
@@ -59,7 +60,7 @@ def test_a_kernel_newer_than_any(monkeypatch, tmp_path):
     values = [("BPF_PROG_TYPE_NEW", 100), ("BPF_PROG_TYPE_ALIAS", 100), ("__MAX_BPF_PROG_TYPE", 101)]
     builder.add_enum("bpf_prog_type", values)
     (tmp_path / "vmlinux").write_bytes(builder.build())
-    monkeypatch.setattr(names, "VMLINUX", str(tmp_path / "vmlinux"))
+    monkeypatch.setattr(vmlinux, "VMLINUX", str(tmp_path / "vmlinux"))
 
     assert [names.prog_type(number) for number in (6, 100, 101, 102)] == ["xdp", "new", None, None]
 
@@ -68,7 +69,7 @@ def test_a_kernel_newer_than_any(monkeypatch, tmp_path):
 def test_without_usable_btf_numbers_stay_numbers(monkeypatch, tmp_path, content):
     if content is not None:
         (tmp_path / "vmlinux").write_bytes(content)
-    monkeypatch.setattr(names, "VMLINUX", str(tmp_path / "vmlinux"))
+    monkeypatch.setattr(vmlinux, "VMLINUX", str(tmp_path / "vmlinux"))
 
     assert names.map_type(1000) is None
     assert names.map_type(MapType.HASH) == "hash"
