@@ -118,9 +118,9 @@ LINES = {
     "feature diff": ["{D}/report {D}/report"],
     "btf show": ["", "task_struct"],
     "btf list": [""],
-    "btf dump": ["file /sys/kernel/btf/vmlinux root_id 1", "id 1 root_id 1"],
-    "btf find": ["task_struct", "task_struct id 1"],
-    "btf diff": ["{D}/types {D}/types", "{D}/types id 1"],
+    "btf dump": ["file /sys/kernel/btf/vmlinux root_id 1", "id {types} root_id 1"],
+    "btf find": ["task_struct", "task_struct id {types}"],
+    "btf diff": ["{D}/types {D}/types", "{D}/types id {types}"],
     "btf check": ["{D}/object"],
     "probe list": ["raw_tracepoint:sched_switch", "sched:sched_switch"],
     "probe show": ["raw_tracepoint:sched_switch", "sched:sched_switch"],
@@ -195,6 +195,9 @@ class Scene:
         blob = Blob()
         blob.int_("int", 4, SIGNED)
         self._write("types", blob.raw())
+        types = client.btf_load(blob.raw())
+        stack.callback(os.close, types)
+        self.names["types"] = client.id_of("btf", types)
         for name, part in (("struct", "struct_ops_link"), ("iterator", "iter")):
             self._write(name, own(part))
         self.names["ops"] = client.id_of("map", self._registered())
